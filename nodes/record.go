@@ -1,0 +1,111 @@
+package nodes
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Record is a node's record in PD. The JSON is fixed by the field: eight fields,
+// all always present, in this order. A field of our own would not survive the next
+// write by an old node.
+type Record struct {
+	NodeID      string `json:"nodeId"`
+	Host        string `json:"host"` // advertised host:port, no scheme
+	State       State  `json:"state"`
+	IsAlive     bool   `json:"isAlive"` // written by old nodes, read by nobody
+	Score       int64  `json:"score"`   // written by old nodes, read by nobody
+	Label       *Label `json:"label"`
+	MaxCommitTS TSO    `json:"maxCommitTS"` // pump: largest sorted; drainer: all up to it is downstream
+	UpdateTS    TSO    `json:"updateTS"`    // a TSO near the time of the write
+}
+
+// Label is the set of labels that a deployment tool gave a node.
+type Label struct {
+	Labels map[string]string `json:"labels"`
+}
+
+// Reporting tells whether the node wrote its record within three heartbeats
+// before now.
+func (r Record) Reporting(now time.Time, heartbeat time.Duration) bool {
+	return now.Sub(r.UpdateTS.Time()) <= 3*heartbeat
+}
+
+// EncodeRecord gives the bytes that go to PD, equal to what the old nodes write.
+func EncodeRecord(r Record) ([]byte, error) {
+	b, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("encode the record of node %q: %w", r.NodeID, err)
+	}
+	return b, nil
+}
+
+// DecodeRecord reads a record as any writer of the field may have written it.
+// It refuses what no node can have meant: no JSON object, no node ID, a state
+// that does not exist, a negative TSO.
+func DecodeRecord(b []byte) (Record, error) {
+	var r Record
+	if err := json.Unmarshal(b, &r); err != nil {
+		return Record{}, fmt.Errorf("not a node record: %w", err)
+	}
+	st, err := ParseState(string(r.State))
+	switch {
+	case r.NodeID == "":
+		return Record{}, errors.New("not a node record: nodeId is missing")
+	case err != nil:
+		return Record{}, fmt.Errorf("not a node record: %w", err)
+	case r.MaxCommitTS < 0 || r.UpdateTS < 0:
+		return Record{}, fmt.Errorf("not a node record: maxCommitTS %d or updateTS %d is negative", r.MaxCommitTS, r.UpdateTS)
+	}
+	r.State = st
+	return r, nil
+}
+
+// replaceState gives the bytes of a record with nothing but its state changed:
+// other fields, their order and even spacing stay as their writer left them.
+func replaceState(raw []byte, s State) ([]byte, error) {
+	start, end, err := stateSpan(raw)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]byte, 0, len(raw)+len(s))
+	out = append(out, raw[:start]...)
+	out = append(out, '"')
+	out = append(out, s...)
+	out = append(out, '"')
+	return append(out, raw[end:]...), nil
+}
+
+// stateSpan finds the value of the record's state. Like encoding/json it takes the
+// key in any letter case and the last one where it stands twice.
+func stateSpan(raw []byte) (start, end int, err error) {
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return 0, 0, errors.New("not a node record: not a JSON object")
+	}
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return 0, 0, fmt.Errorf("not a node record: %w", err)
+		}
+		afterKey := int(dec.InputOffset())
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return 0, 0, fmt.Errorf("not a node record: %w", err)
+		}
+		if k, _ := key.(string); strings.EqualFold(k, "state") {
+			end = int(dec.InputOffset())
+			start = end - len(value)
+			if start < afterKey || len(value) < 2 || value[0] != '"' {
+				return 0, 0, errors.New("not a node record: state is not a string")
+			}
+		}
+	}
+	if end == 0 {
+		return 0, 0, errors.New("not a node record: state is missing")
+	}
+	return start, end, nil
+}

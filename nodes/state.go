@@ -1,0 +1,129 @@
+package nodes
+
+import (
+	"fmt"
+	"strings"
+)
+
+// State is a node's state as its record spells it: always lower case.
+type State string
+
+// The five states of a node (operations document, "Pump or Drainer state").
+const (
+	Online  State = "online"  // running normally
+	Pausing State = "pausing" // on its way to Paused
+	Paused  State = "paused"  // stopped, will come back
+	Closing State = "closing" // on its way to Offline
+	Offline State = "offline" // gone for good
+)
+
+// States lists every state, in the order of a node's life.
+func States() []State { return []State{Online, Pausing, Paused, Closing, Offline} }
+
+// ParseState takes a state in any letter case and returns it as a record stores it.
+// The error is a [*UnknownStateError].
+func ParseState(s string) (State, error) {
+	for _, st := range States() {
+		if strings.EqualFold(s, string(st)) {
+			return st, nil
+		}
+	}
+	return "", &UnknownStateError{State: s}
+}
+
+// UnknownStateError says that a text names no state.
+type UnknownStateError struct{ State string }
+
+func (e *UnknownStateError) Error() string {
+	return fmt.Sprintf("state %s is illegal: use online, pausing, paused, closing or offline", e.State)
+}
+
+// Valid tells whether s is one of the five states.
+func (s State) Valid() bool {
+	switch s {
+	case Online, Pausing, Paused, Closing, Offline:
+		return true
+	}
+	return false
+}
+
+// Title is the state with a capital first letter, as the operations document
+// prints it in SHOW PUMP STATUS.
+func (s State) Title() string {
+	if s == "" {
+		return ""
+	}
+	return strings.ToUpper(string(s[:1])) + string(s[1:])
+}
+
+// Order is what a live service has to do when it finds that somebody else
+// changed its record.
+type Order uint8
+
+// The orders a record can give.
+const (
+	NoOrder Order = iota // carry on; write your own state again
+	Pause                // stop, ending in Paused
+	Leave                // drain and stop, ending in Offline
+	Resume               // a closing node takes writes again
+	Abandon              // stop waiting for drainers and end in Offline at once
+)
+
+// String names the order for logs.
+func (o Order) String() string {
+	switch o {
+	case NoOrder:
+		return "none"
+	case Pause:
+		return "pause"
+	case Leave:
+		return "go offline"
+	case Resume:
+		return "resume"
+	case Abandon:
+		return "go offline now"
+	}
+	return fmt.Sprintf("order(%d)", uint8(o))
+}
+
+// orders is lifecycle.md's table of what a live node does (row: its own state)
+// when its record is set to another state (column). What is absent is NoOrder:
+// a node that is pausing finishes pausing whatever the record says.
+var orders = map[State]map[State]Order{
+	Online: {
+		Pausing: Pause, Paused: Pause,
+		Closing: Leave, Offline: Leave,
+	},
+	Closing: {
+		Online:  Resume,
+		Pausing: Pause, Paused: Pause,
+		Offline: Abandon,
+	},
+}
+
+// OrderFor tells what a live service in state own has to do when its record says
+// found.
+func OrderFor(own, found State) Order { return orders[own][found] }
+
+// transitions lists which states a service may write into its own record after
+// which. A start may follow every state, so it is not in the table.
+var transitions = map[State][]State{
+	Online:  {Pausing, Closing},
+	Pausing: {Paused},
+	Paused:  {Online, Pausing, Closing},
+	Closing: {Online, Pausing, Paused, Offline},
+}
+
+// CanMove tells whether a service whose record says from may write to there next.
+// A record may always be refreshed without a change of state.
+func CanMove(from, to State) bool {
+	if from == to {
+		return true
+	}
+	for _, s := range transitions[from] {
+		if s == to {
+			return true
+		}
+	}
+	return false
+}
