@@ -109,3 +109,34 @@ func stateSpan(raw []byte) (start, end int, err error) {
 	}
 	return start, end, nil
 }
+
+// Entry is a record together with where it stands in PD.
+type Entry struct {
+	Kind        Kind
+	Record      Record
+	Raw         []byte // the value as it stands in PD
+	ModRevision int64
+}
+
+// Broken is a key below a prefix whose value is no record.
+type Broken struct {
+	Kind Kind
+	Key  string
+	Err  error
+}
+
+// Snapshot is the cluster's records at one revision. It is never changed once made.
+type Snapshot struct {
+	Revision int64
+	Pumps    []Entry // sorted by node ID, offline ones too
+	Drainers []Entry
+	Broken   []Broken
+}
+
+// Of gives the entries of one kind.
+func (s *Snapshot) Of(k Kind) []Entry {
+	if k == Pump {
+		return s.Pumps
+	}
+	return s.Drainers
+}

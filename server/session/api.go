@@ -1,0 +1,129 @@
+// Package session is one client's session of the console: the statements it runs and
+// what they leave behind (variables, current database, warnings, transaction status).
+//
+// It knows SQL and the cluster but not the protocol: package server reads commands
+// from the connection, calls the session, and encodes the outcomes. A Session is used
+// by one goroutine at a time.
+package session
+
+import (
+	"context"
+	"time"
+
+	"pumphouse/nodes"
+	"pumphouse/server/engine"
+
+	"github.com/sirupsen/logrus"
+)
+
+// Role is what a user may do.
+type Role uint8
+
+// The roles: a monitor may only look; an admin may also CHANGE and KILL.
+const (
+	Monitor Role = iota
+	Admin
+)
+
+// Account is who logged in.
+type Account struct {
+	Name   string // as configured
+	Host   string // the client's address without port
+	Role   Role
+	Secure bool // over TLS
+}
+
+// Cluster is what a session needs of the nodes. Its errors reach the client as 1105
+// unless they are *engine.Error.
+type Cluster interface {
+	// View gives the records no older than revision (0: whatever counts as fresh).
+	View(ctx context.Context, revision int64) (*nodes.Snapshot, error)
+	// SetState writes one node's state and nothing else. It gives the record as it was
+	// before and the revision of the write.
+	SetState(ctx context.Context, kind nodes.Kind, nodeID string, state nodes.State) (old nodes.Record, revision int64, err error)
+	// Endpoints are PD's addresses, for error messages.
+	Endpoints() []string
+}
+
+// Process is one connection as SHOW PROCESSLIST shows it.
+type Process struct {
+	ID      uint32
+	User    string
+	Host    string // with port
+	DB      string
+	Command string // Sleep, Query, Execute …
+	Since   time.Time
+	State   string
+	Info    string // running statement
+}
+
+// Server is what a session needs of the server it runs in.
+type Server interface {
+	Processes() []Process
+	// Kill ends a connection, or only its running statement. False: no such ID.
+	Kill(id uint32, queryOnly bool) bool
+	// Status lists the server's counters for SHOW STATUS (Uptime, Threads_connected …).
+	Status() map[string]string
+	StartTime() time.Time
+}
+
+// Compat is whose answers SHOW gives where the document and TiDB differ.
+type Compat string
+
+// The compatibility modes (lifecycle.md, "SHOW and CHANGE").
+const (
+	CompatDocs Compat = "docs"
+	CompatTiDB Compat = "tidb"
+)
+
+// Options are what all sessions of a server share.
+type Options struct {
+	Cluster     Cluster
+	Server      Server
+	Compat      Compat        // default CompatDocs
+	LogBin      string        // auto (default), on, off
+	Heartbeat   time.Duration // of the nodes, default 2 s; older than three of them = not reporting
+	Version     string        // VERSION(), e.g. 8.0.11-TiDB-v8.3.0-pumphouse-1.0.0
+	MaxPacket   int64         // @@max_allowed_packet, bytes
+	IdleTimeout time.Duration // @@wait_timeout's start value
+	Statement   time.Duration // @@max_execution_time's start value; 0 = none
+	Limits      engine.Limits
+	Logger      logrus.FieldLogger
+	Now         func() time.Time // default time.Now
+	Datadir     string           // @@datadir, cosmetic
+	TLS         bool             // @@have_ssl
+	Addr        string           // for @@port, @@hostname
+}
+
+// Outcome is what one statement gave: rows, or an OK with counts.
+type Outcome struct {
+	Rows         *engine.Result // nil = OK packet
+	Affected     uint64
+	LastInsertID uint64
+	Info         string
+	Warnings     uint16
+	Status       uint16 // server status bits (AUTOCOMMIT, IN_TRANS); MORE_RESULTS is the protocol's business
+}
+
+// The session, implemented across this package:
+//
+//	func New(opts Options, connID uint32, acc Account) *Session
+//	func (s *Session) Query(ctx context.Context, sql string, emit func(o *Outcome, more bool) error) error
+//	func (s *Session) Prepare(ctx context.Context, sql string) (*Prepared, error)
+//	func (s *Session) Execute(ctx context.Context, p *Prepared, args []engine.Value, emit func(o *Outcome, more bool) error) error
+//	func (s *Session) UseDB(ctx context.Context, name string) error
+//	func (s *Session) FieldList(ctx context.Context, table, wildcard string) ([]engine.Column, error)
+//	func (s *Session) Reset()                    // COM_RESET_CONNECTION
+//	func (s *Session) SetCollation(id uint16)    // the handshake's choice
+//	func (s *Session) SetMultiStatements(on bool)
+//	func (s *Session) ResultCharset() string     // charset result texts go out in (utf8mb4, latin1, gbk …)
+//	func (s *Session) ClientCharset() string     // charset statements come in
+//	func (s *Session) DB() string
+//	func (s *Session) Status() uint16
+//	func (s *Session) Warnings() uint16
+//	func (s *Session) IdleTimeout() time.Duration  // wait_timeout or interactive_timeout
+//	func (s *Session) StatementTimeout() time.Duration
+//
+//	type Prepared struct { SQL string; Params int; Columns []engine.Column … }
+//
+// Errors are *engine.Error (number, SQLSTATE, message) whenever a number is known.
