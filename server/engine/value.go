@@ -60,3 +60,11 @@ func (v Value) Str() string             { return v.str } // KindString, KindByte
 func (v Value) Time() time.Time         { return v.tim } // KindDate, KindDatetime
 func (v Value) Duration() time.Duration { return time.Duration(v.num) }
 func (v Value) Fsp() uint8              { return v.fsp }
+
+// Dec is the number of a KindDecimal.
+func (v Value) Dec() decimal.Decimal {
+	if v.dec == nil {
+		return decimal.Decimal{}
+	}
+	return *v.dec
+}
