@@ -1,0 +1,53 @@
+# Targets a newcomer needs: demo, build, test. The rest is for those who change the code.
+SHELL := /bin/bash
+export CGO_ENABLED ?= 0
+BIN   := $(CURDIR)/bin
+PROGS := pumphouse binlogctl
+UNIT  := ./nodes/... ./sqlext/... ./server/... ./binlogpb/... ./pump/... ./cmd/...
+LINT  := -modfile=testsuite/lint/go.mod
+FUZZTIME ?= 20s
+
+.PHONY: all build demo test unit race lint fuzz soak bench suite oracles deps clean
+all: build
+
+build: ## build every program into bin/
+	go build -trimpath -o $(BIN)/ $(addprefix ./cmd/,$(PROGS))
+
+demo: build ## run the whole product on this machine; Ctrl-C ends it
+	$(BIN)/pumphouse demo $(DEMOFLAGS)
+
+deps: ## what the tests need beside Go: MariaDB's client, PyMySQL, node mysql2, a real pd-server
+	testsuite/deps.sh
+
+test: deps lint race oracles suite ## everything CI runs
+
+unit: ## quick tests, no set-up
+	go test $(UNIT)
+
+race: ## the same with the race detector
+	CGO_ENABLED=1 go test -race $(UNIT)
+
+suite: build ## the whole thing against real PD and real clients, short form
+	go test -count=1 -timeout 25m ./testsuite/...
+
+oracles: ## comparisons with other people's implementations, in modules of their own
+	cd testsuite/sqloracle && go test ./...
+
+lint:
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt these:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	go vet ./...
+	go tool $(LINT) staticcheck ./...
+
+fuzz: ## every fuzz target for FUZZTIME each
+	testsuite/fuzz.sh $(FUZZTIME)
+
+soak: build deps ## the long forms: 1,000,000 texts x 4 sql_modes, 10 minutes of abuse, fuzzing
+	cd testsuite/sqloracle && go test -count=1 -timeout 120m ./... -texts 1000000
+	PUMPHOUSE_SOAK=1 go test -count=1 -timeout 90m -v ./testsuite/...
+	testsuite/fuzz.sh 2m
+
+bench: build ## figures for BENCHMARKS.md
+	go run ./testsuite/bench
+
+clean:
+	rm -rf bin .cache

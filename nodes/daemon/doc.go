@@ -1,0 +1,7 @@
+// Package daemon holds what the long-running programs of the project share: reading
+// a configuration, TLS towards and between nodes, and logging. It knows nothing of
+// what a program does.
+package daemon
+
+// Version is the project's version as -V prints it.
+const Version = "0.1.0"

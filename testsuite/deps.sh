@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Installs what the tests use beside Go. As root on Debian it installs what is missing;
+# elsewhere it says what is missing and fails.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+mkdir -p .cache
+
+declare -A debs=( [mariadb]=mariadb-client [mariadb-admin]=mariadb-client [mariadb-show]=mariadb-client
+                  [mariadbd]=mariadb-server [node]=nodejs [npm]=npm [gcc]=gcc )
+missing=()
+for cmd in "${!debs[@]}"; do
+  command -v "$cmd" >/dev/null || missing+=("${debs[$cmd]}")
+done
+/usr/bin/python3 -c 'import pymysql' 2>/dev/null || missing+=(python3-pymysql)
+if [ ${#missing[@]} -gt 0 ]; then
+  mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "deps: installing ${missing[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    # The server package would start a database service of its own: not wanted here.
+    policy=/usr/sbin/policy-rc.d made=
+    if [ ! -e $policy ]; then printf '#!/bin/sh\nexit 101\n' >$policy; chmod +x $policy; made=1; fi
+    trap '[ -z "$made" ] || rm -f $policy' EXIT
+    apt-get update -q >.cache/apt.log 2>&1 || { cat .cache/apt.log; exit 1; }
+    apt-get install -q -y --no-install-recommends "${missing[@]}" >>.cache/apt.log 2>&1 || { tail -30 .cache/apt.log; exit 1; }
+  else
+    echo "deps: please install: ${missing[*]}" >&2
+    exit 1
+  fi
+fi
+
+# node mysql2, pinned by its lock file
+want=$(sha256sum testsuite/clients/node/package-lock.json | cut -c1-16)
+if [ "$(cat .cache/node/.done 2>/dev/null)" != "$want" ]; then
+  rm -rf .cache/node && mkdir -p .cache/node
+  cp testsuite/clients/node/package.json testsuite/clients/node/package-lock.json .cache/node/
+  (cd .cache/node && npm ci --silent --no-audit --no-fund)
+  echo "$want" >.cache/node/.done
+fi
+
+testsuite/realpd/build.sh
