@@ -1,0 +1,77 @@
+package embedpd
+
+import (
+	"io"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+)
+
+// silent is the logger of those who gave none.
+func silent() logrus.FieldLogger {
+	l := logrus.New()
+	l.SetOutput(io.Discard)
+	return l
+}
+
+// etcdLogger leads etcd's warnings and errors to log. The same message comes through
+// once in ten seconds, so that a slow disk does not fill it. Once closing is done,
+// nothing does: connections that end then are meant to.
+func etcdLogger(log logrus.FieldLogger, closing <-chan struct{}) *zap.Logger {
+	core := bridge{log: log.WithField("component", "etcd"), closing: closing}
+	return zap.New(zapcore.NewSamplerWithOptions(core, 10*time.Second, 1, 0))
+}
+
+// commonplace lists what etcd warns of though it is meant, or was always so: two
+// settings, and what a fresh data directory says for want of a first entry.
+var commonplace = map[string]bool{
+	"Running http and grpc server on single port. This is not recommended for production.": true,
+	"simple token is not cryptographically signed":                                         true,
+}
+
+// bridge is a zap core that writes to logrus.
+type bridge struct {
+	log     logrus.FieldLogger
+	closing <-chan struct{}
+	fields  []zapcore.Field
+}
+
+func (b bridge) Enabled(l zapcore.Level) bool { return l >= zapcore.WarnLevel }
+
+func (b bridge) With(fields []zapcore.Field) zapcore.Core {
+	joined := append(b.fields[:len(b.fields):len(b.fields)], fields...)
+	return bridge{log: b.log, closing: b.closing, fields: joined}
+}
+
+func (b bridge) Check(e zapcore.Entry, to *zapcore.CheckedEntry) *zapcore.CheckedEntry {
+	if !b.Enabled(e.Level) || commonplace[e.Message] {
+		return to
+	}
+	select {
+	case <-b.closing:
+		return to
+	default:
+		return to.AddCore(e, b)
+	}
+}
+
+func (b bridge) Write(e zapcore.Entry, fields []zapcore.Field) error {
+	enc := zapcore.NewMapObjectEncoder()
+	for _, f := range b.fields {
+		f.AddTo(enc)
+	}
+	for _, f := range fields {
+		f.AddTo(enc)
+	}
+	entry := b.log.WithFields(logrus.Fields(enc.Fields))
+	if e.Level == zapcore.WarnLevel {
+		entry.Warn(e.Message)
+	} else {
+		entry.Error(e.Message)
+	}
+	return nil
+}
+
+func (b bridge) Sync() error { return nil }
