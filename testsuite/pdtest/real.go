@@ -1,0 +1,250 @@
+package pdtest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// settings make a pd-server elect itself and start within a second or so; the lease
+// bounds how long a killed leader is missed.
+const settings = `lease = 1
+tick-interval = "50ms"
+election-interval = "500ms"
+[log]
+level = "info"
+`
+
+// StartReal starts a cluster of n real pd-servers on free loopback ports, with data of
+// their own, and waits until it serves timestamps.
+func StartReal(t testing.TB, n int) *Cluster {
+	t.Helper()
+	return startReal(t, n, nil)
+}
+
+// StartRealTLS is StartReal with TLS, clients' certificates being asked for.
+func StartRealTLS(t testing.TB, n int, certs *Certs) *Cluster {
+	t.Helper()
+	return startReal(t, n, certs)
+}
+
+func startReal(t testing.TB, n int, certs *Certs) *Cluster {
+	t.Helper()
+	binary, err := realBinary(t)
+	if err != nil {
+		t.Fatalf("get a pd-server to test against: %v", err)
+	}
+	// A port found free may be taken before PD binds it: then all start again elsewhere.
+	for try := 1; ; try++ {
+		c := &Cluster{Kind: "pd-server", t: t, certs: certs}
+		members, err := layOut(t.TempDir(), binary, n, certs)
+		if err != nil {
+			t.Fatalf("prepare a pd-server: %v", err)
+		}
+		for _, m := range members {
+			c.members = append(c.members, m)
+		}
+		if err = c.startAll(); err == nil {
+			t.Cleanup(c.cleanup)
+			return c
+		}
+		for _, m := range members {
+			_ = m.kill()
+			if try == 3 {
+				t.Logf("the last of %s's log:\n%s", m.name(), m.log())
+			}
+		}
+		if try == 3 {
+			t.Fatalf("start %d pd-servers: %v", n, err)
+		}
+		t.Logf("start %d pd-servers: %v; trying other ports", n, err)
+	}
+}
+
+// realBinary finds the pd-server to run and builds it if it is not there.
+func realBinary(t testing.TB) (string, error) {
+	if given := os.Getenv("PDTEST_PD_SERVER"); given != "" {
+		return given, nil
+	}
+	root, err := repository()
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(filepath.Join(root, ".cache/bin/pd-server")); err != nil {
+		t.Log("building pd-server from testsuite/realpd; this takes minutes, once")
+	}
+	cmd := exec.Command(filepath.Join(root, "testsuite/realpd/build.sh"))
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("build it: %w\n%s", err, stderr.Bytes())
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// repository is the checkout this test runs in.
+func repository() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "testsuite/realpd/build.sh")); err == nil {
+			return dir, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", errors.New("testsuite/realpd/build.sh is in no directory above this one")
+		}
+		dir = parent
+	}
+}
+
+// process is a pd-server.
+type process struct {
+	binary  string
+	args    []string
+	id      string
+	client  string
+	logFile string
+
+	cmd  *exec.Cmd
+	done chan struct{} // closed when the process has ended
+}
+
+// layOut decides on names, ports and directories of n members.
+func layOut(dir, binary string, n int, certs *Certs) ([]*process, error) {
+	scheme, config := "http", settings
+	if certs != nil {
+		scheme = "https"
+		config += fmt.Sprintf("[security]\ncacert-path = %q\ncert-path = %q\nkey-path = %q\n", certs.CAFile, certs.CertFile, certs.KeyFile)
+	}
+	configFile := filepath.Join(dir, "pd.toml")
+	if err := os.WriteFile(configFile, []byte(config), 0o600); err != nil {
+		return nil, err
+	}
+	ports, err := freePorts(2 * n)
+	if err != nil {
+		return nil, err
+	}
+	var members []*process
+	var initial []string
+	for i := range n {
+		name := fmt.Sprintf("pd%d", i)
+		peer := fmt.Sprintf("%s://127.0.0.1:%d", scheme, ports[2*i+1])
+		initial = append(initial, name+"="+peer)
+		m := &process{
+			binary: binary, id: name, logFile: filepath.Join(dir, name+".log"),
+			client: fmt.Sprintf("%s://127.0.0.1:%d", scheme, ports[2*i]),
+		}
+		m.args = []string{
+			"--name", name, "--config", configFile, "--data-dir", filepath.Join(dir, name),
+			"--client-urls", m.client, "--peer-urls", peer, "--log-file", m.logFile,
+		}
+		members = append(members, m)
+	}
+	for _, m := range members {
+		m.args = append(m.args, "--initial-cluster", strings.Join(initial, ","))
+	}
+	return members, nil
+}
+
+func (p *process) start() error {
+	if p.running() {
+		return fmt.Errorf("%s is running already", p.id)
+	}
+	p.cmd = exec.Command(p.binary, p.args...)
+	p.cmd.SysProcAttr = dieWithParent()
+	done, started := make(chan struct{}), make(chan error)
+	go func() {
+		// The kernel counts the thread that started the process as its parent, so this
+		// goroutine keeps its thread until the process has ended.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := p.cmd.Start()
+		started <- err
+		if err == nil {
+			_ = p.cmd.Wait()
+		}
+		close(done)
+	}()
+	if err := <-started; err != nil {
+		return err
+	}
+	p.done = done
+	return nil
+}
+
+func (p *process) running() bool {
+	if p.done == nil {
+		return false
+	}
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
+}
+
+func (p *process) stop() error { return p.end(syscall.SIGTERM) }
+func (p *process) kill() error { return p.end(syscall.SIGKILL) }
+
+func (p *process) end(sig syscall.Signal) error {
+	if !p.running() {
+		return nil
+	}
+	if err := p.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	select {
+	case <-p.done:
+		return nil
+	case <-time.After(readyLimit):
+		_ = p.cmd.Process.Kill()
+		return fmt.Errorf("did not end within %s of %s", readyLimit, sig)
+	}
+}
+
+func (p *process) url() string  { return p.client }
+func (p *process) name() string { return p.id }
+
+func (p *process) log() string {
+	raw, err := os.ReadFile(p.logFile)
+	if err != nil {
+		return err.Error()
+	}
+	lines := bytes.Split(bytes.TrimSpace(raw), []byte("\n"))
+	lines = lines[max(0, len(lines)-30):]
+	return string(bytes.Join(lines, []byte("\n")))
+}
+
+// post calls PD's HTTP API.
+func (c *Cluster) post(ctx context.Context, m member, path string) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, m.url()+path, nil)
+	if err != nil {
+		return err
+	}
+	transport := &http.Transport{TLSClientConfig: c.TLS()}
+	defer transport.CloseIdleConnections()
+	resp, err := (&http.Client{Transport: transport, Timeout: 5 * time.Second}).Do(req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return fmt.Errorf("POST %s: %s", path, resp.Status)
+	}
+	return nil
+}
