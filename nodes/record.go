@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Record is a node's record in PD. The JSON is fixed by the field: eight fields,
@@ -32,6 +34,36 @@ type Label struct {
 // before now.
 func (r Record) Reporting(now time.Time, heartbeat time.Duration) bool {
 	return now.Sub(r.UpdateTS.Time()) <= 3*heartbeat
+}
+
+// maxNodeID is the longest node ID taken, in bytes: the longest host name, a colon
+// and a port fit in.
+const maxNodeID = 261
+
+// ValidateNodeID tells why an ID cannot be the last part of a key in PD and a word in
+// every tool's output. What the field uses passes: host names, addresses with ports,
+// any printable Unicode.
+func ValidateNodeID(id string) error {
+	why := ""
+	switch {
+	case id == "":
+		why = "it is empty"
+	case len(id) > maxNodeID:
+		why = fmt.Sprintf("it is longer than %d bytes", maxNodeID)
+	case !utf8.ValidString(id):
+		why = "it is not UTF-8"
+	case id == "." || id == "..":
+		why = "old tools take it for a path"
+	case strings.Contains(id, "/"):
+		why = "a slash would make it another key in PD"
+	case strings.TrimSpace(id) != id:
+		why = "it begins or ends with a space"
+	case strings.IndexFunc(id, func(r rune) bool { return !unicode.IsPrint(r) }) >= 0:
+		why = "it holds a character that cannot be printed"
+	default:
+		return nil
+	}
+	return fmt.Errorf("node ID %q cannot be used: %s; choose one like pump1 or host:8250 (-node-id)", id, why)
 }
 
 // EncodeRecord gives the bytes that go to PD, equal to what the old nodes write.
@@ -80,7 +112,7 @@ func replaceState(raw []byte, s State) ([]byte, error) {
 }
 
 // stateSpan finds the value of the record's state. Like encoding/json it takes the
-// key in any letter case and the last one where it stands twice.
+// key in any letter case, ignores a null and takes the last one where it stands twice.
 func stateSpan(raw []byte) (start, end int, err error) {
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
@@ -96,47 +128,18 @@ func stateSpan(raw []byte) (start, end int, err error) {
 		if err := dec.Decode(&value); err != nil {
 			return 0, 0, fmt.Errorf("not a node record: %w", err)
 		}
-		if k, _ := key.(string); strings.EqualFold(k, "state") {
-			end = int(dec.InputOffset())
-			start = end - len(value)
-			if start < afterKey || len(value) < 2 || value[0] != '"' {
-				return 0, 0, errors.New("not a node record: state is not a string")
-			}
+		k, _ := key.(string)
+		if !strings.EqualFold(k, "state") || string(value) == "null" {
+			continue
+		}
+		end = int(dec.InputOffset())
+		start = end - len(value)
+		if start < afterKey || len(value) < 2 || value[0] != '"' {
+			return 0, 0, errors.New("not a node record: state is not a string")
 		}
 	}
 	if end == 0 {
 		return 0, 0, errors.New("not a node record: state is missing")
 	}
 	return start, end, nil
-}
-
-// Entry is a record together with where it stands in PD.
-type Entry struct {
-	Kind        Kind
-	Record      Record
-	Raw         []byte // the value as it stands in PD
-	ModRevision int64
-}
-
-// Broken is a key below a prefix whose value is no record.
-type Broken struct {
-	Kind Kind
-	Key  string
-	Err  error
-}
-
-// Snapshot is the cluster's records at one revision. It is never changed once made.
-type Snapshot struct {
-	Revision int64
-	Pumps    []Entry // sorted by node ID, offline ones too
-	Drainers []Entry
-	Broken   []Broken
-}
-
-// Of gives the entries of one kind.
-func (s *Snapshot) Of(k Kind) []Entry {
-	if k == Pump {
-		return s.Pumps
-	}
-	return s.Drainers
 }

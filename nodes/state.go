@@ -86,10 +86,19 @@ func (o Order) String() string {
 	return fmt.Sprintf("order(%d)", uint8(o))
 }
 
-// orders is lifecycle.md's table of what a live node does (row: its own state)
-// when its record is set to another state (column). What is absent is NoOrder:
-// a node that is pausing finishes pausing whatever the record says.
+// orders says what a live node does (row: its own state) when its record is set to
+// another state (column). What is absent is NoOrder: a node that is pausing finishes
+// pausing whatever the record says, and an offline one has nothing left to do.
+//
+// A live node whose own state is Paused is one that is starting: it has claimed its
+// record and is about to go online. Whoever sets that record to a state in which the
+// node would not run means that it shall not start, so those orders are obeyed too.
+// Setting it to Online asks for what is happening anyway.
 var orders = map[State]map[State]Order{
+	Paused: {
+		Pausing: Pause,
+		Closing: Leave, Offline: Leave,
+	},
 	Online: {
 		Pausing: Pause, Paused: Pause,
 		Closing: Leave, Offline: Leave,
@@ -104,6 +113,22 @@ var orders = map[State]map[State]Order{
 // OrderFor tells what a live service in state own has to do when its record says
 // found.
 func OrderFor(own, found State) Order { return orders[own][found] }
+
+// FulfilledBy tells whether a service that writes s into its record is carrying the
+// order out, so that it need not be told again.
+func (o Order) FulfilledBy(s State) bool {
+	switch o {
+	case Pause:
+		return s == Pausing || s == Paused
+	case Leave:
+		return s == Closing || s == Offline
+	case Resume:
+		return s == Online
+	case Abandon:
+		return s == Offline
+	}
+	return true
+}
 
 // transitions lists which states a service may write into its own record after
 // which. A start may follow every state, so it is not in the table.

@@ -1,0 +1,367 @@
+package nodes
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// maxAttempts bounds how many writes without an answer the agent remembers.
+const maxAttempts = 16
+
+// Register claims the record with the state the service starts in. Any state may stand
+// there from before; labels and score stay. It refuses with a [*HeldError] when a live
+// process at another address holds the ID: the record is neither paused nor offline and
+// younger than three heartbeats, by PD's clock. PD that cannot be reached is an error at
+// once: a service that starts must be able to say so.
+func (a *Agent) Register(ctx context.Context, initial State) error {
+	if !a.take(ctx) {
+		return context.Cause(ctx)
+	}
+	defer a.release()
+	if a.claimed {
+		return fmt.Errorf("%s %s is registered already", a.opts.Kind, a.opts.NodeID)
+	}
+	for {
+		if err := a.inspect(ctx); err != nil {
+			return err
+		}
+		err := a.put(ctx, initial)
+		var c *ConflictError
+		if errors.As(err, &c) {
+			continue // somebody wrote in between: look again
+		}
+		if err != nil {
+			return fmt.Errorf("register: %w", err)
+		}
+		a.claimed = true
+		a.mu.Lock()
+		a.own = initial
+		a.mu.Unlock()
+		return nil
+	}
+}
+
+// inspect reads what stands in the record before it is claimed, and refuses if a live
+// process does. Caller has the turn.
+func (a *Agent) inspect(ctx context.Context) error {
+	now, err := a.opts.TSO(ctx)
+	if err != nil {
+		return fmt.Errorf("register %s %s: PD at %v gives no TSO: %w; check that PD runs and has a leader (-pd-urls)",
+			a.opts.Kind, a.opts.NodeID, a.opts.Registry.Endpoints(), err)
+	}
+	a.tso, a.tsoAt = now, a.opts.Now()
+	found, err := a.opts.Registry.Get(ctx, a.opts.Kind, a.opts.NodeID)
+	var broken *Broken
+	switch {
+	case errors.Is(err, ErrNotFound):
+		a.revision = 0
+		return nil
+	case errors.As(err, &broken):
+		a.log.WithError(err).WithField("value", string(broken.Raw)).Error("what stands in PD is no record: writing a new one over it")
+		a.revision = broken.ModRevision
+		return nil
+	case err != nil:
+		return fmt.Errorf("register: %w", err)
+	}
+	rec := found.Record
+	running := rec.State != Paused && rec.State != Offline
+	age := now.Time().Sub(rec.UpdateTS.Time())
+	if running && rec.Host != a.opts.Host && age <= 3*a.opts.Heartbeat {
+		return &HeldError{Kind: a.opts.Kind, NodeID: a.opts.NodeID, Host: rec.Host, State: rec.State, Age: age}
+	}
+	a.revision, a.label, a.score, a.maxTS = found.ModRevision, rec.Label, rec.Score, rec.MaxCommitTS
+	return nil
+}
+
+// SetState makes s the service's state and writes it to PD at once; while PD is away it
+// goes on trying until ctx ends. paused and offline are final: they end Run, and nothing
+// is written after them. Errors: an [*OrderedError] (see [Agent]), a [*HeldError], a move
+// that the table of transitions does not know, or the last failure when ctx ended; then
+// PD may or may not show s, and the next heartbeat writes the state from before again.
+func (a *Agent) SetState(ctx context.Context, s State) error {
+	wait := retryPause
+	for {
+		done, err := a.trySetState(ctx, s)
+		if done {
+			return err
+		}
+		if !pause(ctx, wait) {
+			return fmt.Errorf("set %s %s to %s: %w", a.opts.Kind, a.opts.NodeID, s, err)
+		}
+		wait = min(2*wait, a.opts.Heartbeat)
+	}
+}
+
+// trySetState makes one attempt; done is false when trying again can help.
+func (a *Agent) trySetState(ctx context.Context, s State) (done bool, err error) {
+	if !a.take(ctx) {
+		return true, fmt.Errorf("set %s %s to %s: %w", a.opts.Kind, a.opts.NodeID, s, context.Cause(ctx))
+	}
+	defer a.release()
+	for {
+		if err := a.mayBecome(s); err != nil {
+			return true, err
+		}
+		err := a.put(ctx, s)
+		var c *ConflictError
+		switch {
+		case err == nil:
+			a.became(s)
+			return true, nil
+		case errors.As(err, &c):
+		case ctx.Err() != nil:
+			return true, fmt.Errorf("set %s %s to %s: %w", a.opts.Kind, a.opts.NodeID, s, err)
+		default:
+			a.note(&a.outage, "the record cannot be written", err)
+			return false, err
+		}
+		if err := a.absorb(c); err != nil {
+			return true, err
+		}
+	}
+}
+
+// mayBecome refuses what the tables forbid, and once what an unseen order forbids.
+// Caller has the turn.
+func (a *Agent) mayBecome(s State) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	what := fmt.Sprintf("set %s %s to %s", a.opts.Kind, a.opts.NodeID, s)
+	switch {
+	case a.fatal != nil:
+		return a.fatal
+	case !a.claimed:
+		return fmt.Errorf("%s: it is not registered", what)
+	case a.ended:
+		return fmt.Errorf("%s: it has ended as %s", what, a.own)
+	case !CanMove(a.own, s):
+		return fmt.Errorf("%s: a node that is %s cannot", what, a.own)
+	case a.pending != nil && !a.seen && !a.pending.Order.FulfilledBy(s):
+		a.seen = true
+		return &OrderedError{Kind: a.opts.Kind, NodeID: a.opts.NodeID, Wanted: s, Instruction: *a.pending}
+	}
+	return nil
+}
+
+// became notes that the service is in state s. Caller has the turn.
+func (a *Agent) became(s State) {
+	a.mu.Lock()
+	if p := a.pending; p != nil && !p.Order.FulfilledBy(s) {
+		a.log.WithField("order", p.Order.String()).WithField("state", string(s)).
+			Warn("the service knows an order given through its record and goes another way")
+	}
+	a.own = s
+	a.mu.Unlock()
+	a.setPending(nil)
+	a.log.WithField("state", string(s)).Info("state changed")
+	if s == Paused || s == Offline {
+		a.end(nil)
+	}
+}
+
+// beat refreshes the record once, with the state it shows.
+func (a *Agent) beat(ctx context.Context) {
+	if !a.take(ctx) {
+		return
+	}
+	defer a.release()
+	a.refresh(ctx)
+}
+
+// refresh writes the record until it is written or cannot be. Caller has the turn.
+func (a *Agent) refresh(ctx context.Context) {
+	for !a.isOver() {
+		err := a.put(ctx, a.shown)
+		var c *ConflictError
+		switch {
+		case err == nil || ctx.Err() != nil:
+			return
+		case !errors.As(err, &c):
+			a.note(&a.outage, "the record cannot be written", err)
+			return
+		}
+		if err := a.absorb(c); err != nil {
+			return
+		}
+	}
+}
+
+func (a *Agent) isOver() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.ended
+}
+
+// put writes the record with a state over the revision last known. Caller has the turn.
+func (a *Agent) put(ctx context.Context, s State) error {
+	rec := Record{
+		NodeID: a.opts.NodeID, Host: a.opts.Host, State: s,
+		Score: a.score, Label: a.label, MaxCommitTS: a.maxTS, UpdateTS: a.now(ctx),
+	}
+	if a.opts.MaxCommitTS != nil {
+		if ts := a.opts.MaxCommitTS(); ts != 0 {
+			rec.MaxCommitTS = ts
+		}
+	}
+	revision, err := a.opts.Registry.Put(ctx, a.opts.Kind, rec, a.revision)
+	var unsure *PDError
+	switch {
+	case err == nil:
+		a.revision, a.shown, a.written, a.maxTS, a.attempts = revision, s, rec.UpdateTS, rec.MaxCommitTS, nil
+		a.note(&a.outage, "the record cannot be written", nil)
+		a.mu.Lock()
+		a.lastWrite = a.opts.Now()
+		a.mu.Unlock()
+	case errors.As(err, &unsure) && unsure.Unknown || ctx.Err() != nil:
+		raw, e := EncodeRecord(rec)
+		if e != nil {
+			return e
+		}
+		if len(a.attempts) == maxAttempts {
+			a.attempts = a.attempts[1:]
+		}
+		a.attempts = append(a.attempts, raw)
+	}
+	return err
+}
+
+// now gives a TSO from PD, or an estimate when PD gives none: a change of state must not
+// wait for it. Each is larger than the one before, so that the bytes of every attempt
+// are unlike all others. Caller has the turn.
+func (a *Agent) now(ctx context.Context) TSO {
+	bounded, cancel := context.WithTimeout(ctx, a.opts.Heartbeat/2)
+	defer cancel()
+	ts, err := a.opts.TSO(bounded)
+	if err == nil {
+		a.tso, a.tsoAt = ts, a.opts.Now()
+	} else {
+		ts = a.tso + TSO(a.opts.Now().Sub(a.tsoAt).Milliseconds()<<logicalBits)
+	}
+	if ctx.Err() == nil {
+		a.note(&a.noTSO, "PD gives no TSO", err)
+	}
+	a.issued = max(ts, a.issued+1)
+	return a.issued
+}
+
+// absorb takes in what a failed compare found. Caller has the turn.
+func (a *Agent) absorb(c *ConflictError) error {
+	switch {
+	case c.Found != nil:
+		return a.judge(*c.Found)
+	case c.Broken != nil:
+		a.log.WithError(c.Broken).WithField("value", string(c.Broken.Raw)).
+			Error("somebody wrote what is no record over this node's record: writing it anew")
+		a.revision = c.Broken.ModRevision
+	default:
+		a.gone()
+	}
+	return nil
+}
+
+func (a *Agent) gone() {
+	if a.revision != 0 {
+		a.log.Error("somebody deleted the record of this node while it is alive: it is made again at the next heartbeat")
+	}
+	a.revision = 0
+}
+
+// judge takes in a record that somebody else wrote: its place, what is kept of it, and
+// the order that its state gives. Caller has the turn.
+func (a *Agent) judge(e Entry) error {
+	if a.isOwn(e) {
+		a.revision, a.written, a.attempts = e.ModRevision, e.Record.UpdateTS, nil
+		return nil
+	}
+	rec := e.Record
+	if rec.Host != a.opts.Host && rec.UpdateTS > a.written {
+		err := &HeldError{
+			Kind: a.opts.Kind, NodeID: a.opts.NodeID, Host: rec.Host, State: rec.State,
+			Age: max(0, a.opts.Now().Sub(rec.UpdateTS.Time())),
+		}
+		a.log.WithError(err).Error("another process has claimed this node ID: stopping")
+		a.end(err)
+		return err
+	}
+	a.revision, a.label, a.score, a.attempts = e.ModRevision, rec.Label, rec.Score, nil
+	own := a.State()
+	order := OrderFor(own, rec.State)
+	log := a.log.WithField("state", string(own)).WithField("found", string(rec.State)).WithField("order", order.String())
+	if order == NoOrder {
+		if rec.State != own {
+			log.Warn("somebody set the record of this node, which is no order in its state: writing its own state again")
+		}
+		a.shown = own
+		a.setPending(nil)
+		return nil
+	}
+	log.Info("somebody set the record of this node: obeying")
+	a.shown = rec.State
+	a.setPending(&Instruction{Order: order, Found: rec.State, Revision: e.ModRevision})
+	return nil
+}
+
+// isOwn tells whether a record is one of the writes whose answer never came.
+func (a *Agent) isOwn(e Entry) bool {
+	for _, raw := range a.attempts {
+		if bytes.Equal(raw, e.Raw) {
+			return true
+		}
+	}
+	return false
+}
+
+// look reads the record after a hint that somebody wrote it, unless revision is the
+// agent's own last write (0: in any case).
+func (a *Agent) look(ctx context.Context, revision int64) {
+	if !a.take(ctx) {
+		return
+	}
+	defer a.release()
+	if a.isOver() || revision != 0 && revision == a.revision {
+		return
+	}
+	found, err := a.opts.Registry.Get(ctx, a.opts.Kind, a.opts.NodeID)
+	var broken *Broken
+	switch {
+	case errors.Is(err, ErrNotFound):
+		a.gone()
+	case errors.As(err, &broken):
+		_ = a.absorb(&ConflictError{Broken: broken}) // gives no error for what is broken
+	case err != nil || found.ModRevision == a.revision:
+		// The next heartbeat meets PD's failure too, and says so.
+	default:
+		if err := a.judge(found); err == nil && found.Record.State != a.shown {
+			a.refresh(ctx)
+		}
+	}
+}
+
+// watch looks at the record as soon as somebody writes it. While the watch is broken,
+// the heartbeats still find every foreign write.
+func (a *Agent) watch(ctx context.Context) {
+	wait := retryPause
+	for ctx.Err() == nil {
+		a.look(ctx, 0) // what happened while there was no watch
+		wctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
+		for resp := range a.opts.Registry.client.Watch(wctx, a.opts.Kind.Key(a.opts.NodeID), clientv3.WithCreatedNotify()) {
+			if resp.Err() != nil {
+				break
+			}
+			wait = retryPause
+			revision := int64(0)
+			if n := len(resp.Events); n > 0 {
+				revision = resp.Events[n-1].Kv.ModRevision
+			}
+			a.look(ctx, revision)
+		}
+		cancel()
+		pause(ctx, wait)
+		wait = min(2*wait, a.opts.Heartbeat, time.Second)
+	}
+}

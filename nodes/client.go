@@ -1,0 +1,121 @@
+package nodes
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.uber.org/zap"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
+)
+
+// defaultPDPort is the client port of a PD whose address names none.
+const defaultPDPort = "2379"
+
+// Connections that fell silent are noticed after keepaliveTime + keepaliveTimeout.
+// etcd closes connections that ping more often than every 5 s.
+const (
+	keepaliveTime    = 10 * time.Second
+	keepaliveTimeout = 3 * time.Second
+	maxRedial        = 2 * time.Second // longest pause between attempts to connect
+)
+
+// NewClient makes an etcd client for PD that stays useful while PD restarts, moves its
+// leader or vanishes without a word. It connects in the background, so it succeeds
+// while PD is down; timeout bounds one attempt to connect. Endpoints are as
+// [ParseEndpoints] takes them. A nil tlsConfig means plain text. It logs nothing: what
+// goes wrong comes back from the calls, which the [Registry] repeats and bounds.
+func NewClient(endpoints []string, tlsConfig *tls.Config, timeout time.Duration) (*clientv3.Client, error) {
+	urls, err := ParseEndpoints(endpoints, tlsConfig != nil)
+	if err != nil {
+		return nil, err
+	}
+	cli, err := clientv3.New(clientv3.Config{
+		Endpoints:            urls,
+		TLS:                  tlsConfig,
+		DialTimeout:          timeout,
+		DialKeepAliveTime:    keepaliveTime,
+		DialKeepAliveTimeout: keepaliveTimeout,
+		MaxUnaryRetries:      1, // the registry repeats calls, and keeps the reason of a failure
+		Logger:               zap.NewNop(),
+		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
+			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: maxRedial},
+			MinConnectTimeout: timeout,
+		})},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("make a client of PD %s: %w", strings.Join(urls, ","), err)
+	}
+	return cli, nil
+}
+
+// ParseEndpoints checks PD's addresses and writes them in full, as http://host:port or
+// https://host:port. Each may stand with or without scheme and port (default 2379), and
+// one text may hold several with commas between, as -pd-urls does. An address without a
+// scheme gets the one that fits secure; one with the other scheme is refused, so that
+// nothing travels in plain text that was meant not to.
+func ParseEndpoints(endpoints []string, secure bool) ([]string, error) {
+	var urls []string
+	for _, text := range strings.Split(strings.Join(endpoints, ","), ",") {
+		if text = strings.TrimSpace(text); text == "" {
+			continue
+		}
+		u, err := parseEndpoint(text, secure)
+		if err != nil {
+			return nil, fmt.Errorf("PD address %q: %w; write it like http://127.0.0.1:2379 (-pd-urls)", text, err)
+		}
+		urls = append(urls, u)
+	}
+	if len(urls) == 0 {
+		return nil, errors.New("no address of PD is given: set -pd-urls, for example http://127.0.0.1:2379")
+	}
+	return urls, nil
+}
+
+func parseEndpoint(text string, secure bool) (string, error) {
+	scheme := "http"
+	if secure {
+		scheme = "https"
+	}
+	if !strings.Contains(text, "://") {
+		text = scheme + "://" + text
+	}
+	u, err := url.Parse(text)
+	switch {
+	case err != nil:
+		return "", errors.Unwrap(err)
+	case u.Hostname() == "":
+		return "", errors.New("it names no host")
+	case u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
+		return "", errors.New("it is more than a host and a port")
+	case u.Scheme == "https" && !secure:
+		return "", errors.New("it asks for TLS, but no certificates are configured (-ssl-ca, -ssl-cert, -ssl-key)")
+	case u.Scheme != scheme && u.Scheme != "http":
+		return "", fmt.Errorf("its scheme is %s, want http or https", u.Scheme)
+	case u.Scheme != scheme:
+		return "", errors.New("it asks for plain text, but certificates are configured: use https")
+	}
+	port := u.Port()
+	if port == "" {
+		port = defaultPDPort
+	}
+	return scheme + "://" + net.JoinHostPort(u.Hostname(), port), nil
+}
+
+// displayEndpoints strips the schemes, as error texts of the field show endpoints.
+func displayEndpoints(urls []string) []string {
+	out := make([]string, len(urls))
+	for i, u := range urls {
+		if _, rest, ok := strings.Cut(u, "://"); ok {
+			u = rest
+		}
+		out[i] = u
+	}
+	return out
+}

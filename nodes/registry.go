@@ -1,0 +1,292 @@
+package nodes
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// DefaultTimeout bounds a call to PD where nothing else is said.
+const DefaultTimeout = 5 * time.Second
+
+// retryPause is the pause between two attempts at a call that failed for now.
+const retryPause = 50 * time.Millisecond
+
+// Registry reads and writes node records in PD. Every write is a compare-and-set on
+// the key's mod revision. Every call is repeated while the failure may pass (PD
+// restarts, its leader moves) and ends with a [*PDError] when the time-out has passed.
+// A Registry may be used by many goroutines and needs no closing; its client does.
+type Registry struct {
+	client    *clientv3.Client
+	timeout   time.Duration
+	endpoints []string
+}
+
+// NewRegistry makes a registry over a client, preferably one made by [NewClient].
+// timeout bounds each call; 0 means [DefaultTimeout].
+func NewRegistry(client *clientv3.Client, timeout time.Duration) *Registry {
+	if timeout <= 0 {
+		timeout = DefaultTimeout
+	}
+	return &Registry{client: client, timeout: timeout, endpoints: displayEndpoints(client.Endpoints())}
+}
+
+// Endpoints are PD's addresses without scheme, for messages.
+func (r *Registry) Endpoints() []string { return r.endpoints }
+
+// Timeout is what bounds each call.
+func (r *Registry) Timeout() time.Duration { return r.timeout }
+
+// Get reads one record. Errors: [ErrNotFound], a [*Broken], a [*PDError].
+func (r *Registry) Get(ctx context.Context, kind Kind, nodeID string) (Entry, error) {
+	var resp *clientv3.GetResponse
+	err := r.do(ctx, fmt.Sprintf("read the record of %s %s", kind, nodeID), false, func(ctx context.Context, _ bool) (err error) {
+		resp, err = r.client.Get(ctx, kind.Key(nodeID))
+		return err
+	})
+	if err != nil {
+		return Entry{}, err
+	}
+	if len(resp.Kvs) == 0 || nodeID == "" {
+		return Entry{}, r.notFound(kind, nodeID)
+	}
+	return decodeEntry(kind, resp.Kvs[0])
+}
+
+// List reads every record, of both kinds at one revision.
+func (r *Registry) List(ctx context.Context) (*Snapshot, error) {
+	var resp *clientv3.TxnResponse
+	err := r.do(ctx, "read the node records", false, func(ctx context.Context, _ bool) (err error) {
+		resp, err = r.client.Txn(ctx).Then(rangeOps()...).Commit()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	kvs := map[Kind][]*mvccpb.KeyValue{}
+	for i, k := range Kinds() {
+		kvs[k] = resp.Responses[i].GetResponseRange().Kvs
+	}
+	return newSnapshot(resp.Header.Revision, resp.Header.ClusterId, kvs), nil
+}
+
+// rangeOps reads both prefixes, in the order of [Kinds].
+func rangeOps(opts ...clientv3.OpOption) []clientv3.Op {
+	opts = append([]clientv3.OpOption{clientv3.WithPrefix()}, opts...)
+	var ops []clientv3.Op
+	for _, k := range Kinds() {
+		ops = append(ops, clientv3.OpGet(k.Prefix(), opts...))
+	}
+	return ops
+}
+
+// Put writes a record if it stands at modRevision (0: if there is none), and gives the
+// revision of the write. Otherwise the error is a [*ConflictError] and nothing is
+// written.
+func (r *Registry) Put(ctx context.Context, kind Kind, rec Record, modRevision int64) (int64, error) {
+	if err := ValidateNodeID(rec.NodeID); err != nil {
+		return 0, err
+	}
+	if !rec.State.Valid() {
+		return 0, fmt.Errorf("write the record of %s %s: %w", kind, rec.NodeID, &UnknownStateError{State: string(rec.State)})
+	}
+	raw, err := EncodeRecord(rec)
+	if err != nil {
+		return 0, err
+	}
+	return r.swap(ctx, kind, rec.NodeID, raw, modRevision)
+}
+
+// swap is compare-and-set of a record's bytes. After an attempt without an answer it
+// tries again: the compare keeps a second write from happening, and finding its own
+// bytes there means that the first one did.
+func (r *Registry) swap(ctx context.Context, kind Kind, nodeID string, raw []byte, modRevision int64) (revision int64, err error) {
+	key := kind.Key(nodeID)
+	op := fmt.Sprintf("write the record of %s %s", kind, nodeID)
+	err = r.do(ctx, op, true, func(ctx context.Context, again bool) error {
+		resp, err := r.client.Txn(ctx).
+			If(clientv3.Compare(clientv3.ModRevision(key), "=", modRevision)).
+			Then(clientv3.OpPut(key, string(raw))).
+			Else(clientv3.OpGet(key)).
+			Commit()
+		if err != nil {
+			return err
+		}
+		if resp.Succeeded {
+			revision = resp.Header.Revision
+			return nil
+		}
+		kvs := resp.Responses[0].GetResponseRange().Kvs
+		if again && len(kvs) == 1 && bytes.Equal(kvs[0].Value, raw) {
+			revision = kvs[0].ModRevision
+			return nil
+		}
+		return conflict(kind, nodeID, modRevision, kvs)
+	})
+	return revision, err
+}
+
+// conflict describes what a failed compare found.
+func conflict(kind Kind, nodeID string, expected int64, kvs []*mvccpb.KeyValue) *ConflictError {
+	c := &ConflictError{Kind: kind, NodeID: nodeID, Expected: expected}
+	if len(kvs) == 0 {
+		return c
+	}
+	e, err := decodeEntry(kind, kvs[0])
+	if !errors.As(err, &c.Broken) {
+		c.Found = &e
+	}
+	return c
+}
+
+// SetState writes one node's state and leaves every other byte of its record as it
+// stands. When others write the record at the same time it reads again and repeats,
+// until ctx ends. It gives the record as it was just before and the revision of the
+// write. Writing the state that is there already is a write like any other. Errors:
+// [ErrNotFound], a [*Broken], an [*UnknownStateError] (the node is looked up before the
+// state is checked), a [*PDError].
+func (r *Registry) SetState(ctx context.Context, kind Kind, nodeID string, state State) (Record, int64, error) {
+	e, err := r.Get(ctx, kind, nodeID)
+	if err != nil {
+		return Record{}, 0, err
+	}
+	if !state.Valid() {
+		return Record{}, 0, &UnknownStateError{State: string(state)}
+	}
+	for {
+		raw, err := replaceState(e.Raw, state)
+		if err != nil {
+			return Record{}, 0, fmt.Errorf("set %s %s to %s: %w", kind, nodeID, state, err)
+		}
+		revision, err := r.swap(ctx, kind, nodeID, raw, e.ModRevision)
+		var c *ConflictError
+		switch {
+		case err == nil:
+			return e.Record, revision, nil
+		case !errors.As(err, &c):
+			return Record{}, 0, err
+		case c.Broken != nil:
+			return Record{}, 0, c.Broken
+		case c.Found == nil:
+			return Record{}, 0, r.notFound(kind, nodeID)
+		}
+		e = *c.Found
+	}
+}
+
+// Delete removes the record of a node that is offline and stands at modRevision.
+// Errors: [ErrNotFound], [ErrNotOffline], a [*ConflictError], a [*PDError].
+func (r *Registry) Delete(ctx context.Context, kind Kind, nodeID string, modRevision int64) error {
+	e, err := r.Get(ctx, kind, nodeID)
+	switch {
+	case err != nil:
+		return err
+	case e.ModRevision != modRevision:
+		return &ConflictError{Kind: kind, NodeID: nodeID, Expected: modRevision, Found: &e}
+	case e.Record.State != Offline:
+		return fmt.Errorf("remove %s %s, which is %s: %w", kind, nodeID, e.Record.State, ErrNotOffline)
+	}
+	key := kind.Key(nodeID)
+	return r.do(ctx, fmt.Sprintf("remove the record of %s %s", kind, nodeID), true, func(ctx context.Context, again bool) error {
+		resp, err := r.client.Txn(ctx).
+			If(clientv3.Compare(clientv3.ModRevision(key), "=", modRevision)).
+			Then(clientv3.OpDelete(key)).
+			Else(clientv3.OpGet(key)).
+			Commit()
+		if err != nil || resp.Succeeded {
+			return err
+		}
+		kvs := resp.Responses[0].GetResponseRange().Kvs
+		if again && len(kvs) == 0 {
+			return nil // the attempt before this one did it
+		}
+		return conflict(kind, nodeID, modRevision, kvs)
+	})
+}
+
+func (r *Registry) notFound(kind Kind, nodeID string) error {
+	return &NotFoundError{Kind: kind, NodeID: nodeID, Endpoints: r.endpoints}
+}
+
+// do runs call until it succeeds, fails for good, or the time-out has passed. Where
+// there are several endpoints each attempt gets a share of the time only, because the
+// next one goes to another endpoint. call learns whether an attempt came before it.
+func (r *Registry) do(ctx context.Context, op string, write bool, call func(ctx context.Context, again bool) error) error {
+	began := time.Now()
+	bounded, cancel := context.WithTimeout(ctx, r.timeout)
+	defer cancel()
+	share := r.timeout
+	if end, ok := bounded.Deadline(); ok && len(r.endpoints) > 1 {
+		share = time.Until(end) / 3
+	}
+	var cause error
+	for again := false; ; again = true {
+		err := r.attempt(bounded, share, again, call)
+		var c *ConflictError
+		switch {
+		case err == nil || errors.As(err, &c):
+			return err
+		case errors.Is(ctx.Err(), context.Canceled):
+			return fmt.Errorf("%s: %w", op, context.Cause(ctx))
+		case !r.mayPass(err):
+			return &PDError{Op: op, Endpoints: r.endpoints, Err: err}
+		}
+		// A refused connection tells more than the time-out it led to.
+		if cause == nil || !errors.Is(err, context.DeadlineExceeded) {
+			cause = err
+		}
+		if !pause(bounded, retryPause) {
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return fmt.Errorf("%s: %w", op, context.Cause(ctx))
+			}
+			return &PDError{Op: op, Endpoints: r.endpoints, After: time.Since(began), Unknown: write, Err: cause}
+		}
+	}
+}
+
+func (r *Registry) attempt(ctx context.Context, share time.Duration, again bool, call func(context.Context, bool) error) error {
+	ctx, cancel := context.WithTimeout(ctx, share)
+	defer cancel()
+	return call(ctx, again)
+}
+
+// mayPass tells whether trying again can help: no connection, no leader, no answer, a
+// server on its way down. A client that was closed stays closed.
+func (r *Registry) mayPass(err error) bool {
+	if r.client.Ctx().Err() != nil {
+		return false
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, rpctypes.ErrTooManyRequests) {
+		return true
+	}
+	code := status.Code(err)
+	var e rpctypes.EtcdError
+	if errors.As(err, &e) {
+		code = e.Code()
+	}
+	switch code {
+	case codes.Unavailable, codes.DeadlineExceeded, codes.Canceled, codes.Aborted, codes.Internal, codes.Unknown:
+		return true
+	}
+	return false
+}
+
+// pause waits for d; false means that ctx ended first.
+func pause(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
