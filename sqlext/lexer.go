@@ -46,7 +46,9 @@ type lexer struct {
 	// and the */ does not.
 	executable bool
 
-	seen int // tokens and comments so far
+	// seen counts tokens and comments. TiDB may look into an optimizer hint, so each
+	// byte of one counts.
+	seen int
 }
 
 func newLexer(text string, mode mysql.SQLMode) lexer {
@@ -185,7 +187,11 @@ func (l *lexer) comment(rest string) bool {
 	if n < 0 {
 		return false
 	}
-	l.pos += body + n + len("*/")
+	n += body + len("*/")
+	l.pos += n
+	if strings.HasPrefix(rest, "/*+") {
+		l.seen += n
+	}
 	return true
 }
 

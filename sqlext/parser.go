@@ -1,7 +1,6 @@
 package sqlext
 
 import (
-	"fmt"
 	"sort"
 
 	"github.com/pingcap/tidb/pkg/parser"
@@ -40,7 +39,7 @@ func (p *Parser) SetSQLMode(mode mysql.SQLMode) { p.mode = mode }
 // charset and collation are those of the connection and become those of string
 // literals; "" is utf8mb4 and utf8mb4_bin.
 //
-// The error is an [*Error] with MySQL's number and text or a [*TooComplexError]; the
+// The error is an [*Error] with MySQL's number and text (errors.As); the
 // warnings are [*Error] values.
 func (p *Parser) Parse(sql, charset, collation string) (stmts []Statement, warns []error, err error) {
 	s := survey{foreign: true}
@@ -61,7 +60,7 @@ func (p *Parser) Parse(sql, charset, collation string) (stmts []Statement, warns
 
 // errWithin says that a statement of ours stands within another statement, where TiDB's
 // parser refuses what stands in its place; so nobody has seen this error.
-var errWithin = syntaxError("(a management statement must stand alone)")
+var errWithin = coded(mysql.ErrParse, syntaxErrorPrefix+"(a management statement must stand alone)")
 
 // call is one Parse for which TiDB's parser is needed.
 type call struct {
@@ -86,8 +85,8 @@ func (c *call) run() ([]Statement, []error, error) {
 	return stmts, asErrors(warnings), nil
 }
 
-// tidb hands a text to TiDB's parser. A panic in there, which nobody has seen, is an
-// error of this text and of nothing else.
+// tidb hands a text to TiDB's parser. A panic in there is an error of this text and of
+// nothing else.
 func (c *call) tidb(text string) (nodes []ast.StmtNode, warns []error, err error) {
 	if c.p.tidb == nil {
 		c.p.tidb = parser.New()
@@ -95,7 +94,7 @@ func (c *call) tidb(text string) (nodes []ast.StmtNode, warns []error, err error
 	defer func() {
 		if r := recover(); r != nil {
 			c.p.tidb = nil
-			err = fmt.Errorf("(TiDB's parser failed: %v)", r)
+			err = panicked(text, c.p.mode, r)
 		}
 	}()
 	c.p.tidb.SetSQLMode(c.p.mode)
@@ -129,7 +128,7 @@ func (c *call) statements(nodes []ast.StmtNode) ([]Statement, error) {
 		stmts[i].Text = cut.length(len(n.OriginalText()))
 		if len(rest) == 0 || rest[0].head() >= cut.from {
 			stmts[i].Node = n
-			stmts[i].Params = numberParams(n, c.text)
+			stmts[i].Params = numberParams(n, stmts[i].Text)
 			continue
 		}
 		if !rest[0].become(&stmts[i], n) {

@@ -11,7 +11,7 @@ type survey struct {
 	foreign bool
 }
 
-// look walks over a whole text. The error is a [*TooComplexError].
+// look walks over a whole text. The error wraps [ErrTooComplex].
 func look(text string, mode mysql.SQLMode) (survey, error) {
 	var s survey
 	l := newLexer(text, mode)
@@ -35,9 +35,9 @@ func look(text string, mode mysql.SQLMode) (survey, error) {
 		}
 		switch {
 		case l.seen-begin > MaxStatementTokens:
-			return s, &TooComplexError{What: "statement", Limit: MaxStatementTokens}
+			return s, tooComplex("statement", MaxStatementTokens)
 		case l.seen > MaxTextTokens:
-			return s, &TooComplexError{What: "text of several statements", Limit: MaxTextTokens}
+			return s, tooComplex("text", MaxTextTokens)
 		case t.kind == tokenEnd:
 			return s, nil
 		}
