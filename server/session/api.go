@@ -92,12 +92,22 @@ type Options struct {
 	Now         func() time.Time // default time.Now
 	Datadir     string           // @@datadir, cosmetic
 	TLS         bool             // @@have_ssl
-	Addr        string           // for @@port, @@hostname
+	Addr        string           // for @@port
+	MaxConns    int              // @@max_connections
+	RequireTLS  bool             // @@require_secure_transport
+
+	// Views is shared by the sessions of a server, so that they render SHOW … STATUS
+	// once; nil = each session does it for itself. See [NewViews].
+	Views *Views
 }
 
 // Outcome is what one statement gave: rows, or an OK with counts.
 type Outcome struct {
-	Rows         *engine.Result // nil = OK packet
+	// Rows, nil = OK packet. Its texts are utf8mb4 whatever its columns' Charset is:
+	// the protocol converts both to [Session.ResultCharset]. A result never changes
+	// once it is out, and SHOW PUMP|DRAINER STATUS gives the very same one until the
+	// cluster changes, so an encoding of it may be kept with its pointer.
+	Rows         *engine.Result
 	Affected     uint64
 	LastInsertID uint64
 	Info         string
@@ -105,25 +115,20 @@ type Outcome struct {
 	Status       uint16 // server status bits (AUTOCOMMIT, IN_TRANS); MORE_RESULTS is the protocol's business
 }
 
-// The session, implemented across this package:
+// Session implements what package server calls:
 //
-//	func New(opts Options, connID uint32, acc Account) *Session
-//	func (s *Session) Query(ctx context.Context, sql string, emit func(o *Outcome, more bool) error) error
-//	func (s *Session) Prepare(ctx context.Context, sql string) (*Prepared, error)
-//	func (s *Session) Execute(ctx context.Context, p *Prepared, args []engine.Value, emit func(o *Outcome, more bool) error) error
-//	func (s *Session) UseDB(ctx context.Context, name string) error
-//	func (s *Session) FieldList(ctx context.Context, table, wildcard string) ([]engine.Column, error)
-//	func (s *Session) Reset()                    // COM_RESET_CONNECTION
-//	func (s *Session) SetCollation(id uint16)    // the handshake's choice
-//	func (s *Session) SetMultiStatements(on bool)
-//	func (s *Session) ResultCharset() string     // charset result texts go out in (utf8mb4, latin1, gbk …)
-//	func (s *Session) ClientCharset() string     // charset statements come in
-//	func (s *Session) DB() string
-//	func (s *Session) Status() uint16
-//	func (s *Session) Warnings() uint16
-//	func (s *Session) IdleTimeout() time.Duration  // wait_timeout or interactive_timeout
-//	func (s *Session) StatementTimeout() time.Duration
+//	New(opts Options, connID uint32, acc Account) *Session
+//	Query(ctx, sql, emit) error                  // COM_QUERY
+//	Prepare(ctx, sql) (*Prepared, error)         // COM_STMT_PREPARE
+//	Execute(ctx, p, args, emit) error            // COM_STMT_EXECUTE
+//	UseDB(ctx, name) error                       // COM_INIT_DB, the handshake's database
+//	FieldList(ctx, table, wildcard) ([]engine.Column, error)
+//	Reset()                                      // COM_RESET_CONNECTION
+//	SetCollation(id)                             // the handshake's choice
+//	SetMultiStatements(on)
+//	ResultCharset() string                       // charset result texts go out in (utf8mb4, latin1, gbk …)
+//	ClientCharset() string                       // charset statements come in; Query takes utf8mb4
+//	DB(), Status(), Warnings()
+//	IdleTimeout(), StatementTimeout()
 //
-//	type Prepared struct { SQL string; Params int; Columns []engine.Column … }
-//
-// Errors are *engine.Error (number, SQLSTATE, message) whenever a number is known.
+// Errors are *engine.Error (number, SQLSTATE, message), but for what emit returns.

@@ -1,10 +1,20 @@
 package session
 
 import (
-	"context"
 	"time"
 
+	"pumphouse/nodes"
 	"pumphouse/server/engine"
+	"pumphouse/sqlext"
+
+	"github.com/sirupsen/logrus"
+)
+
+// The server status bits of an OK packet that belong to the session.
+const (
+	statusInTrans    uint16 = 0x0001
+	statusAutocommit uint16 = 0x0002
+	statusNoEscapes  uint16 = 0x0200
 )
 
 // Session is one client's session. See the package comment.
@@ -12,69 +22,127 @@ type Session struct {
 	opts Options
 	id   uint32
 	acc  Account
+	log  logrus.FieldLogger
+
+	settings                         // what the variables amount to
+	own      map[string]string       // variables the client has set, by slot
+	userVars map[string]engine.Value // @name, lower case
+	prepared map[string]*Prepared    // PREPARE name FROM …, lower case
+	savings  []string                // SAVEPOINT names, oldest first
+	diag     diagnostics             // SHOW WARNINGS
+	texts    textCache               // parsed texts
+	shown    [2]*statusRows          // last SHOW … STATUS by kind
+	wrote    int64                   // revision of this session's last CHANGE
+	db       string                  // current database
+	inTrans  bool                    // between BEGIN and COMMIT
+	multi    bool                    // several statements in one text are allowed
+	now      time.Time               // the running statement's instant
+	found    int64                   // FOUND_ROWS()
+	affected int64                   // ROW_COUNT()
+	parser   *sqlext.Parser          // nil until the first statement
+	exec     engine.Executor         // its Env is this session
+	env      *env
 }
 
 // New makes the session of a client that has just logged in.
 func New(opts Options, connID uint32, acc Account) *Session {
-	return &Session{opts: opts, id: connID, acc: acc}
+	opts = opts.withDefaults()
+	s := &Session{
+		opts: opts, id: connID, acc: acc, multi: true,
+		log: opts.Logger.WithFields(logrus.Fields{"conn": connID, "user": acc.Name, "client": acc.Host}),
+	}
+	s.env = &env{s: s}
+	s.exec = engine.Executor{Env: s.env, Limits: opts.Limits}
+	s.settings = s.startSettings()
+	return s
 }
 
-// Query runs a text of one or more statements (COM_QUERY).
-func (s *Session) Query(ctx context.Context, sql string, emit func(o *Outcome, more bool) error) error {
-	return &engine.Error{Code: 1235, State: "42000", Message: "not yet"}
+func (o Options) withDefaults() Options {
+	if o.Compat == "" {
+		o.Compat = CompatDocs
+	}
+	if o.LogBin == "" {
+		o.LogBin = "auto"
+	}
+	if o.Heartbeat <= 0 {
+		o.Heartbeat = 2 * time.Second
+	}
+	if o.MaxPacket <= 0 {
+		o.MaxPacket = 64 << 20
+	}
+	if o.IdleTimeout <= 0 {
+		o.IdleTimeout = 8 * time.Hour
+	}
+	if o.Logger == nil {
+		o.Logger = logrus.New()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Views == nil {
+		o.Views = NewViews()
+	}
+	return o
 }
 
-// Prepared is a prepared statement.
-type Prepared struct {
-	SQL     string
-	Params  int
-	Columns []engine.Column
+// Reset carries out COM_RESET_CONNECTION: the session is as after the login, but for
+// the handshake's collation and what it has written, which it goes on seeing.
+func (s *Session) Reset() {
+	collation := s.startCollation
+	s.own, s.userVars, s.prepared, s.savings = nil, nil, nil, nil
+	s.diag = diagnostics{}
+	s.inTrans, s.found, s.affected = false, 0, 0
+	s.settings = s.startSettings()
+	s.texts.clear()
+	if collation != 0 {
+		s.SetCollation(collation)
+	}
 }
 
-// Prepare compiles one statement (COM_STMT_PREPARE).
-func (s *Session) Prepare(ctx context.Context, sql string) (*Prepared, error) {
-	return nil, &engine.Error{Code: 1235, State: "42000", Message: "not yet"}
+// SetMultiStatements allows or forbids several statements in one text, as the
+// client's capabilities and COM_SET_OPTION say.
+func (s *Session) SetMultiStatements(on bool) { s.multi = on }
+
+// ResultCharset is the charset result texts go out in, "" for unconverted (utf8mb4).
+func (s *Session) ResultCharset() string {
+	if s.resultCharset == "" {
+		return "utf8mb4"
+	}
+	return s.resultCharset
 }
-
-// Execute runs a prepared statement.
-func (s *Session) Execute(ctx context.Context, p *Prepared, args []engine.Value, emit func(o *Outcome, more bool) error) error {
-	return &engine.Error{Code: 1235, State: "42000", Message: "not yet"}
-}
-
-// UseDB carries out COM_INIT_DB.
-func (s *Session) UseDB(ctx context.Context, name string) error { return nil }
-
-// FieldList carries out COM_FIELD_LIST.
-func (s *Session) FieldList(ctx context.Context, table, wildcard string) ([]engine.Column, error) {
-	return nil, nil
-}
-
-// Reset carries out COM_RESET_CONNECTION.
-func (s *Session) Reset() {}
-
-// SetCollation takes the collation the client chose in the handshake.
-func (s *Session) SetCollation(id uint16) {}
-
-// SetMultiStatements allows or forbids several statements in one text.
-func (s *Session) SetMultiStatements(on bool) {}
-
-// ResultCharset is the charset result texts go out in.
-func (s *Session) ResultCharset() string { return "utf8mb4" }
 
 // ClientCharset is the charset statements come in.
-func (s *Session) ClientCharset() string { return "utf8mb4" }
+func (s *Session) ClientCharset() string { return s.clientCharset }
 
 // DB is the current database, "" for none.
-func (s *Session) DB() string { return "" }
+func (s *Session) DB() string { return s.db }
 
-// Status gives the server status bits.
-func (s *Session) Status() uint16 { return 2 }
+// Status gives the server status bits that belong to the session.
+func (s *Session) Status() uint16 {
+	var bits uint16
+	if s.autocommit {
+		bits |= statusAutocommit
+	}
+	if s.inTrans {
+		bits |= statusInTrans
+	}
+	if s.mode.HasNoBackslashEscapesMode() {
+		bits |= statusNoEscapes
+	}
+	return bits
+}
 
 // Warnings counts what the last statement left in the diagnostics area.
-func (s *Session) Warnings() uint16 { return 0 }
+func (s *Session) Warnings() uint16 { return s.diag.sent }
 
-// IdleTimeout is how long the client may be silent.
-func (s *Session) IdleTimeout() time.Duration { return s.opts.IdleTimeout }
+// IdleTimeout is how long the client may be silent between commands: wait_timeout.
+func (s *Session) IdleTimeout() time.Duration { return s.idleTimeout }
 
-// StatementTimeout is how long one statement may run, 0 = no limit.
-func (s *Session) StatementTimeout() time.Duration { return s.opts.Statement }
+// StatementTimeout is how long one statement may run: max_execution_time, 0 = no limit.
+// The session itself ends SELECT and SHOW after it.
+func (s *Session) StatementTimeout() time.Duration { return s.maxExecution }
+
+// view reads the cluster's records, with this session's own writes.
+func (s *Session) view() (*nodes.Snapshot, error) {
+	return s.opts.Cluster.View(s.env.ctx, s.wrote)
+}

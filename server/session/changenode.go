@@ -1,0 +1,131 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"pumphouse/nodes"
+	"pumphouse/sqlext"
+
+	"github.com/sirupsen/logrus"
+)
+
+// changeNode carries out CHANGE PUMP|DRAINER TO NODE_STATE = … FOR NODE_ID …, and logs
+// who did it, whatever came of it.
+func (s *Session) changeNode(ctx context.Context, n *sqlext.ChangeNode) error {
+	kind := nodeKind(n.Kind)
+	id, want := s.literal(n.NodeID), s.literal(n.State)
+	log := s.log.WithFields(logrus.Fields{"kind": kind.String(), "node": id, "new_state": want})
+	if s.acc.Role != Admin {
+		err := denied("SUPER")
+		log.WithField("result", "denied").Warn("CHANGE refused")
+		return err
+	}
+	old, err := s.writeState(ctx, kind, id, want)
+	if err != nil {
+		log.WithError(err).WithField("result", "failed").Warn("CHANGE failed")
+		return err
+	}
+	log.WithFields(logrus.Fields{"old_state": string(old.State), "result": "done", "revision": s.wrote}).Info("CHANGE done")
+	return nil
+}
+
+func (s *Session) literal(l sqlext.Literal) string {
+	if l.Param < 0 || l.Param >= len(s.exec.Params) {
+		return l.Value
+	}
+	return plain(s.exec.Params[l.Param])
+}
+
+// writeState writes the state and warns of what it risks. The node is looked up before
+// the state is checked; an unknown one of either writes nothing.
+func (s *Session) writeState(ctx context.Context, kind nodes.Kind, id, want string) (nodes.Record, error) {
+	state, badState := nodes.ParseState(want)
+	if badState != nil {
+		state = nodes.State(want) // SetState refuses it, once it has found the node
+	}
+	before, err := s.view()
+	if err != nil {
+		return nodes.Record{}, err
+	}
+	old, revision, err := s.opts.Cluster.SetState(ctx, kind, id, state)
+	if err != nil {
+		return nodes.Record{}, s.changeError(err)
+	}
+	s.wrote = max(s.wrote, revision)
+	s.warnOfRisks(before, kind, old, state)
+	return old, nil
+}
+
+// changeError puts an error of SetState into the words of the compatibility mode.
+func (s *Session) changeError(err error) error {
+	var unknown *nodes.UnknownStateError
+	if errors.As(err, &unknown) && s.opts.Compat == CompatTiDB {
+		return errf(errUnknown, "state %s is illegal", unknown.State)
+	}
+	var missing *nodes.NotFoundError
+	if errors.As(err, &missing) {
+		return errf(errUnknown, "%s", missing.Error())
+	}
+	if unknown != nil {
+		return errf(errUnknown, "%s", unknown.Error())
+	}
+	return err
+}
+
+// warnOfRisks warns of what a state that was just written can bring about. The
+// statement has been carried out: an operator in need must not be argued with.
+func (s *Session) warnOfRisks(snap *nodes.Snapshot, kind nodes.Kind, old nodes.Record, state nodes.State) {
+	warn := func(format string, args ...any) {
+		s.diag.add(levelWarning, errUnknown, fmt.Sprintf(format, args...))
+	}
+	live := supposedToRun(old.State) && old.Reporting(s.now, s.opts.Heartbeat)
+	if live && old.State != state {
+		if order := nodes.OrderFor(old.State, state); order != nodes.NoOrder {
+			warn("%s %q is live (it reported %s ago) and acts on this: it will %s",
+				kind, old.NodeID, age(&old, s.now), order)
+		} else {
+			warn("%s %q is live (it reported %s ago): it is %s and finishes that first, whatever its record says",
+				kind, old.NodeID, age(&old, s.now), old.State)
+		}
+	}
+	if kind == nodes.Pump && old.State == nodes.Online && state != nodes.Online {
+		if n := countOnline(snap.Pumps, old.NodeID); n == 0 {
+			warn("pump %q was the last one online (0 of %d are now): TiDB servers that write binlog stop until a pump is online again",
+				old.NodeID, len(snap.Pumps))
+		}
+	}
+	if kind == nodes.Pump && state == nodes.Offline && (!live || old.State == nodes.Closing) {
+		s.warnOfLoss(snap, old, warn)
+	}
+	if kind == nodes.Drainer && state == nodes.Online && !live {
+		warn("drainer %q does not run (last seen %s, %s ago): while its record says online, pumps that cannot reach it do not start",
+			old.NodeID, lastSeen(&old, s.location), age(&old, s.now))
+	}
+}
+
+func countOnline(pumps []nodes.Entry, except string) int {
+	n := 0
+	for i := range pumps {
+		if r := &pumps[i].Record; r.State == nodes.Online && r.NodeID != except {
+			n++
+		}
+	}
+	return n
+}
+
+// warnOfLoss names the drainers that have not consumed everything a pump holds which
+// now counts as gone.
+func (s *Session) warnOfLoss(snap *nodes.Snapshot, pump nodes.Record, warn func(string, ...any)) {
+	for i := range snap.Drainers {
+		d := &snap.Drainers[i].Record
+		if d.State == nodes.Offline || d.MaxCommitTS >= pump.MaxCommitTS {
+			continue
+		}
+		behind := pump.MaxCommitTS.Time().Sub(d.MaxCommitTS.Time()).Round(time.Millisecond)
+		warn("pump %q goes offline with binlogs that drainer %q has not consumed: from commit TS %d to %d (%s); "+
+			"the drainer goes on without them", pump.NodeID, d.NodeID, d.MaxCommitTS+1, pump.MaxCommitTS, behind)
+	}
+}

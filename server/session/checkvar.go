@@ -1,0 +1,227 @@
+package session
+
+import (
+	"math/bits"
+	"strconv"
+	"strings"
+
+	"pumphouse/server/engine"
+
+	"github.com/pingcap/tidb/pkg/parser/mysql"
+)
+
+// check turns the value of an assignment into the text the variable keeps. Numbers
+// out of range are cut with a warning, as MySQL does.
+func (s *Session) check(v *sysVar, val engine.Value) (string, error) {
+	text := plain(val)
+	if val.IsNull() {
+		if v.name == "character_set_results" {
+			return "", nil
+		}
+		if v.typ != varCharset && v.typ != varCollation && v.typ != varStr {
+			return "", wrongValue(v.name, "NULL")
+		}
+		if v.typ == varStr {
+			return "", nil
+		}
+	}
+	switch v.typ {
+	case varBool:
+		return checkBool(v, val, text)
+	case varInt:
+		return s.checkInt(v, val)
+	case varNum:
+		return s.checkNum(v, val, text)
+	case varEnum:
+		return checkEnum(v, val, text)
+	case varCharset:
+		if val.IsNull() {
+			return "", wrongValue(v.name, "NULL")
+		}
+		return canonicalCharset(text)
+	case varCollation:
+		c, err := canonicalCollation(text)
+		if err != nil {
+			return "", err
+		}
+		return c.Name, nil
+	case varZone:
+		return canonicalZone(text)
+	case varMode:
+		return checkMode(val, text)
+	case varIsolation:
+		return checkIsolation(v, val, text)
+	case varSwitch:
+		return s.checkSwitch(v, text)
+	}
+	if isNumber(val) {
+		return "", wrongType(v.name)
+	}
+	return text, nil
+}
+
+func wrongValue(name, value string) error {
+	return errf(errWrongValue, "Variable '%s' can't be set to the value of '%s'", name, value)
+}
+
+func wrongType(name string) error {
+	return errf(errWrongType, "Incorrect argument type to variable '%s'", name)
+}
+
+func isNumber(v engine.Value) bool {
+	switch v.Kind() {
+	case engine.KindInt, engine.KindUint, engine.KindDecimal, engine.KindFloat:
+		return true
+	}
+	return false
+}
+
+func checkBool(v *sysVar, val engine.Value, text string) (string, error) {
+	switch val.Kind() {
+	case engine.KindDecimal, engine.KindFloat:
+		return "", wrongType(v.name)
+	}
+	switch strings.ToUpper(text) {
+	case "ON", "1", "TRUE":
+		return "ON", nil
+	case "OFF", "0", "FALSE":
+		return "OFF", nil
+	}
+	return "", wrongValue(v.name, text)
+}
+
+func (s *Session) checkInt(v *sysVar, val engine.Value) (string, error) {
+	var f float64
+	var text string
+	switch val.Kind() {
+	case engine.KindInt:
+		f, text = float64(val.Int()), strconv.FormatInt(val.Int(), 10)
+	case engine.KindUint:
+		f, text = float64(val.Uint()), strconv.FormatUint(val.Uint(), 10)
+	default:
+		return "", wrongType(v.name)
+	}
+	if v.limited && (f < v.min || f > v.max) {
+		s.diag.add(levelWarning, 1292, "Truncated incorrect "+v.name+" value: '"+text+"'")
+		if f < v.min {
+			return strconv.FormatInt(int64(v.min), 10), nil
+		}
+		return strconv.FormatUint(uint64(v.max), 10), nil
+	}
+	return text, nil
+}
+
+func (s *Session) checkNum(v *sysVar, val engine.Value, text string) (string, error) {
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil || !isNumber(val) {
+		return "", wrongType(v.name)
+	}
+	if v.limited && (f < v.min || f > v.max) {
+		s.diag.add(levelWarning, 1292, "Truncated incorrect "+v.name+" value: '"+text+"'")
+		f = min(max(f, v.min), v.max)
+	}
+	return strconv.FormatFloat(f, 'f', 6, 64), nil
+}
+
+// checkEnum takes one of the words in any letter case, or its number.
+func checkEnum(v *sysVar, val engine.Value, text string) (string, error) {
+	if isNumber(val) {
+		if i, err := strconv.Atoi(text); err == nil && 0 <= i && i < len(v.words) {
+			return v.words[i], nil
+		}
+	}
+	for _, w := range v.words {
+		if strings.EqualFold(w, text) {
+			return w, nil
+		}
+	}
+	return "", wrongValue(v.name, text)
+}
+
+var isolations = []string{"READ-UNCOMMITTED", "READ-COMMITTED", "REPEATABLE-READ", "SERIALIZABLE"}
+
+func checkIsolation(v *sysVar, val engine.Value, text string) (string, error) {
+	return checkEnum(&sysVar{name: v.name, words: isolations}, val, text)
+}
+
+// checkMode takes a list of modes or their number, and spells the combined modes out.
+func checkMode(val engine.Value, text string) (string, error) {
+	var mode mysql.SQLMode
+	if isNumber(val) {
+		n, err := strconv.ParseUint(text, 10, 64)
+		if err != nil || n >= uint64(mysql.ModeAllowInvalidDates)<<1 {
+			return "", wrongValue("sql_mode", text)
+		}
+		mode = mysql.SQLMode(n)
+	} else {
+		for word := range strings.SplitSeq(text, ",") {
+			word = strings.ToUpper(strings.TrimSpace(word))
+			if word == "" {
+				continue
+			}
+			m, ok := mysql.Str2SQLMode[word]
+			if !ok {
+				return "", wrongValue("sql_mode", word)
+			}
+			mode |= m
+			for _, part := range mysql.CombinationSQLMode[word] {
+				mode |= mysql.Str2SQLMode[part]
+			}
+		}
+	}
+	return modeText(mode), nil
+}
+
+// modeText lists the modes in the order of their bits, as MySQL prints them.
+func modeText(mode mysql.SQLMode) string {
+	words := make([]string, bits.Len64(uint64(mysql.ModeAllowInvalidDates)))
+	for word, m := range mysql.Str2SQLMode {
+		if m != 0 && mode&m == m {
+			words[bits.TrailingZeros64(uint64(m))] = word
+		}
+	}
+	var b strings.Builder
+	for _, w := range words {
+		if w != "" {
+			if b.Len() > 0 {
+				b.WriteByte(',')
+			}
+			b.WriteString(w)
+		}
+	}
+	return b.String()
+}
+
+// checkSwitch takes flags like 'semijoin=off,mrr=default' on top of what holds.
+func (s *Session) checkSwitch(v *sysVar, text string) (string, error) {
+	now, _ := s.varText(v, false)
+	if strings.EqualFold(text, "default") {
+		return v.start, nil
+	}
+	flags := strings.Split(now, ",")
+	for part := range strings.SplitSeq(text, ",") {
+		name, val, ok := strings.Cut(strings.ToLower(strings.TrimSpace(part)), "=")
+		i := flagIndex(flags, name)
+		if !ok || i < 0 {
+			return "", wrongValue(v.name, part)
+		}
+		switch val {
+		case "on", "off":
+			flags[i] = name + "=" + val
+		case "default":
+			flags[i] = strings.Split(v.start, ",")[i]
+		default:
+			return "", wrongValue(v.name, part)
+		}
+	}
+	return strings.Join(flags, ","), nil
+}
+
+func flagIndex(flags []string, name string) int {
+	for i, f := range flags {
+		if n, _, _ := strings.Cut(f, "="); n == name {
+			return i
+		}
+	}
+	return -1
+}

@@ -1,0 +1,187 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+
+	"pumphouse/server/engine"
+	"pumphouse/sqlext"
+
+	"github.com/pingcap/tidb/pkg/parser/ast"
+)
+
+// dispatch carries out one statement.
+func (s *Session) dispatch(ctx context.Context, st *sqlext.Statement) (*Outcome, error) {
+	switch {
+	case st.Show != nil:
+		return s.rows(s.showNodes(ctx, st.Show))
+	case st.Change != nil:
+		return s.done(s.changeNode(ctx, st.Change))
+	}
+	switch n := st.Node.(type) {
+	case *ast.SelectStmt, *ast.SetOprStmt:
+		return s.rows(s.runSelect(ctx, n.(ast.ResultSetNode)))
+	case *ast.ShowStmt:
+		return s.rows(s.runShow(ctx, n))
+	case *ast.SetStmt:
+		return s.done(s.runSet(ctx, n))
+	case *ast.UseStmt:
+		return s.done(s.use(n.DBName))
+	case *ast.DoStmt:
+		return s.done(s.runDo(ctx, n))
+	case *ast.BeginStmt, *ast.CommitStmt, *ast.RollbackStmt, *ast.SavepointStmt, *ast.ReleaseSavepointStmt:
+		return s.done(s.runTransaction(n))
+	case *ast.KillStmt:
+		return s.done(s.runKill(n.ConnectionID, n.Query))
+	case *ast.PrepareStmt:
+		return s.done(s.runPrepare(ctx, n))
+	case *ast.ExecuteStmt:
+		return s.runExecute(ctx, n)
+	case *ast.DeallocateStmt:
+		return s.done(s.runDeallocate(n))
+	case *ast.ExplainStmt:
+		return s.rows(s.runExplain(ctx, n))
+	case *ast.FlushStmt:
+		return s.done(s.runFlush(n))
+	case *ast.LockTablesStmt, *ast.UnlockTablesStmt:
+		return s.ok(), nil // nothing that could be locked changes under a reader
+	case *ast.HelpStmt:
+		return s.rows(helpResult(), nil)
+	}
+	return nil, s.refused(st)
+}
+
+// rows makes an outcome of a result.
+func (s *Session) rows(r *engine.Result, err error) (*Outcome, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &Outcome{Rows: r}, nil
+}
+
+// done makes an outcome of a statement without rows.
+func (s *Session) done(err error) (*Outcome, error) {
+	if err != nil {
+		return nil, err
+	}
+	return &Outcome{}, nil
+}
+
+// runSelect carries out SELECT and UNION.
+func (s *Session) runSelect(ctx context.Context, n ast.ResultSetNode) (*engine.Result, error) {
+	sel, plain := n.(*ast.SelectStmt)
+	if plain && sel.SelectIntoOpt != nil {
+		return nil, refuse("SELECT … INTO")
+	}
+	r, err := s.exec.Select(ctx, n)
+	if err != nil {
+		return nil, err
+	}
+	if limit := s.selectLimit; plain && sel.Limit == nil && limit < math.MaxInt && uint64(len(r.Rows)) > limit {
+		r = &engine.Result{Columns: r.Columns, Rows: r.Rows[:limit]}
+	}
+	return r, nil
+}
+
+// runDo carries out DO: expressions for their effects.
+func (s *Session) runDo(ctx context.Context, n *ast.DoStmt) error {
+	for _, e := range n.Exprs {
+		if _, err := s.exec.Eval(ctx, e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// use makes a database the current one.
+func (s *Session) use(name string) error {
+	db := canonicalDB(name)
+	if db == "" {
+		return errf(errUnknownDB, "Unknown database '%s'", name)
+	}
+	s.db = db
+	return nil
+}
+
+// UseDB carries out COM_INIT_DB and the handshake's database.
+func (s *Session) UseDB(_ context.Context, name string) error {
+	s.begin(nil)
+	if err := s.use(name); err != nil {
+		return s.failed(sqlError(context.Background(), err))
+	}
+	return nil
+}
+
+// runKill carries out KILL. A monitor may end nothing but what its own user runs: that
+// is what Ctrl-C in the mysql client does, from a second connection.
+func (s *Session) runKill(id uint64, queryOnly bool) error {
+	if s.acc.Role != Admin && !(queryOnly && s.ownsConnection(id)) {
+		return denied("SUPER or CONNECTION_ADMIN")
+	}
+	if id > math.MaxUint32 || !s.opts.Server.Kill(uint32(id), queryOnly) {
+		return errf(errNoSuchThread, "Unknown thread id: %d", id)
+	}
+	return nil
+}
+
+func (s *Session) ownsConnection(id uint64) bool {
+	for _, p := range s.opts.Server.Processes() {
+		if uint64(p.ID) == id {
+			return p.User == s.acc.Name
+		}
+	}
+	return false
+}
+
+// runFlush carries out FLUSH, where there is nothing to flush: mysqladmin and dump
+// tools only need the answer.
+func (s *Session) runFlush(*ast.FlushStmt) error {
+	if s.acc.Role != Admin {
+		return denied("RELOAD")
+	}
+	return nil
+}
+
+// runExplain carries out DESCRIBE table; plans of statements there are none.
+func (s *Session) runExplain(ctx context.Context, n *ast.ExplainStmt) (*engine.Result, error) {
+	if show, ok := n.Stmt.(*ast.ShowStmt); ok {
+		return s.runShow(ctx, show)
+	}
+	return nil, refuse("EXPLAIN")
+}
+
+// refused is the answer to a statement that only a database can carry out. A monitor
+// learns that it could not even if the server could.
+func (s *Session) refused(st *sqlext.Statement) error {
+	return refuse(statementName(st))
+}
+
+// statementName gives the words that a statement starts with, for messages.
+func statementName(st *sqlext.Statement) string {
+	name := fmt.Sprintf("%T", st.Node)
+	name = strings.TrimSuffix(name[strings.LastIndexByte(name, '.')+1:], "Stmt")
+	if s, ok := statementNames[name]; ok {
+		return s
+	}
+	var b strings.Builder // CreateTable → CREATE TABLE
+	for i, r := range name {
+		if i > 0 && 'A' <= r && r <= 'Z' && !('A' <= name[i-1] && name[i-1] <= 'Z') {
+			b.WriteByte(' ')
+		}
+		b.WriteRune(r)
+	}
+	return strings.ToUpper(b.String())
+}
+
+// statementNames are those that the parser's types do not spell.
+var statementNames = map[string]string{
+	"SetPwd": "SET PASSWORD", "BRIE": "BACKUP and RESTORE", "LoadData": "LOAD DATA",
+	"NonTransactionalDML": "BATCH", "GrantProxy": "GRANT PROXY",
+}
+
+// helpResult is the answer to HELP: nothing found, in MySQL's columns.
+func helpResult() *engine.Result {
+	return table(text("source_category_name", 64), text("name", 64), text("is_it_category", 1))
+}

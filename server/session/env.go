@@ -1,0 +1,82 @@
+package session
+
+import (
+	"context"
+	"strconv"
+	"strings"
+	"time"
+
+	"pumphouse/server/engine"
+)
+
+// env is what expressions may know of the session: the engine's Env.
+type env struct {
+	s   *Session
+	ctx context.Context // of the running statement
+}
+
+var _ engine.Env = (*env)(nil)
+
+// The databases a session sees.
+const (
+	binlogDB = "binlog"
+	infoDB   = "information_schema"
+)
+
+// databases lists them as SHOW DATABASES does.
+func databases() []string { return []string{binlogDB, infoDB} }
+
+// canonicalDB gives a database's name as it is shown, "" if there is none.
+func canonicalDB(name string) string {
+	for _, db := range databases() {
+		if strings.EqualFold(db, name) {
+			return db
+		}
+	}
+	return ""
+}
+
+// Table finds a table. There are none yet: both databases are empty.
+func (e *env) Table(_ context.Context, db, name string) (engine.Table, error) {
+	if db == "" {
+		db = e.s.db
+	}
+	if db == "" {
+		return nil, errf(errNoDB, "No database selected")
+	}
+	return nil, noTable(db, name)
+}
+
+// noTable is the error for a table that does not exist.
+func noTable(db, name string) error {
+	if canonicalDB(db) == "" {
+		return errf(errUnknownDB, "Unknown database '%s'", db)
+	}
+	return errf(errUnknownTable, "Table '%s.%s' doesn't exist", db, name)
+}
+
+func (e *env) UserVar(name string) engine.Value { return e.s.userVars[strings.ToLower(name)] }
+
+func (e *env) SetUserVar(name string, v engine.Value) { e.s.setUserVar(name, v) }
+
+func (e *env) Database() string    { return e.s.db }
+func (e *env) User() string        { return e.s.acc.Name + "@" + e.s.acc.Host }
+func (e *env) CurrentUser() string { return e.s.acc.Name + "@%" }
+func (e *env) Version() string     { return e.s.opts.Version }
+
+func (e *env) ConnectionID() uint32     { return e.s.id }
+func (e *env) Now() time.Time           { return e.s.now }
+func (e *env) Location() *time.Location { return e.s.location }
+func (e *env) SQLMode() uint64          { return uint64(e.s.mode) }
+func (e *env) Collation() uint16        { return e.s.connCollID }
+func (e *env) RowCount() int64          { return e.s.affected }
+func (e *env) FoundRows() int64         { return e.s.found }
+
+func (e *env) LastInsertID() uint64 {
+	n, _ := strconv.ParseUint(e.s.own["last_insert_id"], 10, 64)
+	return n
+}
+
+func (e *env) Warn(code uint16, message string) {
+	e.s.diag.add(levelWarning, code, message)
+}

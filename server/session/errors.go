@@ -1,0 +1,99 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"pumphouse/server/engine"
+	"pumphouse/sqlext"
+)
+
+// The numbers of MySQL's error messages that the session itself gives.
+const (
+	errNoDB             = 1046
+	errUnknownCommand   = 1047
+	errUnknownDB        = 1049
+	errUnknownTable     = 1146
+	errParse            = 1064
+	errEmptyQuery       = 1065
+	errNoSuchThread     = 1094
+	errKillDenied       = 1095
+	errUnknown          = 1105
+	errUnknownCharset   = 1115
+	errNoSuchGrant      = 1141
+	errUnknownSysVar    = 1193
+	errWrongArguments   = 1210
+	errSpecificAccess   = 1227
+	errGlobalVariable   = 1229
+	errWrongValue       = 1231
+	errWrongType        = 1232
+	errNotSupported     = 1235
+	errReadOnlyVariable = 1238
+	errUnknownStatement = 1243
+	errUnknownCollation = 1273
+	errCollationCharset = 1253
+	errWrongSQLMode     = 1231
+	errBadTimeZone      = 1298
+	errNoSavepoint      = 1305
+	errInterrupted      = 1317
+	errNoBinlog         = 1381
+	errUnknownLocale    = 1649
+	errTimeout          = 3024
+)
+
+// sqlStates are the SQLSTATEs of these numbers; every other one has HY000.
+var sqlStates = map[uint16]string{
+	errNoDB: "3D000", errUnknownDB: "42000", errUnknownTable: "42S02", errParse: "42000",
+	errEmptyQuery: "42000", errUnknownCharset: "42000", errNoSuchGrant: "42000",
+	errSpecificAccess: "42000", errWrongValue: "42000", errWrongType: "42000",
+	errNotSupported: "42000", errCollationCharset: "42000", errNoSavepoint: "42000",
+	errInterrupted: "70100", errUnknownCommand: "08S01",
+}
+
+// errf makes an error with MySQL's number; the SQLSTATE follows from it.
+func errf(code uint16, format string, args ...any) *engine.Error {
+	state, ok := sqlStates[code]
+	if !ok {
+		state = "HY000"
+	}
+	return &engine.Error{Code: code, State: state, Message: fmt.Sprintf(format, args...)}
+}
+
+// theConsole says what this server is where a client takes it for a database.
+const theConsole = "this is the Pumphouse console of TiDB Binlog: it takes SHOW PUMP|DRAINER STATUS, " +
+	"CHANGE PUMP|DRAINER TO NODE_STATE = '…' FOR NODE_ID '…' and SELECT, and is read-only otherwise"
+
+// refuse is the answer to what only a database can do.
+func refuse(what string) *engine.Error {
+	return errf(errNotSupported, "%s is not supported: %s", what, theConsole)
+}
+
+// denied is MySQL's answer to a user who lacks a privilege.
+func denied(privilege string) *engine.Error {
+	return errf(errSpecificAccess, "Access denied; you need (at least one of) the %s privilege(s) for this operation", privilege)
+}
+
+// sqlError turns any error into one the client can be sent.
+func sqlError(ctx context.Context, err error) *engine.Error {
+	var known *engine.Error
+	if errors.As(err, &known) {
+		return known
+	}
+	switch {
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return errf(errTimeout, "Query execution was interrupted, maximum statement execution time exceeded")
+	case ctx.Err() != nil:
+		return errf(errInterrupted, "Query execution was interrupted")
+	}
+	return errf(errUnknown, "%s", err)
+}
+
+// parseError gives what a text that cannot be parsed is answered with.
+func parseError(err error) *engine.Error {
+	var known *sqlext.Error
+	if errors.As(err, &known) {
+		return &engine.Error{Code: known.Code, State: known.State, Message: known.Message}
+	}
+	return errf(errParse, "%s", err)
+}

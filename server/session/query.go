@@ -1,0 +1,211 @@
+package session
+
+import (
+	"context"
+	"strings"
+
+	"pumphouse/server/engine"
+	"pumphouse/sqlext"
+
+	"github.com/pingcap/tidb/pkg/parser/ast"
+)
+
+// Query runs a text of one or more statements (COM_QUERY). As in TiDB the whole text
+// is parsed first, so a syntax error anywhere runs nothing; then the statements run in
+// order until one fails. emit gets every outcome; more tells that another statement
+// follows. An error of emit ends the text and is returned as it is; every other error
+// is an *engine.Error.
+func (s *Session) Query(ctx context.Context, sql string, emit func(o *Outcome, more bool) error) error {
+	stmts, warns, err := s.parse(sql)
+	if err != nil {
+		return s.failed(err)
+	}
+	if len(stmts) == 0 {
+		return s.emptyText(sql, emit)
+	}
+	for i := range stmts {
+		o, err := s.run(ctx, &stmts[i], nil, warns)
+		if err != nil {
+			return err
+		}
+		if err := emit(o, i+1 < len(stmts)); err != nil {
+			return err
+		}
+		warns = nil
+	}
+	return nil
+}
+
+// emptyText answers a text without a statement. As in MySQL one that holds a comment is
+// fine: dump tools send /*!999999 … */ that way.
+func (s *Session) emptyText(sql string, emit func(o *Outcome, more bool) error) error {
+	if strings.Trim(sql, " \t\r\n\v\f;\x00") == "" {
+		return s.failed(errf(errEmptyQuery, "Query was empty"))
+	}
+	s.diag.begin()
+	return emit(s.ok(), false)
+}
+
+// failed starts the diagnostics of a text that never became a statement.
+func (s *Session) failed(err *engine.Error) error {
+	s.diag.begin()
+	s.diag.fail(err)
+	return err
+}
+
+// parse gives the statements of a text, from memory if it ran a moment ago.
+func (s *Session) parse(sql string) ([]sqlext.Statement, []error, *engine.Error) {
+	if stmts := s.texts.get(sql); stmts != nil {
+		return stmts, nil, nil
+	}
+	if s.parser == nil {
+		s.parser = sqlext.New()
+	}
+	s.parser.SetSQLMode(s.mode)
+	stmts, warns, err := s.parser.Parse(sql, s.connCharset, s.connCollation)
+	if err != nil {
+		return nil, nil, parseError(err)
+	}
+	if len(stmts) > 1 && !s.multi {
+		return nil, nil, errf(errParse, "You have an error in your SQL syntax: the client has not asked for several "+
+			"statements in one text (CLIENT_MULTI_STATEMENTS), near '%s'", clip(stmts[1].Text, 80))
+	}
+	if len(warns) == 0 {
+		s.texts.put(sql, stmts)
+	}
+	return stmts, warns, nil
+}
+
+// clip shortens a text that is quoted in a message.
+func clip(text string, n int) string {
+	text = strings.TrimSpace(text)
+	if len(text) <= n {
+		return text
+	}
+	for n > 0 && text[n]&0xC0 == 0x80 {
+		n--
+	}
+	return text[:n]
+}
+
+// run carries out one statement and keeps what it leaves behind. Its error is an
+// *engine.Error.
+func (s *Session) run(ctx context.Context, st *sqlext.Statement, params []engine.Value, warns []error) (*Outcome, error) {
+	ctx, stop := s.start(ctx, st)
+	defer stop()
+	looks := isDiagnostic(st.Node)
+	if !looks {
+		s.begin(warns)
+	}
+	s.exec.Params = params
+	o, err := s.dispatch(ctx, st)
+	if err != nil {
+		e := sqlError(ctx, err)
+		if looks {
+			s.diag.begin()
+		}
+		s.diag.fail(e)
+		s.affected = -1
+		return nil, e
+	}
+	s.finish(o, looks)
+	return o, nil
+}
+
+// start sets the statement's clock, and its time limit where it only reads.
+func (s *Session) start(ctx context.Context, st *sqlext.Statement) (context.Context, context.CancelFunc) {
+	stop := func() {}
+	if s.maxExecution > 0 && onlyReads(st) {
+		ctx, stop = context.WithTimeout(ctx, s.maxExecution)
+	}
+	s.env.ctx = ctx
+	s.now = s.fixedNow
+	if s.now.IsZero() {
+		s.now = s.opts.Now()
+	}
+	return ctx, stop
+}
+
+// begin empties the diagnostics area, but for what the parser had to say.
+func (s *Session) begin(warns []error) {
+	s.diag.keep = false
+	s.diag.begin()
+	for _, w := range warns {
+		e := parseError(w)
+		s.diag.add(levelWarning, e.Code, e.Message)
+	}
+}
+
+// finish fills in the parts of an outcome that all statements share.
+func (s *Session) finish(o *Outcome, looks bool) {
+	o.Status = s.Status()
+	s.affected = int64(o.Affected)
+	if o.Rows != nil {
+		s.affected = -1
+		s.found = int64(len(o.Rows.Rows))
+	}
+	s.diag.sent = 0
+	if looks {
+		return
+	}
+	if s.diag.keep { // SELECT @@warning_count leaves the count to be asked again
+		s.diag.warns, s.diag.errs = s.diag.before.warns, s.diag.before.errs
+		return
+	}
+	o.Warnings = s.diag.total()
+	s.diag.sent = o.Warnings
+}
+
+// ok is an outcome without rows.
+func (s *Session) ok() *Outcome { return &Outcome{Status: s.Status()} }
+
+// isDiagnostic tells the statements that only look at the diagnostics area.
+func isDiagnostic(n ast.StmtNode) bool {
+	show, ok := n.(*ast.ShowStmt)
+	return ok && (show.Tp == ast.ShowWarnings || show.Tp == ast.ShowErrors)
+}
+
+// onlyReads tells the statements that max_execution_time may end.
+func onlyReads(st *sqlext.Statement) bool {
+	if st.Show != nil {
+		return true
+	}
+	switch st.Node.(type) {
+	case *ast.SelectStmt, *ast.SetOprStmt, *ast.ShowStmt, *ast.DoStmt:
+		return true
+	}
+	return false
+}
+
+// textCache remembers the parsed form of the last few texts. What a text means also
+// depends on variables: Session.obey clears it.
+type textCache struct {
+	texts [8]string
+	stmts [8][]sqlext.Statement
+	next  int
+}
+
+// maxCachedText is the length in bytes up to which a text is worth remembering.
+const maxCachedText = 512
+
+func (c *textCache) get(sql string) []sqlext.Statement {
+	if len(sql) > maxCachedText {
+		return nil
+	}
+	for i := range c.texts {
+		if c.stmts[i] != nil && c.texts[i] == sql {
+			return c.stmts[i]
+		}
+	}
+	return nil
+}
+
+func (c *textCache) put(sql string, stmts []sqlext.Statement) {
+	if len(sql) > maxCachedText || len(stmts) == 0 {
+		return
+	}
+	c.texts[c.next], c.stmts[c.next] = strings.Clone(sql), stmts
+	c.next = (c.next + 1) % len(c.texts)
+}
+
+func (c *textCache) clear() { *c = textCache{} }

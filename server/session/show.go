@@ -1,0 +1,202 @@
+package session
+
+import (
+	"context"
+	"strings"
+
+	"pumphouse/server/engine"
+
+	"github.com/pingcap/tidb/pkg/parser/ast"
+)
+
+// showing is a SHOW statement made ready: its columns are known, its rows come when
+// fill is called. Prepare needs the one, running both.
+type showing struct {
+	columns []engine.Column
+	fill    func(ctx context.Context, add func(row ...engine.Value)) error // nil = no rows
+	matched bool                                                           // fill has applied LIKE itself
+}
+
+// runShow carries out a SHOW statement.
+func (s *Session) runShow(ctx context.Context, n *ast.ShowStmt) (*engine.Result, error) {
+	sh, err := s.showing(n)
+	if err != nil {
+		return nil, err
+	}
+	r := table(sh.columns...)
+	if sh.fill != nil {
+		if err := sh.fill(ctx, func(row ...engine.Value) { r.Rows = append(r.Rows, row) }); err != nil {
+			return nil, err
+		}
+	}
+	if n.Pattern != nil && !sh.matched {
+		if r, err = s.like(ctx, r, n.Pattern); err != nil {
+			return nil, err
+		}
+	}
+	if n.Where != nil {
+		return s.exec.Filter(ctx, r, n.Where)
+	}
+	return r, nil
+}
+
+// describeShow gives the columns of a SHOW statement.
+func (s *Session) describeShow(_ context.Context, n *ast.ShowStmt) ([]engine.Column, error) {
+	sh, err := s.showing(n)
+	if err != nil {
+		return nil, err
+	}
+	return sh.columns, nil
+}
+
+// showing finds out what a SHOW statement shows.
+func (s *Session) showing(n *ast.ShowStmt) (*showing, error) {
+	switch n.Tp {
+	case ast.ShowWarnings, ast.ShowErrors:
+		return s.showConditions(n), nil
+	case ast.ShowVariables:
+		return s.showVariables(n), nil
+	case ast.ShowStatus:
+		return s.showStatus(), nil
+	case ast.ShowProcessList:
+		return s.showProcessList(n), nil
+	case ast.ShowGrants:
+		return s.showGrants(n)
+	case ast.ShowDatabases, ast.ShowTables, ast.ShowTableStatus, ast.ShowOpenTables,
+		ast.ShowTriggers, ast.ShowEvents, ast.ShowCreateDatabase:
+		return s.showSchema(n)
+	case ast.ShowColumns, ast.ShowIndex, ast.ShowCreateTable, ast.ShowCreateView:
+		return nil, s.noSuchTable(n)
+	}
+	if sh := showStatic(n.Tp); sh != nil {
+		return sh, nil
+	}
+	return nil, refuse(showName(n))
+}
+
+// showName spells the statement for a message.
+func showName(n *ast.ShowStmt) string {
+	switch n.Tp {
+	case ast.ShowCreateUser:
+		return "SHOW CREATE USER"
+	case ast.ShowCreateProcedure:
+		return "SHOW CREATE PROCEDURE"
+	case ast.ShowConfig:
+		return "SHOW CONFIG"
+	}
+	return "This SHOW statement"
+}
+
+// noSuchTable is the error of statements about one table: there are none.
+func (s *Session) noSuchTable(n *ast.ShowStmt) error {
+	db := n.DBName
+	if n.Table != nil && n.Table.Schema.O != "" {
+		db = n.Table.Schema.O
+	}
+	if db == "" {
+		db = s.db
+	}
+	if db == "" {
+		return errf(errNoDB, "No database selected")
+	}
+	if n.Table == nil {
+		return noTable(db, "")
+	}
+	return noTable(db, n.Table.Name.O)
+}
+
+// FieldList carries out COM_FIELD_LIST: the columns of a table of the current database.
+func (s *Session) FieldList(ctx context.Context, name, wildcard string) ([]engine.Column, error) {
+	s.begin(nil)
+	t, err := s.env.Table(ctx, "", name)
+	if err != nil {
+		return nil, s.failed(sqlError(ctx, err))
+	}
+	var columns []engine.Column
+	for _, c := range t.Columns() {
+		if wildcard == "" || engine.Like(wildcard, c.Name, '\\') {
+			columns = append(columns, c)
+		}
+	}
+	return columns, nil
+}
+
+// schemaOf is the database a SHOW … FROM is about.
+func (s *Session) schemaOf(n *ast.ShowStmt) (string, error) {
+	db := n.DBName
+	if db == "" {
+		db = s.db
+	}
+	if db == "" {
+		return "", errf(errNoDB, "No database selected")
+	}
+	if known := canonicalDB(db); known != "" {
+		return known, nil
+	}
+	return "", errf(errUnknownDB, "Unknown database '%s'", db)
+}
+
+// showSchema shows databases and what is in one.
+func (s *Session) showSchema(n *ast.ShowStmt) (*showing, error) {
+	switch n.Tp {
+	case ast.ShowDatabases:
+		return &showing{
+			columns: []engine.Column{text("Database"+likeSuffix(n), 64)},
+			fill: func(_ context.Context, add func(...engine.Value)) error {
+				for _, db := range databases() {
+					add(str(db))
+				}
+				return nil
+			},
+		}, nil
+	case ast.ShowCreateDatabase:
+		return showCreateDatabase(n)
+	case ast.ShowTriggers, ast.ShowEvents, ast.ShowOpenTables:
+		if n.DBName != "" && canonicalDB(n.DBName) == "" {
+			return nil, errf(errUnknownDB, "Unknown database '%s'", n.DBName)
+		}
+		return &showing{columns: emptyShows[n.Tp]()}, nil
+	}
+	db, err := s.schemaOf(n)
+	if err != nil {
+		return nil, err
+	}
+	if n.Tp == ast.ShowTableStatus {
+		return &showing{columns: tableStatusColumns()}, nil
+	}
+	columns := []engine.Column{text("Tables_in_"+db+likeSuffix(n), 64)}
+	if n.Full {
+		columns = append(columns, text("Table_type", 64))
+	}
+	return &showing{columns: columns}, nil
+}
+
+// likeSuffix is what MySQL puts behind the column's name: "Database (bin%)".
+func likeSuffix(n *ast.ShowStmt) string {
+	if n.Pattern == nil {
+		return ""
+	}
+	if v, ok := n.Pattern.Pattern.(ast.ValueExpr); ok {
+		return " (" + v.GetString() + ")"
+	}
+	return ""
+}
+
+func showCreateDatabase(n *ast.ShowStmt) (*showing, error) {
+	db := canonicalDB(n.DBName)
+	if db == "" {
+		return nil, errf(errUnknownDB, "Unknown database '%s'", n.DBName)
+	}
+	ifNot := ""
+	if n.IfNotExists {
+		ifNot = "/*!32312 IF NOT EXISTS*/ "
+	}
+	return &showing{
+		columns: []engine.Column{text("Database", 64), text("Create Database", 1024)},
+		fill: func(_ context.Context, add func(...engine.Value)) error {
+			add(str(db), str("CREATE DATABASE "+ifNot+"`"+strings.ReplaceAll(db, "`", "``")+
+				"` /*!40100 DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_ai_ci */"))
+			return nil
+		},
+	}, nil
+}
