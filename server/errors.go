@@ -1,0 +1,80 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"pumphouse/server/engine"
+	"pumphouse/server/wire"
+
+	"github.com/go-mysql-org/go-mysql/mysql"
+)
+
+// Numbers go-mysql has no name for.
+const (
+	erQueryTimeout    = 3024
+	erSecureTransport = 3159
+)
+
+func errTooManyConnections() *engine.Error { return wire.Fail(mysql.ER_CON_COUNT_ERROR) }
+func errShutdown() *engine.Error           { return wire.Fail(mysql.ER_SERVER_SHUTDOWN) }
+func errInterrupted() *engine.Error        { return wire.Fail(mysql.ER_QUERY_INTERRUPTED) }
+func errUnknownCommand() *engine.Error     { return wire.Fail(mysql.ER_UNKNOWN_COM_ERROR) }
+func errMalformed() *engine.Error          { return wire.Fail(mysql.ER_MALFORMED_PACKET) }
+
+func errStatementTimeout() *engine.Error {
+	return &engine.Error{Code: erQueryTimeout, State: "HY000",
+		Message: "Query execution was interrupted, maximum statement execution time exceeded"}
+}
+
+func errInsecure() *engine.Error {
+	return &engine.Error{Code: erSecureTransport, State: "HY000",
+		Message: "Connections using insecure transport are prohibited while --require_secure_transport=ON."}
+}
+
+func errPanic() *engine.Error {
+	return &engine.Error{Code: mysql.ER_UNKNOWN_ERROR, State: mysql.DEFAULT_MYSQL_STATE,
+		Message: "internal error: the server's log has the details; this connection is closed"}
+}
+
+func errUnknownStatement(id uint32, command string) *engine.Error {
+	return &engine.Error{Code: mysql.ER_UNKNOWN_STMT_HANDLER, State: mysql.DEFAULT_MYSQL_STATE,
+		Message: fmt.Sprintf("Unknown prepared statement handler (%d) given to %s", id, command)}
+}
+
+func errNoCursor(id uint32) *engine.Error {
+	return wire.Fail(mysql.ER_STMT_HAS_NO_OPEN_CURSOR, id)
+}
+
+func errTooManyPrepared(limit int) *engine.Error {
+	return wire.Fail(mysql.ER_MAX_PREPARED_STMT_COUNT_REACHED, limit)
+}
+
+// maxNameShown bounds what of a client's own words comes back in an error.
+const maxNameShown = 80
+
+func errDenied(user, host string, password bool) *engine.Error {
+	if len(user) > maxNameShown {
+		user = user[:maxNameShown]
+	}
+	using := "NO"
+	if password {
+		using = "YES"
+	}
+	return &engine.Error{Code: mysql.ER_ACCESS_DENIED_ERROR, State: "28000",
+		Message: fmt.Sprintf("Access denied for user '%s'@'%s' (using password: %s)", user, host, using)}
+}
+
+// asClientError gives the error as the client is to see it. When the statement's
+// context was ended, why it was is what counts.
+func asClientError(ctx context.Context, err error) *engine.Error {
+	var e *engine.Error
+	if ctx.Err() != nil && errors.As(context.Cause(ctx), &e) {
+		return e
+	}
+	if errors.As(err, &e) {
+		return e
+	}
+	return &engine.Error{Code: mysql.ER_UNKNOWN_ERROR, State: mysql.DEFAULT_MYSQL_STATE, Message: err.Error()}
+}

@@ -1,0 +1,149 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"pumphouse/server/engine"
+	"pumphouse/server/session"
+	"pumphouse/server/wire"
+
+	"github.com/go-mysql-org/go-mysql/mysql"
+)
+
+// preLoginBytes is all a client may send before it is let in.
+const preLoginBytes = 64 << 10
+
+// logIn takes the client through handshake and authentication. False: it is out, and
+// has been told why as far as it could be.
+func (c *conn) logIn() bool {
+	c.wire.SetQuota(preLoginBytes)
+	c.mu.Lock()
+	ended := c.ended
+	if !ended {
+		_ = c.wire.SetDeadline(time.Now().Add(c.srv.opts.HandshakeTimeout))
+	}
+	c.mu.Unlock()
+	if ended {
+		return false
+	}
+	login, err := c.wire.Handshake(wire.Greeting{
+		Version: c.srv.opts.Session.Version, ConnID: c.id, Plugin: c.srv.plugin, TLS: c.srv.tls,
+	})
+	if err == nil {
+		err = c.enter(login)
+	}
+	if err != nil {
+		c.srv.counters.abortedConnects.Add(1)
+		c.refuse(err)
+		return false
+	}
+	c.wire.SetQuota(-1)
+	c.wire.SetLimit(int(c.srv.opts.Session.MaxPacket))
+	return c.wire.Flush() == nil
+}
+
+// refuse tells a client why it does not get in, if there is a way to tell it.
+func (c *conn) refuse(err error) {
+	var e *engine.Error
+	if !errors.As(err, &e) {
+		c.log.WithError(err).Debug("a client did not finish its login")
+		return
+	}
+	c.wire.WriteError(e)
+	_ = c.wire.Flush()
+}
+
+// enter authenticates a client and gives it a session; it serves the first login and
+// COM_CHANGE_USER. The OK packet is written, not flushed.
+func (c *conn) enter(l *wire.Login) error {
+	acc, err := c.authenticate(l)
+	if err != nil {
+		return err
+	}
+	if !c.counted {
+		if err := c.srv.loggedInAs(c, acc.Role); err != nil {
+			return err
+		}
+		c.counted = true
+	}
+	sess := c.srv.newSession(c.srv.opts.Session, c.id, acc)
+	sess.SetCollation(l.Collation)
+	sess.SetMultiStatements(c.wire.Capabilities()&mysql.CLIENT_MULTI_STATEMENTS != 0)
+	if l.Database != "" {
+		if err := sess.UseDB(context.Background(), l.Database); err != nil {
+			return asClientError(context.Background(), err)
+		}
+	}
+	c.dropStatements()
+	c.login, c.account, c.sess = l, acc, sess
+	c.useCharsets()
+	c.mu.Lock()
+	c.user, c.db = acc.Name, sess.DB()
+	c.mu.Unlock()
+	c.wire.WriteOK(wire.OK{Status: sess.Status()})
+	return nil
+}
+
+// authenticate finds out whether the client is who it says. For all who are not, the
+// answer and the way to it are the same.
+func (c *conn) authenticate(l *wire.Login) (session.Account, error) {
+	var none session.Account
+	if c.srv.opts.RequireSecureTransport && !l.TLS && !c.peer.unix {
+		return none, errInsecure()
+	}
+	if err := c.waitTurn(); err != nil {
+		return none, err
+	}
+	acc, known := c.srv.accounts.find(l.User, c.peer)
+	verdict, err := c.wire.Authenticate(l, acc.cred, wire.AuthOptions{Clear: c.peer.unix, Key: c.srv.rsaKey})
+	if err != nil {
+		c.srv.throttle.failed(c.peer.ip)
+		return none, err
+	}
+	if !verdict.OK || !known {
+		c.srv.throttle.failed(c.peer.ip)
+		c.srv.counters.denied.Add(1)
+		denied := errDenied(l.User, c.peer.host, verdict.Password)
+		c.log.WithField("user", l.User[:min(len(l.User), maxNameShown)]).Warn("access denied")
+		return none, denied
+	}
+	c.srv.throttle.succeeded(c.peer.ip)
+	return session.Account{Name: acc.name, Host: c.peer.host, Role: acc.role, Secure: l.TLS}, nil
+}
+
+// waitTurn holds back clients from addresses with failed logins.
+func (c *conn) waitTurn() error {
+	d := c.srv.throttle.delay(c.peer.ip)
+	if d == 0 {
+		return nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-c.done:
+		return errShutdown()
+	}
+}
+
+// changeUser carries out COM_CHANGE_USER. A client that fails is disconnected, as MySQL
+// does.
+func (c *conn) changeUser(payload []byte) bool {
+	c.mu.Lock()
+	if !c.ended {
+		_ = c.wire.SetDeadline(time.Now().Add(c.srv.opts.HandshakeTimeout))
+	}
+	c.mu.Unlock()
+	l, err := c.wire.ParseChangeUser(payload, c.login)
+	if err == nil {
+		err = c.enter(l)
+	}
+	if err != nil {
+		c.refuse(err)
+		return false
+	}
+	return true
+}

@@ -1,0 +1,180 @@
+package server
+
+import (
+	"context"
+	"encoding/binary"
+
+	"pumphouse/server/engine"
+	"pumphouse/server/session"
+	"pumphouse/server/wire"
+
+	"github.com/go-mysql-org/go-mysql/mysql"
+)
+
+// statement is one prepared statement of a connection.
+type statement struct {
+	id       uint32
+	prepared *session.Prepared
+	params   *wire.Params
+	cursor   *cursor // open cursor, nil for none
+}
+
+// cursor is a result the client takes in pieces. Results are held in memory whole, so
+// a cursor is just a place in one.
+type cursor struct {
+	rows     *engine.Result
+	next     int
+	status   uint16
+	warnings uint16
+}
+
+func (c *conn) prepare(ctx context.Context, sql string) {
+	c.shows(sql)
+	if !c.srv.reservePrepared(1) {
+		c.wire.WriteError(errTooManyPrepared(c.srv.opts.MaxPrepared))
+		return
+	}
+	ctx, done := c.bounded(ctx)
+	defer done()
+	p, err := c.sess.Prepare(ctx, sql)
+	if err == nil && p.Params > 0xffff {
+		err = wire.Fail(mysql.ER_PS_MANY_PARAM)
+	}
+	if err != nil {
+		c.srv.reservePrepared(-1)
+		c.wire.WriteError(asClientError(ctx, err))
+		return
+	}
+	c.lastStmt++
+	for c.lastStmt == 0 || c.stmts[c.lastStmt] != nil {
+		c.lastStmt++
+	}
+	if c.stmts == nil {
+		c.stmts = make(map[uint32]*statement)
+	}
+	c.stmts[c.lastStmt] = &statement{id: c.lastStmt, prepared: p, params: wire.NewParams(p.Params)}
+	c.wire.WritePrepared(c.lastStmt, p.Params, p.Columns, c.sess.Status(), c.sess.Warnings())
+}
+
+func (c *conn) execute(ctx context.Context, payload []byte) {
+	e, err := wire.ParseExecute(payload)
+	if err != nil {
+		c.wire.WriteError(asClientError(ctx, err))
+		return
+	}
+	st := c.stmts[e.Statement]
+	if st == nil {
+		c.wire.WriteError(errUnknownStatement(e.Statement, "mysqld_stmt_execute"))
+		return
+	}
+	st.cursor = nil
+	c.shows(st.prepared.SQL)
+	args, err := st.params.Decode(e, c.decode)
+	if err != nil {
+		c.wire.WriteError(asClientError(ctx, err))
+		return
+	}
+	ctx, done := c.bounded(ctx)
+	defer done()
+	err = c.sess.Execute(ctx, st.prepared, args, func(o *session.Outcome, more bool) error {
+		if e.Cursor && o.Rows != nil && !more {
+			c.openCursor(st, o)
+			return nil
+		}
+		return c.write(o, more, (*wire.Conn).WriteBinaryRow)
+	})
+	c.finish(ctx, err)
+}
+
+// openCursor answers with the columns only; the rows wait for COM_STMT_FETCH. Here the
+// list of columns is closed in either form of the protocol.
+func (c *conn) openCursor(st *statement, o *session.Outcome) {
+	c.answered = true
+	c.useCharsets()
+	st.cursor = &cursor{rows: o.Rows, status: o.Status, warnings: o.Warnings}
+	status := o.Status | mysql.SERVER_STATUS_CURSOR_EXISTS
+	c.wire.WriteColumns(o.Rows.Columns, status, o.Warnings)
+	if c.wire.Capabilities()&mysql.CLIENT_DEPRECATE_EOF != 0 {
+		c.wire.WriteEnd(status, o.Warnings)
+	}
+}
+
+// fetch sends the next rows of a cursor: statement ID, number of rows.
+func (c *conn) fetch(payload []byte) {
+	if len(payload) < 8 {
+		c.wire.WriteError(errMalformed())
+		return
+	}
+	id, n := binary.LittleEndian.Uint32(payload), binary.LittleEndian.Uint32(payload[4:])
+	st := c.stmts[id]
+	if st == nil {
+		c.wire.WriteError(errUnknownStatement(id, "mysqld_stmt_fetch"))
+		return
+	}
+	cur := st.cursor
+	if cur == nil {
+		c.wire.WriteError(errNoCursor(id))
+		return
+	}
+	c.shows(st.prepared.SQL)
+	rows := cur.rows.Rows[cur.next:]
+	rows = rows[:min(uint64(n), uint64(len(rows)))]
+	for _, row := range rows {
+		if c.wire.WriteBinaryRow(cur.rows.Columns, row) != nil {
+			return // the flush that follows fails as well
+		}
+	}
+	cur.next += len(rows)
+	status := cur.status | mysql.SERVER_STATUS_CURSOR_EXISTS
+	if cur.next == len(cur.rows.Rows) {
+		status = cur.status | mysql.SERVER_STATUS_LAST_ROW_SEND
+		st.cursor = nil
+	}
+	c.wire.WriteEnd(status, cur.warnings)
+}
+
+// longData takes a piece of a parameter: statement ID, parameter, bytes. It has no
+// answer; what is wrong is said by the execute that follows.
+func (c *conn) longData(payload []byte) {
+	if len(payload) < 6 {
+		return
+	}
+	if st := c.stmts[binary.LittleEndian.Uint32(payload)]; st != nil {
+		index := int(binary.LittleEndian.Uint16(payload[4:]))
+		st.params.AddLong(index, payload[6:], int(c.srv.opts.Session.MaxPacket))
+	}
+}
+
+// closeStatement has no answer either.
+func (c *conn) closeStatement(payload []byte) {
+	if len(payload) < 4 {
+		return
+	}
+	id := binary.LittleEndian.Uint32(payload)
+	if c.stmts[id] != nil {
+		delete(c.stmts, id)
+		c.srv.reservePrepared(-1)
+	}
+}
+
+// resetStatement drops long data and the cursor.
+func (c *conn) resetStatement(payload []byte) {
+	if len(payload) < 4 {
+		c.wire.WriteError(errMalformed())
+		return
+	}
+	id := binary.LittleEndian.Uint32(payload)
+	st := c.stmts[id]
+	if st == nil {
+		c.wire.WriteError(errUnknownStatement(id, "mysqld_stmt_reset"))
+		return
+	}
+	st.params.Reset()
+	st.cursor = nil
+	c.ok()
+}
+
+func (c *conn) dropStatements() {
+	c.srv.reservePrepared(-len(c.stmts))
+	c.stmts = nil
+}

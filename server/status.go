@@ -1,0 +1,87 @@
+package server
+
+import (
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"pumphouse/server/session"
+)
+
+// counters are totals since the start.
+type counters struct {
+	connections     atomic.Uint64
+	abortedConnects atomic.Uint64
+	abortedClients  atomic.Uint64
+	questions       atomic.Uint64
+	denied          atomic.Uint64
+	panics          atomic.Uint64
+	running         atomic.Int64
+}
+
+// Processes lists the connections by ID (session.Server).
+func (s *Server) Processes() []session.Process {
+	conns := s.all()
+	list := make([]session.Process, 0, len(conns))
+	for _, c := range conns {
+		list = append(list, c.process())
+	}
+	return list
+}
+
+// Kill ends a connection, or only the statement it runs (session.Server). Who may do
+// that is the session's business.
+func (s *Server) Kill(id uint32, queryOnly bool) bool {
+	s.mu.Lock()
+	c := s.conns[id]
+	s.mu.Unlock()
+	if c == nil {
+		return false
+	}
+	if queryOnly {
+		c.interrupt(errInterrupted())
+	} else {
+		c.end(errInterrupted())
+	}
+	return true
+}
+
+// StartTime is when Open was called (session.Server).
+func (s *Server) StartTime() time.Time { return s.start }
+
+// Status lists the counters under MySQL's names (session.Server).
+func (s *Server) Status() map[string]string {
+	s.mu.Lock()
+	connected, maxUsed, prepared := len(s.conns), s.maxUsed, s.prepared
+	s.mu.Unlock()
+	number := func(n uint64) string { return strconv.FormatUint(n, 10) }
+	c := &s.counters
+	return map[string]string{
+		"Aborted_clients":      number(c.abortedClients.Load()),
+		"Aborted_connects":     number(c.abortedConnects.Load()),
+		"Access_denied_errors": number(c.denied.Load()),
+		"Bytes_received":       number(s.shared.In.Load()),
+		"Bytes_sent":           number(s.shared.Out.Load()),
+		"Connections":          number(c.connections.Load()),
+		"Max_used_connections": strconv.Itoa(maxUsed),
+		"Prepared_stmt_count":  strconv.Itoa(prepared),
+		"Queries":              number(c.questions.Load()),
+		"Questions":            number(c.questions.Load()),
+		"Threads_connected":    strconv.Itoa(connected),
+		"Threads_running":      strconv.FormatInt(c.running.Load(), 10),
+		"Uptime":               strconv.FormatInt(s.uptime(), 10),
+	}
+}
+
+func (s *Server) uptime() int64 { return int64(time.Since(s.start) / time.Second) }
+
+// statistics is the line COM_STATISTICS answers with; mysqladmin looks for its labels.
+func (s *Server) statistics() string {
+	s.mu.Lock()
+	connected := len(s.conns)
+	s.mu.Unlock()
+	uptime, questions := s.uptime(), s.counters.questions.Load()
+	return fmt.Sprintf("Uptime: %d  Threads: %d  Questions: %d  Slow queries: 0  Opens: 0  Flush tables: 0  Open tables: 0  Queries per second avg: %.3f",
+		uptime, connected, questions, float64(questions)/float64(max(uptime, 1)))
+}

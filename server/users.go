@@ -1,0 +1,189 @@
+package server
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"pumphouse/server/session"
+	"pumphouse/server/wire"
+)
+
+// User is one account of the configuration.
+type User struct {
+	Name string `toml:"name"`
+	Role string `toml:"role"` // admin or monitor
+	// Password is a hash as MySQL stores it: mysql_native_password (*HEX40) or
+	// caching_sha2_password ($A$005$…), either of them also as 0x….
+	Password string `toml:"password"`
+	// Hosts are the addresses the user may come from: IP, CIDR or %; none means %.
+	Hosts []string `toml:"hosts"`
+}
+
+// HashPassword makes what [User.Password] takes. Plugins are mysql_native_password
+// and caching_sha2_password.
+func HashPassword(plugin, password string) (string, error) {
+	return wire.HashPassword(plugin, password)
+}
+
+// account is a user ready to be checked.
+type account struct {
+	name  string
+	role  session.Role
+	cred  *wire.Credential
+	hosts []netip.Prefix // none: from anywhere
+	local bool           // from this machine only
+}
+
+// accounts are all users of a server; they never change.
+type accounts struct {
+	byName  map[string]*account
+	plugins []string // of each user, in the configuration's order
+	secret  []byte   // decides what a user who does not exist looks like
+}
+
+// newAccounts reads the configured users; none means root without a password.
+func newAccounts(users []User) (*accounts, error) {
+	a := &accounts{byName: make(map[string]*account)}
+	secret := sha256.New()
+	for _, u := range users {
+		acc, err := newAccount(u)
+		if err != nil {
+			return nil, err
+		}
+		if a.byName[u.Name] != nil {
+			return nil, fmt.Errorf("user %q: configured twice", u.Name)
+		}
+		a.byName[u.Name] = acc
+		a.plugins = append(a.plugins, acc.cred.Plugin())
+		// Fixed by the configuration: a restart must not change how a name looks.
+		fmt.Fprintf(secret, "%s\x00%s\x00", u.Name, u.Password)
+	}
+	if len(users) == 0 {
+		a.byName["root"] = &account{name: "root", role: session.Admin, cred: wire.EmptyCredential(), local: true}
+		a.plugins = []string{wire.NativePassword}
+	}
+	a.secret = secret.Sum(nil)
+	return a, nil
+}
+
+func newAccount(u User) (*account, error) {
+	if u.Name == "" {
+		return nil, fmt.Errorf("a user has no name")
+	}
+	acc := &account{name: u.Name}
+	switch u.Role {
+	case "admin":
+		acc.role = session.Admin
+	case "monitor":
+		acc.role = session.Monitor
+	default:
+		return nil, fmt.Errorf("user %q: role %q is neither admin nor monitor", u.Name, u.Role)
+	}
+	cred, err := wire.ParseCredential(u.Password)
+	if err != nil {
+		// The value may well be the password itself: it is not repeated here.
+		return nil, fmt.Errorf("user %q: password is %w; make one with `pumphouse passwd`", u.Name, err)
+	}
+	acc.cred = cred
+	for _, h := range u.Hosts {
+		if h == "%" {
+			return acc, nil
+		}
+		prefix, err := parseHost(h)
+		if err != nil {
+			return nil, fmt.Errorf("user %q: host %q is neither an IP address, a CIDR range nor %%", u.Name, h)
+		}
+		acc.hosts = append(acc.hosts, prefix)
+	}
+	return acc, nil
+}
+
+func parseHost(s string) (netip.Prefix, error) {
+	if p, err := netip.ParsePrefix(s); err == nil {
+		return p, nil
+	}
+	ip, err := netip.ParseAddr(s)
+	if err != nil {
+		return netip.Prefix{}, err
+	}
+	return netip.PrefixFrom(ip, ip.BitLen()), nil
+}
+
+// find gives the account to check a login against, and whether it is a real one. For a
+// name that does not exist, or not from there, it is one that no password fits and
+// that always looks the same for that name. Both are always looked up.
+func (a *accounts) find(name string, from peer) (acc *account, known bool) {
+	dummy := a.dummy(name)
+	acc = a.byName[name]
+	if acc == nil || !acc.allows(from) {
+		return dummy, false
+	}
+	return acc, true
+}
+
+// dummy picks the plugin as often as the real users have it.
+func (a *accounts) dummy(name string) *account {
+	mac := hmac.New(sha256.New, a.secret)
+	mac.Write([]byte(name))
+	var seed [sha256.Size]byte
+	mac.Sum(seed[:0])
+	plugin := a.plugins[(int(seed[30])<<8|int(seed[31]))%len(a.plugins)]
+	return &account{name: name, cred: wire.DummyCredential(plugin, seed)}
+}
+
+// allows tells whether the user may come from there.
+func (acc *account) allows(from peer) bool {
+	if acc.local {
+		return from.local
+	}
+	if len(acc.hosts) == 0 {
+		return true
+	}
+	for _, p := range acc.hosts {
+		if p.Contains(from.ip) {
+			return true
+		}
+	}
+	return false
+}
+
+// defaultPlugin is what clients are asked to try first: what most users have.
+func (a *accounts) defaultPlugin() string {
+	native := 0
+	for _, p := range a.plugins {
+		if p == wire.NativePassword {
+			native++
+		}
+	}
+	if 2*native > len(a.plugins) {
+		return wire.NativePassword
+	}
+	return wire.CachingSha2
+}
+
+// peer is where a client comes from.
+type peer struct {
+	host  string // without port; "localhost" for a Unix socket
+	addr  string // with port, as logs and the process list show it
+	ip    netip.Addr
+	local bool // on this machine
+	unix  bool
+}
+
+func newPeer(nc net.Conn) peer {
+	tcp, ok := nc.RemoteAddr().(*net.TCPAddr)
+	if !ok {
+		// A Unix socket counts as 127.0.0.1 for users bound to hosts.
+		return peer{host: "localhost", addr: "localhost", ip: netip.AddrFrom4([4]byte{127, 0, 0, 1}), local: true, unix: true}
+	}
+	ip := tcp.AddrPort().Addr().Unmap()
+	return peer{
+		host:  ip.WithZone("").String(),
+		addr:  netip.AddrPortFrom(ip, uint16(tcp.Port)).String(),
+		ip:    ip.WithZone(""),
+		local: ip.IsLoopback(),
+	}
+}
