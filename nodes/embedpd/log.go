@@ -29,6 +29,8 @@ func etcdLogger(log logrus.FieldLogger, closing <-chan struct{}) *zap.Logger {
 var commonplace = map[string]bool{
 	"Running http and grpc server on single port. This is not recommended for production.": true,
 	"simple token is not cryptographically signed":                                         true,
+	"Failed to detect schema version":                                                      true,
+	"failed to update storage version":                                                     true,
 }
 
 // bridge is a zap core that writes to logrus.

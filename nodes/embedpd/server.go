@@ -220,8 +220,11 @@ func (s *Server) Wait() error {
 	s.mu.Lock()
 	etcd := s.etcd
 	s.mu.Unlock()
-	if etcd == nil {
-		return ErrClosed
+	switch {
+	case s.life.Err() != nil:
+		return nil
+	case etcd == nil:
+		return errors.New("embedded PD is not open")
 	}
 	var err error
 	select {
