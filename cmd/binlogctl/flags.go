@@ -1,0 +1,115 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"sort"
+	"strings"
+	"time"
+
+	"pumphouse/nodes"
+	"pumphouse/nodes/daemon"
+)
+
+// options are the flags, under the names the field's scripts use.
+type options struct {
+	cmd         string
+	pdURLs      string
+	nodeID      string
+	state       string
+	showOffline bool
+	dataDir     string
+	timeZone    string
+	text        string
+	output      string
+	timeout     time.Duration
+	security    daemon.Security
+	version     bool
+}
+
+// command is what one value of -cmd does.
+type command struct {
+	run  func(ctx context.Context, o options, stdout, stderr io.Writer) error
+	help string
+	node bool // needs -node-id
+}
+
+var commands = map[string]command{
+	"pumps":           {run: list(nodes.Pump), help: "list the pumps"},
+	"drainers":        {run: list(nodes.Drainer), help: "list the drainers"},
+	"update-pump":     {run: update(nodes.Pump), node: true, help: "write -state into a pump's record in PD (repair of a dead node)"},
+	"update-drainer":  {run: update(nodes.Drainer), node: true, help: "the same for a drainer"},
+	"pause-pump":      {run: act(nodes.Pump, nodes.ActPause), node: true, help: "ask a running pump to pause; it can be started again"},
+	"pause-drainer":   {run: act(nodes.Drainer, nodes.ActPause), node: true, help: "the same for a drainer"},
+	"offline-pump":    {run: act(nodes.Pump, nodes.ActClose), node: true, help: "ask a running pump to drain and leave the cluster for good"},
+	"offline-drainer": {run: act(nodes.Drainer, nodes.ActClose), node: true, help: "the same for a drainer"},
+	"generate_meta":   {run: generateMeta, help: "write <data-dir>/savepoint with a fresh TSO"},
+	"encrypt":         {run: encrypt, help: "encrypt -text for a drainer's configuration"},
+}
+
+func commandNames() []string {
+	names := make([]string, 0, len(commands))
+	for name := range commands {
+		names = append(names, name)
+	}
+	sort.Strings(names)
+	return names
+}
+
+// parseFlags reads and checks the command line. Go's flag package takes -x v, -x=v
+// and --x=v alike.
+func parseFlags(args []string, stderr io.Writer) (options, error) {
+	var o options
+	fs := flag.NewFlagSet("binlogctl", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	fs.StringVar(&o.cmd, "cmd", "pumps", "what to do")
+	fs.StringVar(&o.pdURLs, "pd-urls", "http://127.0.0.1:2379", "PD's client `URLs`, separated by commas")
+	fs.StringVar(&o.nodeID, "node-id", "", "the node that update-*, pause-* and offline-* are about")
+	fs.StringVar(&o.state, "state", "", "the state that update-* writes: online, pausing, paused, closing or offline")
+	fs.BoolVar(&o.showOffline, "show-offline-nodes", false, "list offline nodes too")
+	fs.StringVar(&o.dataDir, "data-dir", "binlog_position", "the `directory` that generate_meta writes to")
+	fs.StringVar(&o.timeZone, "time-zone", "", "add the time in this `zone` to generate_meta's file: Asia/Shanghai, Local …")
+	fs.StringVar(&o.text, "text", "", "the text that encrypt encrypts")
+	fs.StringVar(&o.output, "o", "table", "the form of lists: table, json, or log (the old tool's lines)")
+	fs.DurationVar(&o.timeout, "timeout", 10*time.Second, "how long PD or a node may take to answer")
+	fs.StringVar(&o.security.CA, "ssl-ca", "", "PEM `file` with the cluster's certificate authorities")
+	fs.StringVar(&o.security.Cert, "ssl-cert", "", "PEM `file` with our certificate")
+	fs.StringVar(&o.security.Key, "ssl-key", "", "PEM `file` with its key")
+	fs.BoolVar(&o.version, "V", false, "print the version and exit")
+	if err := fs.Parse(args); err != nil {
+		if err == flag.ErrHelp {
+			usage(fs, stderr)
+		}
+		return o, err
+	}
+	switch {
+	case o.version:
+		return o, nil
+	case fs.NArg() > 0:
+		return o, fmt.Errorf("%q is no flag: write -cmd %s", fs.Arg(0), fs.Arg(0))
+	}
+	cmd, ok := commands[o.cmd]
+	switch {
+	case !ok:
+		return o, fmt.Errorf("-cmd %s does not exist: use one of %s", o.cmd, strings.Join(commandNames(), ", "))
+	case cmd.node && o.nodeID == "":
+		return o, fmt.Errorf("-cmd %s needs -node-id: -cmd pumps and -cmd drainers list the node IDs", o.cmd)
+	case o.output != "table" && o.output != "json" && o.output != "log":
+		return o, fmt.Errorf("-o %s does not exist: use table, json or log", o.output)
+	case o.timeout <= 0:
+		return o, fmt.Errorf("-timeout %s: must be above 0", o.timeout)
+	}
+	return o, nil
+}
+
+func usage(fs *flag.FlagSet, w io.Writer) {
+	fmt.Fprintf(w, "Usage: binlogctl [-pd-urls URLS] -cmd COMMAND [flags]\n\nCommands:\n")
+	for _, name := range commandNames() {
+		fmt.Fprintf(w, "  %-16s %s\n", name, commands[name].help)
+	}
+	fmt.Fprintf(w, "\nFlags:\n")
+	fs.SetOutput(w)
+	fs.PrintDefaults()
+}

@@ -1,0 +1,48 @@
+// Command binlogctl lists the pumps and drainers of a TiDB Binlog cluster, edits their
+// records in PD, and asks them to pause or go offline. Its flags are those of the tool it
+// replaces; its results are results, not log lines, and it prints success only when there
+// was one.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+	_ "time/tzdata" // -time-zone works where the machine has no zone files
+
+	"pumphouse/nodes/daemon"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run is the whole program: it gives the exit code, 0 on success, 1 when the command
+// failed, 2 when it was not understood.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	opts, err := parseFlags(args, stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
+		fmt.Fprintln(stderr, "binlogctl:", err)
+		return 2
+	case opts.version:
+		fmt.Fprintf(stdout, "binlogctl (Pumphouse) %s %s %s/%s\n", daemon.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		return 0
+	}
+	if err := commands[opts.cmd].run(ctx, opts, stdout, stderr); err != nil {
+		fmt.Fprintln(stderr, "binlogctl:", err)
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"flag"
+	"fmt"
+	"time"
+
+	"pumphouse/nodes"
+	"pumphouse/nodes/daemon"
+	"pumphouse/server"
+	"pumphouse/server/engine"
+	"pumphouse/server/session"
+)
+
+// config is the console's configuration: the TOML file has these keys, and the flags the
+// same names (users can only be given in the file).
+type config struct {
+	Addr    string `toml:"addr"`
+	Socket  string `toml:"socket"`
+	PDURLs  string `toml:"pd-urls"`
+	Compat  string `toml:"compat"`
+	LogBin  string `toml:"log-bin"`
+	Version string `toml:"server-version"`
+
+	PDTimeout        duration `toml:"pd-timeout"`
+	Heartbeat        duration `toml:"heartbeat-interval"`
+	IdleTimeout      duration `toml:"idle-timeout"`
+	StatementTimeout duration `toml:"statement-timeout"`
+	MaxConnections   int      `toml:"max-connections"`
+	MaxPacket        int64    `toml:"max-allowed-packet"`
+
+	TLSCert                string `toml:"tls-cert"`
+	TLSKey                 string `toml:"tls-key"`
+	RequireSecureTransport bool   `toml:"require-secure-transport"`
+
+	LogFile  string `toml:"log-file"`
+	LogLevel string `toml:"log-level"`
+
+	Security daemon.Security `toml:"security"`
+	Users    []server.User   `toml:"users"`
+
+	file string // -config
+}
+
+// duration is a time.Duration in TOML as in flags: "2s", "8h".
+type duration struct{ time.Duration }
+
+func (d *duration) UnmarshalText(b []byte) (err error) {
+	d.Duration, err = time.ParseDuration(string(b))
+	return err
+}
+
+// flags names every key of the configuration on the command line.
+func (c *config) flags(name string) *flag.FlagSet {
+	fs := flag.NewFlagSet(name, flag.ContinueOnError)
+	fs.StringVar(&c.file, "config", "", "TOML `file` with the same names as keys, and with [[users]]")
+	fs.StringVar(&c.Addr, "addr", "127.0.0.1:8248", "`host:port` to listen on; port 0 means any free one")
+	fs.StringVar(&c.Socket, "socket", "", "Unix socket `path` to listen on as well")
+	fs.StringVar(&c.PDURLs, "pd-urls", "http://127.0.0.1:2379", "PD's client `URLs`, separated by commas")
+	fs.StringVar(&c.Compat, "compat", "docs", "whose answers to give where they differ: docs (the operations document) or tidb (TiDB servers)")
+	fs.StringVar(&c.LogBin, "log-bin", "auto", "what log_bin says: auto (binlog is enabled while a pump is online), on or off")
+	fs.StringVar(&c.Version, "server-version", "8.0.11-TiDB-v8.3.0-pumphouse-"+daemon.Version, "the version that clients are told")
+	fs.DurationVar(&c.PDTimeout.Duration, "pd-timeout", 5*time.Second, "how long a statement may wait for PD")
+	fs.DurationVar(&c.Heartbeat.Duration, "heartbeat-interval", nodes.DefaultHeartbeat, "how often nodes report; silent for three of these = not reporting")
+	fs.DurationVar(&c.IdleTimeout.Duration, "idle-timeout", 8*time.Hour, "how long a client may be silent (wait_timeout)")
+	fs.DurationVar(&c.StatementTimeout.Duration, "statement-timeout", 30*time.Second, "how long a statement may run (max_execution_time); 0 = no limit")
+	fs.IntVar(&c.MaxConnections, "max-connections", 1024, "how many clients may be connected")
+	fs.Int64Var(&c.MaxPacket, "max-allowed-packet", 16<<20, "how many `bytes` a client may send at once")
+	fs.StringVar(&c.TLSCert, "tls-cert", "", "PEM `file` with the certificate shown to MySQL clients")
+	fs.StringVar(&c.TLSKey, "tls-key", "", "PEM `file` with its key")
+	fs.BoolVar(&c.RequireSecureTransport, "require-secure-transport", false, "refuse TCP clients without TLS")
+	fs.StringVar(&c.LogFile, "log-file", "", "`file` to log to instead of stderr")
+	fs.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
+	fs.StringVar(&c.Security.CA, "ssl-ca", "", "PEM `file` with the cluster's certificate authorities, for PD")
+	fs.StringVar(&c.Security.Cert, "ssl-cert", "", "PEM `file` with our certificate towards PD")
+	fs.StringVar(&c.Security.Key, "ssl-key", "", "PEM `file` with its key")
+	return fs
+}
+
+// check refuses what no part further down checks.
+func (c *config) check() error {
+	switch {
+	case c.Compat != string(session.CompatDocs) && c.Compat != string(session.CompatTiDB):
+		return fmt.Errorf("compat %q does not exist: use docs or tidb", c.Compat)
+	case c.LogBin != "auto" && c.LogBin != "on" && c.LogBin != "off":
+		return fmt.Errorf("log-bin %q does not exist: use auto, on or off", c.LogBin)
+	case c.MaxConnections < 1:
+		return fmt.Errorf("max-connections %d: must be at least 1", c.MaxConnections)
+	case c.MaxPacket < 1024 || c.MaxPacket > 1<<30:
+		return fmt.Errorf("max-allowed-packet %d: must be from 1024 to 1073741824 bytes", c.MaxPacket)
+	case c.StatementTimeout.Duration < 0:
+		return fmt.Errorf("statement-timeout %s: must not be negative", c.StatementTimeout)
+	}
+	for name, d := range map[string]duration{"pd-timeout": c.PDTimeout, "heartbeat-interval": c.Heartbeat, "idle-timeout": c.IdleTimeout} {
+		if d.Duration <= 0 {
+			return fmt.Errorf("%s %s: must be above 0", name, d)
+		}
+	}
+	return nil
+}
+
+// serverOptions are the options of the MySQL front end.
+func (c *config) serverOptions(cluster session.Cluster) server.Options {
+	return server.Options{
+		Addr:                   c.Addr,
+		Socket:                 c.Socket,
+		Users:                  c.Users,
+		TLSCert:                c.TLSCert,
+		TLSKey:                 c.TLSKey,
+		RequireSecureTransport: c.RequireSecureTransport,
+		MaxConnections:         c.MaxConnections,
+		Session: session.Options{
+			Cluster:     cluster,
+			Compat:      session.Compat(c.Compat),
+			LogBin:      c.LogBin,
+			Heartbeat:   c.Heartbeat.Duration,
+			Version:     c.Version,
+			MaxPacket:   c.MaxPacket,
+			IdleTimeout: c.IdleTimeout.Duration,
+			Statement:   c.StatementTimeout.Duration,
+			Limits:      engine.Limits{},
+		},
+	}
+}

@@ -1,0 +1,53 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+
+	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/embedpd"
+)
+
+// servePD is `pumphouse pd`: a PD good for one machine. A cluster has a real one.
+func servePD(ctx context.Context, args []string, std stdio) error {
+	var (
+		opts        embedpd.Options
+		level, file string
+		fs          = flag.NewFlagSet("pd", flag.ContinueOnError)
+	)
+	fs.StringVar(&opts.Addr, "addr", embedpd.DefaultAddr, "`host:port` to listen on; port 0 means any free one")
+	fs.StringVar(&opts.AdvertiseAddr, "advertise-addr", "", "`host:port` that clients are told to use, if another")
+	fs.StringVar(&opts.DataDir, "data-dir", "data.pd", "`directory` that keeps records, cluster ID and the clock's bound")
+	fs.StringVar(&opts.CAFile, "ssl-ca", "", "PEM `file`; clients must show a certificate it has signed")
+	fs.StringVar(&opts.CertFile, "ssl-cert", "", "PEM `file` with the certificate to serve TLS with")
+	fs.StringVar(&opts.KeyFile, "ssl-key", "", "PEM `file` with its key")
+	fs.StringVar(&file, "log-file", "", "`file` to log to instead of stderr")
+	fs.StringVar(&level, "log-level", "info", "debug, info, warn or error")
+	if err := parse(fs, args, std, nil, nil); err != nil {
+		return err
+	}
+	log, logFile, err := daemon.NewLogger(level, file, std.err)
+	if err != nil {
+		return &usageError{err}
+	}
+	defer logFile.Close()
+	opts.Logger = log
+	pd, err := embedpd.New(opts)
+	if err != nil {
+		return &usageError{err}
+	}
+	if err := pd.Open(ctx); err != nil {
+		return err
+	}
+	fmt.Fprintf(std.out, "ready: -pd-urls %s\n", pd.URL())
+	failed := make(chan error, 1)
+	go func() { failed <- pd.Wait() }()
+	select {
+	case err := <-failed:
+		pd.Close()
+		return err
+	case <-ctx.Done():
+		return pd.Close()
+	}
+}

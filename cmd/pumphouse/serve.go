@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+
+	"pumphouse/nodes"
+	"pumphouse/nodes/daemon"
+	"pumphouse/server"
+
+	"github.com/sirupsen/logrus"
+)
+
+// serve is `pumphouse serve`: the console on the records of a PD that runs elsewhere.
+func serve(ctx context.Context, args []string, std stdio) error {
+	var cfg config
+	if err := parse(cfg.flags("serve"), args, std, &cfg.file, &cfg); err != nil {
+		return err
+	}
+	if err := cfg.check(); err != nil {
+		return &usageError{err}
+	}
+	log, logFile, err := daemon.NewLogger(cfg.LogLevel, cfg.LogFile, std.err)
+	if err != nil {
+		return &usageError{err}
+	}
+	defer logFile.Close()
+	c, err := openConsole(ctx, cfg, log)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintln(std.out, c.readyLine())
+	<-ctx.Done()
+	log.WithField("reason", context.Cause(ctx)).Info("console stops")
+	return c.close()
+}
+
+// console is the front end with what it reads from.
+type console struct {
+	server *server.Server
+	cache  *nodes.Cache
+	closer func() error // of the etcd client
+}
+
+// openConsole starts the front end. It does not wait for PD: until PD answers, statements
+// that need it fail with an error that names it.
+func openConsole(ctx context.Context, cfg config, log logrus.FieldLogger) (*console, error) {
+	tlsConfig, err := cfg.Security.Client()
+	if err != nil {
+		return nil, err
+	}
+	etcd, err := nodes.NewClient([]string{cfg.PDURLs}, tlsConfig, cfg.PDTimeout.Duration)
+	if err != nil {
+		return nil, err
+	}
+	registry := nodes.NewRegistry(etcd, cfg.PDTimeout.Duration)
+	c := &console{cache: nodes.OpenCache(registry, nodes.CacheOptions{Logger: log}), closer: etcd.Close}
+	opts := cfg.serverOptions(nodes.NewCluster(registry, c.cache))
+	opts.Logger = log
+	srv, err := server.New(opts)
+	if err == nil {
+		err = srv.Open(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	c.server = srv
+	return c, nil
+}
+
+// close ends the sessions first, then what they read from.
+func (c *console) close() error {
+	var errs []error
+	if c.server != nil {
+		errs = append(errs, c.server.Close())
+	}
+	errs = append(errs, c.cache.Close(), c.closer())
+	return errors.Join(errs...)
+}
+
+// readyLine is what a newcomer types next.
+func (c *console) readyLine() string {
+	host, port, err := net.SplitHostPort(c.server.Addr().String())
+	if err != nil {
+		return "ready: " + c.server.Addr().String()
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return fmt.Sprintf("ready: mysql -h %s -P %s -u root", host, port)
+}
