@@ -114,6 +114,9 @@ func replaceState(raw []byte, s State) ([]byte, error) {
 // stateSpan finds the value of the record's state. Like encoding/json it takes the
 // key in any letter case, ignores a null and takes the last one where it stands twice.
 func stateSpan(raw []byte) (start, end int, err error) {
+	if !json.Valid(raw) {
+		return 0, 0, errors.New("not a node record: not JSON")
+	}
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
 		return 0, 0, errors.New("not a node record: not a JSON object")
