@@ -92,28 +92,37 @@ func (s *Session) warnOfRisks(snap *nodes.Snapshot, kind nodes.Kind, old nodes.R
 		}
 	}
 	if kind == nodes.Pump && old.State == nodes.Online && state != nodes.Online {
-		if n := countOnline(snap.Pumps, old.NodeID); n == 0 {
-			warn("pump %q was the last one online (0 of %d are now): TiDB servers that write binlog stop until a pump is online again",
-				old.NodeID, len(snap.Pumps))
+		if online, all := countPumps(snap.Pumps, old.NodeID); online == 0 {
+			warn("pump %q was the last one online (0 of %d that are not offline): TiDB servers that write binlog stop "+
+				"until a pump is online again", old.NodeID, all)
 		}
 	}
-	if kind == nodes.Pump && state == nodes.Offline && (!live || old.State == nodes.Closing) {
+	if kind == nodes.Pump && state == nodes.Offline && old.State != nodes.Offline && (!live || old.State == nodes.Closing) {
 		s.warnOfLoss(snap, old, warn)
 	}
-	if kind == nodes.Drainer && state == nodes.Online && !live {
-		warn("drainer %q does not run (last seen %s, %s ago): while its record says online, pumps that cannot reach it do not start",
-			old.NodeID, lastSeen(&old, s.location), age(&old, s.now))
+	if state == nodes.Online && !live {
+		what := "pumps that cannot reach it do not start"
+		if kind == nodes.Pump {
+			what = "TiDB servers try to write to it"
+		}
+		warn("%s %q does not run (last seen %s, %s ago): while its record says online, %s",
+			kind, old.NodeID, lastSeen(&old, s.location), age(&old, s.now), what)
 	}
 }
 
-func countOnline(pumps []nodes.Entry, except string) int {
-	n := 0
+// countPumps counts the pumps that are online but for one, and those that are not
+// offline, that one included.
+func countPumps(pumps []nodes.Entry, except string) (online, all int) {
 	for i := range pumps {
-		if r := &pumps[i].Record; r.State == nodes.Online && r.NodeID != except {
-			n++
+		r := &pumps[i].Record
+		if r.State != nodes.Offline {
+			all++
+		}
+		if r.State == nodes.Online && r.NodeID != except {
+			online++
 		}
 	}
-	return n
+	return online, all
 }
 
 // warnOfLoss names the drainers that have not consumed everything a pump holds which

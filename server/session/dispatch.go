@@ -73,7 +73,7 @@ func (s *Session) done(err error) (*Outcome, error) {
 func (s *Session) runSelect(ctx context.Context, n ast.ResultSetNode) (*engine.Result, error) {
 	sel, plain := n.(*ast.SelectStmt)
 	if plain && sel.SelectIntoOpt != nil {
-		return nil, refuse("SELECT … INTO")
+		return nil, refuse("SELECT INTO")
 	}
 	r, err := s.exec.Select(ctx, n)
 	if err != nil {

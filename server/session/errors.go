@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"pumphouse/nodes"
 	"pumphouse/server/engine"
 	"pumphouse/sqlext"
 )
@@ -62,7 +63,7 @@ func errf(code uint16, format string, args ...any) *engine.Error {
 
 // theConsole says what this server is where a client takes it for a database.
 const theConsole = "this is the Pumphouse console of TiDB Binlog: it takes SHOW PUMP|DRAINER STATUS, " +
-	"CHANGE PUMP|DRAINER TO NODE_STATE = '…' FOR NODE_ID '…' and SELECT, and is read-only otherwise"
+	"CHANGE PUMP|DRAINER TO NODE_STATE = '...' FOR NODE_ID '...' and SELECT, and is read-only otherwise"
 
 // refuse is the answer to what only a database can do.
 func refuse(what string) *engine.Error {
@@ -80,7 +81,9 @@ func sqlError(ctx context.Context, err error) *engine.Error {
 	if errors.As(err, &known) {
 		return known
 	}
+	var noPD *nodes.PDError
 	switch {
+	case errors.As(err, &noPD) && noPD.Unknown: // says that it may have been written
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return errf(errTimeout, "Query execution was interrupted, maximum statement execution time exceeded")
 	case ctx.Err() != nil:

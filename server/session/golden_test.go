@@ -118,7 +118,7 @@ func runScript(t *testing.T, script string) string {
 		}
 		s = newSession(t, opts, acc)
 	}
-	return out.String()
+	return strings.ReplaceAll(out.String(), strings.Join(pd.reg.Endpoints(), ","), "PD")
 }
 
 func runLine(s *Session, line string, out *strings.Builder) {

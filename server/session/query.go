@@ -18,12 +18,19 @@ import (
 func (s *Session) Query(ctx context.Context, sql string, emit func(o *Outcome, more bool) error) error {
 	stmts, warns, err := s.parse(sql)
 	if err != nil {
+		if known, err := s.runBeyond(sql, emit); known {
+			return err
+		}
 		return s.failed(err)
 	}
 	if len(stmts) == 0 {
 		return s.emptyText(sql, emit)
 	}
 	for i := range stmts {
+		if stmts[i].Params > 0 {
+			return s.failed(errf(errParse, "You have an error in your SQL syntax: a ? stands for a value in prepared "+
+				"statements only, near '%s'", clip(stmts[i].Text, 80)))
+		}
 		o, err := s.run(ctx, &stmts[i], nil, warns)
 		if err != nil {
 			return err

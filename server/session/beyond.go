@@ -1,0 +1,147 @@
+package session
+
+import (
+	"context"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"pumphouse/server/engine"
+
+	"github.com/pingcap/tidb/pkg/parser/ast"
+)
+
+// MySQL statements that TiDB's grammar does not have but clients send. They are known
+// by their first words, and only looked at when a text did not parse.
+
+// beyond is one of them.
+type beyond struct {
+	words  string // "A|B C": the words the statement starts with, with their alternatives
+	whole  bool   // nothing may follow
+	answer func(s *Session, rest string) (*engine.Result, error)
+}
+
+var beyonds = []beyond{
+	{"SHOW WARNINGS LIMIT", false, limitedConditions(ast.ShowWarnings)},
+	{"SHOW ERRORS LIMIT", false, limitedConditions(ast.ShowErrors)},
+	{"SHOW MASTER|BINARY LOGS", true, func(*Session, string) (*engine.Result, error) {
+		return nil, errf(errNoBinlog, "You are not using binary logging")
+	}},
+	{"SHOW SLAVE HOSTS", true, noReplicas},
+	{"SHOW REPLICAS", true, noReplicas},
+	{"SHOW ENGINE", false, func(_ *Session, rest string) (*engine.Result, error) {
+		name, _, _ := strings.Cut(rest, " ")
+		return nil, errf(1286, "Unknown storage engine '%s'", name)
+	}},
+	{"SET PASSWORD", false, refused("SET PASSWORD")},
+	{"CHECK|CHECKSUM|REPAIR TABLE|TABLES", false, refused("CHECK, CHECKSUM and REPAIR TABLE")},
+	{"CHANGE MASTER|REPLICATION", false, refused("Replication by MySQL")},
+	{"START|STOP|RESET SLAVE|REPLICA|MASTER|GROUP_REPLICATION", false, refused("Replication by MySQL")},
+	{"PURGE BINARY|MASTER LOGS", false, refused("PURGE")},
+	{"RESET QUERY CACHE", true, refused("RESET QUERY CACHE")},
+	{"XA BEGIN|START|END|PREPARE|COMMIT|ROLLBACK|RECOVER", false, refused("XA")},
+	{"INSTALL|UNINSTALL PLUGIN|COMPONENT", false, refused("INSTALL")},
+	{"HANDLER", false, refused("HANDLER")},
+	{"CREATE|DROP FUNCTION|TRIGGER|EVENT|SERVER", false, refused("CREATE and DROP")},
+}
+
+func refused(what string) func(*Session, string) (*engine.Result, error) {
+	return func(*Session, string) (*engine.Result, error) { return nil, refuse(what) }
+}
+
+func noReplicas(*Session, string) (*engine.Result, error) {
+	return table(number("Server_Id"), text("Host", 255), number("Port"), number("Source_Id"), text("Replica_UUID", 36)), nil
+}
+
+// limitedConditions is SHOW WARNINGS LIMIT [from,] count.
+func limitedConditions(tp ast.ShowStmtType) func(*Session, string) (*engine.Result, error) {
+	return func(s *Session, rest string) (*engine.Result, error) {
+		first, second, two := strings.Cut(rest, ",")
+		from, err1 := strconv.ParseUint(strings.TrimSpace(first), 10, 31)
+		count, err2 := from, error(nil)
+		if two {
+			count, err2 = strconv.ParseUint(strings.TrimSpace(second), 10, 31)
+		} else {
+			from = 0
+		}
+		if err1 != nil || err2 != nil {
+			return nil, errf(errParse, "You have an error in your SQL syntax near LIMIT %s", rest)
+		}
+		r, err := s.runShow(context.Background(), &ast.ShowStmt{Tp: tp})
+		if err != nil {
+			return nil, err
+		}
+		n := uint64(len(r.Rows))
+		from = min(from, n)
+		r.Rows = r.Rows[from:min(from+count, n)]
+		return r, nil
+	}
+}
+
+var (
+	executable = regexp.MustCompile(`/\*!\d*|\*/`)
+	comment    = regexp.MustCompile(`(?s)/\*[^!].*?\*/|(?:#|-- )[^\n]*`)
+)
+
+// beyondGrammar finds the statement that a text which TiDB's grammar refuses is.
+func beyondGrammar(sql string) (b *beyond, rest string) {
+	if len(sql) > maxCachedText {
+		return nil, ""
+	}
+	words := strings.Fields(executable.ReplaceAllString(comment.ReplaceAllString(sql, " "), " "))
+	if n := len(words); n > 0 {
+		words[n-1] = strings.TrimRight(words[n-1], ";")
+	}
+	for i := range beyonds {
+		if n := beyonds[i].matches(words); n > 0 {
+			return &beyonds[i], strings.Join(words[n:], " ")
+		}
+	}
+	return nil, ""
+}
+
+// matches gives how many words the statement's name takes, 0 if it is another one.
+func (b *beyond) matches(words []string) int {
+	want := strings.Fields(b.words)
+	if len(words) < len(want) || b.whole && len(words) > len(want) {
+		return 0
+	}
+	for i, w := range want {
+		word := words[i]
+		if i == len(want)-1 { // SET PASSWORD='x'
+			word, _, _ = strings.Cut(word, "=")
+		}
+		if !oneOf(w, word) {
+			return 0
+		}
+	}
+	return len(want)
+}
+
+func oneOf(alternatives, word string) bool {
+	for a := range strings.SplitSeq(alternatives, "|") {
+		if strings.EqualFold(a, word) {
+			return true
+		}
+	}
+	return false
+}
+
+// runBeyond answers such a statement; known false = it is none.
+func (s *Session) runBeyond(sql string, emit func(o *Outcome, more bool) error) (known bool, err error) {
+	b, rest := beyondGrammar(sql)
+	if b == nil {
+		return false, nil
+	}
+	looks := strings.HasPrefix(b.words, "SHOW WARNINGS") || strings.HasPrefix(b.words, "SHOW ERRORS")
+	if !looks {
+		s.begin(nil)
+	}
+	r, rerr := b.answer(s, rest)
+	if rerr != nil {
+		return true, s.failed(sqlError(context.Background(), rerr))
+	}
+	o := &Outcome{Rows: r}
+	s.finish(o, looks)
+	return true, emit(o, false)
+}
