@@ -2,31 +2,57 @@ package session
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"pumphouse/nodes"
 )
 
-// advise counts what SHOW … STATUS has to warn about, and makes the texts only when
+// suspicion sums up for advise what a snapshot says of itself: whether there is
+// something to warn about whatever the time is, and when the node that has been silent
+// for longest has last reported.
+func suspicion(snap *nodes.Snapshot, kind nodes.Kind) (suspect bool, oldest time.Time) {
+	look := func(entries []nodes.Entry) {
+		for i := range entries {
+			r := &entries[i].Record
+			if at := r.UpdateTS.Time(); supposedToRun(r.State) && (oldest.IsZero() || at.Before(oldest)) {
+				oldest = at
+			}
+		}
+	}
+	look(snap.Of(kind))
+	suspect = len(snap.Broken) > 0
+	if kind == nodes.Drainer {
+		look(snap.Pumps)
+		for i := range snap.Pumps {
+			st := snap.Pumps[i].Record.State
+			suspect = suspect || st == nodes.Paused || st == nodes.Pausing
+		}
+	}
+	return suspect, oldest
+}
+
+// advise counts what SHOW ... STATUS has to warn about, and makes the texts only when
 // somebody asks. Nothing of it changes the rows.
-func (s *Session) advise(snap *nodes.Snapshot, kind nodes.Kind) {
-	now := s.now
+func (s *Session) advise(rows *statusRows, kind nodes.Kind) {
+	snap, now := rows.snap, s.now
+	if !rows.suspect && (rows.oldest.IsZero() || now.Sub(rows.oldest) <= 3*s.opts.Heartbeat) {
+		return
+	}
 	n := 0
 	for i := range snap.Broken {
 		if snap.Broken[i].Kind == kind {
 			n++
 		}
 	}
-	for _, e := range snap.Of(kind) {
-		if s.silent(&e.Record, now) {
+	for i := range snap.Of(kind) {
+		if s.silent(&snap.Of(kind)[i].Record, now) {
 			n++
 		}
 	}
 	if kind == nodes.Drainer && anyNotOffline(snap.Drainers) {
-		for _, e := range snap.Pumps {
-			if s.holds(&e.Record, now) {
+		for i := range snap.Pumps {
+			if s.holds(&snap.Pumps[i].Record, now) {
 				n++
 			}
 		}
@@ -55,7 +81,12 @@ func (s *Session) holds(r *nodes.Record, now time.Time) bool {
 }
 
 func anyNotOffline(entries []nodes.Entry) bool {
-	return slices.ContainsFunc(entries, func(e nodes.Entry) bool { return e.Record.State != nodes.Offline })
+	for i := range entries {
+		if entries[i].Record.State != nodes.Offline {
+			return true
+		}
+	}
+	return false
 }
 
 // advice makes the texts that advise has counted, in the same order.

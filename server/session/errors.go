@@ -84,6 +84,8 @@ func sqlError(ctx context.Context, err error) *engine.Error {
 	var noPD *nodes.PDError
 	switch {
 	case errors.As(err, &noPD) && noPD.Unknown: // says that it may have been written
+	case ctx.Err() != nil && errors.As(context.Cause(ctx), &known):
+		return known // whoever ended the statement says why
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return errf(errTimeout, "Query execution was interrupted, maximum statement execution time exceeded")
 	case ctx.Err() != nil:

@@ -34,6 +34,9 @@ func (e *env) SysVar(name string, global, explicit bool) (engine.Value, error) {
 	if err != nil {
 		return engine.Null(), err
 	}
+	if v.computed == "warning_count" || v.computed == "error_count" {
+		e.s.diag.keep = true
+	}
 	return v.value(text), nil
 }
 
@@ -137,10 +140,8 @@ func (s *Session) computedVar(name string) (string, error) {
 	case "timestamp":
 		return strconv.FormatFloat(float64(s.now.UnixMicro())/1e6, 'f', 6, 64), nil
 	case "warning_count":
-		s.diag.keep = true
 		return strconv.Itoa(s.diag.before.warns + s.diag.before.errs), nil
 	case "error_count":
-		s.diag.keep = true
 		return strconv.Itoa(s.diag.before.errs), nil
 	case "machine":
 		return strings.NewReplacer("amd64", "x86_64", "arm64", "aarch64").Replace(runtime.GOARCH), nil

@@ -27,6 +27,11 @@ type statusRows struct {
 	zone   string // @@time_zone it was made for
 	result *engine.Result
 	listed []nodes.Entry // the nodes of the rows, in their order
+
+	// What advise must look at: false with all reports newer than three heartbeats
+	// before now, there is nothing to warn about.
+	suspect bool
+	oldest  time.Time // of the last reports of nodes that ought to run
 }
 
 // Views keeps what SHOW PUMP|DRAINER STATUS shows of the latest snapshot, so that
@@ -95,6 +100,7 @@ func renderStatus(snap *nodes.Snapshot, key viewKey, loc *time.Location, last *s
 		}
 		made.result.Rows = append(made.result.Rows, row)
 	}
+	made.suspect, made.oldest = suspicion(snap, key.kind)
 	return made
 }
 
@@ -144,7 +150,7 @@ func (s *Session) showNodes(ctx context.Context, n *sqlext.ShowNodes) (*engine.R
 			return nil, err
 		}
 	}
-	s.advise(snap, kind)
+	s.advise(rows, kind)
 	return result, nil
 }
 

@@ -1,0 +1,355 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"pumphouse/nodes"
+	"pumphouse/server/engine"
+
+	"github.com/pingcap/tidb/pkg/parser/mysql"
+	"github.com/sirupsen/logrus"
+)
+
+// TestSessionSeesItsOwnChange: SHOW right behind CHANGE shows it, every time, although
+// SHOW costs no round trip to PD.
+func TestSessionSeesItsOwnChange(t *testing.T) {
+	takePD(t, standard())
+	s := newSession(t, testOptions(), admin)
+	for i := range 100 {
+		state := nodes.States()[i%4]
+		mustRun(t, s, fmt.Sprintf("CHANGE PUMP TO NODE_STATE = '%s' FOR NODE_ID 'pump1'", state))
+		if got := cells(t, s, "SHOW PUMP STATUS LIKE 'pump1'"); len(got) != 1 || got[0][2] != state.Title() {
+			t.Fatalf("change %d to %s shows %q", i, state, got)
+		}
+	}
+}
+
+// TestChangeKeepsEverythingElse: only the state's bytes in PD change, whatever a writer
+// of the field put around it.
+func TestChangeKeepsEverythingElse(t *testing.T) {
+	takePD(t, nil)
+	s := newSession(t, testOptions(), admin)
+	const key = "/tidb-binlog/v1/pumps/odd"
+	const raw = `{ "nodeId":"odd","host":"h:1", "state": "online","isAlive":true,"score":7,"label":{"labels":{"a":"b"}},"maxCommitTS":1,"updateTS":2,"more":[1] }`
+	resp, err := pd.client.Put(t.Context(), key, raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.wrote = resp.Header.Revision
+	mustRun(t, s, "CHANGE PUMP TO NODE_STATE = 'Paused' FOR NODE_ID 'odd'")
+	got, err := pd.client.Get(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := strings.Replace(raw, `"online"`, `"paused"`, 1); string(got.Kvs[0].Value) != want {
+		t.Errorf("PD has %s, want %s", got.Kvs[0].Value, want)
+	}
+}
+
+// TestChangeIsLogged: who, from where, what node, from which state to which, and what
+// came of it; refused and failed attempts too.
+func TestChangeIsLogged(t *testing.T) {
+	takePD(t, standard())
+	var out bytes.Buffer
+	log := logrus.New()
+	log.SetOutput(&out)
+	log.SetFormatter(&logrus.JSONFormatter{})
+	opts := testOptions()
+	opts.Logger = log
+	root, eve := newSession(t, opts, admin), newSession(t, opts, monitor)
+	mustRun(t, root, "CHANGE PUMP TO NODE_STATE = 'PAUSED' FOR NODE_ID 'pump1'")
+	codeOf(t, root, "CHANGE PUMP TO NODE_STATE = 'paused' FOR NODE_ID 'nope'")
+	codeOf(t, eve, "CHANGE DRAINER TO NODE_STATE = 'offline' FOR NODE_ID 'drainer1'")
+	want := []map[string]any{
+		{"user": "root", "client": "10.0.0.1", "kind": "pump", "node": "pump1", "old_state": "online", "new_state": "PAUSED", "result": "done"},
+		{"user": "root", "client": "10.0.0.1", "kind": "pump", "node": "nope", "new_state": "paused", "result": "failed"},
+		{"user": "eve", "client": "10.0.0.2", "kind": "drainer", "node": "drainer1", "new_state": "offline", "result": "denied"},
+	}
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	if len(lines) != len(want) {
+		t.Fatalf("%d lines logged, want %d:\n%s", len(lines), len(want), out.String())
+	}
+	for i, line := range lines {
+		var got map[string]any
+		if err := json.Unmarshal([]byte(line), &got); err != nil {
+			t.Fatal(err)
+		}
+		for k, v := range want[i] {
+			if got[k] != v {
+				t.Errorf("line %d: %s is %v, want %v", i, k, got[k], v)
+			}
+		}
+	}
+}
+
+// TestStatusColumns: what a client learns of the columns, with rows, without, and at
+// prepare.
+func TestStatusColumns(t *testing.T) {
+	takePD(t, standard())
+	s := newSession(t, testOptions(), admin)
+	p, err := s.Prepare(t.Context(), "SHOW PUMP STATUS LIKE ?")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p.Params != 1 {
+		t.Errorf("%d parameters, want 1", p.Params)
+	}
+	for what, columns := range map[string][]engine.Column{
+		"rows":    mustRun(t, s, "SHOW PUMP STATUS").Rows.Columns,
+		"none":    mustRun(t, s, "SHOW PUMP STATUS LIKE 'nope'").Rows.Columns,
+		"prepare": p.Columns,
+	} {
+		if len(columns) != 5 {
+			t.Fatalf("%s: %d columns", what, len(columns))
+		}
+		for i, name := range []string{"NodeID", "Address", "State", "Max_Commit_Ts", "Update_Time"} {
+			c := columns[i]
+			typ, cs := byte(mysql.TypeVarString), uint16(collationUTF8MB4)
+			if name == "Max_Commit_Ts" {
+				typ, cs = mysql.TypeLonglong, collationBinary
+			}
+			if c.Name != name || c.Type != typ || c.Charset != cs || c.Length == 0 || c.Flags&uint16(mysql.NotNullFlag) == 0 {
+				t.Errorf("%s: column %d is %+v", what, i, c)
+			}
+		}
+	}
+}
+
+// TestSameResultUntilTheClusterChanges: sessions of a server share the rows of a
+// snapshot, and a change of one node keeps the rows of the others.
+func TestSameResultUntilTheClusterChanges(t *testing.T) {
+	takePD(t, standard())
+	opts := testOptions()
+	a, b := newSession(t, opts, admin), newSession(t, opts, monitor)
+	first := mustRun(t, a, "SHOW PUMP STATUS").Rows
+	if again := mustRun(t, b, "SHOW PUMP STATUS").Rows; again != first {
+		t.Error("another session made the rows anew")
+	}
+	mustRun(t, a, "CHANGE PUMP TO NODE_STATE = 'closing' FOR NODE_ID 'pump2'")
+	second := mustRun(t, a, "SHOW PUMP STATUS").Rows
+	if second == first {
+		t.Fatal("the rows did not change with the cluster")
+	}
+	if &second.Rows[0][0] != &first.Rows[0][0] {
+		t.Error("the row of a node that did not change was made anew")
+	}
+	if first.Rows[1][2].Str() != "Paused" || second.Rows[1][2].Str() != "Closing" {
+		t.Errorf("states %s and %s", first.Rows[1][2].Str(), second.Rows[1][2].Str())
+	}
+}
+
+// TestMonitorsShareViews runs many sessions against a changing cluster under the race
+// detector.
+func TestMonitorsShareViews(t *testing.T) {
+	takePD(t, standard())
+	opts := testOptions()
+	var wg sync.WaitGroup
+	for i := range 4 {
+		wg.Go(func() {
+			s := New(opts, uint32(i), admin)
+			for n := range 50 {
+				if i == 0 {
+					_, _ = outcomes(s, fmt.Sprintf("CHANGE PUMP TO NODE_STATE = '%s' FOR NODE_ID 'pump2'", nodes.States()[n%4]))
+				}
+				if _, err := outcomes(s, "SHOW PUMP STATUS; SHOW WARNINGS; SHOW DRAINER STATUS; SHOW WARNINGS"); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// TestMultiStatements: a syntax error anywhere runs nothing; an error at run time stops
+// what follows; a client that did not ask for several gets one at most.
+func TestMultiStatements(t *testing.T) {
+	takePD(t, standard())
+	s := newSession(t, testOptions(), admin)
+	if all, err := outcomes(s, "SET @a = 1; SELECT FROM; SET @b = 1"); err == nil || len(all) != 0 {
+		t.Errorf("a text with a mistake gave %d outcomes, %v", len(all), err)
+	}
+	if got := s.env.UserVar("a"); !got.IsNull() {
+		t.Error("a text with a mistake ran in part")
+	}
+	if all, err := outcomes(s, "SET @a = 1; USE nope; SET @b = 1"); err == nil || len(all) != 1 {
+		t.Errorf("%d outcomes before the error, %v", len(all), err)
+	}
+	if s.env.UserVar("a").IsNull() || !s.env.UserVar("b").IsNull() {
+		t.Error("the statements around the failing one did not run, or ran, as they should")
+	}
+	s.SetMultiStatements(false)
+	if e := codeOf(t, s, "SET @c = 1; SET @d = 1"); e.Code != errParse || !s.env.UserVar("c").IsNull() {
+		t.Errorf("two statements without being asked for: %v", e)
+	}
+	mustRun(t, s, "SET @c = 1;")
+	s.SetMultiStatements(true)
+	var mores []bool
+	stop := errors.New("the connection is gone")
+	err := s.Query(t.Context(), "SET @a = 1; SET @a = 2; SET @a = 3", func(_ *Outcome, more bool) error {
+		mores = append(mores, more)
+		if len(mores) == 2 {
+			return stop
+		}
+		return nil
+	})
+	if err != stop || len(mores) != 2 || !mores[0] || plain(s.env.UserVar("a")) != "2" {
+		t.Errorf("after emit failed: %v, %v", err, mores)
+	}
+}
+
+// TestReset: COM_RESET_CONNECTION forgets what the client has set, but neither the
+// handshake's collation nor that the session has written.
+func TestReset(t *testing.T) {
+	takePD(t, standard())
+	s := New(testOptions(), 7, admin)
+	s.SetCollation(8)
+	mustRun(t, s, "SET @a = 1")
+	mustRun(t, s, "SET NAMES gbk")
+	mustRun(t, s, "SET sql_mode = 'ANSI_QUOTES', autocommit = 0, wait_timeout = 5")
+	mustRun(t, s, "BEGIN")
+	mustRun(t, s, "PREPARE st FROM 'DO 1'")
+	mustRun(t, s, "CHANGE PUMP TO NODE_STATE = 'paused' FOR NODE_ID 'pump1'")
+	wrote := s.wrote
+	s.Reset()
+	if s.Status() != statusAutocommit || s.ClientCharset() != "latin1" || s.ResultCharset() != "latin1" ||
+		s.IdleTimeout() != 8*time.Hour || !s.env.UserVar("a").IsNull() || s.mode.HasANSIQuotesMode() {
+		t.Errorf("after reset: status %x, charset %s", s.Status(), s.ClientCharset())
+	}
+	if s.wrote != wrote || wrote == 0 {
+		t.Error("the session forgot its own write")
+	}
+	if e := codeOf(t, s, "EXECUTE st"); e.Code != errUnknownStatement {
+		t.Errorf("a prepared statement survived: %v", e)
+	}
+}
+
+// TestPreparedFollowsSQLMode: a prepared text means what the sql_mode of its execution
+// says.
+func TestPreparedFollowsSQLMode(t *testing.T) {
+	takePD(t, standard())
+	s := newSession(t, testOptions(), admin)
+	p, err := s.Prepare(t.Context(), `SHOW PUMP STATUS LIKE "pump1"`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	run := func() (o *Outcome, err error) {
+		err = s.Execute(t.Context(), p, nil, func(got *Outcome, _ bool) error { o = got; return nil })
+		return o, err
+	}
+	if o, err := run(); err != nil || len(o.Rows.Rows) != 1 {
+		t.Fatal(o, err)
+	}
+	mustRun(t, s, "SET sql_mode = 'ANSI_QUOTES'")
+	if o, err := run(); err == nil {
+		t.Errorf("a name in the place of a pattern gave %v", o.Rows.Rows)
+	}
+	mustRun(t, s, "SET sql_mode = ''")
+	if o, err := run(); err != nil || len(o.Rows.Rows) != 1 {
+		t.Error(o, err)
+	}
+	if err := s.Execute(t.Context(), p, []engine.Value{engine.Int(1)}, nil); err == nil {
+		t.Error("a value too many was taken")
+	}
+}
+
+// slowCluster answers a View only when its context ends.
+type slowCluster struct{ Cluster }
+
+func (slowCluster) View(ctx context.Context, _ int64) (*nodes.Snapshot, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// TestStatementsEnd: by max_execution_time, by KILL and by the reason that whoever
+// ended them gave.
+func TestStatementsEnd(t *testing.T) {
+	takePD(t, standard())
+	opts := testOptions()
+	opts.Cluster = slowCluster{pd.cluster}
+	s := newSession(t, opts, admin)
+	mustRun(t, s, "SET max_execution_time = 20")
+	if e := codeOf(t, s, "SHOW PUMP STATUS"); e.Code != errTimeout {
+		t.Errorf("time limit: %v", e)
+	}
+	mustRun(t, s, "SET max_execution_time = 0")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(nil)
+	err := s.Query(ctx, "SHOW PUMP STATUS", nil)
+	var e *engine.Error
+	if !errors.As(err, &e) || e.Code != errInterrupted || e.State != "70100" {
+		t.Errorf("killed: %v", err)
+	}
+	ctx, cancel = context.WithCancelCause(t.Context())
+	cancel(&engine.Error{Code: 1053, State: "08S01", Message: "Server shutdown in progress"})
+	if err = s.Query(ctx, "SHOW PUMP STATUS", nil); !errors.As(err, &e) || e.Code != 1053 {
+		t.Errorf("shutdown: %v", err)
+	}
+}
+
+// downCluster is a PD that does not answer.
+type downCluster struct{ Cluster }
+
+var errDown = errors.New("read the node records: PD at 127.0.0.1:1 gives no answer within 1s")
+
+func (downCluster) View(context.Context, int64) (*nodes.Snapshot, error) { return nil, errDown }
+
+// TestPDDown: what needs PD says so; what does not goes on.
+func TestPDDown(t *testing.T) {
+	takePD(t, standard())
+	opts := testOptions()
+	opts.Cluster = downCluster{pd.cluster}
+	s := newSession(t, opts, admin)
+	for _, sql := range []string{"SHOW PUMP STATUS", "SHOW VARIABLES LIKE 'log_bin'",
+		"CHANGE PUMP TO NODE_STATE = 'paused' FOR NODE_ID 'pump1'"} {
+		if e := codeOf(t, s, sql); e.Code != errUnknown || e.Message != errDown.Error() {
+			t.Errorf("%s: %v", sql, e)
+		}
+	}
+	o := mustRun(t, s, "SHOW VARIABLES")
+	if len(o.Rows.Rows) < 300 || o.Warnings != 1 {
+		t.Errorf("SHOW VARIABLES: %d rows, %d warnings", len(o.Rows.Rows), o.Warnings)
+	}
+	if got := cells(t, s, "SHOW WARNINGS"); len(got) != 1 || !strings.Contains(got[0][2], "log_bin") {
+		t.Errorf("the warning is %q", got)
+	}
+}
+
+// TestBeyondGrammar: statements of MySQL that TiDB's grammar lacks.
+func TestBeyondGrammar(t *testing.T) {
+	takePD(t, standard())
+	s := newSession(t, testOptions(), admin)
+	for sql, code := range map[string]uint16{
+		"SHOW MASTER LOGS":                          errNoBinlog,
+		"show binary logs;":                         errNoBinlog,
+		"show /*!50000 ENGINE*/ NDB STATUS":         1286,
+		"set password='606706',sql_log_off=0":       errNotSupported,
+		"CHECK TABLE `drainers` ":                   errNotSupported,
+		"RESET MASTER":                              errNotSupported,
+		"CHANGE MASTER TO MASTER_HOST='x'":          errNotSupported,
+		"SHOW MASTER LOGS x":                        errParse,
+		"SHOWMASTER LOGS":                           errParse,
+		"CHANGE PUMP TO STATE = 'x' FOR NODE_ID ''": errParse,
+		"SELECT ?":                                  errParse,
+	} {
+		if e := codeOf(t, s, sql); e.Code != code {
+			t.Errorf("%s: %d %s, want %d", sql, e.Code, e.Message, code)
+		}
+	}
+	if got := cells(t, s, "SHOW SLAVE HOSTS"); len(got) != 0 {
+		t.Errorf("replicas: %q", got)
+	}
+	mustRun(t, s, "SET wait_timeout = 0, lock_wait_timeout = 0, net_read_timeout = 0")
+	for limit, want := range map[string]int{"1": 1, "1, 5": 2, "5": 3, "7,1": 0} {
+		if got := cells(t, s, "SHOW WARNINGS LIMIT "+limit); len(got) != want {
+			t.Errorf("SHOW WARNINGS LIMIT %s gives %d rows, want %d", limit, len(got), want)
+		}
+	}
+}
