@@ -1,0 +1,2 @@
+// Package storage keeps a pump's binlogs. (Format: to follow.)
+package storage

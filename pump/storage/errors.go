@@ -1,0 +1,48 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+
+	"pumphouse/nodes"
+)
+
+// Errors of the store.
+var (
+	// ErrClosed says that the store has been closed.
+	ErrClosed = errors.New("binlog storage is closed")
+	// ErrInvalid says that a binlog cannot be what it claims to be; it is not stored.
+	ErrInvalid = errors.New("invalid binlog")
+	// ErrNoSpace says that a write was refused for want of disk space. What was
+	// accepted before is safe; writes are taken again when space is back.
+	ErrNoSpace = errors.New("not enough disk space for more binlogs: " +
+		"free space, lower the gc time or lower stop-write-at-available-space")
+	// ErrFailed says that an earlier write or sync failed, so that nobody knows
+	// what the disk holds. Nothing more is written until the store is opened anew.
+	ErrFailed = errors.New("binlog storage has failed and must be restarted")
+	// ErrNotFound says that no stored binlog has the start TS asked for.
+	ErrNotFound = errors.New("no such binlog")
+)
+
+// PurgedError says that a pull asked for binlogs that GC has removed.
+type PurgedError struct {
+	Asked  nodes.TSO // the position asked for: the last commit TS the drainer has
+	Purged nodes.TSO // binlogs up to this commit TS are gone, or some of them
+}
+
+func (e *PurgedError) Error() string {
+	return fmt.Sprintf("binlogs behind commit TS %s are asked for, but they are purged up to %s: "+
+		"the drainer has missed binlogs and must start again from a new dump of the upstream", e.Asked, e.Purged)
+}
+
+// DamageError says that a file of the store does not hold what was written to it.
+type DamageError struct {
+	File   string
+	Offset int64 // of the first byte that cannot be made sense of
+	Reason string
+}
+
+func (e *DamageError) Error() string {
+	return fmt.Sprintf("%s is damaged at byte %d: %s (restore the file, or start the pump with -repair, "+
+		"which saves what can be read and says what is lost)", e.File, e.Offset, e.Reason)
+}

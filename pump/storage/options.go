@@ -1,0 +1,90 @@
+package storage
+
+import (
+	"io"
+	"math/rand/v2"
+	"time"
+
+	"github.com/sirupsen/logrus"
+)
+
+// Options says how a [Store] works.
+type Options struct {
+	// Dir is the directory of the store's files. It is made when it does not
+	// exist, holds nothing else, and belongs to one process at a time.
+	Dir string
+	// FS is the file system. Default: [OS].
+	FS FS
+	// SegmentBytes is how large a segment of the log is, in bytes; a larger record
+	// gets a segment of its own. Default: 64 MiB.
+	SegmentBytes int64
+	// SyncLog makes Append wait until its record is on disk. Without it a power
+	// failure takes what was written in the last second.
+	SyncLog bool
+	// StopWriteAtAvailable refuses prewrites while the file system has fewer bytes
+	// available than this, not counting the space the store has reserved. 0: until
+	// no segment fits any more.
+	StopWriteAtAvailable uint64
+	// CheckpointBytes is how much log is written between two checkpoints at most:
+	// what Open has to read. Default: 64 MiB.
+	CheckpointBytes int64
+
+	// Resolver is asked about transactions whose end nobody tells. nil: there is
+	// no TiKV to ask.
+	Resolver Resolver
+	// ResolveAfter is how old a prewrite is when the Resolver is asked first.
+	// Default: 3 s.
+	ResolveAfter time.Duration
+	// OrphanTimeout rolls back a prewrite that is that old, when there is no
+	// Resolver. 0: never; it holds back everything behind it.
+	OrphanTimeout time.Duration
+
+	// Now is the clock that ages are measured with. Default: time.Now.
+	Now func() time.Time
+	// Logger says what an operator should know. Default: nothing is said.
+	Logger logrus.FieldLogger
+	// OnBatch hears of every group of records written at once. It is called by the
+	// writer and must be quick. nil: nobody does.
+	OnBatch func(Batch)
+
+	salt func() uint64 // of the segments' checksums
+}
+
+// Batch is a group of records that were written, and synced, at once.
+type Batch struct {
+	Records int
+	Bytes   int64
+	Write   time.Duration
+	Sync    time.Duration
+}
+
+// tick is how often the store looks after itself: disk space, syncs without
+// SyncLog, checkpoints, unresolved prewrites.
+const tick = time.Second
+
+func (o Options) withDefaults() Options {
+	if o.FS == nil {
+		o.FS = OS{}
+	}
+	if o.SegmentBytes <= 0 {
+		o.SegmentBytes = 64 << 20
+	}
+	if o.CheckpointBytes <= 0 {
+		o.CheckpointBytes = 64 << 20
+	}
+	if o.ResolveAfter <= 0 {
+		o.ResolveAfter = 3 * time.Second
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		silent := logrus.New()
+		silent.SetOutput(io.Discard)
+		o.Logger = silent
+	}
+	if o.salt == nil {
+		o.salt = rand.Uint64
+	}
+	return o
+}

@@ -1,0 +1,307 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"path/filepath"
+
+	"pumphouse/nodes"
+)
+
+// Entry is what a pull delivers: a committed transaction, or only the news that
+// nothing up to CommitTS is still to come.
+type Entry struct {
+	CommitTS nodes.TSO
+	StartTS  nodes.TSO
+	Payload  []byte // the prewrite as it was stored; nil: a fake entry
+}
+
+// Fake tells whether e only tells the time.
+func (e Entry) Fake() bool { return e.Payload == nil }
+
+// Puller delivers the binlogs behind a position in commit TS order. It is used by one
+// goroutine at a time, and holds about 2 MiB of memory.
+type Puller struct {
+	s    *Store
+	last nodes.TSO // the commit TS delivered last, or the start position
+	next uint64    // number of the index entry to come
+
+	batch []entry // entries read ahead
+	i     int     // of which these are delivered
+	limit place   // the end of the log when batch was read
+	log   *logReader
+}
+
+// pullBatch is how many index entries a puller reads at once.
+const pullBatch = 1024
+
+// Pull begins to deliver what is committed behind from, the last commit TS the caller
+// has. The error is a [*PurgedError] when some of that is gone.
+func (s *Store) Pull(from nodes.TSO) (*Puller, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, ErrClosed
+	}
+	if from < s.purged {
+		return nil, &PurgedError{Asked: from, Purged: s.purged}
+	}
+	next, err := s.index.behind(from)
+	if err != nil {
+		return nil, fmt.Errorf("look for commit TS %s: %w", from, err)
+	}
+	return &Puller{s: s, last: from, next: next, log: newLogReader(s.opts.FS, s.opts.Dir)}, nil
+}
+
+// Next waits for the next entry. Its payload is valid until the following call. The
+// error is ctx's, [ErrClosed] when the store closes, a [*PurgedError] when GC has
+// overtaken the puller, or what reading the disk came to. Commit TSs strictly increase.
+func (p *Puller) Next(ctx context.Context) (Entry, error) {
+	for p.i == len(p.batch) {
+		fake, wait, err := p.refill()
+		switch {
+		case err != nil:
+			return Entry{}, err
+		case fake > 0:
+			p.last = fake
+			return Entry{CommitTS: fake, StartTS: fake}, nil
+		case wait != nil:
+			select {
+			case <-wait:
+			case <-ctx.Done():
+				return Entry{}, ctx.Err()
+			}
+		}
+	}
+	e := p.batch[p.i]
+	limit := int64(-1)
+	if e.at.seg == p.limit.seg {
+		limit = p.limit.offset()
+	}
+	payload, err := p.log.record(e, limit)
+	if err != nil {
+		return Entry{}, p.readError(e, err)
+	}
+	p.i++
+	p.last = e.commitTS
+	return Entry{CommitTS: e.commitTS, StartTS: e.startTS, Payload: payload}, nil
+}
+
+// readError says why an entry could not be read.
+func (p *Puller) readError(e entry, err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		p.s.mu.Lock()
+		purged := p.s.purged
+		p.s.mu.Unlock()
+		if p.last < purged {
+			return &PurgedError{Asked: p.last, Purged: purged}
+		}
+	}
+	return fmt.Errorf("read the binlog with commit TS %s: %w", e.commitTS, err)
+}
+
+// refill reads more of the index. When there is no more, it returns the time to pass
+// on, or else a channel that is closed at the next news.
+func (p *Puller) refill() (fake nodes.TSO, wait <-chan struct{}, err error) {
+	s := p.s
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return 0, nil, ErrClosed
+	}
+	if p.last < s.purged {
+		s.mu.Unlock()
+		return 0, nil, &PurgedError{Asked: p.last, Purged: s.purged}
+	}
+	end := s.index.end()
+	if p.next >= end {
+		defer s.mu.Unlock()
+		if s.matcher.mark > p.last {
+			return s.matcher.mark, nil, nil
+		}
+		return 0, s.waitLocked(), nil
+	}
+	active := s.segments[len(s.segments)-1]
+	p.limit = place{active.id, uint32(active.end / align)}
+	written := s.index.written
+	p.batch, p.i = p.batch[:0], 0
+	if p.next >= written { // still in memory
+		p.batch = append(p.batch, s.index.tail[p.next-written:min(end-written, p.next-written+pullBatch)]...)
+		s.mu.Unlock()
+	} else {
+		s.mu.Unlock()
+		count := int(min(pullBatch, written-p.next))
+		if p.batch, err = s.index.read(p.batch, p.next, count); err != nil {
+			p.batch = p.batch[:0]
+			return 0, nil, p.readError(entry{commitTS: p.last + 1}, err)
+		}
+	}
+	p.next += uint64(len(p.batch))
+	return 0, nil, nil
+}
+
+// entriesLocked appends count entries from number n on, wherever they are.
+func (s *Store) entriesLocked(dst []entry, n uint64, count int) ([]entry, error) {
+	if x := s.index; n >= x.written {
+		tail := x.tail[n-x.written:]
+		return append(dst, tail[:min(count, len(tail))]...), nil
+	}
+	return s.index.read(dst, n, min(count, int(s.index.written-n)))
+}
+
+// Close lets go of the puller's files. It may be called again.
+func (p *Puller) Close() error { return p.log.close() }
+
+const (
+	readAhead    = 1 << 20  // bytes a block of a logReader has at most
+	readAheadMin = 16 << 10 // and at least
+)
+
+// logReader reads records from the log by place. It is made for places that mostly
+// ascend: it reads ahead, ever further while they do.
+type logReader struct {
+	fs     FS
+	dir    string
+	files  [2]openLog // those read last
+	turn   int        // the file to be replaced next
+	blocks [2]block
+	old    int    // the block to be replaced next
+	ahead  int    // how much to read next time
+	single []byte // a record that fits no block
+}
+
+type openLog struct {
+	id   uint32
+	file File
+	seed uint32
+}
+
+// block is a piece of a segment in memory.
+type block struct {
+	seg  uint32
+	from int64
+	data []byte
+}
+
+func newLogReader(fsys FS, dir string) *logReader {
+	return &logReader{fs: fsys, dir: dir, ahead: readAheadMin}
+}
+
+// record is the payload of a prewrite. limit is how far its segment may be read;
+// negative: to the end.
+func (r *logReader) record(e entry, limit int64) ([]byte, error) {
+	need := headerSize + int(e.size)
+	at := e.at.offset()
+	b, seed, err := r.bytes(e.at.seg, at, need, limit)
+	if err != nil {
+		return nil, err
+	}
+	name := filepath.Join(r.dir, logName(e.at.seg))
+	h, ok := parseHeader(b, seed, at)
+	if !ok || h.typ != Prewrite || h.startTS != e.startTS || h.size != e.size {
+		return nil, &DamageError{File: name, Offset: at, Reason: "there is no prewrite of start TS " + e.startTS.String()}
+	}
+	payload := b[headerSize:need]
+	if crc32.Checksum(payload, castagnoli) != h.payloadCRC {
+		return nil, &DamageError{File: name, Offset: at, Reason: "wrong checksum of the prewrite of start TS " + e.startTS.String()}
+	}
+	return payload, nil
+}
+
+func (r *logReader) bytes(seg uint32, at int64, need int, limit int64) ([]byte, uint32, error) {
+	f, err := r.open(seg)
+	if err != nil {
+		return nil, 0, err
+	}
+	for i := range r.blocks {
+		b := &r.blocks[i]
+		if b.seg == seg && at >= b.from && at+int64(need) <= b.from+int64(len(b.data)) {
+			return b.data[at-b.from:], f.seed, nil
+		}
+	}
+	newest := &r.blocks[1-r.old]
+	switch {
+	case need > readAhead || newest.seg == seg && at < newest.from:
+		// Too large for a block, or a step back, which is no reason to give one up.
+		if cap(r.single) < need || cap(r.single) > 4*readAhead {
+			r.single = make([]byte, need)
+		}
+		b := r.single[:need]
+		return b, f.seed, readFull(f.file, b, at, r.path(seg))
+	case newest.seg == seg && at <= newest.from+int64(len(newest.data))+readAheadMin || newest.seg+1 == seg:
+		r.ahead = min(2*r.ahead, readAhead)
+	default:
+		r.ahead = readAheadMin
+	}
+	size := int64(max(r.ahead, need))
+	if limit >= 0 {
+		size = max(min(size, limit-at), int64(need))
+	}
+	b := &r.blocks[r.old]
+	r.old = 1 - r.old
+	if int64(cap(b.data)) < size {
+		b.data = make([]byte, size)
+	}
+	b.seg, b.from, b.data = seg, at, b.data[:size]
+	n, err := f.file.ReadAt(b.data, at)
+	b.data = b.data[:n]
+	if n < need {
+		b.seg = 0
+		if err == nil || errors.Is(err, io.EOF) {
+			err = &DamageError{File: r.path(seg), Offset: at, Reason: "the file ends within a record"}
+		}
+		return nil, 0, err
+	}
+	return b.data, f.seed, nil
+}
+
+func readFull(f File, b []byte, at int64, name string) error {
+	if n, err := f.ReadAt(b, at); n < len(b) {
+		if err == nil || errors.Is(err, io.EOF) {
+			err = &DamageError{File: name, Offset: at, Reason: "the file ends within a record"}
+		}
+		return err
+	}
+	return nil
+}
+
+func (r *logReader) path(seg uint32) string { return filepath.Join(r.dir, logName(seg)) }
+
+func (r *logReader) open(seg uint32) (openLog, error) {
+	for i, f := range r.files {
+		if f.id == seg && f.file != nil {
+			r.turn = 1 - i
+			return f, nil
+		}
+	}
+	f, err := r.fs.Open(r.path(seg))
+	if err != nil {
+		return openLog{}, err
+	}
+	_, seed, err := readSegmentHeader(f, r.path(seg), seg)
+	if err != nil {
+		return openLog{}, errors.Join(err, f.Close())
+	}
+	old := &r.files[r.turn]
+	if old.file != nil {
+		err = old.file.Close()
+	}
+	*old = openLog{id: seg, file: f, seed: seed}
+	r.turn = 1 - r.turn
+	return *old, err
+}
+
+func (r *logReader) close() error {
+	var errs []error
+	for i := range r.files {
+		if f := &r.files[i]; f.file != nil {
+			errs = append(errs, f.file.Close())
+			f.file = nil
+		}
+	}
+	return errors.Join(errs...)
+}

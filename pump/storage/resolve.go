@@ -1,0 +1,174 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sync/errgroup"
+
+	"pumphouse/binlogpb"
+	"pumphouse/nodes"
+)
+
+// Verdict is what became of a transaction.
+type Verdict uint8
+
+// The verdicts a [Resolver] can give.
+const (
+	Unknown    Verdict = iota // nobody can say now: ask again later
+	Locked                    // it is still going on: ask again later
+	Committed                 // it is committed
+	RolledBack                // it is not, and never will be
+)
+
+// Resolver finds out how a transaction ended whose Commit or Rollback does not come,
+// because the TiDB that ran it died or wrote it elsewhere.
+type Resolver interface {
+	// Resolve asks about the transaction with that start TS and primary key.
+	// commitTS counts with Committed only. It is called from several goroutines at
+	// once, and again later, ever more rarely, after Unknown, Locked or an error.
+	Resolve(ctx context.Context, startTS nodes.TSO, key []byte) (v Verdict, commitTS nodes.TSO, err error)
+}
+
+const (
+	resolveBatch   = 256              // prewrites asked about in one round
+	resolveAtOnce  = 8                // questions under way at the same time
+	resolveTimeout = 10 * time.Second // for each of them
+	maxBackOff     = 30 * time.Second // between two questions about the same prewrite
+)
+
+// orphan is an unresolved prewrite that is old enough to be asked about.
+type orphan struct {
+	startTS  nodes.TSO
+	at       place
+	size     uint32
+	attempts int
+}
+
+// resolveLoop is the goroutine that finds out about prewrites whose end does not come.
+func (s *Store) resolveLoop(ctx context.Context) {
+	defer s.done.Done()
+	if s.opts.Resolver == nil && s.opts.OrphanTimeout <= 0 {
+		return
+	}
+	age := s.opts.ResolveAfter
+	if s.opts.Resolver == nil {
+		age = s.opts.OrphanTimeout
+	}
+	t := time.NewTicker(min(tick, max(age/4, time.Millisecond)))
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.C:
+		}
+		due := s.dueOrphans(age)
+		if len(due) == 0 || s.Failed() != nil {
+			continue
+		}
+		if s.opts.Resolver == nil {
+			s.timeOut(ctx, due)
+		} else {
+			s.ask(ctx, due)
+		}
+	}
+}
+
+// dueOrphans lists the unresolved prewrites, the oldest first, that are older than
+// age and have not been asked about lately, and notes that they now are.
+func (s *Store) dueOrphans(age time.Duration) []orphan {
+	now := s.opts.Now()
+	var due []orphan
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for p := s.matcher.oldest; p != nil && now.Sub(p.since) >= age && len(due) < resolveBatch; p = p.after {
+		if now.Before(p.next) {
+			continue
+		}
+		due = append(due, orphan{p.startTS, p.at, p.size, p.attempts})
+		p.attempts++
+		p.next = now.Add(min(age<<min(p.attempts, 10), max(maxBackOff, age)))
+	}
+	return due
+}
+
+// ask asks the resolver about orphans and stores what it says.
+func (s *Store) ask(ctx context.Context, due []orphan) {
+	var g errgroup.Group
+	g.SetLimit(resolveAtOnce)
+	for _, o := range due {
+		g.Go(func() error {
+			if err := s.askOne(ctx, o); err != nil && ctx.Err() == nil {
+				s.losses.do(s.opts.Now(), func(unsaid int) {
+					s.opts.Logger.WithError(err).WithFields(logrus.Fields{
+						"start_ts": o.startTS, "attempt": o.attempts + 1, "unsaid": unsaid,
+					}).Warn("cannot find out how a transaction ended; everything behind it waits")
+				})
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // each has said what was to say
+}
+
+func (s *Store) askOne(ctx context.Context, o orphan) error {
+	r := newLogReader(s.opts.FS, s.opts.Dir)
+	defer r.close()
+	payload, err := r.record(entry{startTS: o.startTS, at: o.at, size: o.size}, o.at.offset()+footprint(int(o.size)))
+	if err != nil {
+		return err
+	}
+	head, err := binlogpb.Peek(payload)
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
+	defer cancel()
+	s.counts.asked.Add(1)
+	v, commitTS, err := s.opts.Resolver.Resolve(ctx, o.startTS, head.Key)
+	if err != nil {
+		return err
+	}
+	rec := Record{Type: Rollback, StartTS: o.startTS}
+	switch v {
+	case Committed:
+		if commitTS <= s.MaxCommitTS() {
+			// TiDB draws a commit TS only after a pump acknowledged the prewrite. Here
+			// it arrived later than that, so it was another pump that did: that one
+			// has the transaction in its place, and this copy is not needed.
+			s.opts.Logger.WithFields(logrus.Fields{"start_ts": o.startTS, "commit_ts": commitTS}).
+				Warn("a prewrite came after its transaction was committed through another pump; this copy is dropped")
+			break
+		}
+		rec.Type, rec.CommitTS = Commit, commitTS
+		if err := rec.check(); err != nil {
+			return fmt.Errorf("the answer of TiKV: %w", err)
+		}
+	case RolledBack:
+	case Locked:
+		return nil
+	default:
+		return fmt.Errorf("TiKV knows nothing of the transaction")
+	}
+	return s.append(rec, flagAsked)
+}
+
+// timeOut rolls back orphans where there is nobody to ask.
+func (s *Store) timeOut(ctx context.Context, due []orphan) {
+	for _, o := range due {
+		if ctx.Err() != nil {
+			return
+		}
+		if err := s.append(Record{Type: Rollback, StartTS: o.startTS}, flagTimeout); err != nil {
+			continue // it is tried again, and the error is told to those who write
+		}
+		s.counts.timedOut.Add(1)
+		s.losses.do(s.opts.Now(), func(unsaid int) {
+			s.opts.Logger.WithField("start_ts", o.startTS).WithField("unsaid", unsaid).Warnf(
+				"no commit or rollback came for a prewrite within %s and there is no TiKV to ask: it counts as rolled back", s.opts.OrphanTimeout)
+		})
+	}
+}

@@ -1,0 +1,262 @@
+package storage
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"pumphouse/nodes"
+)
+
+// Store is an open binlog storage. Its methods may be called from any goroutine.
+type Store struct {
+	opts   Options
+	queue  queue
+	writer logWriter
+	failed atomic.Pointer[failure]
+
+	// mu guards everything from here to wake. The leader of the queue takes it once a
+	// batch; nothing slow happens under it.
+	mu       sync.Mutex
+	matcher  *matcher
+	index    *index
+	segments []*segment // of the log, oldest first; the last is the active one
+	purged   nodes.TSO  // binlogs up to here are gone, or some of them
+	closed   bool
+	wake     chan struct{} // closed when there is something new to pull; nil: nobody waits
+
+	checkpointing sync.Mutex // serialises checkpoints and GC
+	checkpointed  place      // the log before is not needed to open the store; guarded by checkpointing
+	sinceCheck    atomic.Int64
+	lastEnd       int64 // end of the log at the last housekeep; the leader's
+
+	space  space
+	counts counts
+	losses limiter
+	kick   chan struct{} // wakes the housekeeper early
+	stop   context.CancelFunc
+	done   sync.WaitGroup
+}
+
+// failure is why nothing more can be written.
+type failure struct{ err error }
+
+// space is what is known of the disk.
+type space struct {
+	available atomic.Uint64
+	capacity  atomic.Uint64
+	refusing  atomic.Bool // prewrites are refused
+	index     atomic.Bool // the index could not be written for want of space
+}
+
+// counts are the figures of [Stats] that only grow.
+type counts struct {
+	records, batches, bytes    atomic.Uint64
+	repeated, lost, late       atomic.Uint64
+	asked, timedOut, purgeSegs atomic.Uint64
+}
+
+// Failed is the error that stopped the store from writing, wrapped in [ErrFailed],
+// or nil. What was stored before can still be pulled.
+func (s *Store) Failed() error {
+	if f := s.failed.Load(); f != nil {
+		return f.err
+	}
+	return nil
+}
+
+// fail stops all writing for good.
+func (s *Store) fail(cause error) error {
+	f := &failure{fmt.Errorf("%w: %w", ErrFailed, cause)}
+	if s.failed.CompareAndSwap(nil, f) {
+		s.opts.Logger.WithError(cause).Error("binlog storage has failed: nothing more is written until the pump is restarted")
+	}
+	return s.Failed()
+}
+
+// Advance tells the store that PD has given out ts: every prewrite that is not yet
+// acknowledged will commit behind it. Pulls pass it on as a fake entry as soon as
+// nothing older is unresolved. ts must come from PD, nothing from a client.
+// It is not written to the log.
+func (s *Store) Advance(ts nodes.TSO) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	s.matcher.advance(ts)
+	s.wakeLocked()
+}
+
+// MaxCommitTS is the commit TS up to which the store's binlogs are sorted: nothing at
+// or below it is still to come. It counts what [Store.Advance] told.
+func (s *Store) MaxCommitTS() nodes.TSO {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.matcher.mark
+}
+
+// LastCommitTS is the commit TS of the last transaction in the sorted sequence; 0: there
+// is none. A drainer that has it has everything.
+func (s *Store) LastCommitTS() nodes.TSO {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.matcher.last
+}
+
+// wakeLocked tells waiting pullers to look again.
+func (s *Store) wakeLocked() {
+	if s.wake != nil {
+		close(s.wake)
+		s.wake = nil
+	}
+}
+
+// waitLocked is a channel that is closed at the next news.
+func (s *Store) waitLocked() <-chan struct{} {
+	if s.wake == nil {
+		s.wake = make(chan struct{})
+	}
+	return s.wake
+}
+
+// housekeep notes how far the log has come, and has a checkpoint written when it is
+// time. The leader calls it.
+func (s *Store) housekeep(end int64) {
+	grown := end - s.lastEnd
+	if grown < 0 { // a new segment
+		grown = end
+	}
+	s.lastEnd = end
+	if s.sinceCheck.Add(grown) >= s.opts.CheckpointBytes {
+		select {
+		case s.kick <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// keepHouse is the goroutine that looks after the store.
+func (s *Store) keepHouse(ctx context.Context) {
+	defer s.done.Done()
+	t := time.NewTicker(tick)
+	defer t.Stop()
+	last := s.opts.Now()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.kick:
+		case <-t.C:
+			s.checkSpace()
+			s.syncLazily()
+		}
+		grown := s.sinceCheck.Load()
+		if grown < s.opts.CheckpointBytes && (grown == 0 || s.opts.Now().Sub(last) < 30*time.Second) {
+			continue
+		}
+		last = s.opts.Now()
+		s.checkpointing.Lock()
+		err := s.checkpoint()
+		s.checkpointing.Unlock()
+		if err != nil {
+			s.opts.Logger.WithError(err).Warn("cannot write the storage's checkpoint; a restart would take longer")
+		}
+	}
+}
+
+// syncLazily syncs the log where Append does not.
+func (s *Store) syncLazily() {
+	if s.opts.SyncLog || s.Failed() != nil {
+		return
+	}
+	if err := s.syncLog(); err != nil {
+		_ = s.fail(err) // it is logged there, and told to every writer
+	}
+}
+
+// syncLog makes everything applied so far durable. With SyncLog it is already.
+func (s *Store) syncLog() error {
+	if s.opts.SyncLog {
+		return nil
+	}
+	// The file is opened anew: the writer may close its own at any moment.
+	s.mu.Lock()
+	seg := s.segments[len(s.segments)-1]
+	id, end := seg.id, seg.end
+	s.mu.Unlock()
+	name := filepath.Join(s.opts.Dir, logName(id))
+	f, err := s.opts.FS.Open(name)
+	if err == nil {
+		err = errors.Join(f.Sync(), f.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("sync the log: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if active := s.segments[len(s.segments)-1]; active.id == id {
+		s.writer.durable.Store(max(s.writer.durable.Load(), end))
+	}
+	return nil
+}
+
+// checkSpace looks how full the disk is and decides whether prewrites are taken.
+func (s *Store) checkSpace() {
+	available, capacity, err := s.opts.FS.Space(s.opts.Dir)
+	if err != nil {
+		s.opts.Logger.WithError(err).Warn("cannot tell how much disk space is left")
+		return
+	}
+	s.space.available.Store(available)
+	s.space.capacity.Store(capacity)
+	if s.space.index.Load() {
+		s.mu.Lock()
+		s.flushIndexLocked()
+		s.mu.Unlock()
+	}
+	refuse := available < s.opts.StopWriteAtAvailable || s.space.index.Load()
+	if s.space.refusing.Swap(refuse) == refuse {
+		return
+	}
+	log := s.opts.Logger.WithField("available_bytes", available)
+	if refuse {
+		log.Error("not enough disk space: prewrites are refused until there is more")
+	} else {
+		log.Info("there is enough disk space again: prewrites are taken")
+	}
+}
+
+// Close refuses new records, lets those under way be stored, ends all pulls, writes a
+// checkpoint and returns when every goroutine of the store has gone. It may be called
+// again.
+func (s *Store) Close() error {
+	s.queue.close(ErrClosed)
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		s.done.Wait()
+		return nil
+	}
+	s.closed = true
+	s.wakeLocked()
+	s.mu.Unlock()
+	s.stop()
+	s.done.Wait()
+
+	s.checkpointing.Lock()
+	defer s.checkpointing.Unlock()
+	var err error
+	if s.Failed() == nil {
+		err = s.checkpoint()
+	}
+	err = errors.Join(err, s.writer.file.Close(), s.index.close())
+	if err != nil {
+		return fmt.Errorf("close binlog storage: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,295 @@
+package storage
+
+import (
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+)
+
+// writeChunk is how many bytes the writer gathers before it writes; larger
+// payloads are written straight from where they are.
+const writeChunk = 256 << 10
+
+// logWriter is the end of the log. It belongs to the leader of the queue: one
+// goroutine at a time, handed on through the queue's mutex.
+type logWriter struct {
+	id      uint32
+	file    File
+	seed    uint32
+	offset  int64        // where the next record goes
+	durable atomic.Int64 // everything before is known to be on disk
+	size    int64        // what the file has space for
+	buf     []byte
+	zeros   [align]byte
+}
+
+// writeBatch writes, syncs and applies the requests of one round. The errors belong
+// to the requests by index; nil: all are stored.
+func (s *Store) writeBatch(batch []*request) []error {
+	s.assignFloors(batch)
+	for done := 0; done < len(batch); {
+		n, err := s.writeRun(batch[done:])
+		if err != nil {
+			errs := make([]error, len(batch))
+			for i := done; i < len(batch); i++ {
+				errs[i] = err
+			}
+			return errs
+		}
+		done += n
+	}
+	return nil
+}
+
+// assignFloors gives each prewrite the largest commit TS known before it.
+func (s *Store) assignFloors(batch []*request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	top := s.matcher.top
+	for _, r := range batch {
+		switch r.rec.Type {
+		case Prewrite:
+			r.floor = top
+		case Commit:
+			if s.matcher.unresolved[r.rec.StartTS] != nil {
+				top = max(top, r.rec.CommitTS)
+			}
+		}
+	}
+}
+
+// writeRun writes as many requests as fit into one segment, all or none of them.
+func (s *Store) writeRun(batch []*request) (int, error) {
+	w := &s.writer
+	if err := s.Failed(); err != nil {
+		return 0, err
+	}
+	if need := footprint(len(batch[0].rec.Payload)); w.offset+need > w.size {
+		if err := s.roll(need); err != nil {
+			return 0, err
+		}
+	}
+	begin, end, n := w.offset, w.offset, 0
+	for ; n < len(batch); n++ {
+		need := footprint(len(batch[n].rec.Payload))
+		if end+need > w.size {
+			break
+		}
+		batch[n].at = place{seg: w.id, off: uint32(end / align)}
+		end += need
+	}
+	batch = batch[:n]
+
+	started := s.opts.Now()
+	if err := w.write(batch); err != nil {
+		return 0, s.undoWrite(begin, err)
+	}
+	written := s.opts.Now()
+	w.offset = end
+	if s.opts.SyncLog {
+		if err := w.file.Sync(); err != nil {
+			return 0, s.fail(fmt.Errorf("sync the log: %w", err))
+		}
+		w.durable.Store(end)
+	}
+	s.apply(batch, end)
+	s.observe(batch, end-begin, written.Sub(started), s.opts.Now().Sub(written))
+	return n, nil
+}
+
+func (s *Store) observe(batch []*request, bytes int64, write, sync time.Duration) {
+	s.counts.batches.Add(1)
+	s.counts.records.Add(uint64(len(batch)))
+	s.counts.bytes.Add(uint64(bytes))
+	if s.opts.OnBatch != nil {
+		s.opts.OnBatch(Batch{Records: len(batch), Bytes: bytes, Write: write, Sync: sync})
+	}
+}
+
+// write puts the requests where their place is.
+func (w *logWriter) write(batch []*request) error {
+	at := batch[0].at.offset()
+	w.buf = w.buf[:0]
+	flush := func(b []byte) error {
+		_, err := w.file.WriteAt(b, at)
+		at += int64(len(b))
+		return err
+	}
+	durable := w.durable.Load()
+	for _, r := range batch {
+		if len(w.buf) >= writeChunk {
+			if err := flush(w.buf); err != nil {
+				return err
+			}
+			w.buf = w.buf[:0]
+		}
+		w.buf = w.appendHeader(w.buf, r, durable)
+		if len(r.rec.Payload) < writeChunk {
+			w.buf = append(w.buf, r.rec.Payload...)
+		} else {
+			if err := errors.Join(flush(w.buf), flush(r.rec.Payload)); err != nil {
+				return err
+			}
+			w.buf = w.buf[:0]
+		}
+		pad := footprint(len(r.rec.Payload)) - headerSize - int64(len(r.rec.Payload))
+		w.buf = append(w.buf, w.zeros[:pad]...)
+	}
+	return flush(w.buf)
+}
+
+func (w *logWriter) appendHeader(b []byte, r *request, durable int64) []byte {
+	h := header{
+		typ: r.rec.Type, flags: r.flags,
+		size: uint32(len(r.rec.Payload)), payloadCRC: r.crc,
+		startTS: r.rec.StartTS, commitTS: r.rec.CommitTS,
+		lag: uint64(r.at.offset() - durable),
+	}
+	if h.typ == Prewrite {
+		h.commitTS = r.floor
+	}
+	n := len(b)
+	b = append(b, make([]byte, headerSize)...)
+	h.put(b[n:], w.seed, r.at.offset())
+	return b
+}
+
+// undoWrite takes back a write that failed. Only a full disk is survived, and only
+// when the segment can be cut back to what it held before: whatever the write left
+// behind would else be read as if it had been stored.
+func (s *Store) undoWrite(begin int64, cause error) error {
+	w := &s.writer
+	if !noSpace(cause) {
+		return s.fail(fmt.Errorf("write to the log: %w", cause))
+	}
+	if err := w.file.Truncate(begin); err != nil {
+		return s.fail(fmt.Errorf("take back a write that found the disk full: %w", err))
+	}
+	w.size = begin // so that the next run begins a segment of its own, with its space secured
+	return fmt.Errorf("%w: %w", ErrNoSpace, cause)
+}
+
+// roll closes the active segment and begins the next, with space for a record that
+// needs that many bytes.
+func (s *Store) roll(need int64) error {
+	w := &s.writer
+	h := segmentHeader{id: w.id + 1, salt: s.opts.salt(), prevEnd: w.offset}
+	s.mu.Lock()
+	h.floor = s.matcher.top
+	s.mu.Unlock()
+	if !s.opts.SyncLog && w.durable.Load() < w.offset {
+		if err := w.file.Sync(); err != nil {
+			return s.fail(fmt.Errorf("sync the log: %w", err))
+		}
+		w.durable.Store(w.offset)
+	}
+	size := max(s.opts.SegmentBytes, segmentHeaderSize+need)
+	f, seed, err := createSegment(s.opts.FS, s.opts.Dir, h, size)
+	if err != nil {
+		if noSpace(err) {
+			return fmt.Errorf("%w: %w", ErrNoSpace, err)
+		}
+		return s.fail(err)
+	}
+	s.seal(w)
+	w.id, w.seed, w.offset, w.size = h.id, seed, segmentHeaderSize, size
+	w.durable.Store(segmentHeaderSize)
+	s.mu.Lock()
+	w.file = f
+	s.segments = append(s.segments, &segment{id: h.id, end: segmentHeaderSize})
+	s.mu.Unlock()
+	s.checkSpace()
+	return nil
+}
+
+// seal gives back the space a full segment did not need. That is only tidy: where its
+// records end is known from the next segment's header.
+func (s *Store) seal(w *logWriter) {
+	if err := errors.Join(w.file.Truncate(w.offset), w.file.Close()); err != nil {
+		s.opts.Logger.WithError(err).Warnf("cannot trim %s", logName(w.id))
+	}
+}
+
+// apply makes durable records known: to the matcher, and through it to pullers.
+func (s *Store) apply(batch []*request, end int64) {
+	now := s.opts.Now()
+	var odd []oddity
+	s.mu.Lock()
+	seg := s.segments[len(s.segments)-1]
+	seg.end = end
+	for _, r := range batch {
+		h := header{typ: r.rec.Type, size: uint32(len(r.rec.Payload)), startTS: r.rec.StartTS, commitTS: r.rec.CommitTS}
+		if h.typ == Prewrite {
+			h.commitTS = r.floor
+		}
+		if out := s.applyLocked(seg, h, r.at, now); out != accepted && h.typ != Rollback {
+			odd = append(odd, oddity{startTS: h.startTS, commitTS: h.commitTS, outcome: out})
+		}
+	}
+	s.wakeLocked()
+	s.mu.Unlock()
+	for _, o := range odd {
+		s.judge(o)
+	}
+	s.housekeep(end)
+}
+
+// applyLocked feeds one record of the log to the matcher.
+func (s *Store) applyLocked(seg *segment, h header, at place, now time.Time) outcome {
+	switch h.typ {
+	case Prewrite:
+		seg.live++
+		return s.matcher.prewrite(h.startTS, h.commitTS, at, h.size, now)
+	case Commit:
+		return s.matcher.commit(h.startTS, h.commitTS)
+	case Rollback:
+		return s.matcher.rollback(h.startTS)
+	}
+	return accepted
+}
+
+// emit takes the next transaction of the sorted sequence from the matcher.
+func (s *Store) emit(e entry) {
+	s.settle(e.at)
+	if seg := s.segmentLocked(e.at.seg); seg != nil {
+		seg.maxCommit = max(seg.maxCommit, e.commitTS)
+	}
+	s.index.append(e)
+	if len(s.index.tail)%tailEntries == 0 {
+		s.flushIndexLocked()
+	}
+}
+
+// settle hears that nobody waits for a prewrite any more.
+func (s *Store) settle(at place) {
+	if seg := s.segmentLocked(at.seg); seg != nil {
+		seg.live--
+	}
+}
+
+// segmentLocked finds a segment by its number; nil: it is purged.
+func (s *Store) segmentLocked(id uint32) *segment {
+	if len(s.segments) == 0 || id < s.segments[0].id {
+		return nil
+	}
+	if i := int(id - s.segments[0].id); i < len(s.segments) {
+		return s.segments[i]
+	}
+	return nil
+}
+
+// flushIndexLocked writes out the index's newest entries. A full disk only makes
+// them wait in memory, and prewrites are refused until it is better.
+func (s *Store) flushIndexLocked() {
+	err := s.index.flush()
+	switch {
+	case err == nil:
+		s.space.index.Store(false)
+	case noSpace(err):
+		s.space.index.Store(true)
+		s.space.refusing.Store(true)
+	default:
+		s.failed.CompareAndSwap(nil, &failure{fmt.Errorf("%w: %w", ErrFailed, err)})
+	}
+}
