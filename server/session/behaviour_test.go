@@ -200,7 +200,7 @@ func TestMultiStatements(t *testing.T) {
 		}
 		return nil
 	})
-	if err != stop || len(mores) != 2 || !mores[0] || plain(s.env.UserVar("a")) != "2" {
+	if err != stop || len(mores) != 2 || !mores[0] || s.env.UserVar("a").Text() != "2" {
 		t.Errorf("after emit failed: %v, %v", err, mores)
 	}
 }

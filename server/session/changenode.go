@@ -36,7 +36,7 @@ func (s *Session) literal(l sqlext.Literal) string {
 	if l.Param < 0 || l.Param >= len(s.exec.Params) {
 		return l.Value
 	}
-	return plain(s.exec.Params[l.Param])
+	return s.exec.Params[l.Param].Text()
 }
 
 // writeState writes the state and warns of what it risks. The node is looked up before

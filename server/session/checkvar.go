@@ -13,7 +13,7 @@ import (
 // check turns the value of an assignment into the text the variable keeps. Numbers
 // out of range are cut with a warning, as MySQL does.
 func (s *Session) check(v *sysVar, val engine.Value) (string, error) {
-	text := plain(val)
+	text := val.Text()
 	if val.IsNull() {
 		if v.name == "character_set_results" {
 			return "", nil

@@ -139,7 +139,7 @@ const maxNamedStatements = 1024
 func (s *Session) runPrepare(ctx context.Context, n *ast.PrepareStmt) error {
 	sql := n.SQLText
 	if n.SQLVar != nil {
-		sql = plain(s.env.UserVar(n.SQLVar.Name))
+		sql = s.env.UserVar(n.SQLVar.Name).Text()
 	}
 	name := strings.ToLower(n.Name)
 	delete(s.prepared, name)

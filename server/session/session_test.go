@@ -219,7 +219,7 @@ func cellText(v engine.Value) string {
 	if v.IsNull() {
 		return "NULL"
 	}
-	return plain(v)
+	return v.Text()
 }
 
 // codeOf runs a text that must fail and gives the error.

@@ -170,7 +170,7 @@ func (s *Session) like(ctx context.Context, in *engine.Result, p *ast.PatternLik
 	}
 	out := &engine.Result{Columns: in.Columns}
 	for _, row := range in.Rows {
-		if match(plain(row[0])) {
+		if match(row[0].Text()) {
 			out.Rows = append(out.Rows, row)
 		}
 	}
@@ -189,7 +189,7 @@ func (s *Session) matcher(ctx context.Context, p *ast.PatternLikeOrIlikeExpr) (f
 	if v.IsNull() {
 		return func(string) bool { return false }, nil
 	}
-	pattern, escape := plain(v), p.Escape
+	pattern, escape := v.Text(), p.Escape
 	if escape == 0 {
 		escape = '\\'
 	}

@@ -1,4 +1,5 @@
-SHOW VARIABLES LIKE 'version%'
+SHOW VARIABLES LIKE 'version'
+SHOW VARIABLES LIKE 'version\_comment'
 SHOW VARIABLES LIKE 'wait\_timeout'
 SHOW GLOBAL VARIABLES LIKE 'character_set_%'
 SHOW SESSION VARIABLES WHERE Variable_name IN ('autocommit', 'sql_mode') OR Value = '4194304'
@@ -70,6 +71,7 @@ SELECT @@optimizer_switch LIKE '%,semijoin=off,%'
 SET optimizer_switch = default
 SELECT @@optimizer_switch LIKE '%,semijoin=on,%'
 SET optimizer_switch = 'nope=on'
+SET time_zone = '+02:00'
 SET timestamp = 1556668860
 SELECT NOW()
 SET timestamp = DEFAULT
