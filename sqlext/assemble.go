@@ -21,15 +21,19 @@ func (c *cutter) upTo(end int) string {
 		end--
 	}
 	c.skipLineBreak()
-	return c.length(end - c.from)
+	return c.cut(end)
 }
 
 // length gives the statement with the given length.
 func (c *cutter) length(n int) string {
 	c.skipLineBreak()
+	return c.cut(c.from + n)
+}
+
+func (c *cutter) cut(end int) string {
 	from := c.from
-	c.from += n
-	return c.text[from:c.from]
+	c.from = end
+	return c.text[from:end]
 }
 
 func (c *cutter) skipLineBreak() {

@@ -1,0 +1,134 @@
+package sqloracle
+
+import (
+	"regexp"
+	"strings"
+)
+
+// Difference is something the old grammar and sqlext do not do alike on purpose.
+type Difference struct {
+	Name    string
+	Reason  string
+	Example string // a text that shows it
+	// Edit takes the cause away from a text that the two do not take alike: the edited
+	// text is taken alike or shows another difference. False: this is not the cause.
+	Edit func(c comparison) (string, bool)
+}
+
+// Differences are all of them. A run fails when it finds another one.
+var Differences = []Difference{
+	{
+		Name:    "younger feature",
+		Reason:  "TiDB's parser has the feature now, so what is in the comment counts",
+		Example: "/*T![global_index] SHOW PUMP STATUS */",
+		Edit: func(c comparison) (string, bool) {
+			edited := youngFeature.ReplaceAllString(c.text, "${1}auto_rand${2}")
+			return edited, edited != c.text
+		},
+	},
+	{
+		Name:    "parameter",
+		Reason:  "sqlext takes ? in the place of a literal of CHANGE, for prepared statements",
+		Example: "CHANGE PUMP TO NODE_STATE = ? FOR NODE_ID ?",
+		Edit: func(c comparison) (string, bool) {
+			at := c.old.errorOffset(c.text)
+			if !c.has(at, "?") || !beforeLiteral.MatchString(c.plain(c.text[:at])) {
+				return "", false
+			}
+			return c.text[:at] + "'?'" + c.text[at+1:], true
+		},
+	},
+	{
+		Name: "*/ behind TO",
+		Reason: "the old scanner looks two tokens ahead behind TO and forgets that a */ it met there ended an " +
+			"executable comment, so it refuses the */; sqlext does not look ahead",
+		Example: "/*! CHANGE PUMP TO */ NODE_STATE = 'paused' FOR NODE_ID 'pump1'",
+		Edit: func(c comparison) (string, bool) {
+			at := c.old.errorOffset(c.text)
+			if !c.has(at, "*/") || !behindTo.MatchString(c.plain(c.text[:at])) {
+				return "", false
+			}
+			return c.text[:at] + "  " + c.text[at+len("*/"):], true
+		},
+	},
+	{
+		Name: "open comment behind TO",
+		Reason: "for the same reason the old parser reports a comment without an end within two tokens behind TO " +
+			"even if the token before the comment does not belong; sqlext reports that token",
+		Example: "CHANGE PUMP TO NODE_ID /* = 'x'",
+		Edit: func(c comparison) (string, bool) {
+			at := c.new.errorOffset(c.text)
+			if at < 0 || !strings.HasPrefix(c.old.err, "near '/*") || !behindTo.MatchString(c.plain(c.text[:at])) {
+				return "", false
+			}
+			return c.text + "*/", true
+		},
+	},
+	{
+		Name:    "functions named pump and drainer",
+		Reason:  "these words are no keywords of TiDB's parser any more, so they can name a function in an expression",
+		Example: "SHOW PUMP STATUS WHERE pump(1)",
+		Edit: func(c comparison) (string, bool) {
+			at := c.old.errorOffset(c.text)
+			if !c.has(at, "(") {
+				return "", false
+			}
+			all := names.FindAllStringIndex(c.text[:at], -1)
+			if all == nil || !functionName.MatchString(c.plain(c.text[:at])) {
+				return "", false
+			}
+			end := all[len(all)-1][1] // of the name, whose last letter is changed
+			return c.text[:end-1] + "x" + c.text[end:], true
+		},
+	},
+	{
+		Name:    "keyword behind a dot",
+		Reason:  "TiDB's scanner takes a word for a name now also if there are spaces between a dot and it",
+		Example: "SHOW PUMP STATUS WHERE a . and",
+		Edit: func(c comparison) (string, bool) {
+			at := c.old.errorOffset(c.text)
+			if at < 0 || !dotted.MatchString(c.text[:at]) {
+				return "", false
+			}
+			return strings.TrimRight(c.text[:at], " ") + c.text[at:], true
+		},
+	},
+	{
+		Name:    "younger statement",
+		Reason:  "TiDB's parser takes an ordinary statement, or more of it, that the old grammar refuses",
+		Example: "CREATE PROCEDURE p() BEGIN SELECT 1; END; EXPLAIN 'digest'",
+		Edit: func(c comparison) (string, bool) {
+			at := c.old.errorOffset(c.text)
+			if at < 0 {
+				return "", false
+			}
+			start := c.statementStart(at)
+			return c.text[:start], c.rawReach(start) > at
+		},
+	},
+	{
+		Name:    "index advise",
+		Reason:  "TiDB's parser has no INDEX ADVISE any more",
+		Example: "SELECT 1; INDEX ADVISE INFILE 'x'",
+		Edit: func(c comparison) (string, bool) {
+			at := c.new.errorOffset(c.text)
+			if !c.has(at, "index") {
+				return "", false
+			}
+			start := c.statementStart(at)
+			return c.text[:start], c.rawReach(start) == at
+		},
+	},
+}
+
+var (
+	beforeLiteral = regexp.MustCompile(`(?i)(\bnode_state *=|\bnode_id) *$`)
+	behindTo      = regexp.MustCompile(`(?i)\bto\b *([\w$\x{80}-\x{10FFFF}]*|''|\S) *$`)
+	functionName  = regexp.MustCompile(`(?i)\b(pump|drainer) *$`)
+	names         = regexp.MustCompile(`(?i)pump|drainer`)
+	youngFeature  = regexp.MustCompile(`(/\*T!\[[\w,]*)global_index([\w,]*\])`)
+	dotted        = regexp.MustCompile(`\. +$`)
+	oldFeatures   = regexp.MustCompile(`^/\*T!\[((auto_rand|ttl),)*(auto_rand|ttl)\]`)
+	anyFeatures   = regexp.MustCompile(`^/\*T!\[(\w+,)*\w+\]`)
+	version       = regexp.MustCompile(`^/\*!\d{5}`)
+)

@@ -1,0 +1,10 @@
+// Package sqloracle compares package sqlext with the last grammar of TiDB that had the
+// management statements, on random texts under four sql_modes. It is a module of its
+// own because the old grammar must not enter the product.
+//
+//	go test .                            a short run
+//	go test . -texts 1000000             the long run
+//	go test . -texts 50000 -seed 7 -v    another one, with a summary
+//
+// What the two do not do alike stands in [Differences], each with its reason.
+package sqloracle
