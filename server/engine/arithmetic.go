@@ -58,13 +58,11 @@ func arithmetic(op opcode.Op, l, r *expr, src ast.ExprNode) (*expr, error) {
 	return e, nil
 }
 
-// numberKind is the kind of number a type becomes in arithmetic.
+// numberKind is the kind of number a type becomes in arithmetic; texts and NULL are doubles.
 func numberKind(t typ) Kind {
 	switch t.kind {
 	case KindInt, KindUint, KindDecimal, KindFloat:
 		return t.kind
-	case KindNull:
-		return KindInt
 	case KindDate:
 		return KindInt
 	case KindDatetime, KindDuration:
@@ -93,8 +91,11 @@ func operands(t typ, l, r *expr, fn func(f *frame, a, b Value) (Value, error)) *
 
 func floatArithmetic(op opcode.Op, l, r *expr, src ast.ExprNode) *expr {
 	t := floatType().orNull(anyNull(l, r) || op == opcode.Div || op == opcode.Mod)
-	if l.kind == KindFloat && r.kind == KindFloat && l.dec < notFixed && r.dec < notFixed {
+	if l.dec < notFixed && r.dec < notFixed && l.kind != KindNull && r.kind != KindNull {
 		t.dec = max(l.dec, r.dec)
+		if op == opcode.Div {
+			t.dec += divScale
+		}
 	}
 	return operands(t, l, r, func(f *frame, va, vb Value) (Value, error) {
 		a, b := va.float(f.warn), vb.float(f.warn)

@@ -51,9 +51,6 @@ func (c *compiler) aggregateCollation(op string, args ...*expr) (collator, uint8
 			return coll, 0, illegalMix(op, coll, coer, next, co)
 		}
 	}
-	if coer == coerIgnore {
-		return collatorByID(c.st.collation()), coerIgnore, nil
-	}
 	return coll, coer, nil
 }
 

@@ -303,8 +303,9 @@ func (c *compiler) extremeType(k call) (typ, error) {
 			numbers = append(numbers, a)
 		}
 	}
+	nulls := len(k.args) - len(texts) - len(temporals) - len(numbers)
 	switch {
-	case len(texts) > 0 && len(numbers) > 0:
+	case len(numbers) > 0 && (len(texts) > 0 || nulls > 0):
 		return floatType(), nil
 	case len(texts) > 0 && len(temporals) > 0:
 		t, err := c.unify(k.name, temporals...)

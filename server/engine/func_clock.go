@@ -82,7 +82,9 @@ func unixTimestamp(c *compiler, k call) (*expr, error) {
 		scale = 6
 		if x.fixed {
 			if v, err := x.eval(&frame{st: c.st}); err == nil {
-				_, scale, _, _ = v.datetime(c.st.now, nil)
+				if _, fsp, _, ok := v.datetime(c.st.now, nil); ok {
+					scale = fsp
+				}
 			}
 		}
 	case x.kind == KindDatetime || x.kind == KindDuration || x.kind == KindDecimal:

@@ -19,6 +19,9 @@ func dateFunction(name string) (function, bool) {
 			if !ok {
 				return Null(), nil
 			}
+			if name == "time_to_sec" {
+				return Int(part(d)), nil
+			}
 			return Int(part(max(d, -d))), nil
 		}), true
 	}

@@ -85,7 +85,7 @@ func floatFunction(name string) func(x float64) float64 {
 	case "tan":
 		return math.Tan
 	case "cot":
-		return func(x float64) float64 { return 1 / math.Tan(x) }
+		return func(x float64) float64 { return math.Cos(x) / math.Sin(x) }
 	case "asin":
 		return math.Asin
 	case "acos":
@@ -247,7 +247,11 @@ func round(st *statement, k call, cut bool) (*expr, error) {
 		}
 		return int32(max(min(v[1].int64(f.warn), 1000), -1000))
 	}
-	switch kind := numberKind(x.typ); kind {
+	kind := numberKind(x.typ)
+	if len(args) == 2 && args[1].kind == KindNull {
+		kind = KindFloat
+	}
+	switch kind {
 	case KindInt, KindUint:
 		t := intType(x.length + 1)
 		t.kind = kind
@@ -270,7 +274,7 @@ func round(st *statement, k call, cut bool) (*expr, error) {
 	case KindDecimal:
 		scale := x.scale()
 		if known {
-			scale = uint8(max(0, min(places, int64(x.scale()))))
+			scale = uint8(max(0, min(places, maxDecimalScale)))
 		}
 		t := decimalType(x.intDigits()+int(scale)+1, scale)
 		return strict(t, args, func(f *frame, v []Value) (Value, error) {

@@ -55,6 +55,8 @@ func stringFunction(name string) (function, bool) {
 		return function{4, 4, insertText}, true
 	case "quote":
 		return function{1, 1, quote}, true
+	case "convert":
+		return function{2, 2, convertUsing}, true
 	case "char", "char_func":
 		return function{1, -1, charFunc}, true
 	}
@@ -360,7 +362,7 @@ func pad(c *compiler, k call) (*expr, error) {
 		case want <= have:
 			return textValue(slice(s, t, 0, want), t), nil
 		case fill == "":
-			return String(""), nil
+			return Null(), nil
 		}
 		missing := want - have
 		if ok, err := f.bounded(k.name, min(missing, maxText+1)*4); !ok || err != nil {
@@ -488,4 +490,20 @@ func charFunc(c *compiler, k call) (*expr, error) {
 		}
 		return textValue(string(b), t), nil
 	}}, nil
+}
+
+// convertUsing is CONVERT(x USING charset). Texts are UTF-8 inside, so only the
+// collation changes; the parser has checked that the character set exists.
+func convertUsing(c *compiler, k call) (*expr, error) {
+	cs, err := k.args[1].eval(&frame{st: c.st})
+	if err != nil {
+		return nil, err
+	}
+	coll := collatorByID(c.st.collation())
+	if !strings.EqualFold(cs.Text(), coll.charset) {
+		if coll, err = defaultCollator(cs.Text()); err != nil {
+			return nil, err
+		}
+	}
+	return asText(k.args[0], textType(k.args[0].chars(), coll.id, coerColumn).nullable()), nil
 }

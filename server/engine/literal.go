@@ -135,7 +135,11 @@ func (c *compiler) variable(n *ast.VariableExpr) (*expr, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &expr{typ: val.typ, eval: func(f *frame) (Value, error) {
+		t := val.typ
+		if t.kind == KindNull {
+			t = textType(0, collBinary, coerColumn).nullable()
+		}
+		return &expr{typ: t, eval: func(f *frame) (Value, error) {
 			v, err := val.eval(f)
 			if err == nil {
 				env.SetUserVar(n.Name, v)

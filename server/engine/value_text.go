@@ -52,6 +52,15 @@ func (v Value) AppendText(b []byte) []byte {
 	return b
 }
 
+// AppendText appends a value of the column as the text protocol writes it: like
+// [Value.AppendText], except that doubles with a fixed number of decimals show them all.
+func (c Column) AppendText(b []byte, v Value) []byte {
+	if v.kind == KindFloat && c.Decimals < notFixed {
+		return strconv.AppendFloat(b, v.flt, 'f', int(c.Decimals), 64)
+	}
+	return v.AppendText(b)
+}
+
 // decimalText writes a decimal with all the digits of its scale.
 func decimalText(d decimal.Decimal) string {
 	if d.Exponent() >= 0 {
