@@ -117,11 +117,7 @@ func order(t testing.TB, a *Agent) Instruction {
 
 func operator(t testing.TB, reg *Registry, s State) int64 {
 	t.Helper()
-	_, rev, err := reg.SetState(context.Background(), Pump, "p1", s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return rev
+	return operatorOf(t, reg, Pump, "p1", s)
 }
 
 // beats waits until the record has been written n times more.

@@ -11,6 +11,7 @@ import (
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/embed"
 )
 
 func openTestCache(t testing.TB, reg *Registry, o CacheOptions) *Cache {
@@ -230,6 +231,44 @@ func TestCacheStartsAnewWhenPDIsWiped(t *testing.T) {
 	if s, err := c.View(context.Background(), rev); err != nil || s.Pumps[0].Record.State != Closing {
 		t.Fatalf("%+v, %v", s, err)
 	}
+}
+
+// Behind the same address stands another cluster, whose revisions are higher: only its
+// ID tells that the watch may not go on where it was.
+func TestCacheStartsAnewOnAnotherCluster(t *testing.T) {
+	one := startEtcd(t)
+	two := startEtcdWith(t, func(cfg *embed.Config) { cfg.InitialClusterToken = "another" })
+	mustPut(t, newTestRegistry(t, one.addr, 0), Pump, testRecord("one", Online))
+	direct := newTestRegistry(t, two.addr, 0)
+	mustPut(t, direct, Pump, testRecord("two", Online))
+	for range 10 {
+		operatorOf(t, direct, Pump, "two", Paused)
+	}
+	g := newGate(t, one.addr)
+	c := openTestCache(t, newTestRegistry(t, g.addr(), time.Second), CacheOptions{Window: 300 * time.Millisecond, Probe: 20 * time.Millisecond})
+	awaitFresh(t, c)
+	g.sever()
+	g.mu.Lock()
+	g.target = two.addr
+	g.mu.Unlock()
+	g.pass()
+	eventually(t, "the view shows the other cluster", func() bool {
+		s, err := c.View(context.Background(), 0)
+		return err == nil && ids(s.Pumps) == "two"
+	})
+	rev := operatorOf(t, direct, Pump, "two", Closing)
+	if s, err := c.View(context.Background(), rev); err != nil || ids(s.Pumps) != "two" || s.Pumps[0].Record.State != Closing {
+		t.Fatalf("%+v, %v", s, err)
+	}
+}
+
+func operatorOf(t testing.TB, reg *Registry, k Kind, id string, s State) int64 {
+	t.Helper()
+	_, rev, err := reg.SetState(context.Background(), k, id, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rev
 }
 
 // The watch is away while PD compacts what it missed. Probes are too rare to notice, so

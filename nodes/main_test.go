@@ -57,15 +57,44 @@ type etcd struct {
 	t    testing.TB
 	dir  string
 	addr string // host:port
+	tune func(*embed.Config)
 	srv  *embed.Etcd
 }
 
 func startEtcd(t testing.TB) *etcd {
 	t.Helper()
-	e := &etcd{t: t, dir: t.TempDir(), addr: freeAddr(t)}
+	return startEtcdWith(t, func(*embed.Config) {})
+}
+
+func startEtcdWith(t testing.TB, tune func(*embed.Config)) *etcd {
+	t.Helper()
+	e := &etcd{t: t, dir: t.TempDir(), addr: freeAddr(t), tune: tune}
 	e.start()
 	t.Cleanup(e.stop)
 	return e
+}
+
+// startThree is a PD of three members as far as etcd goes.
+func startThree(t testing.TB) []*etcd {
+	t.Helper()
+	var members []*etcd
+	var names []string
+	for i := range 3 {
+		name := fmt.Sprintf("m%d", i)
+		peer := url.URL{Scheme: "http", Host: freeAddr(t)}
+		names = append(names, name+"="+peer.String())
+		members = append(members, &etcd{t: t, dir: t.TempDir(), addr: freeAddr(t), tune: func(cfg *embed.Config) {
+			cfg.Name, cfg.InitialCluster = name, strings.Join(names, ",")
+			cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = []url.URL{peer}, []url.URL{peer}
+		}})
+	}
+	var wg sync.WaitGroup
+	for _, m := range members {
+		wg.Go(m.start)
+		t.Cleanup(m.stop)
+	}
+	wg.Wait()
+	return members
 }
 
 // freeAddr finds a port that nobody uses just now.
@@ -90,9 +119,11 @@ func (e *etcd) start() {
 	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = []url.URL{client}, []url.URL{client}
 	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = []url.URL{peer}, []url.URL{peer}
 	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
+	e.tune(cfg)
 	srv, err := embed.StartEtcd(cfg)
 	if err != nil {
-		e.t.Fatal(err)
+		e.t.Error(err)
+		return
 	}
 	<-srv.Server.ReadyNotify()
 	e.srv = srv
@@ -174,7 +205,7 @@ func (g *gate) accept() {
 			g.mu.Unlock()
 			continue
 		}
-		up, err := net.Dial("tcp", g.target)
+		up, err := net.Dial("tcp", g.target) // target changes under mu only
 		if err != nil {
 			c.Close()
 			g.mu.Unlock()

@@ -235,7 +235,7 @@ func (r *Registry) do(ctx context.Context, op string, write bool, call func(ctx 
 		case err == nil || errors.As(err, &c):
 			return err
 		case errors.Is(ctx.Err(), context.Canceled):
-			return fmt.Errorf("%s: %w", op, context.Cause(ctx))
+			return cancelled(ctx, op, write)
 		case !r.mayPass(err):
 			return &PDError{Op: op, Endpoints: r.endpoints, Err: err}
 		}
@@ -245,11 +245,19 @@ func (r *Registry) do(ctx context.Context, op string, write bool, call func(ctx 
 		}
 		if !pause(bounded, retryPause) {
 			if errors.Is(ctx.Err(), context.Canceled) {
-				return fmt.Errorf("%s: %w", op, context.Cause(ctx))
+				return cancelled(ctx, op, write)
 			}
 			return &PDError{Op: op, Endpoints: r.endpoints, After: time.Since(began), Unknown: write, Err: cause}
 		}
 	}
+}
+
+// cancelled is the error of a call that its caller gave up: PD is not to blame.
+func cancelled(ctx context.Context, op string, write bool) error {
+	if write {
+		return fmt.Errorf("%s: %w; it may have been written all the same", op, context.Cause(ctx))
+	}
+	return fmt.Errorf("%s: %w", op, context.Cause(ctx))
 }
 
 func (r *Registry) attempt(ctx context.Context, share time.Duration, again bool, call func(context.Context, bool) error) error {

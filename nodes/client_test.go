@@ -1,0 +1,118 @@
+package nodes
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net/url"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"go.etcd.io/etcd/server/v3/embed"
+)
+
+// A PD of three members moves its leader and loses members under load: no write is lost,
+// no call fails, and the view follows.
+func TestThreeMembers(t *testing.T) {
+	members := startThree(t)
+	var addrs []string
+	for _, m := range members {
+		addrs = append(addrs, m.addr)
+	}
+	cli, err := NewClient(addrs, nil, time.Second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cli.Close() })
+	reg := NewRegistry(cli, 20*time.Second)
+	mustPut(t, reg, Pump, testRecord("p1", Online))
+	c := openTestCache(t, reg, CacheOptions{})
+	awaitFresh(t, c)
+
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	done := make(chan struct{})
+	count := 0
+	go func() { // the load: every write is seen by the view at once
+		defer close(done)
+		for ; ctx.Err() == nil; count++ {
+			want := States()[count%5]
+			_, rev, err := reg.SetState(context.Background(), Pump, "p1", want)
+			if err != nil {
+				t.Errorf("write %d: %v", count, err)
+				return
+			}
+			s, err := c.View(context.Background(), rev)
+			if err != nil || s.Pumps[0].Record.State != want || s.Pumps[0].ModRevision != rev {
+				t.Errorf("write %d at %d: the view is %+v, %v", count, rev, s, err)
+				return
+			}
+		}
+	}()
+	for range 3 {
+		moveLeader(t, members)
+	}
+	for _, m := range members[:2] {
+		m.stop()
+		seen := c.fresh()
+		eventually(t, "the view follows the other two", func() bool { now := c.fresh(); return now != nil && now != seen })
+		m.start()
+	}
+	eventually(t, "the view is current with all three", func() bool { return c.fresh() != nil })
+	cancel()
+	<-done
+	if count == 0 {
+		t.Error("nothing was written")
+	}
+}
+
+// moveLeader hands the leadership to the next member.
+func moveLeader(t *testing.T, members []*etcd) {
+	t.Helper()
+	for i, m := range members {
+		if m.srv.Server.Leader() != m.srv.Server.MemberID() {
+			continue
+		}
+		to := members[(i+1)%len(members)].srv.Server.MemberID()
+		if _, err := newTestClient(t, m.addr).MoveLeader(context.Background(), uint64(to)); err != nil {
+			t.Logf("move the leader: %v", err) // it moved by itself
+		}
+		return
+	}
+}
+
+func TestClientOverTLS(t *testing.T) {
+	e := startEtcdWith(t, func(cfg *embed.Config) {
+		for _, urls := range [][]url.URL{cfg.ListenClientUrls, cfg.AdvertiseClientUrls} {
+			urls[0].Scheme = "https"
+		}
+		cfg.ClientAutoTLS, cfg.SelfSignedCertValidity = true, 1
+	})
+	pem, err := os.ReadFile(filepath.Join(e.dir, "fixtures", "client", "cert.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(pem)
+	connect := func(conf *tls.Config) *clientv3.Client {
+		cli, err := NewClient([]string{e.addr}, conf, time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { cli.Close() })
+		return cli
+	}
+	if _, err := NewRegistry(connect(&tls.Config{RootCAs: pool}), 0).List(context.Background()); err != nil {
+		t.Errorf("trusted: %v", err)
+	}
+	for name, conf := range map[string]*tls.Config{"untrusted": {}, "plain": nil} {
+		var pd *PDError
+		if _, err := NewRegistry(connect(conf), 300*time.Millisecond).List(context.Background()); !errors.As(err, &pd) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
