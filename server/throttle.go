@@ -75,7 +75,8 @@ func (t *throttle) failed(ip netip.Addr) {
 	t.failures[key] = failure{count: f.count + 1, last: now}
 }
 
-// makeRoomLocked drops what has expired, and if nothing has, any one entry.
+// makeRoomLocked drops what has expired, and if that is little, any quarter of the table,
+// so that a flood of addresses does not walk it at each failure.
 func (t *throttle) makeRoomLocked(now time.Time) {
 	for key, f := range t.failures {
 		if now.Sub(f.last) > forgetFailures {
@@ -83,7 +84,7 @@ func (t *throttle) makeRoomLocked(now time.Time) {
 		}
 	}
 	for key := range t.failures {
-		if len(t.failures) < maxAddresses {
+		if len(t.failures) <= maxAddresses*3/4 {
 			return
 		}
 		delete(t.failures, key)

@@ -90,6 +90,7 @@ func newAccount(u User) (*account, error) {
 	acc.cred = cred
 	for _, h := range u.Hosts {
 		if h == "%" {
+			acc.hosts = nil
 			return acc, nil
 		}
 		prefix, err := parseHost(h)

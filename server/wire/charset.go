@@ -22,8 +22,8 @@ type Charset struct {
 type charsetKind uint8
 
 const (
-	asIs     charsetKind = iota // the bytes go through untouched
-	threeByt                    // UTF-8 without characters beyond U+FFFF
+	asIs       charsetKind = iota // the bytes go through untouched
+	threeBytes                    // UTF-8 without characters beyond U+FFFF
 	sevenBit
 	coded // by enc
 )
@@ -56,7 +56,7 @@ func LookupCharset(name string) (*Charset, bool) {
 }
 
 var (
-	utf8mb3     = &Charset{name: "utf8", id: 33, width: 3, kind: threeByt}
+	utf8mb3     = &Charset{name: "utf8", id: 33, width: 3, kind: threeBytes}
 	unconverted = &Charset{name: "binary", id: binaryCollation, width: 4, kind: asIs}
 	ascii       = &Charset{name: "ascii", id: 11, width: 1, kind: sevenBit}
 	// MySQL's latin1 is Windows-1252 with the five holes filled, as the web has it.
@@ -89,7 +89,7 @@ func (cs *Charset) append(b []byte, s string) []byte {
 		switch {
 		case r < utf8.RuneSelf:
 			b = append(b, byte(r))
-		case cs.kind == threeByt && r <= 0xffff:
+		case cs.kind == threeBytes && r <= 0xffff:
 			b = utf8.AppendRune(b, r)
 		case cs.kind == coded:
 			b = appendCoded(b, enc, r)
@@ -113,8 +113,17 @@ func appendCoded(b []byte, enc *encoding.Encoder, r rune) []byte {
 // Decode makes UTF-8 of a text the client sent. Bytes that are no character become
 // U+FFFD; UTF-8 itself is not checked here.
 func (cs *Charset) Decode(p []byte) string {
-	if cs.kind != coded || isASCII(p) {
+	if cs.kind == asIs || cs.kind == threeBytes || isASCII(p) {
 		return string(p)
+	}
+	if cs.kind == sevenBit {
+		runes := make([]rune, len(p))
+		for i, b := range p {
+			if runes[i] = rune(b); b >= utf8.RuneSelf {
+				runes[i] = utf8.RuneError
+			}
+		}
+		return string(runes)
 	}
 	out, err := cs.enc.NewDecoder().Bytes(p)
 	if err != nil {

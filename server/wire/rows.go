@@ -41,7 +41,7 @@ func (c *Conn) appendValueText(col *engine.Column, v engine.Value) {
 		c.appendString(v.Str())
 	default:
 		at := len(c.out)
-		c.out = appendScalar(append(c.out, 0), v)
+		c.out = v.AppendText(append(c.out, 0))
 		n := len(c.out) - at - 1
 		if n <= 250 {
 			c.out[at] = byte(n)
@@ -106,11 +106,13 @@ func integer(v engine.Value) uint64 {
 		return v.Uint()
 	case engine.KindFloat:
 		return uint64(int64(v.Float()))
+	case engine.KindDecimal:
+		return uint64(v.Dec().IntPart())
 	}
-	if n, err := strconv.ParseInt(scalarText(v), 10, 64); err == nil {
+	if n, err := strconv.ParseInt(v.Text(), 10, 64); err == nil {
 		return uint64(n)
 	}
-	n, _ := strconv.ParseUint(scalarText(v), 10, 64)
+	n, _ := strconv.ParseUint(v.Text(), 10, 64)
 	return n
 }
 
@@ -123,7 +125,7 @@ func double(v engine.Value) float64 {
 	case engine.KindUint:
 		return float64(v.Uint())
 	}
-	f, _ := strconv.ParseFloat(scalarText(v), 64)
+	f, _ := strconv.ParseFloat(v.Text(), 64)
 	return f
 }
 
@@ -132,7 +134,7 @@ func double(v engine.Value) float64 {
 func (c *Conn) appendBinaryDate(v engine.Value, clock bool) {
 	t := v.Time()
 	if k := v.Kind(); k != engine.KindDate && k != engine.KindDatetime {
-		t = parseDate(scalarText(v))
+		t = parseDate(v.Text())
 	}
 	if t.IsZero() {
 		c.out = append(c.out, 0)
@@ -189,5 +191,3 @@ func (c *Conn) appendBinaryDuration(v engine.Value) {
 		c.out = binary.LittleEndian.AppendUint32(c.out, uint32(micro))
 	}
 }
-
-func scalarText(v engine.Value) string { return string(appendScalar(nil, v)) }

@@ -1,0 +1,261 @@
+package server
+
+import (
+	"math/rand/v2"
+	"net"
+	"net/netip"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	gomysql "github.com/go-mysql-org/go-mysql/mysql"
+)
+
+func TestMalformedHandshakes(t *testing.T) {
+	h := open(t, Options{}, nil)
+	full := response(rawCaps|gomysql.CLIENT_CONNECT_ATTRS|gomysql.CLIENT_CONNECT_WITH_DB, "root", "12345678901234567890", "p")
+	for name, c := range map[string]struct {
+		payload string
+		code    uint16
+	}{
+		"empty":           {"", 1043},
+		"one byte":        {"\x00", 1043},
+		"no user":         {full[:32], 1043},
+		"user cut":        {full[:34], 1043},
+		"reply cut":       {full[:45], 1043},
+		"lenenc overflow": {response(rawCaps|gomysql.CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA, "root", "", "p")[:37] + "\xfe\xff\xff\xff\xff\xff\xff\xff\xff", 1043},
+		"attributes":      {full + "\x00\xff", 1043},
+		"protocol of 3.2": {"\x05\x00\x00\x00\x01root\x00\x00", 1251},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c2 := dialRaw(t, h)
+			c2.send(1, c.payload)
+			c2.expectError(c.code)
+			c2.expectClosed()
+		})
+	}
+	c := dialRaw(t, h)
+	c.send(7, full)
+	c.expectError(1156)
+	c.expectClosed()
+}
+
+func TestOldClientsWithoutPlugins(t *testing.T) {
+	h := open(t, Options{Users: testUsers(t)}, nil)
+	const caps = gomysql.CLIENT_PROTOCOL_41 | gomysql.CLIENT_SECURE_CONNECTION
+	c := dialRaw(t, h)
+	c.send(1, response(caps, "watch", string(gomysql.CalcNativePassword(c.scramble, []byte("wpass"))), ""))
+	c.expectOK()
+	c = dialRaw(t, h)
+	c.send(1, response(caps, "boss", string(gomysql.CalcNativePassword(c.scramble, []byte("bpass"))), ""))
+	c.expectError(1251)
+}
+
+func TestUnknownDatabaseAtLogin(t *testing.T) {
+	h := open(t, Options{}, nil)
+	wantError(t, func() error {
+		db := h.db("root", "nowhere")
+		return db.Ping()
+	}(), 1049)
+}
+
+func TestHeadersThatPromiseTooMuch(t *testing.T) {
+	h := open(t, Options{}, nil)
+	before := heap()
+	var open []*rawClient
+	for range 50 {
+		c := dialRaw(t, h)
+		if _, err := c.nc.Write([]byte{0xff, 0xff, 0xff, 1}); err != nil {
+			t.Fatal(err)
+		}
+		c.expectError(1153)
+		open = append(open, c)
+	}
+	// Logged in, 16 MiB announced and nothing sent: nothing is allocated for it.
+	for range 50 {
+		c := dialRaw(t, h)
+		c.login("root")
+		if _, err := c.nc.Write([]byte{0xfe, 0xff, 0xff, 0, 3}); err != nil {
+			t.Fatal(err)
+		}
+		open = append(open, c)
+	}
+	if grown := heap() - before; grown > 16<<20 {
+		t.Errorf("the heap grew by %d MiB", grown>>20)
+	}
+	runtime.KeepAlive(open)
+	if err := h.db("root", "").Ping(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestPacketsOverTheLimitAreRefused(t *testing.T) {
+	opts := Options{}
+	opts.Session.MaxPacket = 1 << 20
+	h := open(t, opts, nil)
+	c := dialRaw(t, h)
+	c.login("root")
+	if _, err := c.nc.Write([]byte{1, 0, 0x10, 0}); err != nil { // 1 MiB and one byte
+		t.Fatal(err)
+	}
+	c.expectError(1153)
+	c.expectClosed()
+}
+
+func TestQuotaBeforeLogin(t *testing.T) {
+	h := open(t, Options{Users: testUsers(t)}, nil)
+	c := dialRaw(t, h)
+	// Each packet is small; together they are too much.
+	c.send(1, response(rawCaps, strings.Repeat("u", 60000), "", "x"))
+	c.read() // switch
+	junk := make([]byte, 20000)
+	_, _ = c.nc.Write(append([]byte{0x20, 0x4e, 0, 3}, junk...))
+	c.expectClosed()
+}
+
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+func TestHalfOpenHandshakesDoNotKeepOthersOut(t *testing.T) {
+	h := open(t, Options{MaxHandshakes: 20, HandshakeTimeout: time.Minute}, nil)
+	for range 200 {
+		nc, err := net.Dial("tcp", h.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer nc.Close()
+	}
+	for range 5 {
+		if err := h.db("root", "").Ping(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(h.Processes()); n > 30 {
+		t.Errorf("%d connections are held", n)
+	}
+}
+
+func TestHandshakeDeadline(t *testing.T) {
+	h := open(t, Options{HandshakeTimeout: 30 * time.Millisecond}, nil)
+	dialRaw(t, h).expectClosed()
+}
+
+// An idle connection must cost little: two goroutine stacks' worth and a read buffer.
+func TestMemoryOfIdleConnections(t *testing.T) {
+	h := open(t, Options{}, nil)
+	const n = 500
+	conns := make([]net.Conn, n)
+	before := memory()
+	for i := range conns {
+		c := dialRaw(t, h)
+		c.login("root")
+		c.send(0, "\x03rows 100") // a write buffer grows, and goes back
+		for eofs := 0; eofs < 2; {
+			if p := c.read(); p[0] == gomysql.EOF_HEADER {
+				eofs++
+			}
+		}
+		conns[i] = c.nc
+	}
+	per := (memory() - before) / n
+	t.Logf("%d bytes a connection, client's side included", per)
+	if per > 24<<10 {
+		t.Errorf("%d bytes a connection", per)
+	}
+}
+
+func memory() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc + m.StackInuse)
+}
+
+func TestRandomBytes(t *testing.T) {
+	h := open(t, Options{HandshakeTimeout: 200 * time.Millisecond}, func(s *script) { s.idle = 200 * time.Millisecond })
+	random := rand.New(rand.NewPCG(1, 2))
+	for i := range 300 {
+		c := dialRaw(t, h)
+		if i%2 == 0 {
+			c.login("root")
+		}
+		junk := make([]byte, random.IntN(300))
+		for j := range junk {
+			junk[j] = byte(random.Uint32())
+		}
+		if i%3 == 0 { // a well-formed packet of any command
+			junk = append([]byte{byte(len(junk)), byte(len(junk) >> 8), 0, 0}, junk...)
+		}
+		_, _ = c.nc.Write(junk)
+		_ = c.nc.Close()
+	}
+	if err := h.db("root", "").Ping(); err != nil {
+		t.Error(err)
+	}
+	if n := h.counters.panics.Load(); n != 0 {
+		t.Errorf("%d panics", n)
+	}
+}
+
+func TestThrottle(t *testing.T) {
+	now := time.Unix(1000, 0)
+	th := newThrottle(func() time.Time { return now })
+	a, b := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
+	var delays []time.Duration
+	for range 13 {
+		delays = append(delays, th.delay(a))
+		th.failed(a)
+	}
+	for i, want := range []time.Duration{0, 0, 0, 0, 0, 100, 200, 400, 800, 1600, 3000, 3000, 3000} {
+		if delays[i] != want*time.Millisecond {
+			t.Errorf("after %d failures: %v, want %v", i, delays[i], want*time.Millisecond)
+		}
+	}
+	if d := th.delay(b); d != 0 {
+		t.Errorf("another address waits %v", d)
+	}
+	now = now.Add(forgetFailures + time.Second)
+	if d := th.delay(a); d != 0 {
+		t.Errorf("still %v after %v", d, forgetFailures)
+	}
+	for range 9 {
+		th.failed(a)
+	}
+	th.succeeded(a)
+	if d := th.delay(a); d != 0 {
+		t.Errorf("still %v after a success", d)
+	}
+	// One customer's IPv6 addresses count as one.
+	for i := range 9 {
+		th.failed(netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 15: byte(i)}))
+	}
+	if th.delay(netip.MustParseAddr("2001:db8::ffff")) == 0 {
+		t.Error("another address of the same /64 does not wait")
+	}
+	for i := range 3 * maxAddresses {
+		th.failed(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}))
+	}
+	if n := len(th.failures); n > maxAddresses {
+		t.Errorf("the table has %d entries", n)
+	}
+}
+
+func TestGuessingIsSlowedDown(t *testing.T) {
+	h := open(t, Options{Users: testUsers(t)}, nil)
+	for range freeFailures + 1 {
+		h.throttle.failed(netip.MustParseAddr("127.0.0.1"))
+	}
+	start := time.Now()
+	if err := h.db("watch:wpass", "").Ping(); err != nil {
+		t.Fatal(err)
+	}
+	if took := time.Since(start); took < 2*firstDelay {
+		t.Errorf("the right password was told from a wrong one after %v", took)
+	}
+}
