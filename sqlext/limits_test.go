@@ -1,0 +1,92 @@
+package sqlext
+
+import (
+	"errors"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Texts made to break the parser are answered quickly, and the process lives on with a
+// hundredth of the stack that Go allows.
+func TestHostileTexts(t *testing.T) {
+	defer debug.SetMaxStack(debug.SetMaxStack(32 << 20))
+	const mega = 1 << 20
+	long := strings.Repeat
+	for name, c := range map[string]struct {
+		text    string
+		complex bool // must be refused for that reason
+	}{
+		"semicolons":                {long(";", 10*mega), true},
+		"parentheses":               {"select " + long("(", mega), true},
+		"parentheses, allowed":      {"select " + long("(", 9900) + "1" + long(")", 9900), false},
+		"operators":                 {"select 1" + long("+1", mega), true},
+		"operators, allowed":        {"select 1" + long("+1", 9900), false},
+		"not":                       {"show pump status where " + long("not ", mega) + "1", true},
+		"not, allowed":              {"show pump status where " + long("not ", 19_900) + "1", false},
+		"tables":                    {"select 1 from t" + long(",t", mega), true},
+		"tables, allowed":           {"select 1 from t" + long(",t", 9900), false},
+		"subqueries, allowed":       {long("select * from (", 3300) + "select 1" + long(") a", 3300), false},
+		"comments":                  {long("/**/", mega) + "select 1", true},
+		"comments, allowed":         {long("#\n", 19_900) + "select 1", false},
+		"executable comments":       {long("/*!", mega) + "show pump status", true},
+		"comments behind a mistake": {"show pump as " + long("/**/", mega), true},
+		"hint":                      {"select /*+ leading" + long("(", mega) + "*/ 1", true},
+		"hint, allowed":             {"select /*+ leading" + long("(", 19_000) + "*/ 1", false},
+		"statements":                {long("do 1;", mega), true},
+		"statements, allowed":       {long("do 1;", 33_000), false},
+		"our statements":            {long("show pump status like 'a';", 16_000), false},
+		"mistake at the end":        {long("show pump status like 'a';", 16_000) + "foo", false},
+		"mistake at the start":      {"foo;" + long("show pump status like 'a';", 16_000), false},
+		"string":                    {"select '" + long("a''", 3*mega) + "'", false},
+		"open string":               {"show pump status like '" + long("\\", 10*mega), false},
+		"open comment":              {"show pump status /*" + long("* /", 3*mega), false},
+		"spaces":                    {"show pump" + long(" ", 10*mega) + "status", false},
+		"word":                      {"show " + long("pump", 2*mega), false},
+		"number":                    {"select " + long("1", 10*mega) + "; show pump status", false},
+		"zeros":                     {"\x00" + long("\x00", 10*mega), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			start := time.Now()
+			_, _, err := New().Parse(c.text, "", "")
+			if took := time.Since(start); took > 5*time.Second {
+				t.Errorf("took %v", took)
+			}
+			if errors.Is(err, ErrTooComplex) != c.complex {
+				t.Errorf("error %.200v", err)
+			}
+			var e *Error
+			if err != nil && (!errors.As(err, &e) || len(e.Message) > 3000) {
+				t.Errorf("error of %d bytes: %.200v", len(err.Error()), err)
+			}
+		})
+	}
+}
+
+// A session that sent a large text once does not hold on to it.
+func TestLargeTextIsForgotten(t *testing.T) {
+	p := New()
+	before := heap()
+	for _, text := range []string{
+		"select '" + strings.Repeat("a''", 5<<20) + "'",
+		"show pump status where '" + strings.Repeat("a''", 5<<20) + "'",
+	} {
+		if _, _, err := p.Parse(text, "", ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if grown := heap() - before; grown > 1<<20 {
+		t.Errorf("the parser holds %d bytes more", grown)
+	}
+	runtime.KeepAlive(p)
+}
+
+// heap gives the bytes in use.
+func heap() int64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
