@@ -109,10 +109,16 @@ func (c *Cluster) Leader() int {
 			return err
 		}
 		for i, candidate := range c.members {
-			if candidate.name() == resp.GetLeader().GetName() && candidate.running() {
-				leader = i
-				return nil
+			if candidate.name() != resp.GetLeader().GetName() || !candidate.running() {
+				continue
 			}
+			// A follower may not have heard of a change yet; a former leader does not
+			// give timestamps.
+			if err := c.tryTSO(ctx, candidate); err != nil {
+				return err
+			}
+			leader = i
+			return nil
 		}
 		return fmt.Errorf("%q leads, which is not running", resp.GetLeader().GetName())
 	})
@@ -128,16 +134,17 @@ func (c *Cluster) TransferLeader(to int) {
 	target := c.members[to]
 	ctx, cancel := context.WithTimeout(context.Background(), readyLimit)
 	defer cancel()
-	asked := false
+	var asked time.Time
 	err := c.eventually(ctx, func(m member) error {
 		if c.Leader() == to {
-			return c.tryTSO(ctx, target)
+			return nil
 		}
-		if !asked {
+		// PD answers before it has moved the leader, and may find it cannot.
+		if time.Since(asked) > 3*time.Second {
 			if err := c.post(ctx, m, "/pd/api/v1/leader/transfer/"+target.name()); err != nil {
 				return err
 			}
-			asked = true
+			asked = time.Now()
 		}
 		return fmt.Errorf("%s does not lead yet", target.name())
 	})
