@@ -120,6 +120,9 @@ func (c collator) weight(r rune) rune {
 	return r | 1<<24
 }
 
+// fold maps characters that compare as equal to the same character.
+func (c collator) fold(r rune) rune { return c.weight(r) & 0x1fffff }
+
 // baseRune takes the accents off a letter.
 func baseRune(r rune) rune {
 	if r == 'ß' {
@@ -184,5 +187,5 @@ func (c collator) key(s string) string {
 	if c.binary {
 		return s
 	}
-	return strings.Map(c.weight, s)
+	return strings.Map(c.fold, s)
 }

@@ -98,7 +98,7 @@ func position(coll collator, t typ, s, what string, start int64) int64 {
 	}
 	s = slice(s, t, start-1, have)
 	if !coll.binary {
-		s, what = strings.Map(coll.weight, s), strings.Map(coll.weight, what)
+		s, what = strings.Map(coll.fold, s), strings.Map(coll.fold, what)
 	}
 	i := strings.Index(s, what)
 	if i < 0 {
