@@ -250,11 +250,12 @@ func (s *Store) Close() error {
 
 	s.checkpointing.Lock()
 	defer s.checkpointing.Unlock()
-	var err error
 	if s.Failed() == nil {
-		err = s.checkpoint()
+		if err := s.checkpoint(); err != nil {
+			s.opts.Logger.WithError(err).Warn("cannot write the storage's checkpoint; nothing is lost, but the next start takes longer")
+		}
 	}
-	err = errors.Join(err, s.writer.file.Close(), s.index.close())
+	err := errors.Join(s.writer.file.Close(), s.index.close())
 	if err != nil {
 		return fmt.Errorf("close binlog storage: %w", err)
 	}
