@@ -9,8 +9,9 @@
 //     binlogpb.Binlog. The bootstrap of the server comes first (schema mysql), then the workload;
 //   - jobs.json.gz: the DDL history as TiDB's own JSON, an array by job ID;
 //   - tables.json.gz: an array of [Table], the schemas of the workload as they were in the end;
-//   - workload.sql: the statements. A line /*c2*/ before a statement runs it on a second
-//     connection, /*fails*/ says that it has to fail.
+//   - workload.sql: the statements. /*c2*/ before a statement runs it on a second connection,
+//     /*fails*/ says that it has to fail, /*bg*/ runs it on the second connection while the
+//     statements with /*during*/ that follow are repeated on the first.
 //
 // The test in testsuite/tidbtest writes them: go test -run Golden -update ./testsuite/tidbtest
 package golden
@@ -48,10 +49,11 @@ type Data struct {
 
 // Table is what SELECT * answered in the end, in the session time zone UTC.
 type Table struct {
+	ID      int64       `json:"id"` // what TableMutation.table_id says
 	Schema  string      `json:"schema"`
 	Name    string      `json:"name"`
 	Columns []Column    `json:"columns"`
-	Rows    [][]*string `json:"rows"` // as MySQL's text protocol gives them; nil is NULL; sorted
+	Rows    [][]*string `json:"rows"` // never nil; values as MySQL's text protocol gives them; nil is NULL; sorted
 }
 
 // Column is a column of a Table.
