@@ -184,11 +184,13 @@ func TestTypesAreRememberedAndLongDataIsTaken(t *testing.T) {
 	c.send(0, "\x18"+id+"\x05\x00no such parameter")
 	execute("\x00" + noTypes + "\x08\x02xy")
 	c.expectError(1210)
-	// Values missing, too many, of unknown type.
+	// Values missing, or of an unknown type.
 	execute("\x00" + noTypes + "\x08")
 	c.expectError(1210)
-	execute("\x00" + noTypes + "\x08\x02xy more")
-	c.expectError(1835)
+	execute("\x01" + noTypes + "\x02xy\x00") // a stray byte for the NULL, as mysql2 sends it
+	if got := c.binaryRow(); got != "NULL|xy" {
+		t.Errorf("stray byte: got %q", got)
+	}
 	execute("\x00" + newTypes + "\x01\x00\x40\x00" + "\x05" + "\x02ab")
 	c.expectError(1210)
 	c.send(0, "\x17\x63\x00\x00\x00\x00\x01\x00\x00\x00")

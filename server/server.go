@@ -96,6 +96,8 @@ func New(opts Options) (*Server, error) {
 	}
 	s.opts.Session.Server = s
 	s.opts.Session.TLS = tlsConfig != nil
+	s.opts.Session.RequireTLS = opts.RequireSecureTransport
+	s.opts.Session.MaxConns = opts.MaxConnections
 	if s.opts.Session.Views == nil {
 		s.opts.Session.Views = session.NewViews()
 	}

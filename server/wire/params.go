@@ -117,9 +117,8 @@ func (p *Params) Decode(e Execute, cs *Charset) ([]engine.Value, error) {
 		}
 		p.values = append(p.values, v)
 	}
-	if !c.empty() {
-		return nil, errMalformed()
-	}
+	// What is left is ignored, as MySQL does: mysql2 for node sends a stray byte for
+	// each NULL.
 	return p.values, nil
 }
 
