@@ -69,9 +69,9 @@ func TestChangeIsLogged(t *testing.T) {
 	codeOf(t, root, "CHANGE PUMP TO NODE_STATE = 'paused' FOR NODE_ID 'nope'")
 	codeOf(t, eve, "CHANGE DRAINER TO NODE_STATE = 'offline' FOR NODE_ID 'drainer1'")
 	want := []map[string]any{
-		{"user": "root", "client": "10.0.0.1", "kind": "pump", "node": "pump1", "old_state": "online", "new_state": "PAUSED", "result": "done"},
-		{"user": "root", "client": "10.0.0.1", "kind": "pump", "node": "nope", "new_state": "paused", "result": "failed"},
-		{"user": "eve", "client": "10.0.0.2", "kind": "drainer", "node": "drainer1", "new_state": "offline", "result": "denied"},
+		{"user": "root", "addr": "10.0.0.1", "kind": "pump", "node": "pump1", "old_state": "online", "new_state": "PAUSED", "result": "done"},
+		{"user": "root", "addr": "10.0.0.1", "kind": "pump", "node": "nope", "new_state": "paused", "result": "failed"},
+		{"user": "eve", "addr": "10.0.0.2", "kind": "drainer", "node": "drainer1", "new_state": "offline", "result": "denied"},
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
 	if len(lines) != len(want) {

@@ -13,13 +13,11 @@ import (
 // The numbers of MySQL's error messages that the session itself gives.
 const (
 	errNoDB             = 1046
-	errUnknownCommand   = 1047
 	errUnknownDB        = 1049
 	errUnknownTable     = 1146
 	errParse            = 1064
 	errEmptyQuery       = 1065
 	errNoSuchThread     = 1094
-	errKillDenied       = 1095
 	errUnknown          = 1105
 	errUnknownCharset   = 1115
 	errNoSuchGrant      = 1141
@@ -34,12 +32,10 @@ const (
 	errUnknownStatement = 1243
 	errUnknownCollation = 1273
 	errCollationCharset = 1253
-	errWrongSQLMode     = 1231
 	errBadTimeZone      = 1298
 	errNoSavepoint      = 1305
 	errInterrupted      = 1317
 	errNoBinlog         = 1381
-	errUnknownLocale    = 1649
 	errTimeout          = 3024
 )
 
@@ -49,7 +45,7 @@ var sqlStates = map[uint16]string{
 	errEmptyQuery: "42000", errUnknownCharset: "42000", errNoSuchGrant: "42000",
 	errSpecificAccess: "42000", errWrongValue: "42000", errWrongType: "42000",
 	errNotSupported: "42000", errCollationCharset: "42000", errNoSavepoint: "42000",
-	errInterrupted: "70100", errUnknownCommand: "08S01",
+	errInterrupted: "70100",
 }
 
 // errf makes an error with MySQL's number; the SQLSTATE follows from it.

@@ -49,7 +49,7 @@ func New(opts Options, connID uint32, acc Account) *Session {
 	opts = opts.withDefaults()
 	s := &Session{
 		opts: opts, id: connID, acc: acc, multi: true,
-		log: opts.Logger.WithFields(logrus.Fields{"conn": connID, "user": acc.Name, "client": acc.Host}),
+		log: opts.Logger.WithFields(logrus.Fields{"conn": connID, "user": acc.Name, "addr": acc.Host}),
 	}
 	s.env = &env{s: s}
 	s.exec = engine.Executor{Env: s.env, Limits: opts.Limits}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -19,46 +20,48 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// pd is the PD of all tests: each test takes it, empties it and gives it back.
+// pd is the PD of all tests, started by the first that needs it: each test takes it,
+// empties it and gives it back.
 var pd struct {
 	sync.Mutex
 	client  *clientv3.Client
 	reg     *nodes.Registry
 	cluster *nodes.Cluster
+	stop    []func()
 }
 
 func TestMain(m *testing.M) {
-	code, err := withPD(m.Run)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
+	code := m.Run()
+	for _, stop := range slices.Backward(pd.stop) {
+		stop()
 	}
 	os.Exit(code)
 }
 
-func withPD(run func() int) (int, error) {
+// startPD is called with pd locked.
+func startPD() error {
 	dir, err := os.MkdirTemp("", "session-pd-")
 	if err != nil {
-		return 0, err
+		return err
 	}
-	defer os.RemoveAll(dir)
+	pd.stop = append(pd.stop, func() { os.RemoveAll(dir) })
 	srv, err := embedpd.New(embedpd.Options{Addr: "127.0.0.1:0", DataDir: dir})
 	if err != nil {
-		return 0, err
+		return err
 	}
 	if err := srv.Open(context.Background()); err != nil {
-		return 0, err
+		return err
 	}
-	defer srv.Close()
+	pd.stop = append(pd.stop, func() { srv.Close() })
 	if pd.client, err = nodes.NewClient([]string{srv.URL()}, nil, 5*time.Second); err != nil {
-		return 0, err
+		return err
 	}
-	defer pd.client.Close()
+	pd.stop = append(pd.stop, func() { pd.client.Close() })
 	pd.reg = nodes.NewRegistry(pd.client, 5*time.Second)
 	cache := nodes.OpenCache(pd.reg, nodes.CacheOptions{})
-	defer cache.Close()
+	pd.stop = append(pd.stop, func() { cache.Close() })
 	pd.cluster = nodes.NewCluster(pd.reg, cache)
-	return run(), nil
+	return nil
 }
 
 // testNow is the clock of every test session.
@@ -88,6 +91,11 @@ func takePD(t testing.TB, records map[nodes.Kind][]nodes.Record) {
 	t.Helper()
 	pd.Lock()
 	t.Cleanup(pd.Unlock)
+	if pd.cluster == nil {
+		if err := startPD(); err != nil {
+			t.Fatal(err)
+		}
+	}
 	ctx := t.Context()
 	var ops []clientv3.Op
 	for _, k := range nodes.Kinds() {
@@ -203,16 +211,6 @@ func cells(t testing.TB, s *Session, sql string) [][]string {
 		rows = append(rows, row)
 	}
 	return rows
-}
-
-// one runs a statement that gives one value.
-func one(t testing.TB, s *Session, sql string) string {
-	t.Helper()
-	rows := cells(t, s, sql)
-	if len(rows) != 1 || len(rows[0]) != 1 {
-		t.Fatalf("%s: %q, want one value", sql, rows)
-	}
-	return rows[0][0]
 }
 
 func cellText(v engine.Value) string {
