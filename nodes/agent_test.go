@@ -130,6 +130,7 @@ func beats(t testing.TB, a *Agent, reg *Registry, n int) {
 }
 
 func TestAgentLife(t *testing.T) {
+	t.Parallel()
 	e := startEtcd(t)
 	reg := newTestRegistry(t, e.addr, 0)
 	old := Record{
@@ -194,6 +195,7 @@ func TestAgentLife(t *testing.T) {
 // comes at once (the heartbeat is an hour away) and the record keeps what was written
 // until the service acts.
 func TestAgentObeysTheRecord(t *testing.T) {
+	t.Parallel()
 	e := startEtcd(t)
 	reg := newTestRegistry(t, e.addr, 0)
 	for _, own := range []State{Paused, Online, Pausing, Closing} {
@@ -243,6 +245,7 @@ func TestAgentObeysTheRecord(t *testing.T) {
 
 // Heartbeats go on while an order waits, and keep the operator's state.
 func TestAgentKeepsAnOrderWhileItWaits(t *testing.T) {
+	t.Parallel()
 	e := startEtcd(t)
 	reg := newTestRegistry(t, e.addr, 0)
 	a := startAgent(t, agentOptions(reg))
@@ -280,6 +283,7 @@ func TestAgentKeepsAnOrderWhileItWaits(t *testing.T) {
 // An operator's write and the service's own change race. The operator's came first: the
 // service meets the table. (Nothing looks at the record in between: Run is not running.)
 func TestSetStateMeetsAnOperator(t *testing.T) {
+	t.Parallel()
 	e := startEtcd(t)
 	reg := newTestRegistry(t, e.addr, 0)
 	ctx := context.Background()
@@ -339,6 +343,7 @@ func TestSetStateMeetsAnOperator(t *testing.T) {
 }
 
 func TestRegisterRefusesASecondProcess(t *testing.T) {
+	t.Parallel()
 	e := startEtcd(t)
 	reg := newTestRegistry(t, e.addr, 0)
 	ctx := context.Background()
@@ -407,6 +412,7 @@ func TestRegisterRefusesASecondProcess(t *testing.T) {
 // Two processes start with one node ID at the same time: both may pass the first look,
 // but only one survives.
 func TestOneOfTwoProcessesSurvives(t *testing.T) {
+	t.Parallel()
 	e := startEtcd(t)
 	reg := newTestRegistry(t, e.addr, 0)
 	clock := new(testTSO)
@@ -447,6 +453,7 @@ func TestOneOfTwoProcessesSurvives(t *testing.T) {
 }
 
 func TestAgentMendsItsRecord(t *testing.T) {
+	t.Parallel()
 	e := startEtcd(t)
 	reg := newTestRegistry(t, e.addr, 0)
 	log, hook := test.NewNullLogger()
@@ -486,6 +493,7 @@ func TestAgentMendsItsRecord(t *testing.T) {
 // PD is away for many heartbeats: one line at the start, one at the end, and a change of
 // state asked for in between arrives.
 func TestAgentThroughAnOutage(t *testing.T) {
+	t.Parallel()
 	e := startEtcd(t)
 	g := newGate(t, e.addr)
 	direct := newTestRegistry(t, e.addr, 0)
@@ -533,6 +541,7 @@ func TestAgentThroughAnOutage(t *testing.T) {
 }
 
 func TestAgentWithoutTSO(t *testing.T) {
+	t.Parallel()
 	e := startEtcd(t)
 	reg := newTestRegistry(t, e.addr, 0)
 	clock := new(testTSO)
@@ -557,6 +566,7 @@ func TestAgentWithoutTSO(t *testing.T) {
 // history must show every one of their writes exactly once, and no write of the agent
 // that changes a state: none lost, none undone.
 func TestNoWriteIsLostOrUndone(t *testing.T) {
+	t.Parallel()
 	rounds := 1000
 	if raceEnabled || testing.Short() {
 		rounds = 200

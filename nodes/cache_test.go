@@ -29,6 +29,7 @@ func awaitFresh(t testing.TB, c *Cache) *Snapshot {
 }
 
 func TestCacheFollows(t *testing.T) {
+	t.Parallel()
 	e := startEtcd(t)
 	cli := newTestClient(t, e.addr)
 	reg := NewRegistry(cli, 0)
@@ -102,6 +103,7 @@ func TestCacheFollows(t *testing.T) {
 // everything, until the window has passed. Then they fail by the time-out and name PD,
 // and come back with the network.
 func TestCacheNeverShowsStaleRowsAsFresh(t *testing.T) {
+	t.Parallel()
 	e := startEtcd(t)
 	for name, away := range map[string]func(*gate){"silent": (*gate).shut, "refusing": (*gate).sever} {
 		t.Run(name, func(t *testing.T) {
@@ -163,6 +165,7 @@ func (s *Snapshot) orEmpty() *Snapshot {
 
 // PD stops and starts again on the same data.
 func TestCacheOutlivesPD(t *testing.T) {
+	t.Parallel()
 	e := startEtcd(t)
 	reg := newTestRegistry(t, e.addr, 300*time.Millisecond)
 	mustPut(t, reg, Pump, testRecord("p", Online))
@@ -197,6 +200,7 @@ func TestCacheOutlivesPD(t *testing.T) {
 // PD comes back with other data: lower revisions, the same cluster ID. The view must not
 // wait for the revisions to catch up.
 func TestCacheStartsAnewWhenPDIsWiped(t *testing.T) {
+	t.Parallel()
 	e := startEtcd(t)
 	reg := newTestRegistry(t, e.addr, time.Second)
 	mustPut(t, reg, Pump, testRecord("old", Online))
@@ -236,6 +240,7 @@ func TestCacheStartsAnewWhenPDIsWiped(t *testing.T) {
 // Behind the same address stands another cluster, whose revisions are higher: only its
 // ID tells that the watch may not go on where it was.
 func TestCacheStartsAnewOnAnotherCluster(t *testing.T) {
+	t.Parallel()
 	one := startEtcd(t)
 	two := startEtcdWith(t, func(cfg *embed.Config) { cfg.InitialClusterToken = "another" })
 	mustPut(t, newTestRegistry(t, one.addr, 0), Pump, testRecord("one", Online))
@@ -274,6 +279,7 @@ func operatorOf(t testing.TB, reg *Registry, k Kind, id string, s State) int64 {
 // The watch is away while PD compacts what it missed. Probes are too rare to notice, so
 // it is etcd that refuses to resume.
 func TestCacheSurvivesCompaction(t *testing.T) {
+	t.Parallel()
 	e := startEtcd(t)
 	g := newGate(t, e.addr)
 	direct := newTestRegistry(t, e.addr, 0)
@@ -307,6 +313,7 @@ func TestCacheSurvivesCompaction(t *testing.T) {
 // Many readers of a view that is not current share reads, and each gets the result of
 // one that began after it asked.
 func TestReadThroughIsShared(t *testing.T) {
+	t.Parallel()
 	e := startEtcd(t)
 	reg := newTestRegistry(t, e.addr, 0)
 	mustPut(t, reg, Pump, testRecord("p", Online))
@@ -335,6 +342,7 @@ func TestReadThroughIsShared(t *testing.T) {
 
 // Views never go back in revision while writers and readers run and connections break.
 func TestViewsNeverGoBack(t *testing.T) {
+	t.Parallel()
 	e := startEtcd(t)
 	g := newGate(t, e.addr)
 	direct := newTestRegistry(t, e.addr, 0)
@@ -356,6 +364,7 @@ func TestViewsNeverGoBack(t *testing.T) {
 					t.Errorf("reader %d saw %d after %d", r, s.Revision, last)
 				}
 				last = s.Revision
+				time.Sleep(50 * time.Microsecond) // leave the processors to PD
 				if len(s.Pumps) != 5 || len(s.Drainers) != 5 {
 					t.Errorf("rows are missing: %s, %s", ids(s.Pumps), ids(s.Drainers))
 				}
@@ -401,6 +410,7 @@ func TestProbeFindsWhatTheWatchLost(t *testing.T) {
 }
 
 func TestClosedCache(t *testing.T) {
+	t.Parallel()
 	e := startEtcd(t)
 	reg := newTestRegistry(t, e.addr, 0)
 	c := OpenCache(reg, CacheOptions{})
@@ -422,6 +432,7 @@ func TestClosedCache(t *testing.T) {
 
 // A console starts before PD does.
 func TestCacheStartsBeforePD(t *testing.T) {
+	t.Parallel()
 	e := startEtcd(t)
 	e.stop()
 	c := openTestCache(t, newTestRegistry(t, e.addr, 200*time.Millisecond), CacheOptions{})

@@ -1,6 +1,7 @@
 package nodes
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -23,7 +24,7 @@ const defaultPDPort = "2379"
 const (
 	keepaliveTime    = 10 * time.Second
 	keepaliveTimeout = 3 * time.Second
-	maxRedial        = 2 * time.Second // longest pause between attempts to connect
+	maxRedial        = time.Second // longest pause between attempts to connect
 )
 
 // NewClient makes an etcd client for PD that stays useful while PD restarts, moves its
@@ -44,7 +45,7 @@ func NewClient(endpoints []string, tlsConfig *tls.Config, timeout time.Duration)
 		DialKeepAliveTimeout: keepaliveTimeout,
 		MaxUnaryRetries:      1, // the registry repeats calls, and keeps the reason of a failure
 		Logger:               zap.NewNop(),
-		DialOptions: []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
+		DialOptions: []grpc.DialOption{grpc.WithChainUnaryInterceptor(failFast), grpc.WithConnectParams(grpc.ConnectParams{
 			Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: maxRedial},
 			MinConnectTimeout: timeout,
 		})},
@@ -53,6 +54,13 @@ func NewClient(endpoints []string, tlsConfig *tls.Config, timeout time.Duration)
 		return nil, fmt.Errorf("make a client of PD %s: %w", strings.Join(urls, ","), err)
 	}
 	return cli, nil
+}
+
+// failFast makes a call fail with the reason when there is no connection. The etcd client
+// would let it wait for one, and then tell the time-out only; here the registry does the
+// waiting.
+func failFast(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	return invoke(ctx, method, req, reply, cc, append(opts, grpc.WaitForReady(false))...)
 }
 
 // ParseEndpoints checks PD's addresses and writes them in full, as http://host:port or

@@ -119,6 +119,7 @@ func TestControlOverTLS(t *testing.T) {
 }
 
 func TestWaitState(t *testing.T) {
+	t.Parallel()
 	e := startEtcd(t)
 	reg := newTestRegistry(t, e.addr, 0)
 	ctx := context.Background()
@@ -177,6 +178,7 @@ func TestWaitState(t *testing.T) {
 
 // PD restarts while somebody waits.
 func TestWaitStateLooksThroughOutages(t *testing.T) {
+	t.Parallel()
 	e := startEtcd(t)
 	reg := newTestRegistry(t, e.addr, 300*time.Millisecond)
 	mustPut(t, reg, Pump, testRecord("p1", Closing))

@@ -84,6 +84,10 @@ func (e *PDError) Error() string {
 // Unwrap gives the cause.
 func (e *PDError) Unwrap() error { return e.Err }
 
+// Is makes every error of a PD that was tried until the time had passed match
+// [context.DeadlineExceeded], whatever was in the way.
+func (e *PDError) Is(target error) bool { return target == context.DeadlineExceeded && e.After > 0 }
+
 // HeldError says that another live process runs the node ID.
 type HeldError struct {
 	Kind   Kind

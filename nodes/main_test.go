@@ -84,6 +84,7 @@ func startThree(t testing.TB) []*etcd {
 		peer := url.URL{Scheme: "http", Host: freeAddr(t)}
 		names = append(names, name+"="+peer.String())
 		members = append(members, &etcd{t: t, dir: t.TempDir(), addr: freeAddr(t), tune: func(cfg *embed.Config) {
+			cfg.TickMs, cfg.ElectionMs = 50, 500
 			cfg.Name, cfg.InitialCluster = name, strings.Join(names, ",")
 			cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = []url.URL{peer}, []url.URL{peer}
 		}})
@@ -119,6 +120,7 @@ func (e *etcd) start() {
 	cfg.ListenClientUrls, cfg.AdvertiseClientUrls = []url.URL{client}, []url.URL{client}
 	cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = []url.URL{peer}, []url.URL{peer}
 	cfg.InitialCluster = cfg.InitialClusterFromName(cfg.Name)
+	cfg.TickMs, cfg.ElectionMs = 10, 100 // a lone member elects itself at once
 	e.tune(cfg)
 	srv, err := embed.StartEtcd(cfg)
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 )
 
 func TestRegistryReadsAndWrites(t *testing.T) {
+	t.Parallel()
 	e := startEtcd(t)
 	cli := newTestClient(t, e.addr)
 	reg := NewRegistry(cli, 0)
@@ -99,6 +100,7 @@ func TestRegistryReadsAndWrites(t *testing.T) {
 }
 
 func TestListReportsWhatIsBroken(t *testing.T) {
+	t.Parallel()
 	e := startEtcd(t)
 	cli := newTestClient(t, e.addr)
 	reg := NewRegistry(cli, 0)
@@ -161,6 +163,7 @@ func ids(entries []Entry) string {
 // A call to a PD that is away ends with the time-out, names the endpoints and the cure;
 // one that is cancelled does not blame PD.
 func TestRegistryWithoutPD(t *testing.T) {
+	t.Parallel()
 	e := startEtcd(t)
 	g := newGate(t, e.addr)
 	reg := newTestRegistry(t, g.addr(), 300*time.Millisecond)
@@ -200,6 +203,7 @@ func TestRegistryWithoutPD(t *testing.T) {
 // A write whose answer was lost is found to have happened when it is repeated, and is
 // reported as the success it is.
 func TestSwapFindsItsOwnWrite(t *testing.T) {
+	t.Parallel()
 	e := startEtcd(t)
 	g := newGate(t, e.addr)
 	reg := newTestRegistry(t, g.addr(), 10*time.Second)
@@ -229,6 +233,7 @@ func TestSwapFindsItsOwnWrite(t *testing.T) {
 }
 
 func TestSetStateRaces(t *testing.T) {
+	t.Parallel()
 	e := startEtcd(t)
 	reg := newTestRegistry(t, e.addr, 0)
 	ctx := context.Background()
