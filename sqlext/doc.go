@@ -20,22 +20,23 @@
 //
 //	SHOW PUMP STATUS LIKE 'p%'       →  SHOW      STATUS LIKE 'p%'
 //	CHANGE PUMP TO NODE_STATE = …    →  DO 1
-//	CHANGE PUMP TO NODE_STATE 'x'    →  LOCK                  'x'
+//	CHANGE PUMP TO NODE_STATE 'x'    →  PLAN                      'x'
 //
 // so expressions, statement boundaries, line and column numbers and the wording of
-// errors are TiDB's own. The third line is a statement with a mistake: after LOCK
-// nothing but TABLES may follow, so TiDB reports the very token that does not belong.
+// errors are TiDB's own. The third line is a statement with a mistake: after PLAN
+// nothing but REPLAYER may follow, so TiDB reports the very token that does not belong.
 //
 // # Guarantees
 //
 // An accepted or refused text, its statements, and an error's text and position are
 // what the last TiDB grammar with these statements gives; the differences there are
-// stand, each with its reason, in the table DIFFERENCES of testsuite/sqloracle, which
+// stand, each with its reason, in the table Differences of testsuite/sqloracle, which
 // compares the two on random texts. Errors quote the text as the client sent it.
 //
 // No input makes a Parser panic or exhaust the stack: statements and texts are bounded
 // (limits.go), because TiDB's parser recurses over comments and expressions and Go
-// ends a process whose stack grows beyond 1 GB.
+// ends a process whose stack grows beyond 1 GB. A decimal literal of more than 73
+// digits may be refused (errors.go).
 //
 // # Trade-offs
 //

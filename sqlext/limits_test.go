@@ -9,17 +9,18 @@ import (
 	"time"
 )
 
-// Texts made to break the parser are answered quickly, and the process lives on with a
-// hundredth of the stack that Go allows.
+// Texts made to break the parser are answered, in a time that is out of reach for work
+// that grows with the square of their length, and on a thirtieth of the stack that Go
+// allows, beyond which the test would end with the process.
 func TestHostileTexts(t *testing.T) {
 	defer debug.SetMaxStack(debug.SetMaxStack(32 << 20))
-	const mega = 1 << 20
+	const mega = 2 << 20
 	long := strings.Repeat
 	for name, c := range map[string]struct {
 		text    string
 		complex bool // must be refused for that reason
 	}{
-		"semicolons":                {long(";", 10*mega), true},
+		"semicolons":                {long(";", mega), true},
 		"parentheses":               {"select " + long("(", mega), true},
 		"parentheses, allowed":      {"select " + long("(", 9900) + "1" + long(")", 9900), false},
 		"operators":                 {"select 1" + long("+1", mega), true},
@@ -40,18 +41,18 @@ func TestHostileTexts(t *testing.T) {
 		"our statements":            {long("show pump status like 'a';", 16_000), false},
 		"mistake at the end":        {long("show pump status like 'a';", 16_000) + "foo", false},
 		"mistake at the start":      {"foo;" + long("show pump status like 'a';", 16_000), false},
-		"string":                    {"select '" + long("a''", 3*mega) + "'", false},
-		"open string":               {"show pump status like '" + long("\\", 10*mega), false},
-		"open comment":              {"show pump status /*" + long("* /", 3*mega), false},
-		"spaces":                    {"show pump" + long(" ", 10*mega) + "status", false},
-		"word":                      {"show " + long("pump", 2*mega), false},
-		"number":                    {"select " + long("1", 10*mega) + "; show pump status", false},
-		"zeros":                     {"\x00" + long("\x00", 10*mega), true},
+		"string":                    {"select '" + long("a''", mega/3) + "'", false},
+		"open string":               {"show pump status like '" + long("\\", mega), false},
+		"open comment":              {"show pump status /*" + long("* /", mega/3), false},
+		"spaces":                    {"show pump" + long(" ", mega) + "status", false},
+		"word":                      {"show " + long("pump", mega/4), false},
+		"number":                    {"select " + long("1", mega) + "; show pump status", false},
+		"zeros":                     {"\x00" + long("\x00", mega), true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			start := time.Now()
 			_, _, err := New().Parse(c.text, "", "")
-			if took := time.Since(start); took > 5*time.Second {
+			if took := time.Since(start); took > 30*time.Second {
 				t.Errorf("took %v", took)
 			}
 			if errors.Is(err, ErrTooComplex) != c.complex {
@@ -70,14 +71,14 @@ func TestLargeTextIsForgotten(t *testing.T) {
 	p := New()
 	before := heap()
 	for _, text := range []string{
-		"select '" + strings.Repeat("a''", 5<<20) + "'",
-		"show pump status where '" + strings.Repeat("a''", 5<<20) + "'",
+		"select '" + strings.Repeat("a''", 1<<20) + "'",
+		"show pump status where '" + strings.Repeat("a''", 1<<20) + "'",
 	} {
 		if _, _, err := p.Parse(text, "", ""); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if grown := heap() - before; grown > 1<<20 {
+	if grown := heap() - before; grown > 256<<10 {
 		t.Errorf("the parser holds %d bytes more", grown)
 	}
 	runtime.KeepAlive(p)
