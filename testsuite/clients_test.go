@@ -270,16 +270,15 @@ func mariadbRunner(t *testing.T, c *console) runner {
 }
 
 // mariadbOutput reads what `mariadb -vv --batch` prints: each statement between lines of
-// dashes, then rows under a header, or the words of an OK.
+// dashes, then rows under a header and their count, or the words of an OK.
 func mariadbOutput(out string) (rows []string, ok bool, errno uint16, text string) {
 	blocks := strings.Split(out, "--------------\n")
-	last := blocks[len(blocks)-1]
-	lines := strings.Split(strings.TrimRight(last, "\n"), "\n")
+	lines := strings.Split(strings.TrimSpace(blocks[len(blocks)-1]), "\n")
 	if strings.HasPrefix(lines[0], "Query OK, 0 rows affected") {
 		return nil, true, 0, ""
 	}
-	for _, line := range lines[min(1, len(lines)):] {
-		if line == "" {
+	for _, line := range lines[1:] {
+		if strings.Contains(line, " in set") || strings.HasPrefix(line, "Empty set") {
 			break
 		}
 		rows = append(rows, strings.ReplaceAll(line, "\t", "|"))
