@@ -101,6 +101,13 @@ func TestPacketsOverTheLimitAreRefused(t *testing.T) {
 	}
 	c.expectError(1153)
 	c.expectClosed()
+
+	// A client that sends it all before it reads is told, too.
+	c = dialRaw(t, h)
+	c.login("root")
+	c.send(0, strings.Repeat("x", 12<<20))
+	c.expectError(1153)
+	c.expectClosed()
 }
 
 func TestQuotaBeforeLogin(t *testing.T) {

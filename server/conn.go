@@ -231,7 +231,9 @@ func (c *conn) readFailed(err error) {
 		c.log.WithError(err).Info("the client broke the protocol")
 		c.srv.counters.abortedClients.Add(1)
 		c.wire.WriteError(e)
-		_ = c.wire.Flush()
+		if c.wire.Flush() == nil {
+			c.drain()
+		}
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		c.log.Debug("idle for too long, or told to end")
 	case errors.Is(err, io.EOF):
@@ -239,6 +241,25 @@ func (c *conn) readFailed(err error) {
 	default:
 		c.srv.counters.abortedClients.Add(1)
 		c.log.WithError(err).Debug("the client has gone")
+	}
+}
+
+// How much of what a client is still sending is taken after an error, and for how long.
+const (
+	drainBytes = 64 << 20
+	drainTime  = time.Second
+)
+
+// drain lets a client that is sending too much see why it is disconnected.
+func (c *conn) drain() {
+	c.mu.Lock()
+	ended := c.ended
+	if !ended {
+		_ = c.wire.SetDeadline(time.Now().Add(drainTime))
+	}
+	c.mu.Unlock()
+	if !ended {
+		c.wire.Drain(drainBytes)
 	}
 }
 

@@ -97,6 +97,16 @@ func (c *Conn) Hurry(d time.Duration) { _ = c.socket.SetWriteDeadline(time.Now()
 // goroutine may call it.
 func (c *Conn) Gone() bool { return peerClosed(c.socket) }
 
+// Drain takes at most n more bytes and throws them away, so that a client that is still
+// sending gets to read the error it was sent: closing with bytes unread resets the
+// connection, and the error is lost with it. A deadline must have been set.
+func (c *Conn) Drain(n int64) {
+	if half, ok := c.socket.(interface{ CloseWrite() error }); ok {
+		_ = half.CloseWrite()
+	}
+	_, _ = io.Copy(io.Discard, io.LimitReader(c.socket, n))
+}
+
 // ArmRead lets the client be silent for d from now on. To save system work the
 // deadline is moved only when that matters: it never falls early, and at most a
 // tenth of d, or one second, late.
