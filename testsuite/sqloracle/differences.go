@@ -3,13 +3,16 @@ package sqloracle
 import (
 	"regexp"
 	"strings"
+
+	"github.com/pingcap/tidb/pkg/parser/mysql"
 )
 
 // Difference is something the old grammar and sqlext do not do alike on purpose.
 type Difference struct {
 	Name    string
 	Reason  string
-	Example string // a text that shows it
+	Example string        // a text that shows it
+	Mode    mysql.SQLMode // under which it does
 	// Edit takes the cause away from a text that the two do not take alike: the edited
 	// text is taken alike or shows another difference. False: this is not the cause.
 	Edit func(c comparison) (string, bool)
@@ -52,6 +55,19 @@ var Differences = []Difference{
 		},
 	},
 	{
+		Name: "/*! behind TO",
+		Reason: "likewise it believes to be in an executable comment that starts within these two tokens, and skips " +
+			"a */ before it that ends none; sqlext reports the *",
+		Example: "CHANGE PUMP TO */*! NODE_STATE = 'paused' FOR NODE_ID 'pump1' */",
+		Edit: func(c comparison) (string, bool) {
+			at := c.new.errorOffset(c.text)
+			if !c.has(at, "*/*") || c.old.errorOffset(c.text) != at+len("*/") || !behindTo.MatchString(c.plain(c.text[:at])) {
+				return "", false
+			}
+			return c.text[:at] + "  " + c.text[at+len("*/"):], true
+		},
+	},
+	{
 		Name: "open comment behind TO",
 		Reason: "for the same reason the old parser reports a comment without an end within two tokens behind TO " +
 			"even if the token before the comment does not belong; sqlext reports that token",
@@ -62,6 +78,20 @@ var Differences = []Difference{
 				return "", false
 			}
 			return c.text + "*/", true
+		},
+	},
+	{
+		Name: "TO TIMESTAMP",
+		Reason: "to the old scanner TO TIMESTAMP is one token if a string follows (of FLASHBACK), behind which " +
+			"IGNORE_SPACE does not skip spaces, so that its error names a smaller column; both quote the same",
+		Example: "CHANGE PUMP TO TIMESTAMP '2020-01-01'",
+		Mode:    mysql.ModeIgnoreSpace,
+		Edit: func(c comparison) (string, bool) {
+			at := c.new.errorOffset(c.text)
+			if !c.has(at, "timestamp") || c.old.errorOffset(c.text) != at || !behindTo.MatchString(c.plain(c.text[:at])) {
+				return "", false
+			}
+			return c.text[:at] + "timestamq" + c.text[at+len("timestamp"):], true
 		},
 	},
 	{

@@ -1,5 +1,5 @@
 // Package sqloracle compares package sqlext with the last grammar of TiDB that had the
-// management statements, on random texts under four sql_modes. It is a module of its
+// management statements, on random texts under every sql_mode that matters to it. It is a module of its
 // own because the old grammar must not enter the product.
 //
 //	go test .                            a short run

@@ -9,18 +9,19 @@ import (
 )
 
 var (
-	texts = flag.Int("texts", 20_000, "how many random texts are compared, under four sql_modes each")
+	texts = flag.Int("texts", 20_000, "how many random texts are compared, under each sql_mode")
 	seed  = flag.Uint64("seed", 1, "which texts")
 )
 
 var modes = []struct {
 	name string
-	mode uint64
+	mode mysql.SQLMode
 }{
 	{"none", 0},
-	{"ANSI_QUOTES", uint64(mysql.ModeANSIQuotes)},
-	{"NO_BACKSLASH_ESCAPES", uint64(mysql.ModeNoBackslashEscapes)},
-	{"both", uint64(mysql.ModeANSIQuotes | mysql.ModeNoBackslashEscapes)},
+	{"ANSI_QUOTES", mysql.ModeANSIQuotes},
+	{"NO_BACKSLASH_ESCAPES", mysql.ModeNoBackslashEscapes},
+	{"both", mysql.ModeANSIQuotes | mysql.ModeNoBackslashEscapes},
+	{"the other three", mysql.ModeIgnoreSpace | mysql.ModePipesAsConcat | mysql.ModeHighNotPrecedence},
 }
 
 // TestRandomTexts holds sqlext to the old grammar: the same texts accepted, the same
@@ -66,8 +67,8 @@ func TestRandomTexts(t *testing.T) {
 // TestDifferences holds the table of differences to the truth: each is there, and its
 // example shows it and no other.
 func TestDifferences(t *testing.T) {
-	p := newPair(0)
 	for _, d := range Differences {
+		p := newPair(d.Mode)
 		if c := p.compare(d.Example); c.same() {
 			t.Errorf("%s: there is no difference any more: %s", d.Name, c.new)
 		}

@@ -58,12 +58,12 @@ type pair struct {
 	noBackslashEscapes bool
 }
 
-func newPair(mode uint64) *pair {
+func newPair(mode mysql.SQLMode) *pair {
 	p := &pair{old: oldparser.New(), new: sqlext.New(), raw: parser.New()}
 	p.old.SetSQLMode(oldmysql.SQLMode(mode))
-	p.new.SetSQLMode(mysql.SQLMode(mode))
-	p.raw.SetSQLMode(mysql.SQLMode(mode))
-	p.noBackslashEscapes = mysql.SQLMode(mode).HasNoBackslashEscapesMode()
+	p.new.SetSQLMode(mode)
+	p.raw.SetSQLMode(mode)
+	p.noBackslashEscapes = mode.HasNoBackslashEscapesMode()
 	return p
 }
 

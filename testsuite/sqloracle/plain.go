@@ -31,7 +31,7 @@ func (p *pair) plain(text string) string {
 			b.WriteString("''")
 			text = text[p.quoted(text):]
 			continue
-		case !strings.ContainsRune("\t\n\v\f\r \x85\xa0", rune(text[0])):
+		case strings.IndexByte("\t\n\v\f\r \x85\xa0", text[0]) < 0:
 			b.WriteByte(text[0])
 			text = text[1:]
 			continue
