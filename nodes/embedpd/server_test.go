@@ -7,10 +7,13 @@ import (
 	"net"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"pumphouse/nodes"
 	"pumphouse/nodes/embedpd"
 
 	"github.com/pingcap/kvproto/pkg/keyspacepb"
@@ -153,6 +156,53 @@ func TestTsoStream(t *testing.T) {
 	for _, c := range refused {
 		if _, err := tso(ctx, conn, c.req); status.Code(err) != c.code {
 			t.Errorf("%s: got %v, want %s", c.name, err, c.code)
+		}
+	}
+}
+
+// TestManyStreams: timestamps on streams side by side never overlap, and grow on each.
+func TestManyStreams(t *testing.T) {
+	s := open(t, embedpd.Options{})
+	const streams, batches, count = 20, 200, 100
+	last := make([][]nodes.TSO, streams)
+	var wg sync.WaitGroup
+	for i := range streams {
+		conn := dial(t, s)
+		wg.Go(func() {
+			stream, err := pdpb.NewPDClient(conn).Tso(t.Context())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			for range batches {
+				req := &pdpb.TsoRequest{Header: &pdpb.RequestHeader{ClusterId: s.ClusterID()}, Count: count}
+				if err := stream.Send(req); err != nil {
+					t.Error(err)
+					return
+				}
+				resp, err := stream.Recv()
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				last[i] = append(last[i], toTSO(resp))
+			}
+		})
+	}
+	wg.Wait()
+	all := slices.Concat(last...)
+	slices.Sort(all)
+	if len(all) != streams*batches {
+		t.Fatalf("%d batches, want %d", len(all), streams*batches)
+	}
+	for i := 1; i < len(all); i++ {
+		if all[i]-all[i-1] < count {
+			t.Fatalf("two batches of %d end at %d and %d: they overlap", count, all[i-1], all[i])
+		}
+	}
+	for i, list := range last {
+		if !slices.IsSorted(list) {
+			t.Errorf("the timestamps of stream %d do not grow", i)
 		}
 	}
 }

@@ -133,11 +133,11 @@ func (c *Client) failed(what string, why, last error) error {
 	switch {
 	case errors.Is(why, ErrClosed) || errors.Is(why, context.Canceled):
 		return fmt.Errorf("%s from PD at %s: %w", what, c.members, why)
-	case last == nil:
-		return fmt.Errorf("%s from PD at %s: %w", what, c.members, why)
 	case errors.Is(last, ErrOtherCluster):
 		return fmt.Errorf("%s from PD at %s: %w: %w; give the addresses of the right cluster, or restart to join this one",
 			what, c.members, why, last)
+	case last == nil:
+		return fmt.Errorf("%s from PD at %s: %w; is PD running and reachable at these addresses?", what, c.members, why)
 	default:
 		return fmt.Errorf("%s from PD at %s: %w: %w; is PD running and reachable at these addresses?",
 			what, c.members, why, last)

@@ -3,6 +3,7 @@ package pd_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"runtime"
 	"strings"
@@ -98,36 +99,46 @@ func TestTimestampsGrowUnderLoad(t *testing.T) {
 
 	const callers = 50
 	var newest, given atomic.Int64
-	stop := make(chan struct{})
 	var wg sync.WaitGroup
+	stop, tick, failed := make(chan struct{}), make(chan struct{}), make(chan error, callers)
+	caller := func() error {
+		for {
+			select {
+			case <-stop:
+				return nil
+			default:
+			}
+			floor := newest.Load()
+			ts, err := c.TSO(t.Context())
+			if err != nil {
+				return err
+			}
+			if int64(ts) <= floor {
+				return fmt.Errorf("got %d after %d was given", ts, floor)
+			}
+			raise(&newest, int64(ts))
+			given.Add(1)
+			select {
+			case tick <- struct{}{}:
+			default:
+			}
+		}
+	}
 	for range callers {
 		wg.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				floor := newest.Load()
-				ts, err := c.TSO(t.Context())
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				if int64(ts) <= floor {
-					t.Errorf("got %d after %d was given", ts, floor)
-					return
-				}
-				raise(&newest, int64(ts))
-				given.Add(1)
+			if err := caller(); err != nil {
+				failed <- err
 			}
 		})
 	}
 	more := func() {
 		t.Helper()
-		target := given.Load() + 5_000
-		for given.Load() < target && !t.Failed() {
-			runtime.Gosched()
+		for target := given.Load() + 5_000; given.Load() < target; {
+			select {
+			case <-tick:
+			case err := <-failed:
+				t.Fatal(err)
+			}
 		}
 	}
 	more()
@@ -195,8 +206,8 @@ func TestUnreachablePDIsNamed(t *testing.T) {
 			for call, f := range calls {
 				start := time.Now()
 				err := f(t.Context())
-				if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), addr) {
-					t.Errorf("%s: got %v, want a time-out that names %s", call, err, addr)
+				if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), addr) || !strings.Contains(err.Error(), "is PD running") {
+					t.Errorf("%s: got %v, want a time-out that names %s and a cure", call, err, addr)
 				}
 				if took := time.Since(start); took > 3*time.Second {
 					t.Errorf("%s took %s", call, took)

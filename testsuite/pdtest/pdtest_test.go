@@ -3,7 +3,7 @@ package pdtest_test
 import (
 	"context"
 	"crypto/tls"
-	"runtime"
+	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -37,44 +37,61 @@ func ours(t *testing.T, c *pdtest.Cluster, endpoints ...string) *pd.Client {
 type load struct {
 	given  atomic.Int64
 	newest atomic.Int64
+	tick   chan struct{} // a timestamp was given, if anybody listens
+	failed chan struct{} // closed when a caller has failed
 	end    chan struct{}
 	wg     sync.WaitGroup
 }
 
 func startLoad(t *testing.T, callers int, tso func(context.Context) (nodes.TSO, error)) *load {
-	l := &load{end: make(chan struct{})}
+	l := &load{tick: make(chan struct{}), failed: make(chan struct{}), end: make(chan struct{})}
+	var once sync.Once
 	for range callers {
 		l.wg.Go(func() {
-			for {
-				select {
-				case <-l.end:
-					return
-				default:
-				}
-				floor := l.newest.Load()
-				ts, err := tso(t.Context())
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				if int64(ts) <= floor {
-					t.Errorf("got %d after %d was given", ts, floor)
-					return
-				}
-				for old := l.newest.Load(); int64(ts) > old && !l.newest.CompareAndSwap(old, int64(ts)); old = l.newest.Load() {
-				}
-				l.given.Add(1)
+			if err := l.call(t.Context(), tso); err != nil {
+				t.Error(err)
+				once.Do(func() { close(l.failed) })
 			}
 		})
 	}
 	return l
 }
 
+func (l *load) call(ctx context.Context, tso func(context.Context) (nodes.TSO, error)) error {
+	for {
+		select {
+		case <-l.end:
+			return nil
+		default:
+		}
+		floor := l.newest.Load()
+		ts, err := tso(ctx)
+		if err != nil {
+			return err
+		}
+		if int64(ts) <= floor {
+			return fmt.Errorf("got %d after %d was given", ts, floor)
+		}
+		for old := floor; int64(ts) > old && !l.newest.CompareAndSwap(old, int64(ts)); {
+			old = l.newest.Load()
+		}
+		l.given.Add(1)
+		select {
+		case l.tick <- struct{}{}:
+		default:
+		}
+	}
+}
+
 // more returns when so many more timestamps have been given.
 func (l *load) more(t *testing.T, count int64) {
 	t.Helper()
-	for target := l.given.Load() + count; l.given.Load() < target && !t.Failed(); {
-		runtime.Gosched()
+	for target := l.given.Load() + count; l.given.Load() < target; {
+		select {
+		case <-l.tick:
+		case <-l.failed:
+			t.FailNow()
+		}
 	}
 }
 

@@ -23,9 +23,8 @@ fi
 
 echo "building pd-server, this takes some minutes the first time" >&2
 cd "$here"
-# -checklinkname=0: the JSON library of this PD reaches into the runtime of older Go versions.
 CGO_ENABLED=0 GOFLAGS= go build -mod=readonly -buildvcs=false -trimpath -tags without_dashboard \
-	-ldflags "-s -w -checklinkname=0 -X github.com/tikv/pd/pkg/versioninfo.PDReleaseVersion=v8.1.0-alpha" \
+	-ldflags "-s -w -X github.com/tikv/pd/pkg/versioninfo.PDReleaseVersion=v8.1.0-alpha" \
 	-o "$out.new" github.com/tikv/pd/cmd/pd-server
 mv "$out.new" "$out"
 echo "$key" >"$out.key"
