@@ -4,6 +4,21 @@
 // It knows SQL and the cluster but not the protocol: package server reads commands
 // from the connection, calls the session, and encodes the outcomes. A Session is used
 // by one goroutine at a time.
+//
+// # Guarantees
+//
+// A text runs in whole or, if it cannot be parsed, not at all. SHOW ... STATUS shows
+// what [Cluster.View] vouches for and what this session has written, or fails. CHANGE
+// writes one node's state and nothing else, and leaves a line in the log whatever came
+// of it; what it risks is a warning, never a refusal. Errors of statements are
+// *engine.Error values that a client can be sent.
+//
+// # Trade-offs
+//
+// Variables that nothing here obeys are kept and shown again, because clients set
+// them and check; sysvars.txt lists all. Parsed texts and the rows of a snapshot are
+// kept, so a SHOW that repeats costs well under a microsecond, for some kilobytes a
+// session. The texts of warnings are made when somebody asks for them.
 package session
 
 import (

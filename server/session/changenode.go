@@ -100,6 +100,12 @@ func (s *Session) warnOfRisks(snap *nodes.Snapshot, kind nodes.Kind, old nodes.R
 	if kind == nodes.Pump && state == nodes.Offline && old.State != nodes.Offline && (!live || old.State == nodes.Closing) {
 		s.warnOfLoss(snap, old, warn)
 	}
+	if kind == nodes.Drainer && state == nodes.Offline && old.State != nodes.Offline {
+		if top := newestPumped(snap.Pumps); top > old.MaxCommitTS {
+			warn("drainer %q goes offline at commit TS %d, behind the pumps, which are at %d (%s): they keep no binlogs for it "+
+				"any more; to stop it for a while its state is 'paused'", old.NodeID, old.MaxCommitTS, top, lag(old.MaxCommitTS, top))
+		}
+	}
 	if state == nodes.Online && !live {
 		what := "pumps that cannot reach it do not start"
 		if kind == nodes.Pump {
@@ -133,8 +139,22 @@ func (s *Session) warnOfLoss(snap *nodes.Snapshot, pump nodes.Record, warn func(
 		if d.State == nodes.Offline || d.MaxCommitTS >= pump.MaxCommitTS {
 			continue
 		}
-		behind := pump.MaxCommitTS.Time().Sub(d.MaxCommitTS.Time()).Round(time.Millisecond)
 		warn("pump %q goes offline with binlogs that drainer %q has not consumed: from commit TS %d to %d (%s); "+
-			"the drainer goes on without them", pump.NodeID, d.NodeID, d.MaxCommitTS+1, pump.MaxCommitTS, behind)
+			"the drainer goes on without them", pump.NodeID, d.NodeID, d.MaxCommitTS+1, pump.MaxCommitTS, lag(d.MaxCommitTS, pump.MaxCommitTS))
 	}
+}
+
+// newestPumped is the largest commit TS on any pump that is not offline.
+func newestPumped(pumps []nodes.Entry) (top nodes.TSO) {
+	for i := range pumps {
+		if r := &pumps[i].Record; r.State != nodes.Offline {
+			top = max(top, r.MaxCommitTS)
+		}
+	}
+	return top
+}
+
+// lag is the time between two TSOs.
+func lag(from, to nodes.TSO) time.Duration {
+	return to.Time().Sub(from.Time()).Round(time.Millisecond)
 }
