@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strconv"
@@ -41,6 +42,10 @@ func child(dir string) error {
 		return err
 	}
 	fmt.Println("ready", s.URL(), s.ClusterID())
+	go func() { // the parent's end closes standard input, however it ends
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		s.Close()
+	}()
 	return s.Wait()
 }
 
@@ -88,6 +93,9 @@ func startChild(t *testing.T, dir string) (url, clusterID string, kill func()) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childEnv+"="+dir)
+	if _, err := cmd.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
