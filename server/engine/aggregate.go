@@ -39,6 +39,11 @@ func (c *compiler) aggregate(n *ast.AggregateFuncExpr) (*expr, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.grouping { // MySQL's temporary table of groups holds rounded decimals
+		for i, arg := range args {
+			args[i] = rounded(arg)
+		}
+	}
 	a := &aggregate{args: args, distinct: n.Distinct}
 	name := strings.ToLower(n.F)
 	t, err := c.startAggregate(a, name, n)
@@ -122,7 +127,7 @@ func (s *selection) runGroups(outer *frame, sink *rowSink) error {
 			if err != nil {
 				return err
 			}
-			key[i] = v
+			key[i] = e.shown(v)
 		}
 		id := rowKey(types, key)
 		g := byKey[id]
@@ -254,11 +259,20 @@ func startSum(a *aggregate) typ {
 	a.args[0] = x
 	if numberKind(x.typ) == KindFloat {
 		a.start = func() accumulator { return &sum{float: true} }
-		return floatType().nullable()
+		return floatSum(x.typ, 0)
 	}
 	scale := x.scale()
 	a.start = func() accumulator { return &sum{scale: scale} }
 	return decimalType(x.intDigits()+int(scale)+22, scale).nullable()
+}
+
+// floatSum is the type of a sum or mean of doubles: fixed decimals stay fixed.
+func floatSum(x typ, more uint8) typ {
+	t := floatType().nullable()
+	if x.kind == KindFloat && x.dec < notFixed {
+		t.dec = min(x.dec+more, notFixed)
+	}
+	return t
 }
 
 func startAvg(a *aggregate) typ {
@@ -266,7 +280,7 @@ func startAvg(a *aggregate) typ {
 	a.args[0] = x
 	if numberKind(x.typ) == KindFloat {
 		a.start = func() accumulator { return &sum{float: true, avg: true} }
-		return floatType().nullable()
+		return floatSum(x.typ, divScale)
 	}
 	scale := min(x.scale()+divScale, maxDecimalScale)
 	a.start = func() accumulator { return &sum{scale: scale, avg: true} }

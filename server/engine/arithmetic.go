@@ -153,7 +153,7 @@ func decimalArithmetic(op opcode.Op, l, r *expr, src ast.ExprNode) *expr {
 			if b.IsZero() {
 				return f.divisionByZero()
 			}
-			x = a.DivRound(b, int32(t.dec))
+			x = divide(a, b)
 		case opcode.Mod:
 			if b.IsZero() {
 				return f.divisionByZero()
@@ -163,8 +163,52 @@ func decimalArithmetic(op opcode.Op, l, r *expr, src ast.ExprNode) *expr {
 		if x.NumDigits()+int(x.Exponent()) > 81 {
 			return Null(), errOutOfRange("DECIMAL", exprText(src))
 		}
+		if t.loose {
+			return Decimal(clampDecimal(x)), nil
+		}
 		return Decimal(rescale(x, int32(t.dec))), nil
 	})
+}
+
+// divide gives the digits MySQL's decimal division gives: it reckons in words of nine
+// digits and cuts the rest off, so what follows sees more digits than the result's type
+// shows: 1/3 shows 0.3333, and 1/3*1000000 is 333333.3330.
+func divide(a, b decimal.Decimal) decimal.Decimal {
+	words := func(digits int32) int32 { return (digits + 8) / 9 * 9 }
+	fa, fb := max(-a.Exponent(), 0), max(-b.Exponent(), 0)
+	more := max(divScale-(words(fa)-fa)-(words(fb)-fb), 0)
+	q, _ := a.QuoRem(b, min(words(words(fa)+words(fb)+more), maxDecimalScale))
+	return q
+}
+
+// shown rounds a decimal that carries more digits to those of its type.
+func (t typ) shown(v Value) Value {
+	if t.loose && v.kind == KindDecimal && uint8(-v.dec.Exponent()) != t.dec {
+		return Decimal(rescale(*v.dec, int32(t.dec)))
+	}
+	return v
+}
+
+// rounded gives an expression's values as they are shown.
+func rounded(e *expr) *expr {
+	if !e.loose {
+		return e
+	}
+	out := *e
+	out.loose = false
+	out.eval = func(f *frame) (Value, error) {
+		v, err := e.eval(f)
+		return e.shown(v), err
+	}
+	return &out
+}
+
+// asShown is a value where a text is wanted: with the digits its column would show.
+func (t typ) asShown(v Value) Value {
+	if v.kind == KindFloat && t.dec < notFixed {
+		return String(string(Column{Decimals: t.dec}.AppendText(nil, v)))
+	}
+	return t.shown(v)
 }
 
 // decimalResult is MySQL's precision and scale of a decimal operation.
@@ -186,6 +230,7 @@ func decimalResult(op opcode.Op, l, r typ) typ {
 		scale := max(ls, rs)
 		t = decimalType(max(li, ri)+scale, uint8(scale)).nullable()
 	}
+	t.loose = op == opcode.Div || l.loose || r.loose
 	return t.orNull(l.null || r.null)
 }
 
@@ -383,6 +428,7 @@ func negate(v *expr, src ast.ExprNode) (*expr, error) {
 		}), nil
 	case KindDecimal:
 		t = decimalType(v.intDigits()+int(v.scale()), v.scale()).orNull(v.null)
+		t.loose = v.loose
 		return strict(t, []*expr{v}, func(f *frame, a []Value) (Value, error) {
 			return Decimal(a[0].decimal(f.warn).Neg()), nil
 		}), nil

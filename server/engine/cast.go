@@ -133,7 +133,7 @@ func (c *compiler) castText(v *expr, tp *types.FieldType) (*expr, error) {
 	}
 	t := textType(length, coll.id, coerColumn).orNull(v.null)
 	return strict(t.nullable(), []*expr{v}, func(f *frame, a []Value) (Value, error) {
-		s := a[0].Text()
+		s := v.asShown(a[0]).Text()
 		if limit >= 0 {
 			s = cutText(f, s, limit, t)
 		}

@@ -98,7 +98,7 @@ func asText(v *expr, t typ) *expr {
 		if err != nil || val.IsNull() {
 			return Null(), err
 		}
-		return textValue(val.Text(), t), nil
+		return textValue(v.asShown(val).Text(), t), nil
 	}}
 }
 

@@ -49,10 +49,11 @@ type expr struct {
 
 // compiler turns the AST of one query block into expressions.
 type compiler struct {
-	st     *statement
-	scope  *scope
-	clause string      // as error messages name it: "field list"
-	aggs   *aggregates // nil where aggregate functions may not stand
+	st       *statement
+	scope    *scope
+	clause   string      // as error messages name it: "field list"
+	aggs     *aggregates // nil where aggregate functions may not stand
+	grouping bool        // the block has GROUP BY
 }
 
 func (x *Executor) newStatement(ctx context.Context) *statement {

@@ -69,9 +69,13 @@ func mergeTypes(a, b typ) typ {
 		}
 	case a.kind == KindFloat || b.kind == KindFloat:
 		out = floatType()
+		if a.dec < notFixed && b.dec < notFixed {
+			out.dec = max(a.dec, b.dec)
+		}
 	case a.kind == KindDecimal || b.kind == KindDecimal || a.kind != b.kind:
 		scale := max(a.scale(), b.scale())
 		out = decimalType(max(a.intDigits(), b.intDigits())+int(scale), scale)
+		out.loose = a.loose || b.loose
 	default:
 		out.length = max(a.length, b.length)
 	}
@@ -94,6 +98,9 @@ func (t typ) to(f *frame, v Value) Value {
 		}
 		return textValue(v.Text(), t)
 	case KindDecimal:
+		if t.loose && v.kind == KindDecimal {
+			return v
+		}
 		return Decimal(rescale(v.decimal(f.warn), int32(t.dec)))
 	case KindFloat:
 		if v.kind != KindFloat {
@@ -130,6 +137,9 @@ func converted(e *expr, t typ) *expr {
 		v, err := e.eval(f)
 		if err != nil {
 			return v, err
+		}
+		if t.isText() {
+			v = e.asShown(v)
 		}
 		return t.to(f, v), nil
 	}}

@@ -183,6 +183,7 @@ func abs(c *compiler, k call) (*expr, error) {
 		}), nil
 	case KindDecimal:
 		t = decimalType(x.intDigits()+int(x.scale()), x.scale())
+		t.loose = x.loose
 		return strict(t, []*expr{x}, func(f *frame, v []Value) (Value, error) {
 			return Decimal(v[0].decimal(f.warn).Abs()), nil
 		}), nil
@@ -197,8 +198,10 @@ func integral(k call, ofFloat func(float64) float64, ofDecimal func(decimal.Deci
 	x := numeric(k.args[0])
 	switch kind := numberKind(x.typ); kind {
 	case KindFloat:
-		return strict(floatType(), []*expr{x}, func(f *frame, v []Value) (Value, error) {
-			return Float(ofFloat(v[0].float(f.warn)) + 0), nil
+		t := floatType()
+		t.dec = 0
+		return strict(t, []*expr{x}, func(f *frame, v []Value) (Value, error) {
+			return Float(ofFloat(v[0].float(f.warn))), nil
 		}), nil
 	case KindDecimal:
 		if x.intDigits() >= 18 {

@@ -287,18 +287,28 @@ func substringIndex(s, sep string, count int64) string {
 	return s[end+len(sep):]
 }
 
+// replace gives the text back unread when there is nothing to look for, even if what
+// would replace it is NULL.
 func replace(c *compiler, k call) (*expr, error) {
-	return makeText(c, k, 3, max(k.args[0].chars(), k.args[0].chars()*max(k.args[2].chars(), 1)), func(f *frame, _ typ, v []Value) (string, bool, error) {
+	chars := k.args[0].chars()
+	t, err := c.textResult("replace", max(chars, chars*max(k.args[2].chars(), 1)), k.args...)
+	if err != nil {
+		return nil, err
+	}
+	pair := strict(t.nullable(), k.args, func(f *frame, v []Value) (Value, error) {
 		s, from, to := v[0].Text(), v[1].Text(), v[2].Text()
-		if from == "" {
-			return s, true, nil
-		}
 		size := int64(len(s)) + int64(strings.Count(s, from))*int64(len(to)-len(from))
 		if ok, err := f.bounded("replace", size); !ok || err != nil {
-			return "", false, err
+			return Null(), err
 		}
-		return strings.ReplaceAll(s, from, to), true, nil
+		return textValue(strings.ReplaceAll(s, from, to), t), nil
 	})
+	return strict(pair.typ, k.args[:2], func(f *frame, v []Value) (Value, error) {
+		if v[1].Text() == "" {
+			return textValue(v[0].Text(), t), nil
+		}
+		return pair.eval(f)
+	}), nil
 }
 
 func repeat(c *compiler, k call) (*expr, error) {

@@ -97,14 +97,32 @@ func position(coll collator, t typ, s, what string, start int64) int64 {
 		return 0
 	}
 	s = slice(s, t, start-1, have)
-	if !coll.binary {
-		s, what = strings.Map(coll.fold, s), strings.Map(coll.fold, what)
-	}
-	i := strings.Index(s, what)
+	i := coll.index(s, what)
 	if i < 0 {
 		return 0
 	}
 	return start + length(s[:i], t)
+}
+
+// index finds what in s. As in MySQL a match has as many bytes as what: an accented
+// letter does not match its plain form here.
+func (c collator) index(s, what string) int {
+	if c.binary || what == "" {
+		return strings.Index(s, what)
+	}
+	folded, sought := strings.Map(c.fold, s), strings.Map(c.fold, what)
+	if len(folded) == len(s) && len(sought) == len(what) {
+		return strings.Index(folded, sought)
+	}
+	for i := range s {
+		if i+len(what) > len(s) {
+			break
+		}
+		if window := s[i : i+len(what)]; utf8.ValidString(window) && strings.Map(c.fold, window) == sought {
+			return i
+		}
+	}
+	return -1
 }
 
 func findInSet(c *compiler, k call) (*expr, error) {

@@ -64,6 +64,9 @@ func (c *compiler) call(n *ast.FuncCallExpr) (*expr, error) {
 		}
 		k.args[i] = e
 	}
+	if _, ok := controlFunction(name); !ok && !isMath(name) {
+		showAll(k.args)
+	}
 	return fn.build(c, k)
 }
 
@@ -94,4 +97,25 @@ func systemText(length uint32, get func(env Env) Value) function {
 // refused is a built-in that this server does not carry out, with the reason.
 func refused(what string) function {
 	return function{0, -1, func(*compiler, call) (*expr, error) { return nil, errNotSupported(what) }}
+}
+
+// showAll makes functions of texts see numbers with the digits that are shown. IF and its kin hand
+// their arguments on as they are.
+func showAll(args []*expr) {
+	for i, a := range args {
+		if a == nil || !a.loose && (a.kind != KindFloat || a.dec == notFixed) {
+			continue
+		}
+		plain := *a
+		plain.eval = func(f *frame) (Value, error) {
+			v, err := a.eval(f)
+			return a.asShown(v), err
+		}
+		args[i] = &plain
+	}
+}
+
+func isMath(name string) bool {
+	_, ok := mathFunction(name)
+	return ok
 }

@@ -87,7 +87,7 @@ func (st *statement) compileSelect(n *ast.SelectStmt, outer *scope, ctes *cte) (
 		return nil, err
 	}
 	sc.cols = s.src.cols
-	c := &compiler{st: st, scope: sc}
+	c := &compiler{st: st, scope: sc, grouping: n.GroupBy != nil}
 	if s.where, err = c.clauseExpr(inWhere, n.Where, nil); err != nil {
 		return nil, err
 	}
@@ -330,7 +330,7 @@ func (k *rowSink) add(f *frame) error {
 		if err != nil {
 			return err
 		}
-		row[i] = v
+		row[i] = item.expr.shown(v)
 	}
 	if s.having != nil {
 		if is, _, err := s.having.condition(f); err != nil || !is {

@@ -14,6 +14,7 @@ type typ struct {
 	coer    uint8
 	lit     bool   // a literal: length is exact, no place for a sign is added
 	hex     bool   // x'41' or b'1': a number where one is wanted
+	loose   bool   // a decimal that carries more digits than dec until it is shown
 	boolean bool   // 0 or 1
 	wire    uint8  // MySQL type code if the kind does not tell it (columns of tables)
 	flags   uint16 // flags to hand on (columns of tables)

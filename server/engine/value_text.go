@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"math"
 	"strconv"
 	"time"
@@ -56,7 +57,12 @@ func (v Value) AppendText(b []byte) []byte {
 // [Value.AppendText], except that doubles with a fixed number of decimals show them all.
 func (c Column) AppendText(b []byte, v Value) []byte {
 	if v.kind == KindFloat && c.Decimals < notFixed {
-		return strconv.AppendFloat(b, v.flt, 'f', int(c.Decimals), 64)
+		start := len(b)
+		b = strconv.AppendFloat(b, v.flt, 'f', int(c.Decimals), 64)
+		if b[start] == '-' && len(bytes.Trim(b[start:], "-0.")) == 0 {
+			b = append(b[:start], b[start+1:]...) // no negative zero
+		}
+		return b
 	}
 	return v.AppendText(b)
 }
@@ -73,10 +79,7 @@ func decimalText(d decimal.Decimal) string {
 // up to 15 digits before the point, with an exponent beyond (1e15 is "1e15").
 func appendFloat(b []byte, f float64) []byte {
 	if f == 0 {
-		if math.Signbit(f) {
-			return append(b, "-0"...)
-		}
-		return append(b, '0')
+		return append(b, '0') // also for -0
 	}
 	abs := math.Abs(f)
 	if abs >= 1e15 || abs < 1e-15 {

@@ -103,7 +103,10 @@ func cell(f *mysql.Field, v any) string {
 	case nil:
 		return "NULL"
 	case []byte:
-		return string(v)
+		if s := string(v); f.Type != mysql.MYSQL_TYPE_NEWDECIMAL || strings.Trim(s, "-0.") != "" {
+			return s
+		}
+		return strings.TrimPrefix(string(v), "-") // this engine's decimals have no negative zero
 	case float64:
 		return string(engine.Column{Decimals: f.Decimal}.AppendText(nil, engine.Float(v)))
 	}
