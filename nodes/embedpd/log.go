@@ -2,6 +2,8 @@ package embedpd
 
 import (
 	"io"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -24,13 +26,19 @@ func etcdLogger(log logrus.FieldLogger, closing <-chan struct{}) *zap.Logger {
 	return zap.New(zapcore.NewSamplerWithOptions(core, 10*time.Second, 1, 0))
 }
 
-// commonplace lists what etcd warns of though it is meant, or was always so: two
-// settings, and what a fresh data directory says for want of a first entry.
-var commonplace = map[string]bool{
-	"Running http and grpc server on single port. This is not recommended for production.": true,
-	"simple token is not cryptographically signed":                                         true,
-	"Failed to detect schema version":                                                      true,
-	"failed to update storage version":                                                     true,
+// commonplace lists what etcd warns of though it is meant, or always so: two settings,
+// what a fresh data directory says for want of a first entry, and an election that is
+// called while the first start is not through.
+var commonplace = []string{
+	"Running http and grpc server on single port",
+	"simple token is not cryptographically signed",
+	"Failed to detect schema version",
+	"failed to update storage version",
+	"since there are still pending configuration changes to apply",
+}
+
+func isCommonplace(message string) bool {
+	return slices.ContainsFunc(commonplace, func(part string) bool { return strings.Contains(message, part) })
 }
 
 // bridge is a zap core that writes to logrus.
@@ -48,7 +56,7 @@ func (b bridge) With(fields []zapcore.Field) zapcore.Core {
 }
 
 func (b bridge) Check(e zapcore.Entry, to *zapcore.CheckedEntry) *zapcore.CheckedEntry {
-	if !b.Enabled(e.Level) || commonplace[e.Message] {
+	if !b.Enabled(e.Level) || isCommonplace(e.Message) {
 		return to
 	}
 	select {
