@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"sync"
 	"testing"
 	"time"
@@ -15,6 +16,9 @@ import (
 	"pumphouse/pump/storage"
 	"pumphouse/pump/storage/faultfs"
 )
+
+// full runs the long forms of the tests.
+var full = os.Getenv("PUMPHOUSE_FULL_TESTS") != ""
 
 // upstream plays PD, TiKV and the memory of the test: it draws timestamps and knows
 // how each transaction ended.
@@ -194,9 +198,9 @@ var errPower = errors.New("the power is off")
 // TestCrashAtEveryWrite cuts the power at each change of the file system in turn, and
 // checks that the store opens and has everything it acknowledged, once and in order.
 func TestCrashAtEveryWrite(t *testing.T) {
-	step := 1
-	if testing.Short() {
-		step = 7
+	step := 5
+	if full {
+		step = 1
 	}
 	for seed := range uint64(3) {
 		for at := 0; ; at += step {
@@ -342,9 +346,9 @@ func (n *node) put(ctx context.Context, rec storage.Record) error {
 // restart, with orphans, repetitions and pulls going on, and checks what each pump
 // delivers.
 func TestRandomSchedules(t *testing.T) {
-	rounds := uint64(3)
-	if testing.Short() {
-		rounds = 1
+	rounds := uint64(2)
+	if full {
+		rounds = 30
 	}
 	for seed := range rounds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { randomSchedule(t, seed, 1500*time.Millisecond) })

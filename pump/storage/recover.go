@@ -23,13 +23,13 @@ func Open(opts Options) (*Store, error) {
 		return nil, fmt.Errorf("open binlog storage in %s: %w", opts.Dir, errors.Join(err, s.abandon()))
 	}
 	s.checkSpace()
+	s.opts.Logger.WithField("commit_ts", s.matcher.mark).WithField("unresolved", len(s.matcher.unresolved)).
+		Infof("binlog storage is open after %s", opts.Now().Sub(started).Round(time.Millisecond))
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.done.Add(2)
 	go s.keepHouse(ctx)
 	go s.resolveLoop(ctx)
-	s.opts.Logger.WithField("commit_ts", s.matcher.mark).WithField("unresolved", len(s.matcher.unresolved)).
-		Infof("binlog storage is open after %s", opts.Now().Sub(started).Round(time.Millisecond))
 	return s, nil
 }
 
