@@ -127,7 +127,7 @@ func TestRecordedStatements(t *testing.T) {
 // needTables are words of the recorded statements that may fail: about tables, about
 // what is no business of a console, and mistakes made on purpose.
 var needTables = []string{
-	"information_schema", "`pumps`", "`drainers`", "`heartbeat`", "mysql", "bogus", "kill 99999", "test", "slaves status",
+	"`pumps`", "`drainers`", "`heartbeat`", "mysql", "bogus", "kill 99999", "test", "slaves status",
 	"master logs", "ndb", "set password", "query_response_time_stats",
 }
 
@@ -144,7 +144,9 @@ func onConnect(sql string) bool {
 	return false
 }
 
-// recorded are the statements of testdata/clients.txt: a JSON string a line.
+// recorded are the statements of testdata/clients.txt, a JSON string a line: the short
+// ones that clients send by protocol or habit. Their long metadata queries are their
+// authors' work and not kept here.
 func recorded(t *testing.T) []string {
 	f, err := os.Open("testdata/clients.txt")
 	if err != nil {
@@ -163,7 +165,7 @@ func recorded(t *testing.T) []string {
 			all = append(all, sql)
 		}
 	}
-	if err := lines.Err(); err != nil || len(all) < 100 {
+	if err := lines.Err(); err != nil || len(all) < 80 {
 		t.Fatal(len(all), err)
 	}
 	return all

@@ -40,8 +40,8 @@ SET sql_mode = ''
 SET sql_mode = 'NOPE'
 SET sql_mode = DEFAULT
 SELECT @@sql_mode
-/*!40101 SET @OLD_SQL_MODE := @@SQL_MODE, @@SQL_MODE := '', @OLD_QUOTE := @@SQL_QUOTE_SHOW_CREATE, @@SQL_QUOTE_SHOW_CREATE := 1 */
-SELECT @OLD_SQL_MODE, @@sql_mode, @OLD_QUOTE
+/*!40101 SET @was := @@sql_mode, @@sql_mode := '', @quote := @@sql_quote_show_create */
+SELECT @was, @@sql_mode, @quote
 SET NAMES latin1
 SHOW VARIABLES WHERE Variable_name IN ('character_set_client', 'character_set_results', 'collation_connection')
 SET NAMES utf8mb4 COLLATE utf8mb4_general_ci
