@@ -35,6 +35,20 @@ type Options struct {
 	Store  string // Unistore (default) or TiKV
 	Binlog bool   // write binlogs; TiDB then needs a pump record in PD to start
 	Config string // more lines of TOML, from the top level on
+	Year   int    // of the version: 2023 (default), or 2024, the last one with binlog
+}
+
+// server is the path of the program for this version.
+func (o Options) server(t testing.TB) string {
+	t.Helper()
+	switch o.Year {
+	case 0, 2023:
+		return binary(t, "testsuite/tidb/build.sh", "tidb-server-2023")
+	case 2024:
+		return binary(t, "testsuite/tidb2024/build.sh")
+	}
+	t.Fatalf("tidbtest: no TiDB of %d", o.Year)
+	return ""
 }
 
 // TiDB is a running tidb-server.
@@ -67,7 +81,7 @@ func TryStartTiDB(t testing.TB, o Options) (*TiDB, error) {
 	if o.Store == "" {
 		o.Store = Unistore
 	}
-	s := &TiDB{options: o, dir: t.TempDir(), path: binary(t, "testsuite/tidb/build.sh", "tidb-server-2023")}
+	s := &TiDB{options: o, dir: t.TempDir(), path: o.server(t)}
 	config := `
 socket = ""
 skip-register-to-dashboard = true
