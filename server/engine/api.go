@@ -3,8 +3,6 @@ package engine
 import (
 	"context"
 	"time"
-
-	"github.com/pingcap/tidb/pkg/parser/ast"
 )
 
 // Column describes a column of a table or a result as the MySQL protocol sends it.
@@ -70,7 +68,8 @@ type Limits struct {
 	Memory int64 // bytes of values held at once; default 64 MiB
 }
 
-// Executor is a compiled form of nothing: it just carries what every statement needs.
+// Executor carries what every statement needs. Its methods Select, Describe, Eval and
+// Filter may be called one after the other; nothing is kept between them.
 type Executor struct {
 	Env    Env
 	Limits Limits
@@ -85,13 +84,3 @@ type Error struct {
 }
 
 func (e *Error) Error() string { return e.Message }
-
-// The following are implemented across the package; listed here because they are
-// all that callers use:
-//
-//	func (x *Executor) Select(ctx context.Context, stmt ast.ResultSetNode) (*Result, error)   // SelectStmt, SetOprStmt
-//	func (x *Executor) Describe(ctx context.Context, stmt ast.ResultSetNode) ([]Column, error) // columns only, params unknown (prepare)
-//	func (x *Executor) Eval(ctx context.Context, expr ast.ExprNode) (Value, error)              // no columns in scope
-//	func (x *Executor) Filter(ctx context.Context, in *Result, where ast.ExprNode) (*Result, error) // SHOW … WHERE
-//	func Like(pattern, s string, escape byte) bool                                              // SHOW … LIKE, case-insensitive
-var _ ast.ExprNode

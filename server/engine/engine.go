@@ -24,7 +24,7 @@ func (x *Executor) Select(ctx context.Context, stmt ast.ResultSetNode) (*Result,
 	if err != nil {
 		return nil, err
 	}
-	return &Result{Columns: q.cols, Rows: rows}, nil
+	return &Result{Columns: q.cols, Rows: q.shown(rows)}, nil
 }
 
 // Describe gives the columns a query would return, without running it: for PREPARE,

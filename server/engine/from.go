@@ -135,7 +135,7 @@ func (st *statement) derived(q *query, alias string, names []string) (*source, e
 		if t.coer != coerExplicit && t.isText() {
 			t.coer = coerColumn
 		}
-		t.lit, t.hex, t.boolean = false, false, false
+		t.lit, t.hex, t.boolean, t.loose = false, false, false, false
 		plain := t.column(col.Name)
 		col.Schema, col.Table, col.OrgTable, col.OrgName = "", alias, alias, col.Name
 		col.Flags = plain.Flags & uint16(mysql.NotNullFlag|mysql.UnsignedFlag|mysql.BinaryFlag)
@@ -149,7 +149,7 @@ func (st *statement) derived(q *query, alias string, names []string) (*source, e
 			if rows, err = q.run(nil); err != nil {
 				return err
 			}
-			done = true
+			rows, done = q.shown(rows), true
 		}
 		for _, row := range rows {
 			if err := yield(row); err != nil {

@@ -188,7 +188,7 @@ func abs(c *compiler, k call) (*expr, error) {
 			return Decimal(v[0].decimal(f.warn).Abs()), nil
 		}), nil
 	}
-	return strict(floatType(), []*expr{x}, func(f *frame, v []Value) (Value, error) {
+	return strict(likeFloat(x.typ), []*expr{x}, func(f *frame, v []Value) (Value, error) {
 		return Float(math.Abs(v[0].float(f.warn))), nil
 	}), nil
 }

@@ -116,6 +116,15 @@ func (t typ) chars() uint32 {
 	return t.length
 }
 
+// likeFloat is a double with the decimals of another.
+func likeFloat(x typ) typ {
+	t := floatType()
+	if x.kind == KindFloat {
+		t.dec = x.dec
+	}
+	return t
+}
+
 // column is the type as the protocol describes a column of it.
 func (t typ) column(name string) Column {
 	c := Column{Name: name, Type: t.wireType(), Length: t.length, Decimals: t.dec, Flags: t.flags, Charset: collBinary}

@@ -117,7 +117,7 @@ func (st *statement) unionTypes(out *query, parts []part) error {
 		if err != nil {
 			return err
 		}
-		t.lit, t.boolean = false, false
+		t.lit, t.boolean, t.loose = false, false, false
 		out.types = append(out.types, t)
 		out.cols = append(out.cols, t.column(col.Name))
 	}
