@@ -1,2 +1,154 @@
-// Package storage keeps a pump's binlogs. (Format: to follow.)
+// Package storage keeps the binlogs of a pump: it stores what TiDB writes, puts the
+// committed transactions in commit TS order, and delivers them from any position.
+// Package pump calls it; it knows nothing of gRPC, PD or states.
+//
+// # What it guarantees
+//
+//   - What [Store.Append] acknowledged survives a crash of the process, and, with
+//     SyncLog, of the machine. What it did not is stored whole or not at all.
+//   - A [Puller] delivers every committed transaction behind its position once, in
+//     strictly increasing commit TS order, the same from every position and after
+//     every restart.
+//   - What it cannot know or keep it says: damage, purged positions, lost prewrites and
+//     a full disk are errors or log lines with file, offset, and TS.
+//
+// # The order
+//
+// TiDB draws a transaction's commit TS from PD after a pump has acknowledged the
+// prewrite. (Async commit and one-phase commit would break that; TiDB does not use
+// them while binlog is on.) Acknowledged means: after the record was placed in the
+// log. Hence
+//
+//	(1) a prewrite placed behind a commit C has a larger commit TS than C,
+//
+// because C's TS was drawn before C was sent, C was sent before it was placed, and
+// the prewrite's TS is drawn after. The largest commit TS placed before a prewrite is
+// its floor; floors do not decrease along the log. Let the mark be the floor of the
+// oldest unresolved prewrite, or, when nothing is unresolved, the largest commit TS
+// so far. Then
+//
+//	(2) every transaction with a commit TS up to the mark is known,
+//
+// because one that is not would belong to a prewrite that is unresolved or still to
+// come. It stands, or will stand, at or behind the oldest unresolved one, so by (1)
+// its commit TS is larger than that one's floor, the mark. And so
+//
+//	(3) all known transactions up to the mark can be delivered, sorted, for good.
+//
+// A TSO that the pump gets from PD itself tells as much as a commit does: a prewrite
+// not yet acknowledged will commit behind it ([Store.Advance]). Such times raise the
+// floors of later prewrites and pullers are told of them, but they are not written
+// down one by one: after a restart the mark may be lower than before, which delays
+// and never reorders. Since floors are stored with their prewrites, reading the log
+// again makes every decision again as it was made before.
+//
+// A commit at or below the mark contradicts (1). It can mean only that PD's clock
+// went back, and it is dropped, counted and reported as an error. A prewrite that was
+// delayed for so long that TiDB gave up and used another pump may have been committed
+// below the mark, too; TiKV's word on it then ends it here, and the other pump
+// delivers it. A commit without a prewrite raises no floor, so nonsense cannot
+// poison the clock.
+//
+// # Files
+//
+// All integers are little endian, all checksums CRC-32C. The directory holds
+//
+//	log-0000000001 …    segments of the log, numbered without a gap
+//	index-0000000001 …  the sorted sequence, 1,048,576 entries a file
+//	checkpoint          how to open the rest quickly
+//	*.tmp               being made; removed when the store opens
+//
+// A segment begins with
+//
+//	 0  8  "PHBINLG" 0x01, the last byte is the version
+//	 8  4  number of the segment, as in its name
+//	12  4  0
+//	16  8  salt, random
+//	24  8  where the records of the segment before this one end
+//	32  8  the largest commit TS known when it was made
+//	40 20  0
+//	60  4  checksum of bytes 0 to 59: the segment's seed
+//
+// and holds records from byte 64 on, each beginning at a multiple of 8, the bytes between
+// two records being 0:
+//
+//	 0  4  checksum of bytes 4 to 39, begun with seed XOR offset/8
+//	 4  1  type: 1 prewrite, 2 commit, 3 rollback, 4 void
+//	 5  1  flags: 1 told by TiKV, 2 decided by the time-out
+//	 6  2  0
+//	 8  4  n, the size of the payload
+//	12  4  checksum of the payload
+//	16  8  start TS
+//	24  8  commit TS; of a prewrite: its floor
+//	32  8  how many bytes before the record were not known to be on disk
+//	40  n  payload: the Binlog message of a prewrite, as TiDB sent it
+//
+// A segment is made with its full size and is durable, name and all, before its first
+// record is written; where no record has been written, it holds 0.
+//
+// Entry n of the index, counted from 0, is the 32 bytes at 32 * (n mod 1,048,576) of
+// file n / 1,048,576 + 1:
+//
+//	 0  8  commit TS, larger than that of the entry before
+//	 8  8  start TS
+//	16  4  segment of the prewrite
+//	20  4  its offset there, divided by 8
+//	24  4  size of its payload
+//	28  4  checksum of bytes 0 to 27, begun with the low 32 bits of n
+//
+// The checkpoint is replaced atomically. It is
+//
+//	 0  8  "PHCHECK" 0x01
+//	 8  4  segment of the first record that it does not cover
+//	12  4  offset of that record, divided by 8
+//	16  8  number of the first entry of the index
+//	24  8  number of the first entry that it does not cover
+//	32  8  commit TS up to which binlogs are purged
+//	40  8  the largest commit TS known
+//	48  8  the mark
+//	56  8  commit TS of the last entry
+//	64  4  0
+//	68  4  s, the number of segments
+//	72  4  u, the number of unresolved prewrites
+//	76  4  w, the number of transactions waiting to be delivered
+//	80     s times: segment 4, prewrites in it that are not settled 4, where
+//	       its records end 8, largest commit TS delivered from it 8;
+//	       u times: start TS 8, floor 8, segment 4, offset / 8 4, size 4;
+//	       w times: an entry as in the index, numbered from 0
+//	       checksum of everything before 4
+//
+// # Opening
+//
+// The checkpoint gives the state; the log behind it is read and applied, and
+// what the index holds beyond it is made again. In the last segment, bytes that are no
+// record are damage if a record behind them says that they had been on disk when it was
+// written, for then somebody may have been told that they are stored; otherwise they
+// are a write that a crash cut short, and are cut off. In all other segments they are
+// damage. The last records whose durability nothing proves are written again and
+// synced before they count, because after a failed fdatasync the system's cache shows
+// what the disk does not hold.
+//
+// # When writing fails
+//
+// A failed write or sync of the log or sync of the index ends all writing
+// ([ErrFailed]) until the store is opened again; it is never tried again as if nothing
+// had happened. A full disk is different: space for a whole segment is taken when the
+// segment is made, so that a write finds the disk full only where the file system
+// cannot reserve. Then the write is taken back by cutting the segment off, and writes
+// are refused ([ErrNoSpace]) until a new segment can be made.
+//
+// # Trade-offs
+//
+//   - Log and index are two files for one fact; in return nothing is ever
+//     rewritten, there is no compaction, a pull reads both forward, and the hot path
+//     syncs one file.
+//   - Only the log behind the checkpoint is checked when the store opens; damage
+//     further back shows when it is pulled, as an error. [Repair] reads everything.
+//   - Damage to the very last write cannot be told from a torn one.
+//   - One unresolved prewrite holds everything behind it: 32 bytes of memory, and in
+//     the checkpoint, for each transaction that waits. The alternative is a
+//     wrong order.
+//   - GC removes whole segments only, so an idle pump keeps up to a segment for longer
+//     than it must.
+//   - The floor of a prewrite takes the place of its commit TS, which it does not have.
 package storage

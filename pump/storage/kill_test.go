@@ -1,0 +1,237 @@
+package storage_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"pumphouse/nodes"
+	"pumphouse/pump/storage"
+)
+
+// killedDir tells the test binary that it is to be the process that is killed.
+const killedDir = "PUMPHOUSE_STORAGE_TO_KILL"
+
+func TestMain(m *testing.M) {
+	if dir := os.Getenv(killedDir); dir != "" {
+		writeUntilKilled(dir)
+		return
+	}
+	os.Exit(m.Run())
+}
+
+func killOptions(dir string) storage.Options {
+	return storage.Options{Dir: dir, SyncLog: true, SegmentBytes: 1 << 20, CheckpointBytes: 300_000}
+}
+
+// writeUntilKilled runs 64 writers and prints a line when a record is acknowledged:
+// "p <start TS>", "c <start TS> <commit TS>" or "r <start TS>".
+func writeUntilKilled(dir string) {
+	s, err := storage.Open(killOptions(dir))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(3)
+	}
+	var clock atomic.Int64
+	base, _ := strconv.ParseInt(os.Getenv(killedDir+"_CLOCK"), 10, 64)
+	clock.Store(base)
+	var out sync.Mutex
+	say := func(format string, args ...any) {
+		out.Lock()
+		defer out.Unlock()
+		fmt.Printf(format+"\n", args...)
+	}
+	// What is left of the last life has no TiDB any more.
+	for _, start := range s.Unresolved(0) {
+		if s.Append(context.Background(), rol(start)) == nil {
+			say("r %d", start)
+		}
+	}
+	say("up")
+	for w := range 64 {
+		go func() {
+			rnd := rand.New(rand.NewPCG(uint64(w), uint64(base)))
+			for {
+				start := nodes.TSO(clock.Add(1))
+				size := rnd.IntN(500)
+				if rnd.IntN(500) == 0 {
+					size = 400_000
+				}
+				must(s.Append(context.Background(), pre(start, size)))
+				say("p %d", start)
+				if rnd.IntN(10) == 0 {
+					say("x %d", start) // about to be rolled back
+					must(s.Append(context.Background(), rol(start)))
+					say("r %d", start)
+					continue
+				}
+				commit := nodes.TSO(clock.Add(1))
+				say("b %d %d", start, commit) // about to be committed
+				must(s.Append(context.Background(), com(start, commit)))
+				say("c %d %d", start, commit)
+			}
+		}()
+	}
+	select {}
+}
+
+func must(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(4)
+	}
+}
+
+// TestKill kills the process that writes, again and again, and checks that everything
+// it acknowledged is there, once and in order, and nothing is there that it did not
+// write.
+func TestKill(t *testing.T) {
+	kills := 10
+	if full {
+		kills = 200
+	}
+	dir := t.TempDir()
+	var (
+		clock     int64
+		committed = map[nodes.TSO]nodes.TSO{} // commit TS: start TS
+		begun     = map[nodes.TSO]nodes.TSO{} // start TS: commit TS that may be stored or not
+		open      = map[nodes.TSO]bool{}      // prewrites that are acknowledged
+		ending    = map[nodes.TSO]bool{}      // whose rollback may be stored or not
+	)
+	for range kills {
+		for line := range lifeAndDeath(t, dir, clock+1_000_000) {
+			var start, commit nodes.TSO
+			switch line[0] {
+			case 'p':
+				fmt.Sscanf(line, "p %d", &start)
+				open[start] = true
+			case 'b':
+				fmt.Sscanf(line, "b %d %d", &start, &commit)
+				begun[start] = commit
+			case 'c':
+				fmt.Sscanf(line, "c %d %d", &start, &commit)
+				committed[commit] = start
+				delete(open, start)
+			case 'x':
+				fmt.Sscanf(line, "x %d", &start)
+				ending[start] = true
+			case 'r':
+				fmt.Sscanf(line, "r %d", &start)
+				delete(open, start)
+				delete(begun, start)
+			}
+			clock = max(clock, int64(start), int64(commit))
+		}
+		clock += 1_000_000 // beyond what was stored but not said
+		for start := range ending {
+			delete(open, start)
+		}
+		checkKilled(t, dir, committed, begun, open)
+		if t.Failed() {
+			return
+		}
+	}
+	t.Logf("%d transactions survived %d kills", len(committed), kills)
+}
+
+// lifeAndDeath runs the writer for a moment, kills it, and returns what it said.
+func lifeAndDeath(t *testing.T, dir string, clock int64) map[string]bool {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), killedDir+"="+dir, fmt.Sprintf("%s_CLOCK=%d", killedDir, clock))
+	cmd.Stderr = os.Stderr
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	cmd.Stdout = w
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	w.Close()
+	said := make(map[string]bool)
+	lines := bufio.NewReader(r)
+	for up := false; ; {
+		line, err := lines.ReadString('\n')
+		if err == io.EOF { // a line cut short was not said
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if line == "up\n" && !up {
+			up = true
+			time.AfterFunc(time.Duration(50+rand.IntN(100))*time.Millisecond, func() { cmd.Process.Kill() })
+			continue
+		}
+		said[line] = true
+	}
+	if err := cmd.Wait(); err == nil || cmd.ProcessState.ExitCode() != -1 {
+		t.Fatalf("the writer was not killed: %v", err)
+	}
+	return said
+}
+
+func checkKilled(t *testing.T, dir string, committed, begun map[nodes.TSO]nodes.TSO, open map[nodes.TSO]bool) {
+	s, err := storage.Open(killOptions(dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	unresolved := map[nodes.TSO]bool{}
+	for _, start := range s.Unresolved(0) {
+		unresolved[start] = true
+		delete(open, start)
+	}
+	p, err := s.Pull(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	// Commits behind the oldest unresolved prewrite are waiting; end those.
+	for start := range unresolved {
+		put(t, s, rol(start))
+		delete(begun, start)
+	}
+	missing := len(committed)
+	last := nodes.TSO(0)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel() // do not wait for more
+	for {
+		e, err := p.Next(ctx)
+		if err != nil {
+			break
+		}
+		if e.CommitTS <= last {
+			t.Fatalf("%s came behind %s", e.CommitTS, last)
+		}
+		last = e.CommitTS
+		switch {
+		case e.Fake():
+		case committed[e.CommitTS] == e.StartTS:
+			missing--
+		case begun[e.StartTS] == e.CommitTS:
+			committed[e.CommitTS] = e.StartTS // stored, but the acknowledgement did not get out
+		default:
+			t.Fatalf("start TS %s commit TS %s was never written", e.StartTS, e.CommitTS)
+		}
+		delete(open, e.StartTS)
+	}
+	if missing != 0 {
+		t.Errorf("%d of %d acknowledged transactions are missing", missing, len(committed))
+	}
+	for start := range open {
+		t.Errorf("the acknowledged prewrite with start TS %s is lost", start)
+	}
+	clear(begun)
+	clear(open)
+}
