@@ -56,6 +56,7 @@
 //	log-0000000001 …    segments of the log, numbered without a gap
 //	index-0000000001 …  the sorted sequence, 1,048,576 entries a file
 //	checkpoint          how to open the rest quickly
+//	reserve             space that GC may use when the disk is full; it holds nothing
 //	*.tmp               being made; removed when the store opens
 //
 // A segment begins with

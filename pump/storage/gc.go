@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 
@@ -34,14 +35,15 @@ func (s *Store) GC(before nodes.TSO) (Purge, error) {
 	}
 	// A checkpoint first, so that opening the store needs as little of the log as
 	// can be; a second one says what is purged before the files go.
-	if err := s.checkpoint(); err != nil {
+	defer s.keepReserve()
+	if err := s.checkpointOnFullDisk(); err != nil {
 		return p, fmt.Errorf("gc: %w", err)
 	}
 	gone, index := s.forget(before, &p)
 	if len(gone) == 0 {
 		return p, nil
 	}
-	if err := s.checkpoint(); err != nil {
+	if err := s.checkpointOnFullDisk(); err != nil {
 		return p, fmt.Errorf("gc: %w", err) // the files go at the next start
 	}
 	for _, seg := range gone {
@@ -61,6 +63,35 @@ func (s *Store) GC(before nodes.TSO) (Purge, error) {
 	s.checkSpace()
 	s.opts.Logger.WithField("commit_ts", p.Purged).Infof("purged %d segments of the log, %d bytes", p.Segments, p.Bytes)
 	return p, nil
+}
+
+// reserveBytes is how much space the reserve file keeps at most.
+const reserveBytes = 4 << 20
+
+// keepReserve keeps some disk space in a file of its own, so that GC can write down
+// what it removes even when nothing else fits on the disk any more. Without space for
+// it there is none.
+func (s *Store) keepReserve() {
+	name := filepath.Join(s.opts.Dir, reserveName)
+	f, err := s.opts.FS.Create(name)
+	if err == nil {
+		err = errors.Join(f.Preallocate(min(reserveBytes, s.opts.SegmentBytes)), f.Close())
+	}
+	if err != nil && !noSpace(err) {
+		s.opts.Logger.WithError(err).Warn("cannot keep disk space in reserve for gc")
+	}
+}
+
+// checkpointOnFullDisk writes a checkpoint, with the space of the reserve if need be.
+func (s *Store) checkpointOnFullDisk() error {
+	err := s.checkpoint()
+	if !noSpace(err) {
+		return err
+	}
+	if err := ignoreNotExist(s.opts.FS.Remove(filepath.Join(s.opts.Dir, reserveName))); err != nil {
+		return err
+	}
+	return s.checkpoint()
 }
 
 // purgeable tells whether nobody needs a segment any more.

@@ -11,6 +11,7 @@ const (
 	logPrefix      = "log-"
 	indexPrefix    = "index-"
 	checkpointName = "checkpoint"
+	reserveName    = "reserve"
 	tmpSuffix      = ".tmp" // a file still being made; worth nothing after a crash
 )
 

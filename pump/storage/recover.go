@@ -22,6 +22,7 @@ func Open(opts Options) (*Store, error) {
 	if err := s.recover(started); err != nil {
 		return nil, fmt.Errorf("open binlog storage in %s: %w", opts.Dir, errors.Join(err, s.abandon()))
 	}
+	s.keepReserve()
 	s.checkSpace()
 	s.opts.Logger.WithField("commit_ts", s.matcher.mark).WithField("unresolved", len(s.matcher.unresolved)).
 		Infof("binlog storage is open after %s", opts.Now().Sub(started).Round(time.Millisecond))

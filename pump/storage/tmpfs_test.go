@@ -27,6 +27,7 @@ func TestRealDiskFull(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() { s.Close() }()
 	ctx := context.Background()
 	stored := 0
 	for ts := nodes.TSO(1); err == nil; ts += 2 {
@@ -53,7 +54,4 @@ func TestRealDiskFull(t *testing.T) {
 		t.Fatal(err)
 	}
 	put(t, s, pre(1_000_001, 10_000), com(1_000_001, 1_000_002))
-	if err := s.Close(); err != nil {
-		t.Fatal(err)
-	}
 }
