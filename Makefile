@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 export CGO_ENABLED ?= 0
 BIN   := $(CURDIR)/bin
-PROGS := pumphouse binlogctl
+PROGS := pumphouse pump binlogctl
 UNIT  := ./nodes/... ./sqlext/... ./server/... ./binlogpb/... ./pump/... ./cmd/...
 LINT  := -modfile=testsuite/lint/go.mod
 FUZZTIME ?= 20s

@@ -1,0 +1,106 @@
+// Command pump stores the binlogs that TiDB writes and serves them to drainers. Its flags
+// and configuration keys are those of the pump it replaces.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"time"
+
+	"pumphouse/nodes"
+	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/pd"
+	"pumphouse/pump"
+
+	"github.com/sirupsen/logrus"
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is the whole program. It gives the exit code: 0 after a pause or after going offline
+// as asked, 1 when something failed, 2 when flags or configuration were not understood.
+func run(args []string, stdout, stderr io.Writer) int {
+	cfg, warnings, err := parseConfig(args, stdout)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
+		fmt.Fprintln(stderr, "pump:", err)
+		return 2
+	case cfg.version:
+		fmt.Fprintf(stdout, "pump (Pumphouse) %s %s %s/%s\n", daemon.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		return 0
+	}
+	log, logFile, err := daemon.NewLogger(cfg.LogLevel, cfg.LogFile, stderr)
+	if err != nil {
+		fmt.Fprintln(stderr, "pump:", err)
+		return 2
+	}
+	defer logFile.Close()
+	for _, w := range warnings {
+		log.Warn(w)
+	}
+	if err := serve(cfg, log, stdout); err != nil {
+		log.WithError(err).Error("pump ends")
+		if cfg.LogFile != "" {
+			fmt.Fprintln(stderr, "pump:", err)
+		}
+		return 1
+	}
+	return 0
+}
+
+// serve runs the pump until it has ended by itself, by a signal or by an order.
+func serve(cfg *config, log logrus.FieldLogger, stdout io.Writer) error {
+	tlsConfig, err := cfg.Security.Client()
+	if err != nil {
+		return err
+	}
+	etcd, err := nodes.NewClient([]string{cfg.PDURLs}, tlsConfig, dialTimeout)
+	if err != nil {
+		return err
+	}
+	defer etcd.Close()
+	clock, err := pd.New(pd.Options{Endpoints: etcd.Endpoints(), TLS: tlsConfig, Logger: log})
+	if err != nil {
+		return err
+	}
+	defer clock.Close()
+	p, err := pump.New(cfg.options(nodes.NewRegistry(etcd, dialTimeout), clock, log))
+	if err != nil {
+		return err
+	}
+
+	starting, stopStarting := context.WithCancelCause(context.Background())
+	defer stopStarting(nil)
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	defer signal.Stop(signals)
+	go func() {
+		for sig := range signals { // the first pauses, the second hurries; while it starts, it gives up
+			log.WithField("signal", sig.String()).Info("pausing")
+			stopStarting(fmt.Errorf("received %v", sig))
+			go p.Pause()
+		}
+	}()
+
+	if err := p.Open(starting); err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "ready: pump %s at %s\n", p.NodeID(), p.Addr())
+	stopPush := startPush(cfg, p, log)
+	defer stopPush()
+	return p.Wait()
+}
+
+// dialTimeout bounds one attempt to reach PD.
+const dialTimeout = 5 * time.Second

@@ -1,0 +1,106 @@
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// ErrLocked says that another process works in the data directory.
+var ErrLocked = errors.New("locked by another process")
+
+// DataDir is a data directory that belongs to this process until it is closed.
+type DataDir struct {
+	Path string
+	lock *os.File
+}
+
+// OpenDataDir makes the directory if it is not there and locks it. The lock goes with the
+// process, however that ends. The error wraps [ErrLocked] when somebody else has it.
+func OpenDataDir(path string) (*DataDir, error) {
+	if err := os.MkdirAll(path, 0o750); err != nil {
+		return nil, fmt.Errorf("make the data directory: %w", err)
+	}
+	f, err := os.OpenFile(filepath.Join(path, ".lock"), os.O_CREATE|os.O_RDWR, 0o640)
+	if err != nil {
+		return nil, fmt.Errorf("lock the data directory: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		f.Close()
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, fmt.Errorf("data directory %s: %w: stop that one, or give this one a -data-dir of its own", path, ErrLocked)
+		}
+		return nil, fmt.Errorf("lock the data directory %s: %w", path, err)
+	}
+	return &DataDir{Path: path, lock: f}, nil
+}
+
+// Close gives the directory back.
+func (d *DataDir) Close() error { return d.lock.Close() }
+
+// NodeID is the ID that the directory belongs to. wanted wins when it is given (the
+// -node-id flag) but must be the one kept there, if one is; with neither it is
+// <hostname>:<port of addr>. What is decided first is kept in the file .node, so that a
+// changed host name does not make another node.
+func (d *DataDir) NodeID(wanted, addr string) (string, error) {
+	file := filepath.Join(d.Path, ".node")
+	b, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return "", fmt.Errorf("read the node ID: %w", err)
+	}
+	kept := strings.TrimSpace(string(b))
+	switch {
+	case kept != "" && wanted != "" && wanted != kept:
+		return "", fmt.Errorf("the data in %s belong to node %s, not to %s: start with -node-id %s, or with another -data-dir (to rename the node for good, edit %s)",
+			d.Path, kept, wanted, kept, file)
+	case kept != "":
+		return kept, nil
+	case wanted == "":
+		if wanted, err = hostAndPort(addr); err != nil {
+			return "", err
+		}
+	}
+	if err := writeSynced(file, wanted+"\n"); err != nil {
+		return "", fmt.Errorf("keep the node ID: %w", err)
+	}
+	return wanted, nil
+}
+
+func hostAndPort(addr string) (string, error) {
+	_, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", fmt.Errorf("address %q: %w", addr, err)
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return "", fmt.Errorf("make a node ID: %w: give one with -node-id", err)
+	}
+	return net.JoinHostPort(host, port), nil
+}
+
+// writeSynced writes a small file as a whole and makes it durable.
+func writeSynced(file, text string) error {
+	tmp := file + ".tmp"
+	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o640)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(text)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp, file); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(file))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}

@@ -1,0 +1,23 @@
+// Package pump is the service TiDB writes its binlogs to: it stores them, brings them
+// into commit TS order and serves them to drainers.
+//
+// It guarantees that a binlog whose write was answered with success is on disk (with
+// sync-log), is delivered to every drainer exactly once and in commit TS order, and that
+// the pump's record in PD says what the pump is doing. The storage package keeps the
+// binlogs; nodes.Agent keeps the record; this package is what lies between them and the
+// network.
+//
+// Goroutines of a running pump, all in one group, the first to fail ends the others:
+//
+//	agent       heartbeat, obeys the record
+//	grpc, http  the two servers behind one port (and the Unix socket)
+//	clock       forwards PD's clock when there is no traffic
+//	janitor     garbage collection, once a minute and on demand
+//	lifecycle   carries out what signals, HTTP and the record order
+//
+// One goroutine a PullBinlogs stream and one a WriteBinlog call come from gRPC.
+//
+// Trade-offs: one port for gRPC and HTTP costs a look at the first bytes of every
+// connection. A write waits for the disk inside its gRPC call, so throughput comes from
+// many calls at once (group commit), not from pipelining within one.
+package pump

@@ -1,0 +1,166 @@
+package pump
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"pumphouse/binlogpb"
+	"pumphouse/nodes"
+	"pumphouse/pump/storage"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"google.golang.org/protobuf/proto"
+)
+
+// routes is the HTTP API of a pump (interop.md).
+func (p *Pump) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", p.answer(p.getStatus))
+	mux.HandleFunc("GET /drainers", p.answer(p.getDrainers))
+	mux.HandleFunc("PUT /state/{node}/{action}", p.answer(p.putState))
+	mux.HandleFunc("GET /debug/binlog/{ts}", p.answer(p.getBinlog))
+	mux.HandleFunc("POST /debug/gc/trigger", p.answer(p.triggerGC))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(p.opts.Metrics, promhttp.HandlerOpts{}))
+	return mux
+}
+
+// httpError is an error with the status to answer it with.
+type httpError struct {
+	code int
+	error
+}
+
+// answer turns (value, error) into JSON, or text for a string, and a status code. The
+// body of an error is the one that clients of the field know.
+func (p *Pump) answer(handle func(*http.Request) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		value, err := handle(r)
+		if text, ok := value.(string); ok && err == nil {
+			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+			fmt.Fprintln(w, text)
+			return
+		}
+		code := http.StatusOK
+		if err != nil {
+			code = http.StatusInternalServerError
+			var he *httpError
+			if errors.As(err, &he) {
+				code = he.code
+			}
+			value = nodes.Reply{Message: err.Error(), Code: code}
+		}
+		w.Header().Set("Content-Type", "application/json; charset=utf-8")
+		w.WriteHeader(code)
+		if err := json.NewEncoder(w).Encode(value); err != nil {
+			p.log.WithError(err).Debug("an HTTP client left before its answer")
+		}
+	}
+}
+
+// pumpStatus is the answer of GET /status; the fields after ErrMsg are ours.
+type pumpStatus struct {
+	Status     map[string]nodes.Record `json:"status"`
+	CommitTS   nodes.TSO               `json:"CommitTS"`
+	Checkpoint struct{}                `json:"Checkpoint"`
+	ErrMsg     string                  `json:"ErrMsg"`
+
+	State      nodes.State   `json:"State"`
+	Unresolved int           `json:"Unresolved"`
+	WaitingFor []waiter      `json:"WaitingFor,omitempty"`
+	Pullers    int64         `json:"Pullers"`
+	Storage    storage.Stats `json:"Storage"`
+}
+
+func (p *Pump) getStatus(r *http.Request) (any, error) {
+	stats := p.store.Stats()
+	left, _ := p.drain.waiting()
+	st := pumpStatus{Status: make(map[string]nodes.Record), CommitTS: stats.MaxCommitTS, State: p.agent.State(),
+		Unresolved: stats.Unresolved, WaitingFor: left, Pullers: p.pullers.n.Load(), Storage: stats}
+	var problems []string
+	snap, err := p.opts.Registry.List(r.Context())
+	if err != nil {
+		problems = append(problems, err.Error())
+	} else {
+		for _, e := range snap.Pumps {
+			st.Status[e.Record.NodeID] = e.Record
+		}
+	}
+	for _, err := range []error{p.agent.Healthy(), p.store.Failed()} {
+		if err != nil {
+			problems = append(problems, err.Error())
+		}
+	}
+	if stats.Refusing {
+		problems = append(problems, storage.ErrNoSpace.Error())
+	}
+	st.ErrMsg = strings.Join(problems, "; ")
+	return st, nil
+}
+
+func (p *Pump) getDrainers(r *http.Request) (any, error) {
+	snap, err := p.opts.Registry.List(r.Context())
+	if err != nil {
+		return nil, &httpError{http.StatusServiceUnavailable, err}
+	}
+	records := make([]nodes.Record, len(snap.Drainers))
+	for i, e := range snap.Drainers {
+		records[i] = e.Record
+	}
+	return records, nil
+}
+
+// putState carries out PUT /state/ID/pause and …/close.
+func (p *Pump) putState(r *http.Request) (any, error) {
+	node, action := r.PathValue("node"), r.PathValue("action")
+	order := map[string]nodes.Order{string(nodes.ActPause): nodes.Pause, string(nodes.ActClose): nodes.Leave}[action]
+	switch {
+	case node != p.nodeID:
+		return nil, &httpError{http.StatusNotFound, fmt.Errorf("this is pump %s, not %s: look its address up with binlogctl -cmd pumps", p.nodeID, node)}
+	case order == nodes.NoOrder:
+		return nil, &httpError{http.StatusBadRequest, fmt.Errorf("action %s does not exist: use pause or close", action)}
+	}
+	if err := p.ask(r.Context(), order); err != nil {
+		return nil, &httpError{http.StatusConflict, fmt.Errorf("%w, apply %s failed!", err, action)}
+	}
+	return nodes.Reply{Message: fmt.Sprintf("apply action %s success!", action), Code: http.StatusOK}, nil
+}
+
+// getBinlog prints the stored binlog with a start TS.
+func (p *Pump) getBinlog(r *http.Request) (any, error) {
+	ts, err := nodes.ParseTSO(r.PathValue("ts"))
+	if err != nil {
+		return nil, &httpError{http.StatusBadRequest, err}
+	}
+	found, err := p.store.Lookup(r.Context(), ts)
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil, &httpError{http.StatusNotFound, fmt.Errorf("pump %s has no binlog with start TS %s", p.nodeID, ts)}
+	}
+	if err != nil {
+		return nil, err
+	}
+	var b binlogpb.Binlog
+	var v binlogpb.PrewriteValue
+	if err := proto.Unmarshal(found.Payload, &b); err != nil {
+		return nil, fmt.Errorf("binlog with start TS %s: %w", ts, err)
+	}
+	if err := proto.Unmarshal(b.PrewriteValue, &v); err != nil {
+		return nil, fmt.Errorf("prewrite value of the binlog with start TS %s: %w", ts, err)
+	}
+	b.PrewriteValue = nil
+	return fmt.Sprintf("commit TS: %s, delivered: %v\nbinlog: %s\nvalue: %s", found.CommitTS, found.Sorted, b.String(), v.String()), nil
+}
+
+func (p *Pump) triggerGC(r *http.Request) (any, error) {
+	answer := make(chan string, 1)
+	select {
+	case p.gcNow <- answer:
+		return <-answer, nil
+	case <-p.stopping:
+		return nil, &httpError{http.StatusConflict, errStopping}
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
+}

@@ -1,0 +1,235 @@
+package pump
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"pumphouse/nodes"
+)
+
+// request is what HTTP or a signal asks of the lifecycle. A signal needs no answer.
+type request struct {
+	order  nodes.Order
+	answer chan error // nil: accepted
+}
+
+func (r request) reply(err error) {
+	if r.answer != nil {
+		r.answer <- err
+	}
+}
+
+var errStopping = errors.New("the pump is stopping")
+
+// Pause asks the pump to pause, as a signal does, and returns at once. The second call,
+// like a second signal, makes it stop waiting for anything.
+func (p *Pump) Pause() {
+	select {
+	case p.requests <- request{order: nodes.Pause}:
+	case <-p.stopping:
+		p.hurryUp()
+	case <-p.finished:
+	}
+}
+
+// Offline asks the pump to drain and to leave the cluster, as PUT /state/ID/close does.
+func (p *Pump) Offline(ctx context.Context) error { return p.ask(ctx, nodes.Leave) }
+
+// ask hands an order to the lifecycle, which accepts or refuses it.
+func (p *Pump) ask(ctx context.Context, order nodes.Order) error {
+	r := request{order: order, answer: make(chan error, 1)}
+	select {
+	case p.requests <- r:
+		return <-r.answer
+	case <-p.stopping:
+	case <-p.finished:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return errStopping
+}
+
+// group is the parts that work by themselves while the pump lives.
+type group struct {
+	wg     sync.WaitGroup
+	failed chan error // the first failure
+}
+
+func (g *group) run(name string, part func() error) {
+	g.wg.Go(func() {
+		if err := part(); err != nil {
+			select {
+			case g.failed <- fmt.Errorf("%s: %w", name, err):
+			default:
+			}
+		}
+	})
+}
+
+// live is the pump's life after it has gone online. The states are functions, each of
+// which returns the next; after the last one everything is stopped, and only then does
+// PD say paused or offline.
+func (p *Pump) live() {
+	ctx, cancel := context.WithCancel(context.Background())
+	p.parts.run("agent", func() error { return p.agent.Run(ctx) })
+	p.parts.run("clock", func() error { return p.tell(ctx) })
+	p.parts.run("janitor", func() error { return p.clean(ctx) })
+	for state := (*Pump).online; state != nil; {
+		next := state(p, ctx)
+		state = next
+	}
+	close(p.stopping)
+
+	// Streams end, calls that were let in are finished, nothing more comes in.
+	p.endPulls()
+	p.stopServing(p.grace())
+	// The log is closed, and with it everything that could still change it.
+	err := errors.Join(p.cause, p.closeStore())
+	var held *nodes.HeldError
+	if !errors.As(err, &held) { // else the record is another process's
+		err = errors.Join(err, p.writeFinal(p.final))
+	}
+	cancel()
+	p.parts.wg.Wait()
+	p.log.WithField("state", p.final).Info("pump has stopped")
+	p.finish(err)
+}
+
+// stateFunc is one state of the pump's life; it gives the next, nil = stop everything.
+type stateFunc func(p *Pump, ctx context.Context) stateFunc
+
+// online is the state in which TiDB writes.
+func (p *Pump) online(ctx context.Context) stateFunc {
+	look := time.NewTicker(time.Second)
+	defer look.Stop()
+	for {
+		var order nodes.Order
+		select {
+		case in := <-p.agent.Orders():
+			order = in.Order
+		case r := <-p.requests:
+			order = r.order
+			r.reply(nil)
+		case err := <-p.parts.failed:
+			return p.broken(err)
+		case err := <-p.served:
+			return p.broken(err)
+		case <-look.C:
+			if err := p.store.Failed(); err != nil {
+				return p.broken(err)
+			}
+		}
+		switch order {
+		case nodes.Pause:
+			return (*Pump).pausing
+		case nodes.Leave, nodes.Abandon:
+			return (*Pump).closing
+		}
+	}
+}
+
+// broken pauses because something does not work; the pump ends with the error.
+func (p *Pump) broken(err error) stateFunc {
+	p.log.WithError(err).Error("the pump cannot go on and pauses")
+	p.cause = err
+	return (*Pump).pausing
+}
+
+// pausing refuses prewrites; when the gate has changed, all that were let through are
+// stored.
+func (p *Pump) pausing(context.Context) stateFunc {
+	p.final = nodes.Paused
+	p.gate.set(nodes.Pausing)
+	if p.move(nodes.Pausing) == nodes.Leave && p.cause == nil {
+		return (*Pump).closing // the record was set to closing before we came: it wins
+	}
+	return nil
+}
+
+// drainInterval is how often a closing pump looks at what drainers have consumed.
+const drainInterval = 200 * time.Millisecond
+
+// closing refuses prewrites and waits until every drainer has consumed everything, or
+// until it is told not to wait any longer.
+func (p *Pump) closing(ctx context.Context) stateFunc {
+	p.gate.set(nodes.Closing)
+	if p.move(nodes.Closing) == nodes.Pause {
+		return (*Pump).pausing // the record was set to paused before we came: it wins
+	}
+	look := time.NewTicker(drainInterval)
+	defer look.Stop()
+	for {
+		if p.drained(ctx) {
+			p.final = nodes.Offline
+			return nil
+		}
+		var order nodes.Order
+		select {
+		case <-look.C:
+		case in := <-p.agent.Orders():
+			order = in.Order
+		case r := <-p.requests:
+			if r.answer != nil { // HTTP; the record can still change its mind
+				r.reply(&stateError{nodes.Closing})
+				continue
+			}
+			// A signal does not wait for drainers; the pump has not been drained, so it will
+			// have to come back.
+			return (*Pump).pausing
+		case err := <-p.parts.failed:
+			return p.broken(err)
+		case err := <-p.served:
+			return p.broken(err)
+		}
+		switch order {
+		case nodes.Resume:
+			p.log.Info("going offline is cancelled: the pump takes writes again")
+			p.gate.set(nodes.Online)
+			p.move(nodes.Online)
+			return (*Pump).online
+		case nodes.Pause:
+			return (*Pump).pausing
+		case nodes.Abandon:
+			p.abandon()
+			p.final = nodes.Offline
+			return nil
+		}
+	}
+}
+
+// move writes a state to PD. If somebody else's order came first, it gives that order
+// when it matters for where the pump is now, and otherwise writes once more. While PD is
+// away the pump behaves as the state says nevertheless.
+func (p *Pump) move(s nodes.State) nodes.Order {
+	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+	defer cancel()
+	defer context.AfterFunc(p.hurried, cancel)()
+	err := p.agent.SetState(ctx, s)
+	var ordered *nodes.OrderedError
+	if errors.As(err, &ordered) {
+		if o := ordered.Instruction.Order; p.agent.State() == nodes.Online && (o == nodes.Pause || o == nodes.Leave) {
+			return o
+		}
+		err = p.agent.SetState(ctx, s)
+	}
+	if err != nil {
+		p.log.WithField("state", s).WithError(err).Warn("PD does not show the pump's state")
+	}
+	return nodes.NoOrder
+}
+
+// grace is how long calls under way may take when the pump stops.
+func (p *Pump) grace() time.Duration {
+	if p.hurried.Err() != nil {
+		return 0
+	}
+	return 5 * time.Second
+}
+
+// stateError refuses an action because of the state the pump is in.
+type stateError struct{ state nodes.State }
+
+func (e *stateError) Error() string { return fmt.Sprintf("this pump's state is %s", e.state) }

@@ -1,0 +1,114 @@
+package pump
+
+import (
+	"time"
+
+	"pumphouse/pump/storage"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are what dashboards and alerts of the field read, under its names. Counters
+// exist at 0 from the start, so that an alert sees the first error.
+type metrics struct {
+	reg *prometheus.Registry
+
+	rpcSeconds *prometheus.HistogramVec // {method,label}
+	writeSize  *prometheus.HistogramVec // {type}
+	writeTime  *prometheus.HistogramVec // {type}
+	errors     *prometheus.CounterVec   // {type}
+	purged     *prometheus.CounterVec   // {id}
+	abandoned  *prometheus.CounterVec   // {id}
+	deleted    prometheus.Counter
+	gcTS       prometheus.Gauge // physical milliseconds, as all *_ts here
+	doneGC     prometheus.Gauge
+	waiting    prometheus.Gauge
+}
+
+func newMetrics(reg *prometheus.Registry) *metrics {
+	opts := func(subsystem, name, help string) prometheus.Opts {
+		return prometheus.Opts{Namespace: "binlog", Subsystem: subsystem, Name: name, Help: help}
+	}
+	counter := func(o prometheus.Opts, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts(o), labels)
+	}
+	gauge := func(o prometheus.Opts) prometheus.Gauge { return prometheus.NewGauge(prometheus.GaugeOpts(o)) }
+	histogram := func(o prometheus.Opts, buckets []float64, labels ...string) *prometheus.HistogramVec {
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: o.Namespace, Subsystem: o.Subsystem,
+			Name: o.Name, Help: o.Help, Buckets: buckets}, labels)
+	}
+	m := &metrics{
+		reg: reg,
+		rpcSeconds: histogram(opts("pump", "rpc_duration_seconds", "Time a gRPC call took."),
+			prometheus.ExponentialBuckets(0.00005, 2, 20), "method", "label"),
+		writeSize: histogram(opts("pump_storage", "write_binlog_size", "Bytes of a stored binlog."),
+			prometheus.ExponentialBuckets(16, 2, 25), "type"),
+		writeTime: histogram(opts("pump_storage", "write_binlog_duration_time", "Time it took to store a batch of binlogs."),
+			prometheus.ExponentialBuckets(0.00005, 2, 20), "type"),
+		errors:    counter(opts("pump_storage", "error_count", "Errors by kind."), "type"),
+		purged:    counter(opts("pump", "detected_drainer_binlog_purge_count", "Rounds of garbage collection that left a drainer without binlogs it had not consumed."), "id"),
+		abandoned: counter(opts("pump", "abandoned_drainer_count", "Drainers that were not waited for when the pump went offline."), "id"),
+		deleted:   prometheus.NewCounter(prometheus.CounterOpts(opts("pump_storage", "deleted_kv_total", "Segments of the log that were removed."))),
+		gcTS:      gauge(opts("pump_storage", "gc_ts", "Binlogs older than this may be removed; milliseconds since the epoch.")),
+		doneGC:    gauge(opts("pump_storage", "done_gc_ts", "Binlogs older than this have been removed; milliseconds since the epoch.")),
+		waiting:   gauge(opts("pump", "waiting_for_drainers", "Drainers that a closing pump waits for.")),
+	}
+	for _, method := range []string{"WriteBinlog", "PullBinlogs"} {
+		for _, label := range []string{"succ", "fail"} {
+			m.rpcSeconds.WithLabelValues(method, label)
+		}
+	}
+	for _, kind := range []string{"append", "pull", "gc", "invalid"} {
+		m.errors.WithLabelValues(kind)
+	}
+	m.abandoned.WithLabelValues("")
+	reg.MustRegister(m.rpcSeconds, m.writeSize, m.writeTime, m.errors, m.purged, m.abandoned, m.deleted, m.gcTS, m.doneGC, m.waiting)
+	return m
+}
+
+func (m *metrics) rpc(method string, err error, took time.Duration) {
+	label := "succ"
+	if err != nil {
+		label = "fail"
+	}
+	m.rpcSeconds.WithLabelValues(method, label).Observe(took.Seconds())
+}
+
+func (m *metrics) size(rec storage.Record, bytes int) {
+	m.writeSize.WithLabelValues(rec.Type.String()).Observe(float64(bytes))
+}
+
+// batch hears of every group write of the store.
+func (m *metrics) batch(b storage.Batch) {
+	m.writeTime.WithLabelValues("batch").Observe((b.Write + b.Sync).Seconds())
+	m.writeTime.WithLabelValues("sync").Observe(b.Sync.Seconds())
+}
+
+// watch registers the figures that the store keeps itself.
+func (m *metrics) watch(s *storage.Store) {
+	fn := func(subsystem, name, help string, labels prometheus.Labels, read func(storage.Stats) float64, counter bool) {
+		o := prometheus.Opts{Namespace: "binlog", Subsystem: subsystem, Name: name, Help: help, ConstLabels: labels}
+		if counter {
+			m.reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts(o), func() float64 { return read(s.Stats()) }))
+			return
+		}
+		m.reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts(o), func() float64 { return read(s.Stats()) }))
+	}
+	size := func(kind string, read func(storage.Stats) float64) {
+		fn("pump_storage", "storage_size_bytes", "Size of the disk and of what is stored on it.", prometheus.Labels{"type": kind}, read, false)
+	}
+	size("capacity", func(s storage.Stats) float64 { return float64(s.CapacityBytes) })
+	size("available", func(s storage.Stats) float64 { return float64(s.AvailableBytes) })
+	size("log", func(s storage.Stats) float64 { return float64(s.LogBytes) })
+	size("index", func(s storage.Stats) float64 { return float64(s.IndexBytes) })
+	fn("pump_storage", "max_commit_ts", "Up to here binlogs are in order; milliseconds since the epoch.", nil,
+		func(s storage.Stats) float64 { return float64(s.MaxCommitTS.Physical()) }, false)
+	fn("pump_storage", "query_tikv_count", "Questions to TiKV about transactions whose end nobody told.", nil,
+		func(s storage.Stats) float64 { return float64(s.Asked) }, true)
+	fn("pump_storage", "unresolved_count", "Prewrites that are neither committed nor rolled back.", nil,
+		func(s storage.Stats) float64 { return float64(s.Unresolved) }, false)
+	fn("pump_storage", "oldest_unresolved_seconds", "Age of the oldest of them, which holds back what is behind it.", nil,
+		func(s storage.Stats) float64 { return s.OldestAge.Seconds() }, false)
+	fn("pump", "loss_binlog_count", "Commits whose prewrite this pump does not have.", nil,
+		func(s storage.Stats) float64 { return float64(s.Lost) }, true)
+}

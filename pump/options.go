@@ -1,0 +1,115 @@
+package pump
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"pumphouse/nodes"
+	"pumphouse/nodes/daemon"
+	"pumphouse/pump/storage"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sirupsen/logrus"
+)
+
+// PD is what a pump needs of PD beside the node records.
+type PD interface {
+	// ClusterID is never 0.
+	ClusterID(ctx context.Context) (uint64, error)
+	// TSO gives a timestamp larger than all it gave before.
+	TSO(ctx context.Context) (nodes.TSO, error)
+}
+
+// Options say how a pump runs. The zero value of every field but those marked required
+// is good.
+type Options struct {
+	NodeID        string // default <hostname>:<port>, kept in DataDir
+	Addr          string // host:port to listen on, default 127.0.0.1:8250; port 0 means any
+	AdvertiseAddr string // host:port that others dial, default: the address listened on
+	Socket        string // path of a Unix socket to listen on as well
+	DataDir       string // default data.pump
+
+	Registry *nodes.Registry // required
+	PD       PD              // required
+	Security daemon.Security // TLS of the port and towards drainers
+
+	Heartbeat time.Duration // default 2 s
+	// GC is how old a binlog must be to be removed, default 7 days.
+	GC time.Duration
+	// FakeInterval is how often the clock is forwarded at least, default 3 s.
+	FakeInterval time.Duration
+	// MaxMessageSize bounds one gRPC message in bytes, default 1 GiB.
+	MaxMessageSize int
+	// NotifyTimeout is how long each online drainer may take to answer at the start,
+	// default 10 s.
+	NotifyTimeout time.Duration
+
+	// NoSync answers writes before they are on disk (sync-log = false).
+	NoSync bool
+	// StopWriteAtAvailable refuses prewrites when the disk has fewer bytes left than
+	// this, default 10 GiB; 1 turns the limit off.
+	StopWriteAtAvailable uint64
+	// Resolver asks TiKV how transactions ended; nil: there is no TiKV.
+	Resolver storage.Resolver
+	// OrphanTimeout rolls back a prewrite that is that old when there is no Resolver,
+	// default 10 minutes, the longest life of a transaction.
+	OrphanTimeout time.Duration
+
+	Logger  logrus.FieldLogger   // default: nothing is logged
+	Metrics *prometheus.Registry // default: one of its own
+	Now     func() time.Time     // default time.Now
+}
+
+func (o Options) withDefaults() (Options, error) {
+	if o.Registry == nil || o.PD == nil {
+		return o, errors.New("pump: a registry and a PD are required")
+	}
+	setDefault(&o.Addr, "127.0.0.1:8250")
+	setDefault(&o.DataDir, "data.pump")
+	setDefault(&o.Heartbeat, nodes.DefaultHeartbeat)
+	setDefault(&o.GC, 7*24*time.Hour)
+	setDefault(&o.FakeInterval, 3*time.Second)
+	setDefault(&o.MaxMessageSize, 1<<30)
+	setDefault(&o.NotifyTimeout, 10*time.Second)
+	setDefault(&o.StopWriteAtAvailable, 10<<30)
+	setDefault(&o.OrphanTimeout, 10*time.Minute)
+	if o.Logger == nil {
+		silent := logrus.New()
+		silent.SetOutput(io.Discard)
+		o.Logger = silent
+	}
+	if o.Metrics == nil {
+		o.Metrics = prometheus.NewRegistry()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	for name, d := range map[string]time.Duration{"heartbeat-interval": o.Heartbeat, "gc": o.GC, "fake-binlog-interval": o.FakeInterval} {
+		if d < 0 {
+			return o, fmt.Errorf("pump: %s %s: must be above 0", name, d)
+		}
+	}
+	if o.MaxMessageSize < 0 {
+		return o, fmt.Errorf("pump: max-message-size %d: must be above 0", o.MaxMessageSize)
+	}
+	if _, _, err := net.SplitHostPort(o.Addr); err != nil {
+		return o, fmt.Errorf("pump: addr %q: want host:port: %w", o.Addr, err)
+	}
+	if o.AdvertiseAddr != "" {
+		if host, _, err := net.SplitHostPort(o.AdvertiseAddr); err != nil || host == "" || host == "0.0.0.0" || host == "::" {
+			return o, fmt.Errorf("pump: advertise-addr %q: want the host:port that TiDB and drainers dial", o.AdvertiseAddr)
+		}
+	}
+	return o, nil
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}

@@ -1,0 +1,113 @@
+package pump
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+
+	"pumphouse/binlogpb"
+	"pumphouse/nodes"
+	"pumphouse/pump/storage"
+
+	"github.com/sirupsen/logrus"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+)
+
+// pullers counts the streams that are open.
+type pullers struct {
+	n    atomic.Int64
+	came chan struct{} // capacity 1: wakes the clock
+}
+
+func (p *pullers) enter() {
+	p.n.Add(1)
+	select {
+	case p.came <- struct{}{}:
+	default:
+	}
+}
+
+func (p *pullers) leave() { p.n.Add(-1) }
+
+// PullBinlogs sends what is committed behind the position until the drainer goes or the
+// pump pauses; the stream then ends without an error. gRPC's flow control is the
+// back-pressure: SendMsg waits while the drainer does not read.
+func (s service) PullBinlogs(req *binlogpb.PullBinlogReq, stream binlogpb.Pump_PullBinlogsServer) error {
+	began := s.opts.Now()
+	err := s.pull(req, stream)
+	s.metrics.rpc("PullBinlogs", err, s.opts.Now().Sub(began))
+	return err
+}
+
+func (p *Pump) pull(req *binlogpb.PullBinlogReq, stream binlogpb.Pump_PullBinlogsServer) error {
+	if req.ClusterID != p.clusterID {
+		return p.wrongCluster(req.ClusterID)
+	}
+	from := nodes.TSO(req.GetStartFrom().GetOffset())
+	if from < 0 {
+		return status.Error(codes.InvalidArgument, fmt.Sprintf("position %d is negative: it must be the last commit TS the drainer has", from))
+	}
+	log := p.log.WithField("commit_ts", from)
+	if who, ok := peer.FromContext(stream.Context()); ok {
+		log = log.WithField("addr", who.Addr.String())
+	}
+	puller, err := p.store.Pull(from)
+	if err != nil {
+		return p.pullFailed(log, from, err)
+	}
+	defer puller.Close()
+	p.pullers.enter()
+	defer p.pullers.leave()
+	log.Info("a drainer pulls")
+	ctx, cancel := context.WithCancel(stream.Context())
+	defer cancel()
+	defer context.AfterFunc(p.pulls, cancel)()
+	err = send(ctx, puller, stream)
+	switch {
+	case p.pulls.Err() != nil: // pausing or offline: the stream ends as it should
+		log.Info("the pull ends with the pump")
+		return nil
+	case stream.Context().Err() != nil:
+		log.Info("the drainer has left")
+		return status.FromContextError(stream.Context().Err()).Err()
+	}
+	return p.pullFailed(log, from, err)
+}
+
+// send passes entries on until something goes wrong.
+func send(ctx context.Context, puller *storage.Puller, stream binlogpb.Pump_PullBinlogsServer) error {
+	var d binlogpb.Delivery
+	for {
+		e, err := puller.Next(ctx)
+		if err != nil {
+			return err
+		}
+		d = binlogpb.Delivery{StartTS: int64(e.StartTS), CommitTS: int64(e.CommitTS), Payload: e.Payload}
+		if e.Fake() {
+			d.Payload = binlogpb.FakeBinlog(int64(e.CommitTS))
+		}
+		if err := stream.SendMsg(&d); err != nil {
+			return err
+		}
+	}
+}
+
+func (p *Pump) pullFailed(log logrus.FieldLogger, from nodes.TSO, err error) error {
+	var purged *storage.PurgedError
+	switch {
+	case errors.As(err, &purged):
+		log.WithError(err).Error("a drainer asks for binlogs that are gone")
+		return status.Error(codes.OutOfRange, fmt.Sprintf("pump %s: %v", p.nodeID, err))
+	case errors.Is(err, storage.ErrClosed):
+		return nil
+	}
+	if _, ok := status.FromError(err); !ok {
+		p.metrics.errors.WithLabelValues("pull").Inc()
+		log.WithError(err).Error("a pull failed")
+		return status.Error(codes.Internal, fmt.Sprintf("pump %s: pull behind %s: %v", p.nodeID, from, err))
+	}
+	return err
+}

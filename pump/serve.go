@@ -1,0 +1,157 @@
+package pump
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"pumphouse/binlogpb"
+
+	"github.com/soheilhy/cmux"
+	"google.golang.org/grpc"
+	_ "google.golang.org/grpc/encoding/gzip" // the compressor that old drainers may ask for
+	"google.golang.org/grpc/keepalive"
+)
+
+// listen binds the port and the Unix socket. Nothing is accepted yet.
+func (p *Pump) listen(ctx context.Context) error {
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", p.opts.Addr)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w: is another pump running there? (-addr)", p.opts.Addr, err)
+	}
+	p.listeners = append(p.listeners, l)
+	if p.advertise, err = p.advertised(l.Addr().String()); err != nil {
+		return err
+	}
+	if p.opts.Socket == "" {
+		return nil
+	}
+	if err := removeStale(p.opts.Socket); err != nil {
+		return err
+	}
+	u, err := lc.Listen(ctx, "unix", p.opts.Socket)
+	if err != nil {
+		return fmt.Errorf("listen on the Unix socket %s: %w (-socket)", p.opts.Socket, err)
+	}
+	p.listeners = append(p.listeners, u)
+	return nil
+}
+
+// advertised is the address others are told to dial.
+func (p *Pump) advertised(listening string) (string, error) {
+	addr := p.opts.AdvertiseAddr
+	_, port, err := net.SplitHostPort(listening)
+	if err != nil {
+		return "", err
+	}
+	if addr == "" {
+		host, _, err := net.SplitHostPort(p.opts.Addr)
+		if err != nil {
+			return "", err
+		}
+		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+			return "", fmt.Errorf("others cannot dial %s: give the address they shall use with -advertise-addr", p.opts.Addr)
+		}
+		return net.JoinHostPort(host, port), nil
+	}
+	host, given, err := net.SplitHostPort(addr)
+	if err == nil && given == "0" {
+		return net.JoinHostPort(host, port), nil
+	}
+	return addr, err
+}
+
+// removeStale removes the socket of a pump that is gone; one that answers stays.
+func removeStale(path string) error {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil // nothing there: Listen says what is wrong, if anything is
+	}
+	if info.Mode()&os.ModeSocket == 0 {
+		return fmt.Errorf("%s is not a socket: give -socket another path", path)
+	}
+	if c, err := net.Dial("unix", path); err == nil {
+		c.Close()
+		return fmt.Errorf("another process listens on the Unix socket %s (-socket)", path)
+	}
+	return os.Remove(path)
+}
+
+// serve starts to answer gRPC and HTTP on every listener. Writes are still refused.
+func (p *Pump) serve(context.Context) error {
+	tlsConfig, err := p.opts.Security.Server()
+	if err != nil {
+		return err
+	}
+	p.grpc = grpc.NewServer(
+		grpc.ForceServerCodecV2(binlogpb.Codec{}),
+		grpc.MaxRecvMsgSize(p.opts.MaxMessageSize),
+		grpc.MaxSendMsgSize(p.opts.MaxMessageSize),
+		// A pull is one long stream: windows that hold a few batches keep it full.
+		grpc.InitialWindowSize(4<<20), grpc.InitialConnWindowSize(8<<20),
+		grpc.WriteBufferSize(128<<10), grpc.ReadBufferSize(128<<10),
+		// TiDB pings its pumps; a ping is no abuse.
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 10 * time.Second, Timeout: 3 * time.Second}),
+	)
+	binlogpb.RegisterPumpServer(p.grpc, service{Pump: p})
+	p.http = &http.Server{Handler: p.routes(), ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10}
+	for i, l := range p.listeners {
+		if tlsConfig != nil && l.Addr().Network() == "tcp" {
+			c := tlsConfig.Clone()
+			c.NextProtos = []string{"h2", "http/1.1"}
+			l = tls.NewListener(l, c)
+			p.listeners[i] = l
+		}
+		mux := cmux.New(l)
+		mux.SetReadTimeout(10 * time.Second)
+		forHTTP := mux.Match(cmux.HTTP1Fast())
+		forGRPC := mux.Match(cmux.Any())
+		p.start("gRPC", func() error { return p.grpc.Serve(forGRPC) })
+		p.start("HTTP", func() error { return p.http.Serve(forHTTP) })
+		p.serving.Go(func() { _ = mux.Serve() }) // ends when the listener is closed
+	}
+	return nil
+}
+
+func (p *Pump) start(name string, run func() error) {
+	p.serving.Go(func() {
+		err := run()
+		if err == nil || errors.Is(err, http.ErrServerClosed) || errors.Is(err, grpc.ErrServerStopped) ||
+			errors.Is(err, net.ErrClosed) || errors.Is(err, cmux.ErrListenerClosed) || errors.Is(err, cmux.ErrServerClosed) {
+			return
+		}
+		select {
+		case p.served <- fmt.Errorf("serve %s: %w", name, err):
+		default:
+		}
+	})
+}
+
+// stopServing lets calls under way finish for at most grace, then cuts them, and returns
+// when every goroutine of the servers has gone.
+func (p *Pump) stopServing(grace time.Duration) {
+	if p.grpc != nil {
+		done := make(chan struct{})
+		go func() { defer close(done); p.grpc.GracefulStop() }()
+		select {
+		case <-done:
+		case <-time.After(grace):
+			p.grpc.Stop()
+			<-done
+		}
+		if err := p.http.Close(); err != nil {
+			p.log.WithError(err).Warn("closing the HTTP server")
+		}
+	}
+	for _, l := range p.listeners {
+		l.Close() // cmux reports a listener that is closed twice; nobody minds
+	}
+	p.serving.Wait()
+}
