@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pingcap/tidb/pkg/parser"
 	"github.com/pingcap/tidb/pkg/parser/ast"
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 )
@@ -194,5 +195,18 @@ func TestWarnings(t *testing.T) {
 		if len(env.warnings) != 1 || env.warnings[0] != want {
 			t.Errorf("%s warns %q, want %q", sql, env.warnings, want)
 		}
+	}
+}
+
+// TestParseSurvives feeds a literal on which the parser itself panics.
+func TestParseSurvives(t *testing.T) {
+	p := parser.New()
+	_, _, err := Parse(p, "SELECT "+strings.Repeat("0", 60)+"1"+strings.Repeat("0", 40))
+	var my *Error
+	if !errors.As(err, &my) || my.Code != 1064 {
+		t.Errorf("a number of 101 digits: %v", err)
+	}
+	if stmts, _, err := Parse(p, "SELECT 1; SELECT 2"); err != nil || len(stmts) != 2 {
+		t.Errorf("the parser is of no use afterwards: %v", err)
 	}
 }

@@ -28,7 +28,7 @@ func FuzzEval(f *testing.F) {
 	}
 	p := parser.New()
 	f.Fuzz(func(t *testing.T, sql string) {
-		stmts, _, err := p.ParseSQL(sql)
+		stmts, _, err := Parse(p, sql)
 		if err != nil || len(stmts) != 1 {
 			return
 		}

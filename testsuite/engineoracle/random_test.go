@@ -49,7 +49,9 @@ func number(t *testing.T, name string, def int) int {
 
 // generator makes queries of the shapes the evaluator supports. Functions get arguments
 // of the class they are made for: what a server does with DAYNAME(1.5) is of no use to
-// anyone. Comparisons and arithmetic do mix classes.
+// anyone. Comparisons and arithmetic do mix classes. Numbers stay small enough not to
+// overflow: whether error 1690 comes for a row that no condition needs is up to a
+// server's optimizer.
 type generator struct{ r *rand.Rand }
 
 func (g *generator) pick(choices ...string) string { return choices[g.r.IntN(len(choices))] }
@@ -107,7 +109,7 @@ func (g *generator) num(depth int, cols bool) string {
 		if cols && g.r.IntN(2) == 0 {
 			return g.pick("p.id", "p.score", "p.load_avg")
 		}
-		return g.pick("0", "1", "-1", "2", "7", "1.5", "-0.25", "10.125", "1e0", "2.5e1", "NULLIF(1,1)", "100", "12345678901", "TRUE")
+		return g.pick("0", "1", "-1", "2", "7", "1.5", "-0.25", "10.125", "1e0", "2.5e1", "NULLIF(1,1)", "100", "1234567", "TRUE")
 	}
 	a := func() string { return g.num(depth-1, cols) }
 	switch g.r.IntN(12) {
