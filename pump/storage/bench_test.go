@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -136,8 +137,20 @@ func BenchmarkOpen(b *testing.B) {
 	// As after kill -9: no checkpoint at the end.
 	s.stop()
 	s.done.Wait()
-	b.Logf("%+v", s.Stats())
-	for b.Loop() {
-		mustOpen(b, Options{Dir: dir}).stop()
+	if got, want := s.LastCommitTS(), nodes.TSO(2*millions*1_000_000); got != want {
+		b.Fatalf("the last commit TS is %s, want %s", got, want)
 	}
+	for b.Loop() {
+		again := mustOpen(b, Options{Dir: dir})
+		b.StopTimer()
+		again.stop() // not Close, which would write a checkpoint
+		again.done.Wait()
+		if err := again.abandon(); err != nil {
+			b.Fatal(err)
+		}
+		b.StartTimer()
+	}
+	var mem runtime.MemStats
+	runtime.ReadMemStats(&mem)
+	b.ReportMetric(float64(mem.HeapInuse)/1e6, "heap-MB")
 }
