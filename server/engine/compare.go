@@ -105,6 +105,9 @@ func (c *compiler) comparison(op opcode.Op, ln, rn ast.ExprNode) (*expr, error) 
 	if err != nil {
 		return nil, err
 	}
+	if l.fixed && r.fixed { // MariaDB keeps constants as they are shown: 1/3 = 0.3333
+		l, r = rounded(l), rounded(r)
+	}
 	return c.compareExprs(op, l, r)
 }
 
@@ -120,7 +123,7 @@ func comparable(l, r *expr) (*expr, *expr) {
 }
 
 func (c *compiler) compareExprs(op opcode.Op, l, r *expr) (*expr, error) {
-	l, r = comparable(rounded(l), rounded(r))
+	l, r = comparable(l, r)
 	order, err := c.comparer(opText(op), l, r)
 	if err != nil {
 		return nil, err
