@@ -5,78 +5,80 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
-	"sync"
 
-	"pumphouse/nodes"
 	"pumphouse/nodes/daemon"
 	"pumphouse/nodes/embedpd"
-	"pumphouse/nodes/pd"
 
 	"github.com/sirupsen/logrus"
 )
 
-// demo is `pumphouse demo`: PD, nodes and console in one process, for a newcomer.
+// demoOptions are the demo's flags.
+type demoOptions struct {
+	console config
+	pdAddr  string
+	dataDir string
+}
+
+// demo is `pumphouse demo`: PD, two pumps, two readers in the place of drainers, a writer
+// in the place of TiDB, and the console, in one process, for a newcomer.
 func demo(ctx context.Context, args []string, std stdio) error {
-	var (
-		cfg             config
-		console         = cfg.flags("serve")
-		fs              = flag.NewFlagSet("demo", flag.ContinueOnError)
-		pdAddr, dataDir string
-	)
-	if err := console.Parse(nil); err != nil { // everything not named here has its default
+	var o demoOptions
+	if err := o.console.flags("serve").Parse(nil); err != nil { // what is not named here has its default
 		return err
 	}
-	fs.StringVar(&cfg.Addr, "addr", "127.0.0.1:8248", "`host:port` of the console; port 0 means any free one")
-	fs.StringVar(&pdAddr, "pd-addr", embedpd.DefaultAddr, "`host:port` of PD; port 0 means any free one")
-	fs.StringVar(&dataDir, "data-dir", "", "`directory` to keep the data in; default: a temporary one, removed at the end")
-	fs.StringVar(&cfg.LogLevel, "log-level", "warn", "debug, info, warn or error")
+	fs := flag.NewFlagSet("demo", flag.ContinueOnError)
+	fs.StringVar(&o.console.Addr, "addr", "127.0.0.1:8248", "`host:port` of the console; port 0 means any free one, for pumps too")
+	fs.StringVar(&o.pdAddr, "pd-addr", embedpd.DefaultAddr, "`host:port` of PD; port 0 means any free one")
+	fs.StringVar(&o.dataDir, "data-dir", "", "`directory` to keep the data in; default: a temporary one, removed at the end")
+	fs.StringVar(&o.console.LogLevel, "log-level", "warn", "debug, info, warn or error")
 	if err := parse(fs, args, std, nil, nil); err != nil {
 		return err
 	}
-	log, logFile, err := daemon.NewLogger(cfg.LogLevel, "", std.err)
+	log, logFile, err := daemon.NewLogger(o.console.LogLevel, "", std.err)
 	if err != nil {
 		return &usageError{err}
 	}
 	defer logFile.Close()
-	if dataDir == "" {
-		if dataDir, err = os.MkdirTemp("", "pumphouse-demo-"); err != nil {
+	if o.dataDir == "" {
+		if o.dataDir, err = os.MkdirTemp("", "pumphouse-demo-"); err != nil {
 			return err
 		}
-		defer os.RemoveAll(dataDir)
+		defer os.RemoveAll(o.dataDir)
 	}
-	return runDemo(ctx, cfg, pdAddr, dataDir, log, std)
+	return runDemo(ctx, o, log, std)
 }
 
 // runDemo starts PD, nodes and console in this order and stops them in the opposite one.
-func runDemo(ctx context.Context, cfg config, pdAddr, dataDir string, log logrus.FieldLogger, std stdio) (err error) {
-	server, err := embedpd.New(embedpd.Options{Addr: pdAddr, DataDir: filepath.Join(dataDir, "pd"), Logger: log})
+func runDemo(ctx context.Context, o demoOptions, log logrus.FieldLogger, std stdio) (err error) {
+	pd, err := embedpd.New(embedpd.Options{Addr: o.pdAddr, DataDir: filepath.Join(o.dataDir, "pd"), Logger: log})
 	if err != nil {
 		return &usageError{err}
 	}
-	if err := server.Open(ctx); err != nil {
-		return err
+	if err := pd.Open(ctx); err != nil {
+		return fmt.Errorf("%w (-pd-addr chooses another port)", err)
 	}
-	defer func() { err = errors.Join(err, server.Close()) }()
-	cfg.PDURLs = server.URL()
+	defer func() { err = errors.Join(err, pd.Close()) }()
+	o.console.PDURLs = pd.URL()
 
-	cluster, err := openDemoNodes(ctx, cfg, log)
+	cluster, err := openDemoCluster(ctx, o, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, cluster.close()) }()
 
-	c, err := openConsole(ctx, cfg, log)
+	c, err := openConsole(ctx, o.console, log)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w (-addr chooses another port)", err)
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
 
-	fmt.Fprintf(std.out, "PD: -pd-urls %s\nnodes: pump1, pump2, drainer1, drainer2 (stand-ins that keep their records and obey them)\n%s\n",
-		server.URL(), c.readyLine())
+	fmt.Fprintf(std.out, "PD is at %s (-pd-urls of binlogctl); pump1 and pump2 store what a small shop writes, drainer1 and drainer2 read it.\n"+
+		"A node that you pause comes back when you set it to online. Ctrl-C ends everything.\n%s\n", pd.URL(), c.readyLine())
 	failed := make(chan error, 1)
-	go func() { failed <- server.Wait() }()
+	go func() { failed <- pd.Wait() }()
 	select {
 	case err := <-failed:
 		return err
@@ -85,58 +87,8 @@ func runDemo(ctx context.Context, cfg config, pdAddr, dataDir string, log logrus
 	}
 }
 
-// demoNodes are the nodes of the operations document.
-var demoNodes = []struct {
-	kind     nodes.Kind
-	id, host string
-}{
-	{nodes.Pump, "pump1", "127.0.0.1:8250"},
-	{nodes.Pump, "pump2", "127.0.0.2:8250"},
-	{nodes.Drainer, "drainer1", "127.0.0.3:8249"},
-	{nodes.Drainer, "drainer2", "127.0.0.4:8249"},
-}
-
-// demoCluster runs the demo's nodes, each under a supervisor.
-type demoCluster struct {
-	pd        *pd.Client
-	closeEtcd func() error
-	cancel    context.CancelFunc
-	wg        sync.WaitGroup
-}
-
-func openDemoNodes(ctx context.Context, cfg config, log logrus.FieldLogger) (*demoCluster, error) {
-	clock, err := pd.New(pd.Options{Endpoints: []string{cfg.PDURLs}, Logger: log})
-	if err != nil {
-		return nil, err
-	}
-	etcd, err := nodes.NewClient([]string{cfg.PDURLs}, nil, cfg.PDTimeout.Duration)
-	if err != nil {
-		return nil, errors.Join(err, clock.Close())
-	}
-	registry := nodes.NewRegistry(etcd, cfg.PDTimeout.Duration)
-	ctx, cancel := context.WithCancel(ctx)
-	d := &demoCluster{pd: clock, closeEtcd: etcd.Close, cancel: cancel}
-	started := make(chan error, len(demoNodes))
-	for _, n := range demoNodes {
-		s := &supervisor{
-			registry: registry, kind: n.kind, nodeID: n.id, log: log,
-			run: func(ctx context.Context, ready func()) error {
-				return standIn(ctx, nodes.AgentOptions{Kind: n.kind, NodeID: n.id, Host: n.host, Registry: registry, TSO: clock.TSO, Logger: log}, ready)
-			},
-		}
-		d.wg.Go(func() { s.keep(ctx, started) })
-	}
-	for range demoNodes {
-		if err := <-started; err != nil {
-			return nil, errors.Join(err, d.close())
-		}
-	}
-	return d, nil
-}
-
-// close stops the nodes as a process manager does, and waits for them.
-func (d *demoCluster) close() error {
-	d.cancel()
-	d.wg.Wait()
-	return errors.Join(d.pd.Close(), d.closeEtcd())
+// anyPort tells whether the demo was asked to find free ports.
+func (o demoOptions) anyPort() bool {
+	_, port, err := net.SplitHostPort(o.console.Addr)
+	return err == nil && port == "0"
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"sync/atomic"
 	"time"
 
 	"pumphouse/nodes"
@@ -34,7 +33,7 @@ func (s *supervisor) keep(ctx context.Context, started chan<- error) {
 	for {
 		err := s.run(ctx, func() { report(nil) })
 		report(err)
-		if err != nil {
+		if err != nil && ctx.Err() == nil {
 			s.log.WithError(err).Errorf("%s %s stopped", s.kind, s.nodeID)
 		}
 		if ctx.Err() != nil || !s.awaitOnline(ctx) {
@@ -59,20 +58,9 @@ func (s *supervisor) awaitOnline(ctx context.Context) bool {
 	}
 }
 
-// standIn is a node without a service: it keeps its record fresh and obeys it, so that
-// every statement of the operations document has something to act on.
-func standIn(ctx context.Context, opts nodes.AgentOptions, ready func()) error {
-	// There are no binlogs, so everything up to the last timestamp is done.
-	var last atomic.Int64
-	ask := opts.TSO
-	opts.TSO = func(ctx context.Context) (nodes.TSO, error) {
-		ts, err := ask(ctx)
-		if err == nil {
-			last.Store(int64(ts))
-		}
-		return ts, err
-	}
-	opts.MaxCommitTS = func() nodes.TSO { return nodes.TSO(last.Load()) }
+// obeyRecord keeps the record of a node that has nothing to do but to be there. stop ends
+// its work before the final state is written.
+func obeyRecord(ctx context.Context, opts nodes.AgentOptions, ready, stop func()) error {
 	agent, err := nodes.NewAgent(opts)
 	if err != nil {
 		return err
@@ -102,7 +90,10 @@ func standIn(ctx context.Context, opts nodes.AgentOptions, ready func()) error {
 			}
 		}
 	}
-	for _, state := range steps {
+	for i, state := range steps {
+		if i == len(steps)-1 {
+			stop()
+		}
 		bounded, cancel := context.WithTimeout(life, 5*time.Second)
 		err := agent.SetState(bounded, state)
 		cancel()

@@ -1,0 +1,114 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"pumphouse/nodes"
+	"pumphouse/nodes/pd"
+	"pumphouse/pump"
+
+	"github.com/sirupsen/logrus"
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// demoNodes are the nodes of the operations document, at its addresses.
+var demoNodes = []struct {
+	kind     nodes.Kind
+	id, addr string
+}{
+	// Drainers come first: a pump that starts tells those that are online.
+	{nodes.Drainer, "drainer1", "127.0.0.3:8249"},
+	{nodes.Drainer, "drainer2", "127.0.0.4:8249"},
+	{nodes.Pump, "pump1", "127.0.0.1:8250"},
+	{nodes.Pump, "pump2", "127.0.0.2:8250"},
+}
+
+// demoCluster is the demo's nodes, each under a supervisor, and the writer.
+type demoCluster struct {
+	opts     demoOptions
+	log      logrus.FieldLogger
+	etcd     *clientv3.Client
+	registry *nodes.Registry
+	pd       *pd.Client
+	cancel   context.CancelFunc
+	wg       sync.WaitGroup
+}
+
+// openDemoCluster starts everything and returns when all nodes are online.
+func openDemoCluster(ctx context.Context, o demoOptions, log logrus.FieldLogger) (_ *demoCluster, err error) {
+	d := &demoCluster{opts: o, log: log}
+	if d.etcd, err = nodes.NewClient([]string{o.console.PDURLs}, nil, 5*time.Second); err != nil {
+		return nil, err
+	}
+	d.registry = nodes.NewRegistry(d.etcd, 5*time.Second)
+	if d.pd, err = pd.New(pd.Options{Endpoints: []string{o.console.PDURLs}, Logger: log}); err != nil {
+		return nil, errors.Join(err, d.etcd.Close())
+	}
+	ctx, d.cancel = context.WithCancel(ctx)
+	for _, n := range demoNodes {
+		addr := n.addr
+		if o.anyPort() {
+			if addr, err = freeAddr(n.addr); err != nil {
+				return nil, errors.Join(err, d.close())
+			}
+		}
+		run := d.runPump
+		if n.kind == nodes.Drainer {
+			run = d.runReader
+		}
+		s := &supervisor{registry: d.registry, kind: n.kind, nodeID: n.id, log: log,
+			run: func(ctx context.Context, ready func()) error { return run(ctx, n.id, addr, ready) }}
+		started := make(chan error, 1)
+		d.wg.Go(func() { s.keep(ctx, started) })
+		if err := <-started; err != nil {
+			return nil, errors.Join(err, d.close())
+		}
+	}
+	d.wg.Go(func() { d.write(ctx) })
+	return d, nil
+}
+
+// close stops the nodes as a process manager does, and waits for them.
+func (d *demoCluster) close() error {
+	d.cancel()
+	d.wg.Wait()
+	return errors.Join(d.pd.Close(), d.etcd.Close())
+}
+
+// freeAddr finds a free port at the address; the node keeps it over its restarts.
+func freeAddr(addr string) (string, error) {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return "", err
+	}
+	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), l.Close()
+}
+
+// runPump is one life of a pump.
+func (d *demoCluster) runPump(ctx context.Context, id, addr string, ready func()) error {
+	p, err := pump.New(pump.Options{
+		NodeID: id, Addr: addr, DataDir: filepath.Join(d.opts.dataDir, id), Registry: d.registry, PD: d.pd,
+		// There is no TiKV to ask, and the writer never leaves a transaction open.
+		OrphanTimeout:        time.Minute,
+		StopWriteAtAvailable: 100 << 20,
+		Logger:               d.log,
+	})
+	if err != nil {
+		return err
+	}
+	if err := p.Open(ctx); err != nil {
+		return err
+	}
+	ready()
+	defer context.AfterFunc(ctx, p.Pause)()
+	return p.Wait()
+}
