@@ -115,7 +115,24 @@ func (s *TiDB) Start(t testing.TB) error {
 		return err
 	}
 	defer db.Close()
-	return s.process.await(tidbReady, db.Ping)
+	if err := s.process.await(tidbReady, db.Ping); err != nil {
+		return err
+	}
+	return s.options.prepare(db)
+}
+
+// prepare turns off what this server does by default and this storage cannot: to build
+// indexes with files that it hands to the storage.
+func (o Options) prepare(db *sql.DB) error {
+	if o.Year != 2024 || o.Store != TiKV {
+		return nil
+	}
+	for _, q := range []string{"set global tidb_enable_dist_task = off", "set global tidb_ddl_enable_fast_reorg = off"} {
+		if _, err := db.Exec(q); err != nil {
+			return fmt.Errorf("%s: %w", q, err)
+		}
+	}
+	return nil
 }
 
 // DSN is for go-sql-driver; params are in its form, such as "parseTime=true&loc=UTC".

@@ -2,6 +2,8 @@ package tidbtest
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -11,21 +13,26 @@ import (
 	"pumphouse/testsuite/pdtest"
 )
 
-// TestServersOnBothStores runs a real TiDB on either storage and sees its DDL and its
-// transactions come to the pump that PD names.
-func TestServersOnBothStores(t *testing.T) {
-	for _, store := range []string{Unistore, TiKV} {
-		t.Run(store, func(t *testing.T) {
-			pd := pdtest.StartReal(t, 1)
-			pump := startRecorder(t, pd, "pump1")
-			if store == TiKV {
-				StartUnistore(t, pd.Endpoint(0))
-			}
-			tidb := StartTiDB(t, Options{PD: pd.Endpoint(0), Store: store, Binlog: true})
-			seesDDLAndRows(t, pd, tidb, pump)
-		})
+// TestServers runs a real TiDB on either storage and PD and sees its DDL and its transactions
+// come to the pump that PD names. The last version with binlog is built for the long form only.
+func TestServers(t *testing.T) {
+	for _, year := range []int{2023, 2024} {
+		if year == 2024 && os.Getenv("PUMPHOUSE_SOAK") == "" {
+			continue
+		}
+		for _, store := range []string{Unistore, TiKV} {
+			t.Run(fmt.Sprint(year, " ", store), func(t *testing.T) {
+				pd := pdtest.StartReal(t, 1)
+				pump := startRecorder(t, pd, "pump1")
+				if store == TiKV {
+					StartUnistore(t, pd.Endpoint(0))
+				}
+				tidb := StartTiDB(t, Options{PD: pd.Endpoint(0), Store: store, Binlog: true, Year: year})
+				seesDDLAndRows(t, pd, tidb, pump)
+			})
+		}
 	}
-	t.Run("embedpd", func(t *testing.T) {
+	t.Run("2023 on embedpd", func(t *testing.T) {
 		pd := pdtest.StartEmbed(t)
 		pump := startRecorder(t, pd, "pump1")
 		tidb := StartTiDB(t, Options{PD: pd.Endpoint(0), Binlog: true})

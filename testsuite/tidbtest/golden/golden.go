@@ -1,8 +1,9 @@
-// Package golden holds what a real TiDB (2023-03-03, 6.7 alpha) sent to a pump while
-// workload.sql ran on it, and what its tables held in the end: an upstream to test pumps
-// and drainers against without running one.
+// Package golden holds what real TiDBs sent to a pump while workload.sql ran on them, and what
+// their tables held in the end: upstreams to test pumps and drainers against without running
+// one. 2023 is the version of 2023-03-03 (6.7 alpha), 2024 that of 2024-07-31 (8.3 alpha), the
+// last one with binlog; testsuite/tidb/FACTS.md tells what is to be seen in them.
 //
-// The files, all gzip except the SQL:
+// The files, in a directory for each version:
 //
 //   - binlogs.gz: the payload of every WriteBinlog call in order of arrival, each as its
 //     length (uint32 little-endian) followed by that many bytes. A payload is a marshalled
@@ -14,6 +15,7 @@
 //     statements with /*during*/ that follow are repeated on the first.
 //
 // The test in testsuite/tidbtest writes them: go test -run Golden -update ./testsuite/tidbtest
+// (with PUMPHOUSE_SOAK=1 for 2024 too).
 package golden
 
 import (
@@ -26,10 +28,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
+	"strconv"
 )
 
-//go:embed *.gz workload.sql
+//go:embed 2023 2024 workload.sql
 var files embed.FS
 
 // Names of the files.
@@ -72,10 +76,14 @@ func SQL() string {
 	return string(text)
 }
 
-// Load reads the captured data.
-func Load() (*Data, error) {
+// Years are the versions there is data of.
+func Years() []int { return []int{2023, 2024} }
+
+// Load reads the data captured from the version of a year.
+func Load(year int) (*Data, error) {
 	d := new(Data)
-	stream, err := unpack(binlogsFile)
+	dir := strconv.Itoa(year)
+	stream, err := unpack(path.Join(dir, binlogsFile))
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +91,7 @@ func Load() (*Data, error) {
 		return nil, fmt.Errorf("read %s: %w", binlogsFile, err)
 	}
 	for name, v := range map[string]any{jobsFile: &d.Jobs, tablesFile: &d.Tables} {
-		text, err := unpack(name)
+		text, err := unpack(path.Join(dir, name))
 		if err != nil {
 			return nil, err
 		}
