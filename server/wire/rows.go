@@ -41,7 +41,7 @@ func (c *Conn) appendValueText(col *engine.Column, v engine.Value) {
 		c.appendString(v.Str())
 	default:
 		at := len(c.out)
-		c.out = v.AppendText(append(c.out, 0))
+		c.out = col.AppendText(append(c.out, 0), v)
 		n := len(c.out) - at - 1
 		if n <= 250 {
 			c.out[at] = byte(n)
