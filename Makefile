@@ -32,6 +32,7 @@ suite: build ## the whole thing against real PD and real clients, short form
 
 oracles: ## comparisons with other people's implementations, in modules of their own
 	cd testsuite/sqloracle && go test ./...
+	cd testsuite/tipboracle && go test ./...
 
 lint:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt these:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
