@@ -83,23 +83,28 @@ func removeStale(path string) error {
 	return os.Remove(path)
 }
 
+// ServerOptions are those of a pump's gRPC server; maxMessage bounds a message in bytes.
+func ServerOptions(maxMessage int) []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.ForceServerCodecV2(binlogpb.Codec{}),
+		grpc.MaxRecvMsgSize(maxMessage),
+		grpc.MaxSendMsgSize(maxMessage),
+		// A pull is one long stream: windows that hold a few batches keep it full.
+		grpc.InitialWindowSize(4 << 20), grpc.InitialConnWindowSize(8 << 20),
+		grpc.WriteBufferSize(128 << 10), grpc.ReadBufferSize(128 << 10),
+		// TiDB pings its pumps; a ping is no abuse.
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 10 * time.Second, Timeout: 3 * time.Second}),
+	}
+}
+
 // serve starts to answer gRPC and HTTP on every listener. Writes are still refused.
 func (p *Pump) serve(context.Context) error {
 	tlsConfig, err := p.opts.Security.Server()
 	if err != nil {
 		return err
 	}
-	p.grpc = grpc.NewServer(
-		grpc.ForceServerCodecV2(binlogpb.Codec{}),
-		grpc.MaxRecvMsgSize(p.opts.MaxMessageSize),
-		grpc.MaxSendMsgSize(p.opts.MaxMessageSize),
-		// A pull is one long stream: windows that hold a few batches keep it full.
-		grpc.InitialWindowSize(4<<20), grpc.InitialConnWindowSize(8<<20),
-		grpc.WriteBufferSize(128<<10), grpc.ReadBufferSize(128<<10),
-		// TiDB pings its pumps; a ping is no abuse.
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 10 * time.Second, Timeout: 3 * time.Second}),
-	)
+	p.grpc = grpc.NewServer(ServerOptions(p.opts.MaxMessageSize)...)
 	binlogpb.RegisterPumpServer(p.grpc, service{Pump: p})
 	p.http = &http.Server{Handler: p.routes(), ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10}
 	for i, l := range p.listeners {

@@ -11,18 +11,36 @@ import (
 )
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == "echo" {
-		if err := echoServer(os.Args[2:]); err != nil {
-			fmt.Fprintln(os.Stderr, "bench echo:", err)
-			os.Exit(1)
-		}
-		return
-	}
-	bin := flag.String("bin", "bin/pumphouse", "the program to measure")
-	d := flag.Duration("time", 5*time.Second, "how long each figure is measured")
-	flag.Parse()
-	if err := benchConsole(*bin, *d); err != nil {
+	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+func run() error {
+	limits := map[string]func([]string) error{"echo": echoServer, "null": nullServer}
+	if len(os.Args) > 1 && limits[os.Args[1]] != nil {
+		return limits[os.Args[1]](os.Args[2:])
+	}
+	var (
+		bin     = flag.String("bin", "bin/pumphouse", "the console and PD to measure with")
+		pump    = flag.String("pump", "bin/pump", "the pump to measure")
+		only    = flag.String("only", "all", "what to measure: console, pump or all")
+		part    = flag.String("part", "", "of the pump only this: writes, pulls or clock")
+		d       = flag.Duration("time", 5*time.Second, "how long each figure is measured")
+		binlogs = flag.Int("binlogs", 1_000_000, "how many binlogs of 256 B to pull; an eighth of 4 KiB")
+	)
+	flag.Parse()
+	if *only != "all" && *only != "console" && *only != "pump" {
+		return fmt.Errorf("-only %q: use console, pump or all", *only)
+	}
+	if *only != "pump" {
+		if err := benchConsole(*bin, *d); err != nil {
+			return err
+		}
+	}
+	if *only != "console" {
+		return benchPump(*bin, *pump, *part, *d, *binlogs)
+	}
+	return nil
 }

@@ -59,6 +59,11 @@ func (p *process) stop() error {
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		return err
 	}
+	return p.wait()
+}
+
+// wait returns when the process has ended.
+func (p *process) wait() error {
 	<-p.tail
 	return p.cmd.Wait()
 }

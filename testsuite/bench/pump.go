@@ -1,0 +1,193 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// pumpBench measures bin/pump. PD, the pump and the server that stores nothing run in
+// processes of their own; all load comes over one gRPC connection from this one.
+type pumpBench struct {
+	pumphouse, pump string        // the programs
+	d               time.Duration // a figure
+	binlogs         int           // stored before pulls and restarts
+	dir             string
+	pdURL           string
+	self            string
+}
+
+func benchPump(pumphouse, pump, part string, d time.Duration, binlogs int) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "pumphouse-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	pd, err := start("ready:", pumphouse, "pd", "-addr", "127.0.0.1:0", "-data-dir", filepath.Join(dir, "pd"))
+	if err != nil {
+		return err
+	}
+	defer pd.stop()
+	b := &pumpBench{pumphouse: pumphouse, pump: pump, d: d, binlogs: binlogs, dir: dir, pdURL: lastField(pd.line), self: self}
+	for _, p := range []struct {
+		name    string
+		measure func(context.Context) error
+	}{{"writes", b.writes}, {"pulls", b.pulls}, {"clock", b.clock}} {
+		if part != "" && part != p.name {
+			continue
+		}
+		if err := p.measure(context.Background()); err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+	}
+	return nil
+}
+
+// startPump runs a pump on a directory of that name.
+func (b *pumpBench) startPump(name string, sync bool) (*process, error) {
+	config := filepath.Join(b.dir, name+".toml")
+	text := fmt.Sprintf("[storage]\nsync-log = %t\nstop-write-at-available-space = \"1 GiB\"\n", sync)
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		return nil, err
+	}
+	return start("ready:", b.pump, "-addr", "127.0.0.1:0", "-pd-urls", b.pdURL, "-node-id", name, "-L", "error",
+		"-data-dir", filepath.Join(b.dir, name), "-config", config)
+}
+
+// writes prints how fast transactions are stored.
+func (b *pumpBench) writes(ctx context.Context) error {
+	fmt.Print("### Pump: transactions (prewrite, then commit) over one gRPC connection\n\n" +
+		"(a) is the same gRPC server with the same codec and options that stores nothing; (b) appends the same records to a\n" +
+		"file, those of all writers at once, with one fdatasync (sync) or none. CPU is the server process's and the loader's,\n" +
+		"microseconds a transaction.\n\n")
+	fmt.Println("| sync-log | message | writers | txn/s | (a) txn/s | of (a) | (b) txn/s | p50 ms | p99 ms | (a) p50 ms | CPU pump | CPU (a) | CPU loader | RSS MB |")
+	fmt.Println("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
+	for _, sync := range []bool{true, false} {
+		for _, size := range []int{256, 4096} {
+			if err := b.writesOf(ctx, sync, size); err != nil {
+				return err
+			}
+		}
+	}
+	fmt.Println()
+	return nil
+}
+
+func (b *pumpBench) writesOf(ctx context.Context, sync bool, size int) error {
+	name := fmt.Sprintf("write-%t-%d", sync, size)
+	defer os.RemoveAll(filepath.Join(b.dir, name))
+	pump, err := b.startPump(name, sync)
+	if err != nil {
+		return err
+	}
+	defer pump.stop()
+	null, err := start("ready:", b.self, "null", fmt.Sprint(size))
+	if err != nil {
+		return err
+	}
+	defer null.stop()
+	for _, writers := range []int{1, 16, 128} {
+		limit, err := b.load(ctx, null, writers, size)
+		if err != nil {
+			return err
+		}
+		got, err := b.load(ctx, pump, writers, size)
+		if err != nil {
+			return err
+		}
+		raw, err := rawRate(b.dir, writers, size, sync, b.d)
+		if err != nil {
+			return err
+		}
+		fmt.Printf("| %s | %s | %d | %.0f | %.0f | %.2f | %.0f | %.3f | %.3f | %.3f | %.1f | %.1f | %.1f | %.0f |\n",
+			onOff(sync), sizeName(size), writers, got.perSecond, limit.perSecond, got.perSecond/limit.perSecond, raw,
+			ms(got.p50), ms(got.p99), ms(limit.p50), got.serverCPU, limit.serverCPU, got.loaderCPU, float64(got.rss)/1e6)
+	}
+	return nil
+}
+
+// pulls prints how fast binlogs are delivered, and how fast a pump starts that holds them.
+func (b *pumpBench) pulls(ctx context.Context) error {
+	var starts string
+	fmt.Print("### Pump: pulls from TS 0 over one gRPC connection\n\n" +
+		"The other server sends one prepared message of the same size over and over.\n\n")
+	fmt.Println("| message | binlogs | binlogs/s | MB/s | prepared/s | of it | CPU pump µs | CPU prepared µs | CPU loader µs | RSS MB |")
+	fmt.Println("|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
+	for _, size := range []int{256, 4096} {
+		count := b.binlogs
+		if size == 4096 {
+			count /= 8
+		}
+		text, err := b.pullsOf(ctx, size, count)
+		if err != nil {
+			return err
+		}
+		starts += text
+	}
+	fmt.Printf("\n### Pump: start to ready\n\n| binlogs stored | of | after a pause ms | after kill -9 ms |\n|---:|---:|---:|---:|\n%s\n", starts)
+	return nil
+}
+
+func (b *pumpBench) pullsOf(ctx context.Context, size, count int) (starts string, err error) {
+	name := fmt.Sprintf("pull-%d", size)
+	defer os.RemoveAll(filepath.Join(b.dir, name))
+	pump, err := b.startPump(name, false)
+	if err != nil {
+		return "", err
+	}
+	defer func() { pump.stop() }()
+	null, err := start("ready:", b.self, "null", fmt.Sprint(size))
+	if err != nil {
+		return "", err
+	}
+	defer null.stop()
+	if err := fill(ctx, b.pdURL, lastField(pump.line), size, count); err != nil {
+		return "", err
+	}
+	limit, err := b.pull(ctx, null, count)
+	if err != nil {
+		return "", err
+	}
+	got, err := b.pull(ctx, pump, count)
+	if err != nil {
+		return "", err
+	}
+	fmt.Printf("| %s | %d | %.0f | %.0f | %.0f | %.2f | %.2f | %.2f | %.2f | %.0f |\n", sizeName(size), count, got.perSecond,
+		got.perSecond*float64(size)/1e6, limit.perSecond, got.perSecond/limit.perSecond, got.serverCPU, limit.serverCPU, got.loaderCPU, float64(got.rss)/1e6)
+
+	pump.cmd.Process.Kill()
+	pump.wait()
+	killed, err := b.startPump(name, false)
+	if err != nil {
+		return "", err
+	}
+	if err := killed.stop(); err != nil {
+		return "", err
+	}
+	if pump, err = b.startPump(name, false); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("| %d | %s | %.0f | %.0f |\n", count, sizeName(size), ms(pump.start), ms(killed.start)), nil
+}
+
+func onOff(b bool) string {
+	if b {
+		return "on"
+	}
+	return "off"
+}
+
+func sizeName(n int) string {
+	if n >= 1024 {
+		return fmt.Sprintf("%d KiB", n/1024)
+	}
+	return fmt.Sprintf("%d B", n)
+}
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
