@@ -106,17 +106,7 @@ func (c *conn) dispatch(ctx context.Context, command byte, payload []byte) bool 
 // query runs a text of one or more statements.
 func (c *conn) query(ctx context.Context, sql string) {
 	c.shows(sql)
-	ctx, done := c.bounded(ctx)
-	defer done()
 	c.finish(ctx, c.sess.Query(ctx, sql, c.emitText))
-}
-
-// bounded puts the session's limit on a statement's time.
-func (c *conn) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
-	if d := c.sess.StatementTimeout(); d > 0 {
-		return context.WithTimeoutCause(ctx, d, errStatementTimeout())
-	}
-	return ctx, func() {}
 }
 
 // emit writes one statement's outcome in text form.

@@ -11,22 +11,14 @@ import (
 	"github.com/go-mysql-org/go-mysql/mysql"
 )
 
-// Numbers go-mysql has no name for.
-const (
-	erQueryTimeout    = 3024
-	erSecureTransport = 3159
-)
+// erSecureTransport has no name in go-mysql.
+const erSecureTransport = 3159
 
 func errTooManyConnections() *engine.Error { return wire.Fail(mysql.ER_CON_COUNT_ERROR) }
 func errShutdown() *engine.Error           { return wire.Fail(mysql.ER_SERVER_SHUTDOWN) }
 func errInterrupted() *engine.Error        { return wire.Fail(mysql.ER_QUERY_INTERRUPTED) }
 func errUnknownCommand() *engine.Error     { return wire.Fail(mysql.ER_UNKNOWN_COM_ERROR) }
 func errMalformed() *engine.Error          { return wire.Fail(mysql.ER_MALFORMED_PACKET) }
-
-func errStatementTimeout() *engine.Error {
-	return &engine.Error{Code: erQueryTimeout, State: "HY000",
-		Message: "Query execution was interrupted, maximum statement execution time exceeded"}
-}
 
 func errInsecure() *engine.Error {
 	return &engine.Error{Code: erSecureTransport, State: "HY000",

@@ -110,7 +110,11 @@ func (c *conn) authenticate(l *wire.Login) (session.Account, error) {
 		return none, denied
 	}
 	c.srv.throttle.succeeded(c.peer.ip)
-	return session.Account{Name: acc.name, Host: c.peer.host, Role: acc.role, Secure: l.TLS}, nil
+	version, cipher := c.wire.TLS()
+	return session.Account{
+		Name: acc.name, Host: c.peer.host, Role: acc.role,
+		Secure: l.TLS, TLSVersion: version, Cipher: cipher,
+	}, nil
 }
 
 // waitTurn holds back clients from addresses with failed logins.

@@ -34,7 +34,6 @@ type clientSession interface {
 	Status() uint16
 	Warnings() uint16
 	IdleTimeout() time.Duration
-	StatementTimeout() time.Duration
 }
 
 // Server lets MySQL clients in and runs their commands. Make it with [New], start it

@@ -34,7 +34,6 @@ type script struct {
 	charset   string
 	resets    int
 	idle      time.Duration
-	timeout   time.Duration
 	started   chan struct{} // gets one value when "wait" begins
 	args      []engine.Value
 }
@@ -144,16 +143,15 @@ func (s *script) FieldList(_ context.Context, table, wildcard string) ([]engine.
 	return []engine.Column{{Table: table, Name: wildcard, Type: gomysql.MYSQL_TYPE_LONG, Charset: 63}}, nil
 }
 
-func (s *script) Reset()                          { s.resets++; s.db = "" }
-func (s *script) SetCollation(id uint16)          { s.collation = id }
-func (s *script) SetMultiStatements(on bool)      { s.multi = on }
-func (s *script) ResultCharset() string           { return s.charset }
-func (s *script) ClientCharset() string           { return s.charset }
-func (s *script) DB() string                      { return s.db }
-func (s *script) Status() uint16                  { return gomysql.SERVER_STATUS_AUTOCOMMIT }
-func (s *script) Warnings() uint16                { return 0 }
-func (s *script) IdleTimeout() time.Duration      { return s.idle }
-func (s *script) StatementTimeout() time.Duration { return s.timeout }
+func (s *script) Reset()                     { s.resets++; s.db = "" }
+func (s *script) SetCollation(id uint16)     { s.collation = id }
+func (s *script) SetMultiStatements(on bool) { s.multi = on }
+func (s *script) ResultCharset() string      { return s.charset }
+func (s *script) ClientCharset() string      { return s.charset }
+func (s *script) DB() string                 { return s.db }
+func (s *script) Status() uint16             { return gomysql.SERVER_STATUS_AUTOCOMMIT }
+func (s *script) Warnings() uint16           { return 0 }
+func (s *script) IdleTimeout() time.Duration { return s.idle }
 
 // house is a running server and the scripts of its sessions.
 type house struct {
@@ -387,12 +385,6 @@ func TestKillEndsTheStatementOrTheConnection(t *testing.T) {
 	if err := db.Ping(); err != nil || h.session().id == id {
 		t.Errorf("error %v; the pool did not have to connect again after KILL", err)
 	}
-}
-
-func TestStatementTimeout(t *testing.T) {
-	h := open(t, Options{}, func(s *script) { s.timeout = 20 * time.Millisecond })
-	_, err := h.db("root", "").Exec("wait")
-	wantError(t, err, 3024)
 }
 
 func TestIdleClientsAreDropped(t *testing.T) {

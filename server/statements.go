@@ -34,8 +34,6 @@ func (c *conn) prepare(ctx context.Context, sql string) {
 		c.wire.WriteError(errTooManyPrepared(c.srv.opts.MaxPrepared))
 		return
 	}
-	ctx, done := c.bounded(ctx)
-	defer done()
 	p, err := c.sess.Prepare(ctx, sql)
 	if err == nil && p.Params > 0xffff {
 		err = wire.Fail(mysql.ER_PS_MANY_PARAM)
@@ -74,8 +72,6 @@ func (c *conn) execute(ctx context.Context, payload []byte) {
 		c.wire.WriteError(asClientError(ctx, err))
 		return
 	}
-	ctx, done := c.bounded(ctx)
-	defer done()
 	err = c.sess.Execute(ctx, st.prepared, args, func(o *session.Outcome, more bool) error {
 		if e.Cursor && o.Rows != nil && !more {
 			c.openCursor(st, o)

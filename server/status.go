@@ -2,6 +2,7 @@ package server
 
 import (
 	"fmt"
+	"runtime"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -50,7 +51,8 @@ func (s *Server) Kill(id uint32, queryOnly bool) bool {
 // StartTime is when Open was called (session.Server).
 func (s *Server) StartTime() time.Time { return s.start }
 
-// Status lists the counters under MySQL's names (session.Server).
+// Status lists the counters under MySQL's names (session.Server); Pumphouse_goroutines
+// is of the whole process and tells a leak.
 func (s *Server) Status() map[string]string {
 	s.mu.Lock()
 	connected, maxUsed, prepared := len(s.conns), s.maxUsed, s.prepared
@@ -66,6 +68,7 @@ func (s *Server) Status() map[string]string {
 		"Connections":          number(c.connections.Load()),
 		"Max_used_connections": strconv.Itoa(maxUsed),
 		"Prepared_stmt_count":  strconv.Itoa(prepared),
+		"Pumphouse_goroutines": strconv.Itoa(runtime.NumGoroutine()),
 		"Queries":              number(c.questions.Load()),
 		"Questions":            number(c.questions.Load()),
 		"Threads_connected":    strconv.Itoa(connected),

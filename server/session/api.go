@@ -46,6 +46,8 @@ type Account struct {
 	Host   string // the client's address without port
 	Role   Role
 	Secure bool // over TLS
+
+	TLSVersion, Cipher string // of TLS as MySQL spells them; "" without TLS
 }
 
 // Cluster is what a session needs of the nodes. Its errors reach the client as 1105
@@ -78,6 +80,7 @@ type Server interface {
 	// Kill ends a connection, or only its running statement. False: no such ID.
 	Kill(id uint32, queryOnly bool) bool
 	// Status lists the server's counters for SHOW STATUS (Uptime, Threads_connected …).
+	// The map is the caller's.
 	Status() map[string]string
 	StartTime() time.Time
 }
@@ -101,7 +104,7 @@ type Options struct {
 	Version     string        // VERSION(), e.g. 8.0.11-TiDB-v8.3.0-pumphouse-1.0.0
 	MaxPacket   int64         // @@max_allowed_packet, bytes
 	IdleTimeout time.Duration // @@wait_timeout's start value
-	Statement   time.Duration // @@max_execution_time's start value; 0 = none
+	Statement   time.Duration // @@max_execution_time's start value; 0 = none; never ends a CHANGE
 	Limits      engine.Limits
 	Logger      logrus.FieldLogger
 	Now         func() time.Time // default time.Now
@@ -144,6 +147,6 @@ type Outcome struct {
 //	ResultCharset() string                       // charset result texts go out in (utf8mb4, latin1, gbk …)
 //	ClientCharset() string                       // charset statements come in; Query takes utf8mb4
 //	DB(), Status(), Warnings()
-//	IdleTimeout(), StatementTimeout()
+//	IdleTimeout()
 //
 // Errors are *engine.Error (number, SQLSTATE, message), but for what emit returns.

@@ -279,6 +279,10 @@ func TestStatementsEnd(t *testing.T) {
 	if e := codeOf(t, s, "SHOW PUMP STATUS"); e.Code != errTimeout {
 		t.Errorf("time limit: %v", e)
 	}
+	mustRun(t, s, "PREPARE p FROM 'SHOW PUMP STATUS'")
+	if e := codeOf(t, s, "EXECUTE p"); e.Code != errTimeout {
+		t.Errorf("time limit of what EXECUTE runs: %v", e)
+	}
 	mustRun(t, s, "SET max_execution_time = 0")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(nil)
@@ -291,6 +295,35 @@ func TestStatementsEnd(t *testing.T) {
 	cancel(&engine.Error{Code: 1053, State: "08S01", Message: "Server shutdown in progress"})
 	if err = s.Query(ctx, "SHOW PUMP STATUS", nil); !errors.As(err, &e) || e.Code != 1053 {
 		t.Errorf("shutdown: %v", err)
+	}
+}
+
+// deadlineCluster tells whether a write had a deadline.
+type deadlineCluster struct {
+	Cluster
+	had bool
+}
+
+func (c *deadlineCluster) SetState(ctx context.Context, kind nodes.Kind, id string, state nodes.State) (nodes.Record, int64, error) {
+	_, c.had = ctx.Deadline()
+	return c.Cluster.SetState(ctx, kind, id, state)
+}
+
+// TestNoTimeLimitOnChange: a CHANGE that was cut short might have been written or not.
+func TestNoTimeLimitOnChange(t *testing.T) {
+	takePD(t, standard())
+	c := &deadlineCluster{Cluster: pd.cluster}
+	opts := testOptions()
+	opts.Cluster = c
+	s := newSession(t, opts, admin)
+	mustRun(t, s, "SET max_execution_time = 60000")
+	mustRun(t, s, "PREPARE p FROM 'CHANGE PUMP TO NODE_STATE = ''paused'' FOR NODE_ID ''pump1'''")
+	for _, sql := range []string{"CHANGE PUMP TO NODE_STATE = 'paused' FOR NODE_ID 'pump1'", "EXECUTE p"} {
+		c.had = true
+		mustRun(t, s, sql)
+		if c.had {
+			t.Errorf("%s has a deadline", sql)
+		}
 	}
 }
 

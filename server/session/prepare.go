@@ -175,7 +175,13 @@ func (s *Session) runExecute(ctx context.Context, n *ast.ExecuteStmt) (*Outcome,
 		return nil, err
 	}
 	s.exec.Params = args
-	return s.dispatch(ctx, &p.stmt)
+	ctx, stop := s.limit(ctx, &p.stmt)
+	defer stop()
+	o, err := s.dispatch(ctx, &p.stmt)
+	if err != nil {
+		return nil, sqlError(ctx, err)
+	}
+	return o, nil
 }
 
 // runDeallocate carries out DEALLOCATE PREPARE name.

@@ -119,17 +119,23 @@ func (s *Session) run(ctx context.Context, st *sqlext.Statement, params []engine
 	return o, nil
 }
 
-// start sets the statement's clock, and its time limit where it only reads.
+// start sets the statement's clock and its time limit.
 func (s *Session) start(ctx context.Context, st *sqlext.Statement) (context.Context, context.CancelFunc) {
+	ctx, stop := s.limit(ctx, st)
+	s.now = s.fixedNow
+	if s.now.IsZero() {
+		s.now = s.opts.Now()
+	}
+	return ctx, stop
+}
+
+// limit lets max_execution_time end a statement that only reads.
+func (s *Session) limit(ctx context.Context, st *sqlext.Statement) (context.Context, context.CancelFunc) {
 	stop := func() {}
 	if s.maxExecution > 0 && onlyReads(st) {
 		ctx, stop = context.WithTimeout(ctx, s.maxExecution)
 	}
 	s.env.ctx = ctx
-	s.now = s.fixedNow
-	if s.now.IsZero() {
-		s.now = s.opts.Now()
-	}
 	return ctx, stop
 }
 
@@ -172,13 +178,15 @@ func isDiagnostic(n ast.StmtNode) bool {
 	return ok && (show.Tp == ast.ShowWarnings || show.Tp == ast.ShowErrors)
 }
 
-// onlyReads tells the statements that max_execution_time may end.
+// onlyReads tells the statements that max_execution_time may end. A CHANGE is none of
+// them: cut short it would leave behind the question whether it was written. Nor is
+// EXECUTE, which goes by the statement it runs.
 func onlyReads(st *sqlext.Statement) bool {
 	if st.Show != nil {
 		return true
 	}
 	switch st.Node.(type) {
-	case *ast.SelectStmt, *ast.SetOprStmt, *ast.ShowStmt, *ast.DoStmt:
+	case *ast.SelectStmt, *ast.SetOprStmt, *ast.ShowStmt, *ast.DoStmt, *ast.SetStmt, *ast.ExplainStmt:
 		return true
 	}
 	return false

@@ -138,10 +138,6 @@ func (s *Session) Warnings() uint16 { return s.diag.sent }
 // IdleTimeout is how long the client may be silent between commands: wait_timeout.
 func (s *Session) IdleTimeout() time.Duration { return s.idleTimeout }
 
-// StatementTimeout is how long one statement may run: max_execution_time, 0 = no limit.
-// The session itself ends SELECT and SHOW after it.
-func (s *Session) StatementTimeout() time.Duration { return s.maxExecution }
-
 // view reads the cluster's records, with this session's own writes.
 func (s *Session) view() (*nodes.Snapshot, error) {
 	return s.opts.Cluster.View(s.env.ctx, s.wrote)

@@ -111,12 +111,14 @@ func (s *Session) showVariables(n *ast.ShowStmt) *showing {
 	}
 }
 
-// showStatus is SHOW [GLOBAL | SESSION] STATUS: the server's counters, sorted by name.
+// showStatus is SHOW [GLOBAL | SESSION] STATUS: the server's counters and what TLS the
+// connection has, sorted by name.
 func (s *Session) showStatus() *showing {
 	return &showing{
 		columns: []engine.Column{text("Variable_name", 64), text("Value", 1024)},
 		fill: func(_ context.Context, add func(...engine.Value)) error {
 			status := s.opts.Server.Status()
+			status["Ssl_cipher"], status["Ssl_version"] = s.acc.Cipher, s.acc.TLSVersion
 			names := make([]string, 0, len(status))
 			for name := range status {
 				names = append(names, name)

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"encoding/binary"
 	"net"
+	"strings"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 )
@@ -122,6 +123,17 @@ func (c *Conn) startTLS(config *tls.Config) error {
 	}
 	c.nc = secured
 	return nil
+}
+
+// TLS gives version and cipher suite as MySQL spells them ("TLSv1.3",
+// "TLS_AES_128_GCM_SHA256"; suites of TLS 1.2 by their IANA names); "" without TLS.
+func (c *Conn) TLS() (version, cipher string) {
+	secured, ok := c.nc.(*tls.Conn)
+	if !ok {
+		return "", ""
+	}
+	state := secured.ConnectionState()
+	return strings.Replace(tls.VersionName(state.Version), "TLS ", "TLSv", 1), tls.CipherSuiteName(state.CipherSuite)
 }
 
 // resumedConn gives bytes already read before it reads on.
