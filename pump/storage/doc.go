@@ -135,8 +135,8 @@
 // ([ErrFailed]) until the store is opened again; it is never tried again as if nothing
 // had happened. A full disk is different: space for a whole segment is taken when the
 // segment is made, so that a write finds the disk full only where the file system
-// cannot reserve. Then the write is taken back by cutting the segment off, and writes
-// are refused ([ErrNoSpace]) until a new segment can be made.
+// cannot reserve. Then the rest of the segment is given up, and writes are refused
+// ([ErrNoSpace]) until a new segment can be made.
 //
 // # Trade-offs
 //

@@ -83,7 +83,7 @@ func (s *Store) writeRun(batch []*request) (int, error) {
 
 	started := s.opts.Now()
 	if err := w.write(batch); err != nil {
-		return 0, s.undoWrite(begin, err)
+		return 0, s.refuse(err)
 	}
 	written := s.opts.Now()
 	w.offset = end
@@ -155,18 +155,15 @@ func (w *logWriter) appendHeader(b []byte, r *request, durable int64) []byte {
 	return b
 }
 
-// undoWrite takes back a write that failed. Only a full disk is survived, and only
-// when the segment can be cut back to what it held before: whatever the write left
-// behind would else be read as if it had been stored.
-func (s *Store) undoWrite(begin int64, cause error) error {
-	w := &s.writer
+// refuse says what a failed write means. Only a full disk is survived: what the write
+// left behind is given up with the rest of the segment, whose records end before it.
+// Were it overwritten instead, parts of it could be read as if they had been stored.
+func (s *Store) refuse(cause error) error {
 	if !noSpace(cause) {
 		return s.fail(fmt.Errorf("write to the log: %w", cause))
 	}
-	if err := w.file.Truncate(begin); err != nil {
-		return s.fail(fmt.Errorf("take back a write that found the disk full: %w", err))
-	}
-	w.size = begin // so that the next run begins a segment of its own, with its space secured
+	w := &s.writer
+	w.size = w.offset // the next run begins a segment of its own, with its space secured
 	return fmt.Errorf("%w: %w", ErrNoSpace, cause)
 }
 
