@@ -19,18 +19,25 @@ func (p *Pump) clean(ctx context.Context) error {
 	for {
 		select {
 		case <-tick.C:
-			p.collect(ctx)
+			_, _ = p.collect(ctx) // it has said what there is to say
 		case answer := <-p.gcNow:
-			answer <- p.collect(ctx)
+			text, err := p.collect(ctx)
+			answer <- collected{text, err}
 		case <-ctx.Done():
 			return nil
 		}
 	}
 }
 
+// collected is how a round went.
+type collected struct {
+	text string
+	err  error
+}
+
 // collect does one round and says what it did.
-func (p *Pump) collect(ctx context.Context) string {
-	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+func (p *Pump) collect(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, finalTimeout)
 	defer cancel()
 	now, err := p.opts.PD.TSO(ctx)
 	if err != nil {
@@ -59,13 +66,13 @@ func (p *Pump) collect(ctx context.Context) string {
 	case removed.Segments > 0:
 		log.Info(text)
 	}
-	return text
+	return text, nil
 }
 
-func (p *Pump) cleanFailed(what string, err error) string {
+func (p *Pump) cleanFailed(what string, err error) (string, error) {
 	p.metrics.errors.WithLabelValues("gc").Inc()
 	p.log.WithError(err).Warn("garbage collection: " + what)
-	return fmt.Sprintf("%s: %v", what, err)
+	return "", fmt.Errorf("garbage collection: %s: %w", what, err)
 }
 
 // floor is up to where binlogs may be removed: not what a drainer still has to read,

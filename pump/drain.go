@@ -37,12 +37,6 @@ type drain struct {
 	said       string
 }
 
-func (d *drain) set(w []waiter, unresolved int) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.waiters, d.unresolved = w, unresolved
-}
-
 func (d *drain) waiting() ([]waiter, int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -52,29 +46,49 @@ func (d *drain) waiting() ([]waiter, int) {
 // sayAgain is how often the log repeats for whom a closing pump waits.
 const sayAgain = 30 * time.Second
 
-// drained tells whether nothing of this pump is still needed: every accepted transaction
-// is resolved, and every drainer that is not offline has everything downstream.
+// drained tells whether nobody needs this pump any more: every accepted transaction is
+// resolved, and every drainer that is not offline has everything downstream. Without such
+// a drainer there is nothing to wait for.
 func (p *Pump) drained(ctx context.Context) bool {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(p.hurried, cancel)()
 	snap, err := p.opts.Registry.List(ctx)
 	if err != nil {
-		p.say("PD does not say what drainers have consumed: " + err.Error())
+		p.say("going offline waits for PD, which does not say what drainers have consumed: " + err.Error())
 		return false
 	}
 	unresolved := p.store.Stats().Unresolved
 	needed := p.store.LastCommitTS() // after the above: what it resolves is counted
 	var left []waiter
+	nobody := true
 	for _, e := range snap.Drainers {
-		if r := e.Record; r.State != nodes.Offline && r.MaxCommitTS < needed {
+		r := e.Record
+		if r.State == nodes.Offline {
+			continue
+		}
+		nobody = false
+		if r.MaxCommitTS < needed {
 			left = append(left, waiter{r.NodeID, r.Host, string(r.State), r.MaxCommitTS, needed})
 		}
 	}
-	p.drain.set(left, unresolved)
-	p.metrics.waiting.Set(float64(len(left)))
-	if len(left) == 0 && unresolved == 0 {
+	p.waitFor(left, unresolved)
+	if len(left) == 0 && (unresolved == 0 || nobody) {
 		return true
 	}
 	p.say(waitText(left, unresolved))
 	return false
+}
+
+// waitFor notes what /status and the metrics say.
+func (p *Pump) waitFor(left []waiter, unresolved int) {
+	p.drain.mu.Lock()
+	defer p.drain.mu.Unlock()
+	p.drain.waiters, p.drain.unresolved = left, unresolved
+	if left == nil && unresolved == 0 {
+		p.drain.said = ""
+	}
+	p.metrics.waiting.Set(float64(len(left)))
 }
 
 // waitText is for whom the pump waits and what frees it.
@@ -91,7 +105,7 @@ func waitText(left []waiter, unresolved int) string {
 		text += fmt.Sprintf("; %d transactions are prewritten and not yet committed or rolled back", unresolved)
 	}
 	if len(left) > 0 {
-		text += "; a drainer that will not come back must be set to offline (binlogctl -cmd update-drainer … -state offline)"
+		text += "; a drainer that will not come back must be set to offline (binlogctl -cmd update-drainer -node-id " + left[0].NodeID + " -state offline)"
 	}
 	return text
 }

@@ -42,6 +42,13 @@ func (g *gate) enter(nodeID string) error {
 
 func (g *gate) leave() { g.mu.RUnlock() }
 
+// current is the state that decides now; "" while the pump starts.
+func (g *gate) current() nodes.State {
+	g.mu.RLock()
+	defer g.mu.RUnlock()
+	return g.state
+}
+
 func (g *gate) set(s nodes.State) {
 	g.mu.Lock()
 	g.state = s

@@ -154,12 +154,13 @@ func (p *Pump) getBinlog(r *http.Request) (any, error) {
 }
 
 func (p *Pump) triggerGC(r *http.Request) (any, error) {
-	answer := make(chan string, 1)
+	answer := make(chan collected, 1)
 	select {
 	case p.gcNow <- answer:
-		return <-answer, nil
+		done := <-answer
+		return done.text, done.err
 	case <-p.stopping:
-		return nil, &httpError{http.StatusConflict, errStopping}
+		return nil, &httpError{http.StatusConflict, &stateError{p.gate.current()}}
 	case <-r.Context().Done():
 		return nil, r.Context().Err()
 	}

@@ -22,17 +22,15 @@ func (r request) reply(err error) {
 	}
 }
 
-var errStopping = errors.New("the pump is stopping")
-
-// Pause asks the pump to pause, as a signal does, and returns at once. The second call,
-// like a second signal, makes it stop waiting for anything.
+// Pause asks the pump to pause, as a signal does, and returns when the pump has heard it.
+// When the pump is pausing or going offline already, it stops waiting for anything and
+// ends as paused.
 func (p *Pump) Pause() {
-	select {
-	case p.requests <- request{order: nodes.Pause}:
-	case <-p.stopping:
+	if p.leaving.Swap(true) {
 		p.hurryUp()
-	case <-p.finished:
+		return
 	}
+	p.submit(request{order: nodes.Pause})
 }
 
 // Offline asks the pump to drain and to leave the cluster, as PUT /state/ID/close does.
@@ -41,15 +39,26 @@ func (p *Pump) Offline(ctx context.Context) error { return p.ask(ctx, nodes.Leav
 // ask hands an order to the lifecycle, which accepts or refuses it.
 func (p *Pump) ask(ctx context.Context, order nodes.Order) error {
 	r := request{order: order, answer: make(chan error, 1)}
+	if p.gate.current() == nodes.Online && p.submit(r) {
+		select {
+		case err := <-r.answer:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return &stateError{p.gate.current()}
+}
+
+// submit gives a request to the lifecycle; false: it takes none any more.
+func (p *Pump) submit(r request) bool {
 	select {
 	case p.requests <- r:
-		return <-r.answer
+		return true
 	case <-p.stopping:
 	case <-p.finished:
-	case <-ctx.Done():
-		return ctx.Err()
 	}
-	return errStopping
+	return false
 }
 
 // group is the parts that work by themselves while the pump lives.
@@ -69,34 +78,34 @@ func (g *group) run(name string, part func() error) {
 	})
 }
 
-// live is the pump's life after it has gone online. The states are functions, each of
-// which returns the next; after the last one everything is stopped, and only then does
-// PD say paused or offline.
+// live is the pump's life after the start. The states are functions, each of which returns
+// the next; after the last one everything is stopped, and only then does PD say paused or
+// offline.
 func (p *Pump) live() {
-	ctx, cancel := context.WithCancel(context.Background())
-	p.parts.run("agent", func() error { return p.agent.Run(ctx) })
-	p.parts.run("clock", func() error { return p.tell(ctx) })
-	p.parts.run("janitor", func() error { return p.clean(ctx) })
-	for state := (*Pump).online; state != nil; {
-		next := state(p, ctx)
-		state = next
+	ctx, endWorkers := context.WithCancel(context.Background())
+	agent, endAgent := context.WithCancel(context.Background())
+	p.keeper.run("agent", func() error { return p.agent.Run(agent) })
+	p.workers.run("clock", func() error { return p.tell(ctx) })
+	p.workers.run("janitor", func() error { return p.clean(ctx) })
+	for state := p.first; state != nil; {
+		state = state(p, ctx)
 	}
 	close(p.stopping)
 
 	// Streams end, calls that were let in are finished, nothing more comes in.
 	p.endPulls()
-	p.stopServing(p.grace())
-	// The log is closed, and with it everything that could still change it.
-	err := errors.Join(p.cause, p.closeStore())
-	var held *nodes.HeldError
-	if !errors.As(err, &held) { // else the record is another process's
-		err = errors.Join(err, p.writeFinal(p.final))
-	}
-	cancel()
-	p.parts.wg.Wait()
+	p.stopServing(stopGrace)
+	endWorkers()
+	p.workers.wg.Wait()
+	err := p.leave(p.final, p.cause)
+	endAgent()
+	p.keeper.wg.Wait()
 	p.log.WithField("state", p.final).Info("pump has stopped")
 	p.finish(err)
 }
+
+// stopGrace is how long calls under way may take when the pump stops.
+const stopGrace = 5 * time.Second
 
 // stateFunc is one state of the pump's life; it gives the next, nil = stop everything.
 type stateFunc func(p *Pump, ctx context.Context) stateFunc
@@ -113,13 +122,16 @@ func (p *Pump) online(ctx context.Context) stateFunc {
 		case r := <-p.requests:
 			order = r.order
 			r.reply(nil)
-		case err := <-p.parts.failed:
+		case err := <-p.workers.failed:
 			return p.broken(err)
 		case err := <-p.served:
 			return p.broken(err)
 		case <-look.C:
 			if err := p.store.Failed(); err != nil {
 				return p.broken(err)
+			}
+			if p.agent.State() != nodes.Online { // PD was away when the pump came back here
+				p.move(nodes.Online)
 			}
 		}
 		switch order {
@@ -141,6 +153,7 @@ func (p *Pump) broken(err error) stateFunc {
 // pausing refuses prewrites; when the gate has changed, all that were let through are
 // stored.
 func (p *Pump) pausing(context.Context) stateFunc {
+	p.leaving.Store(true)
 	p.final = nodes.Paused
 	p.gate.set(nodes.Pausing)
 	if p.move(nodes.Pausing) == nodes.Leave && p.cause == nil {
@@ -155,13 +168,15 @@ const drainInterval = 200 * time.Millisecond
 // closing refuses prewrites and waits until every drainer has consumed everything, or
 // until it is told not to wait any longer.
 func (p *Pump) closing(ctx context.Context) stateFunc {
+	p.leaving.Store(true)
 	p.gate.set(nodes.Closing)
-	if p.move(nodes.Closing) == nodes.Pause {
-		return (*Pump).pausing // the record was set to paused before we came: it wins
-	}
 	look := time.NewTicker(drainInterval)
 	defer look.Stop()
 	for {
+		// Again as long as PD is away.
+		if p.agent.State() != nodes.Closing && p.move(nodes.Closing) == nodes.Pause {
+			return (*Pump).pausing // the record was set to paused before we came: it wins
+		}
 		if p.drained(ctx) {
 			p.final = nodes.Offline
 			return nil
@@ -172,24 +187,22 @@ func (p *Pump) closing(ctx context.Context) stateFunc {
 		case in := <-p.agent.Orders():
 			order = in.Order
 		case r := <-p.requests:
-			if r.answer != nil { // HTTP; the record can still change its mind
-				r.reply(&stateError{nodes.Closing})
-				continue
+			r.reply(&stateError{nodes.Closing})
+			if r.answer == nil { // Close: as a signal
+				return (*Pump).pausing
 			}
+		case <-p.hurried.Done():
 			// A signal does not wait for drainers; the pump has not been drained, so it will
 			// have to come back.
 			return (*Pump).pausing
-		case err := <-p.parts.failed:
+		case err := <-p.workers.failed:
 			return p.broken(err)
 		case err := <-p.served:
 			return p.broken(err)
 		}
 		switch order {
 		case nodes.Resume:
-			p.log.Info("going offline is cancelled: the pump takes writes again")
-			p.gate.set(nodes.Online)
-			p.move(nodes.Online)
-			return (*Pump).online
+			return p.resume()
 		case nodes.Pause:
 			return (*Pump).pausing
 		case nodes.Abandon:
@@ -200,13 +213,22 @@ func (p *Pump) closing(ctx context.Context) stateFunc {
 	}
 }
 
+// resume takes writes again: going offline is cancelled.
+func (p *Pump) resume() stateFunc {
+	p.log.Info("going offline is cancelled: the pump takes writes again")
+	p.leaving.Store(false)
+	p.waitFor(nil, 0)
+	p.gate.set(nodes.Online)
+	p.move(nodes.Online)
+	return (*Pump).online
+}
+
 // move writes a state to PD. If somebody else's order came first, it gives that order
 // when it matters for where the pump is now, and otherwise writes once more. While PD is
 // away the pump behaves as the state says nevertheless.
 func (p *Pump) move(s nodes.State) nodes.Order {
-	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+	ctx, cancel := context.WithTimeout(p.hurried, moveTimeout)
 	defer cancel()
-	defer context.AfterFunc(p.hurried, cancel)()
 	err := p.agent.SetState(ctx, s)
 	var ordered *nodes.OrderedError
 	if errors.As(err, &ordered) {
@@ -215,21 +237,19 @@ func (p *Pump) move(s nodes.State) nodes.Order {
 		}
 		err = p.agent.SetState(ctx, s)
 	}
-	if err != nil {
+	if err != nil && p.hurried.Err() == nil {
 		p.log.WithField("state", s).WithError(err).Warn("PD does not show the pump's state")
 	}
 	return nodes.NoOrder
 }
 
-// grace is how long calls under way may take when the pump stops.
-func (p *Pump) grace() time.Duration {
-	if p.hurried.Err() != nil {
-		return 0
-	}
-	return 5 * time.Second
-}
-
 // stateError refuses an action because of the state the pump is in.
 type stateError struct{ state nodes.State }
 
-func (e *stateError) Error() string { return fmt.Sprintf("this pump's state is %s", e.state) }
+func (e *stateError) Error() string {
+	state := e.state
+	if state == "" {
+		state = "starting"
+	}
+	return fmt.Sprintf("this pump's state is %s", state)
+}

@@ -1,6 +1,7 @@
 package pump
 
 import (
+	"fmt"
 	"time"
 
 	"pumphouse/pump/storage"
@@ -25,7 +26,7 @@ type metrics struct {
 	waiting    prometheus.Gauge
 }
 
-func newMetrics(reg *prometheus.Registry) *metrics {
+func newMetrics(reg *prometheus.Registry) (*metrics, error) {
 	opts := func(subsystem, name, help string) prometheus.Opts {
 		return prometheus.Opts{Namespace: "binlog", Subsystem: subsystem, Name: name, Help: help}
 	}
@@ -61,9 +62,29 @@ func newMetrics(reg *prometheus.Registry) *metrics {
 	for _, kind := range []string{"append", "pull", "gc", "invalid"} {
 		m.errors.WithLabelValues(kind)
 	}
-	m.abandoned.WithLabelValues("")
-	reg.MustRegister(m.rpcSeconds, m.writeSize, m.writeTime, m.errors, m.purged, m.abandoned, m.deleted, m.gcTS, m.doneGC, m.waiting)
-	return m
+	for _, kind := range []storage.Type{storage.Prewrite, storage.Commit, storage.Rollback} {
+		m.writeSize.WithLabelValues(kind.String())
+	}
+	for _, kind := range []string{"batch", "sync"} {
+		m.writeTime.WithLabelValues(kind)
+	}
+	return m, register(reg, m.rpcSeconds, m.writeSize, m.writeTime, m.errors, m.purged, m.abandoned, m.deleted, m.gcTS, m.doneGC, m.waiting)
+}
+
+// register adds metrics to a registry, which another pump must not use.
+func register(reg *prometheus.Registry, all ...prometheus.Collector) error {
+	for _, c := range all {
+		if err := reg.Register(c); err != nil {
+			return fmt.Errorf("register the pump's metrics: %w (each pump needs a registry of its own)", err)
+		}
+	}
+	return nil
+}
+
+// knows makes the counters of a drainer exist.
+func (m *metrics) knows(drainer string) {
+	m.purged.WithLabelValues(drainer)
+	m.abandoned.WithLabelValues(drainer)
 }
 
 func (m *metrics) rpc(method string, err error, took time.Duration) {
@@ -85,14 +106,15 @@ func (m *metrics) batch(b storage.Batch) {
 }
 
 // watch registers the figures that the store keeps itself.
-func (m *metrics) watch(s *storage.Store) {
+func (m *metrics) watch(s *storage.Store) error {
+	var all []prometheus.Collector
 	fn := func(subsystem, name, help string, labels prometheus.Labels, read func(storage.Stats) float64, counter bool) {
 		o := prometheus.Opts{Namespace: "binlog", Subsystem: subsystem, Name: name, Help: help, ConstLabels: labels}
 		if counter {
-			m.reg.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts(o), func() float64 { return read(s.Stats()) }))
+			all = append(all, prometheus.NewCounterFunc(prometheus.CounterOpts(o), func() float64 { return read(s.Stats()) }))
 			return
 		}
-		m.reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts(o), func() float64 { return read(s.Stats()) }))
+		all = append(all, prometheus.NewGaugeFunc(prometheus.GaugeOpts(o), func() float64 { return read(s.Stats()) }))
 	}
 	size := func(kind string, read func(storage.Stats) float64) {
 		fn("pump_storage", "storage_size_bytes", "Size of the disk and of what is stored on it.", prometheus.Labels{"type": kind}, read, false)
@@ -111,4 +133,5 @@ func (m *metrics) watch(s *storage.Store) {
 		func(s storage.Stats) float64 { return s.OldestAge.Seconds() }, false)
 	fn("pump", "loss_binlog_count", "Commits whose prewrite this pump does not have.", nil,
 		func(s storage.Stats) float64 { return float64(s.Lost) }, true)
+	return register(m.reg, all...)
 }

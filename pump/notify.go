@@ -36,7 +36,11 @@ func (p *Pump) notifyDrainers(ctx context.Context) error {
 		mu   sync.Mutex
 		errs []error
 	)
+	for _, b := range snap.Broken {
+		p.log.WithError(&b).Error("a record in PD cannot be read; if it is a drainer's, it is neither notified nor waited for")
+	}
 	for _, e := range snap.Drainers {
+		p.metrics.knows(e.Record.NodeID)
 		if e.Record.State != nodes.Online {
 			continue
 		}
@@ -49,6 +53,9 @@ func (p *Pump) notifyDrainers(ctx context.Context) error {
 		})
 	}
 	wg.Wait()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	return errors.Join(errs...)
 }
 

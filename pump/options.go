@@ -60,7 +60,7 @@ type Options struct {
 	OrphanTimeout time.Duration
 
 	Logger  logrus.FieldLogger   // default: nothing is logged
-	Metrics *prometheus.Registry // default: one of its own
+	Metrics *prometheus.Registry // no other pump's; default: one that nobody else sees
 	Now     func() time.Time     // default time.Now
 }
 
@@ -87,6 +87,11 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.NodeID != "" { // before it is kept for good in the data directory
+		if err := nodes.ValidateNodeID(o.NodeID); err != nil {
+			return o, fmt.Errorf("pump: %w", err)
+		}
 	}
 	for name, d := range map[string]time.Duration{"heartbeat-interval": o.Heartbeat, "gc": o.GC, "fake-binlog-interval": o.FakeInterval} {
 		if d < 0 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"pumphouse/binlogpb"
 	"pumphouse/nodes"
@@ -47,8 +48,8 @@ func (p *Pump) pull(req *binlogpb.PullBinlogReq, stream binlogpb.Pump_PullBinlog
 		return p.wrongCluster(req.ClusterID)
 	}
 	from := nodes.TSO(req.GetStartFrom().GetOffset())
-	if from < 0 {
-		return status.Error(codes.InvalidArgument, fmt.Sprintf("position %d is negative: it must be the last commit TS the drainer has", from))
+	if err := p.checkPosition(from); err != nil {
+		return err
 	}
 	log := p.log.WithField("commit_ts", from)
 	if who, ok := peer.FromContext(stream.Context()); ok {
@@ -75,6 +76,23 @@ func (p *Pump) pull(req *binlogpb.PullBinlogReq, stream binlogpb.Pump_PullBinlog
 		return status.FromContextError(stream.Context().Err()).Err()
 	}
 	return p.pullFailed(log, from, err)
+}
+
+// maxAhead is how far a position may be ahead of all clocks a pump knows.
+const maxAhead = 10 * time.Minute
+
+// checkPosition refuses what cannot be the commit TS of anything: a drainer that came with
+// it would wait for ever and nobody would know why.
+func (p *Pump) checkPosition(from nodes.TSO) error {
+	if from < 0 {
+		return status.Error(codes.InvalidArgument, fmt.Sprintf("position %d is negative: it must be the last commit TS the drainer has", from))
+	}
+	now := max(p.store.MaxCommitTS(), nodes.MakeTSO(p.opts.Now(), 0))
+	if from > now && from.Time().Sub(now.Time()) > maxAhead {
+		return status.Error(codes.OutOfRange, fmt.Sprintf("position %s (%s) is in the future: pump %s is at %s (%s); is the drainer's checkpoint of another cluster?",
+			from, from.Time().Format(time.RFC3339), p.nodeID, now, now.Time().Format(time.RFC3339)))
+	}
+	return nil
 }
 
 // send passes entries on until something goes wrong.

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pumphouse/nodes"
@@ -28,7 +28,7 @@ type Pump struct {
 	dir       *daemon.DataDir
 	nodeID    string
 	store     *storage.Store
-	listeners []net.Listener
+	listeners []*conns
 	advertise string
 	clusterID uint64
 	agent     *nodes.Agent
@@ -39,21 +39,25 @@ type Pump struct {
 	pulls    context.Context // done when streams have to end
 	endPulls context.CancelFunc
 	pullers  pullers
-	gcNow    chan chan string // asks the janitor to work at once
+	gcNow    chan chan collected // asks the janitor to work at once
 
 	requests chan request    // for the lifecycle
+	leaving  atomic.Bool     // pausing or closing: one more signal means hurry
 	stopping chan struct{}   // closed when the lifecycle takes no more requests
 	hurried  context.Context // done when the pump must not wait for anything
 	hurryUp  context.CancelFunc
-	parts    group
+	workers  group // the parts that need the store
+	keeper   group // the agent, which outlives it
 	drain    drain
 
 	// The lifecycle's own.
+	first stateFunc   // the state after the start
 	final nodes.State // what the record will say in the end
 	cause error       // why the pump stops, if not because it was asked to
 
 	serving  sync.WaitGroup // the two servers
 	served   chan error     // how a server ended
+	opened   atomic.Bool    // by Open, or by a Close that came before it
 	finished chan struct{}  // closed when all is over
 	over     sync.Once
 	finalErr error // why, valid after finished
@@ -65,12 +69,17 @@ func New(opts Options) (*Pump, error) {
 	if err != nil {
 		return nil, err
 	}
+	m, err := newMetrics(opts.Metrics)
+	if err != nil {
+		return nil, err
+	}
+	failed := make(chan error, 1)
 	p := &Pump{
-		opts: opts, log: opts.Logger, metrics: newMetrics(opts.Metrics),
-		gcNow: make(chan chan string), requests: make(chan request), served: make(chan error, 4),
+		opts: opts, log: opts.Logger, metrics: m,
+		gcNow: make(chan chan collected), requests: make(chan request), served: make(chan error, 4),
 		stopping: make(chan struct{}), finished: make(chan struct{}),
 		pullers: pullers{came: make(chan struct{}, 1)},
-		parts:   group{failed: make(chan error, 1)},
+		workers: group{failed: failed}, keeper: group{failed: failed},
 	}
 	p.pulls, p.endPulls = context.WithCancel(context.Background())
 	p.hurried, p.hurryUp = context.WithCancel(context.Background())
@@ -79,8 +88,12 @@ func New(opts Options) (*Pump, error) {
 
 // Open starts the pump: it returns when the record says online and TiDB may write, or
 // with what kept it from that; then everything it had started is stopped again and the
-// record, if it got so far, says paused.
+// record, if it got so far, says paused. When the record was set to another state while
+// the pump started, it obeys as if it had been online. A pump is opened once.
 func (p *Pump) Open(ctx context.Context) error {
+	if p.opened.Swap(true) {
+		return errors.New("start pump: it was opened or closed before")
+	}
 	steps := []struct {
 		name string
 		do   func(context.Context) error
@@ -102,8 +115,8 @@ func (p *Pump) Open(ctx context.Context) error {
 	}
 	for _, s := range steps {
 		if err := s.do(ctx); err != nil {
-			err = fmt.Errorf("start pump: %s: %w", s.name, err)
-			p.finish(err, p.abort())
+			err = errors.Join(fmt.Errorf("start pump: %s: %w", s.name, err), p.abort())
+			p.finish(err)
 			return err
 		}
 	}
@@ -126,7 +139,7 @@ func (p *Pump) decideID(context.Context) (err error) {
 
 func (p *Pump) openStore(context.Context) (err error) {
 	p.store, err = storage.Open(storage.Options{
-		Dir:                  filepath.Join(p.opts.DataDir, "binlog"),
+		Dir:                  storeDir(p.opts.DataDir),
 		SyncLog:              !p.opts.NoSync,
 		StopWriteAtAvailable: p.opts.StopWriteAtAvailable,
 		Resolver:             p.opts.Resolver,
@@ -135,10 +148,10 @@ func (p *Pump) openStore(context.Context) (err error) {
 		Logger:               p.log,
 		OnBatch:              p.metrics.batch,
 	})
-	if err == nil {
-		p.metrics.watch(p.store)
+	if err != nil {
+		return err
 	}
-	return err
+	return p.metrics.watch(p.store)
 }
 
 func (p *Pump) askCluster(ctx context.Context) (err error) {
@@ -161,7 +174,17 @@ func (p *Pump) claim(ctx context.Context) (err error) {
 func (p *Pump) goOnline(ctx context.Context) error {
 	// Admitted first: a TiDB that sees the record at once must not be refused.
 	p.gate.set(nodes.Online)
-	if err := p.agent.SetState(ctx, nodes.Online); err != nil {
+	p.first = (*Pump).online
+	err := p.agent.SetState(ctx, nodes.Online)
+	var ordered *nodes.OrderedError
+	switch {
+	case errors.As(err, &ordered) && ordered.Instruction.Order == nodes.Pause:
+		p.first = (*Pump).pausing
+		return nil
+	case errors.As(err, &ordered) && ordered.Instruction.Order == nodes.Leave:
+		p.first = (*Pump).closing
+		return nil
+	case err != nil:
 		return err
 	}
 	p.log.WithFields(logrus.Fields{"addr": p.advertise, "max_commit_ts": p.store.MaxCommitTS()}).Info("pump is online")
@@ -174,8 +197,13 @@ func (p *Pump) NodeID() string { return p.nodeID }
 // Addr is the address listened on, known after Open.
 func (p *Pump) Addr() net.Addr { return p.listeners[0].Addr() }
 
-// State is what the pump's record says, as far as the pump knows.
-func (p *Pump) State() nodes.State { return p.agent.State() }
+// State is what the pump's record says, as far as the pump knows; "" before it has one.
+func (p *Pump) State() nodes.State {
+	if p.agent == nil {
+		return ""
+	}
+	return p.agent.State()
+}
 
 // Wait returns when the pump has ended and its final state is in PD: nil after a pause or
 // after it went offline as asked, otherwise why it ended.
@@ -186,26 +214,30 @@ func (p *Pump) Wait() error {
 
 // Close pauses the pump, as a signal does, and waits for its end. It may be called again.
 func (p *Pump) Close() error {
-	p.Pause()
+	if !p.opened.Swap(true) {
+		p.finish(nil)
+	}
+	p.submit(request{order: nodes.Pause})
 	return p.Wait()
 }
 
 // abort takes back what Open did before it failed.
 func (p *Pump) abort() error {
-	var errs []error
+	p.gate.set(nodes.Paused)
 	p.endPulls()
-	if p.agent != nil && p.agent.State() != "" {
-		p.gate.set(nodes.Paused)
-		errs = append(errs, p.writeFinal(nodes.Paused))
-	}
 	p.stopServing(0)
-	return errors.Join(append(errs, p.closeStore())...)
+	return p.leave(nodes.Paused, nil)
 }
 
-func (p *Pump) closeStore() error {
-	var errs []error
+// leave closes the log, and with it everything that could still change it, then writes
+// the final state, then gives the directory back to a next process. cause is why.
+func (p *Pump) leave(final nodes.State, cause error) error {
+	errs := []error{cause}
 	if p.store != nil {
 		errs = append(errs, p.store.Close())
+	}
+	if p.agent != nil && p.agent.State() != "" {
+		errs = append(errs, p.writeFinal(final))
 	}
 	if p.dir != nil {
 		errs = append(errs, p.dir.Close())
@@ -213,26 +245,45 @@ func (p *Pump) closeStore() error {
 	return errors.Join(errs...)
 }
 
-func (p *Pump) finish(errs ...error) {
+func (p *Pump) finish(err error) {
 	p.over.Do(func() {
-		p.finalErr = errors.Join(errs...)
+		p.finalErr = err
 		close(p.finished)
 	})
 }
 
-// writeTimeout bounds the last writes to PD: a pump must be able to stop while PD is away.
-const writeTimeout = 10 * time.Second
+// Bounds of the writes to PD: a pump must be able to stop while PD is away.
+const (
+	moveTimeout    = 5 * time.Second // a state on the way
+	finalTimeout   = 10 * time.Second
+	hurriedTimeout = 2 * time.Second // the final state when nothing may be waited for
+)
 
+// writeFinal writes the state the pump ends in, unless the record is another process's.
 func (p *Pump) writeFinal(s nodes.State) error {
-	ctx, cancel := context.WithTimeout(context.Background(), writeTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), finalTimeout)
 	defer cancel()
-	err := p.agent.SetState(ctx, s)
-	var ordered *nodes.OrderedError
-	if errors.As(err, &ordered) { // told now; the final state stands
-		err = p.agent.SetState(ctx, s)
+	defer context.AfterFunc(p.hurried, func() { time.AfterFunc(hurriedTimeout, cancel) })()
+	var err error
+	if !nodes.CanMove(p.agent.State(), s) { // PD was away when the state between was due
+		err = p.setState(ctx, map[nodes.State]nodes.State{nodes.Paused: nodes.Pausing, nodes.Offline: nodes.Closing}[s])
 	}
-	if err != nil {
+	if err == nil {
+		err = p.setState(ctx, s)
+	}
+	var held *nodes.HeldError
+	if err != nil && !errors.As(err, &held) {
 		return fmt.Errorf("the record could not be set to %s (set it with binlogctl -cmd update-pump -node-id %s -state %s): %w", s, p.nodeID, s, err)
 	}
 	return nil
+}
+
+// setState writes a state whatever the record orders: it was told, and this stands.
+func (p *Pump) setState(ctx context.Context, s nodes.State) error {
+	err := p.agent.SetState(ctx, s)
+	var ordered *nodes.OrderedError
+	if errors.As(err, &ordered) {
+		err = p.agent.SetState(ctx, s)
+	}
+	return err
 }

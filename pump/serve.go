@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"sync"
 	"time"
 
 	"pumphouse/binlogpb"
@@ -25,7 +26,7 @@ func (p *Pump) listen(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w: is another pump running there? (-addr)", p.opts.Addr, err)
 	}
-	p.listeners = append(p.listeners, l)
+	p.listeners = append(p.listeners, trackConns(l))
 	if p.advertise, err = p.advertised(l.Addr().String()); err != nil {
 		return err
 	}
@@ -39,7 +40,7 @@ func (p *Pump) listen(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listen on the Unix socket %s: %w (-socket)", p.opts.Socket, err)
 	}
-	p.listeners = append(p.listeners, u)
+	p.listeners = append(p.listeners, trackConns(u))
 	return nil
 }
 
@@ -89,7 +90,7 @@ func ServerOptions(maxMessage int) []grpc.ServerOption {
 		grpc.ForceServerCodecV2(binlogpb.Codec{}),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxSendMsgSize(maxMessage),
-		// A pull is one long stream: windows that hold a few batches keep it full.
+		// What TiDB may send ahead: windows that hold a few large transactions.
 		grpc.InitialWindowSize(4 << 20), grpc.InitialConnWindowSize(8 << 20),
 		grpc.WriteBufferSize(128 << 10), grpc.ReadBufferSize(128 << 10),
 		// TiDB pings its pumps; a ping is no abuse.
@@ -106,13 +107,15 @@ func (p *Pump) serve(context.Context) error {
 	}
 	p.grpc = grpc.NewServer(ServerOptions(p.opts.MaxMessageSize)...)
 	binlogpb.RegisterPumpServer(p.grpc, service{Pump: p})
-	p.http = &http.Server{Handler: p.routes(), ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10}
-	for i, l := range p.listeners {
+	p.http = &http.Server{Handler: p.routes(), ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10}
+	for _, tracked := range p.listeners {
+		l := net.Listener(tracked)
 		if tlsConfig != nil && l.Addr().Network() == "tcp" {
 			c := tlsConfig.Clone()
-			c.NextProtos = []string{"h2", "http/1.1"}
+			// gRPC offers h2 alone. A browser or curl offers both and must not choose h2, which
+			// would bring it to the gRPC server.
+			c.NextProtos = []string{"http/1.1", "h2"}
 			l = tls.NewListener(l, c)
-			p.listeners[i] = l
 		}
 		mux := cmux.New(l)
 		mux.SetReadTimeout(10 * time.Second)
@@ -120,7 +123,7 @@ func (p *Pump) serve(context.Context) error {
 		forGRPC := mux.Match(cmux.Any())
 		p.start("gRPC", func() error { return p.grpc.Serve(forGRPC) })
 		p.start("HTTP", func() error { return p.http.Serve(forHTTP) })
-		p.serving.Go(func() { _ = mux.Serve() }) // ends when the listener is closed
+		p.start("connections", mux.Serve) // ends when the listener is closed
 	}
 	return nil
 }
@@ -139,24 +142,36 @@ func (p *Pump) start(name string, run func() error) {
 	})
 }
 
-// stopServing lets calls under way finish for at most grace, then cuts them, and returns
-// when every goroutine of the servers has gone.
+// stopServing lets calls under way finish for at most grace, or until the pump is hurried,
+// then cuts them, and returns when every goroutine of the servers has gone.
 func (p *Pump) stopServing(grace time.Duration) {
+	ctx, cancel := context.WithTimeout(p.hurried, grace)
+	defer cancel()
+	for _, l := range p.listeners {
+		if err := l.Close(); err != nil {
+			p.log.WithError(err).Warn("closing a listener")
+		}
+		l.cut(false)
+	}
 	if p.grpc != nil {
-		done := make(chan struct{})
-		go func() { defer close(done); p.grpc.GracefulStop() }()
-		select {
-		case <-done:
-		case <-time.After(grace):
+		var ends sync.WaitGroup
+		ends.Go(func() {
+			// The error is that of the listeners, which are closed already, or ctx's.
+			_ = p.http.Shutdown(ctx)
+			_ = p.http.Close()
+		})
+		inTime := context.AfterFunc(ctx, func() {
+			for _, l := range p.listeners {
+				l.cut(true)
+			}
 			p.grpc.Stop()
-			<-done
-		}
-		if err := p.http.Close(); err != nil {
-			p.log.WithError(err).Warn("closing the HTTP server")
-		}
+		})
+		p.grpc.GracefulStop()
+		inTime()
+		ends.Wait()
 	}
 	for _, l := range p.listeners {
-		l.Close() // cmux reports a listener that is closed twice; nobody minds
+		l.cut(true)
 	}
 	p.serving.Wait()
 }

@@ -15,6 +15,7 @@ import (
 	"pumphouse/pump"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/sirupsen/logrus"
 )
 
@@ -43,6 +44,7 @@ type config struct {
 	metrics *prometheus.Registry
 	file    string
 	version bool
+	repair  bool
 }
 
 type storageConfig struct {
@@ -102,6 +104,7 @@ func parseConfig(args []string, stdout io.Writer) (*config, []string, error) {
 	fs.IntVar(&cfg.MetricsInterval, "metrics-interval", 15, "`seconds` between two pushes; 0: no push")
 	fs.StringVar(&cfg.file, "config", "", "TOML `file`")
 	fs.BoolVar(&cfg.version, "V", false, "print the version and exit")
+	fs.BoolVar(&cfg.repair, "repair", false, "save what can be read of damaged data in -data-dir, say what is lost, and exit; copy the directory first")
 	ignored := map[string]*string{"binlog-file-size": nil, "enable-binlog-slice": nil, "binlog-slice-size": nil,
 		"log-rotate": nil, "enable-debug": nil, "enable-tolerant": nil, "kafka-addrs": nil}
 	for name := range ignored {
@@ -160,6 +163,7 @@ func (c *config) adjust() (warnings []string, err error) {
 		}
 	}
 	c.metrics = prometheus.NewRegistry()
+	c.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return warnings, nil
 }
 

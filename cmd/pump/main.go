@@ -49,6 +49,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 	for _, w := range warnings {
 		log.Warn(w)
 	}
+	if cfg.repair {
+		if err := repair(cfg, log, stdout); err != nil {
+			fmt.Fprintln(stderr, "pump:", err)
+			return 1
+		}
+		return 0
+	}
 	if err := serve(cfg, log, stdout); err != nil {
 		log.WithError(err).Error("pump ends")
 		if cfg.LogFile != "" {
@@ -88,18 +95,47 @@ func serve(cfg *config, log logrus.FieldLogger, stdout io.Writer) error {
 	go func() {
 		for sig := range signals { // the first pauses, the second hurries; while it starts, it gives up
 			log.WithField("signal", sig.String()).Info("pausing")
-			stopStarting(fmt.Errorf("received %v", sig))
+			stopStarting(&signalError{sig})
 			go p.Pause()
 		}
 	}()
 
 	if err := p.Open(starting); err != nil {
+		var stop *signalError
+		if errors.As(err, &stop) && p.State() == nodes.Paused {
+			return nil // told to stop while it started, and it did
+		}
 		return err
 	}
 	fmt.Fprintf(stdout, "ready: pump %s at %s\n", p.NodeID(), p.Addr())
 	stopPush := startPush(cfg, p, log)
 	defer stopPush()
 	return p.Wait()
+}
+
+// signalError says that a signal ended the start.
+type signalError struct{ sig os.Signal }
+
+func (e *signalError) Error() string { return "received " + e.sig.String() }
+
+// repair makes damaged data usable again and says what is lost. The pump is not started.
+func repair(cfg *config, log logrus.FieldLogger, stdout io.Writer) error {
+	report, err := pump.Repair(cfg.DataDir, log)
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "%d segments with %d binlogs are whole\n", report.Segments, report.Records)
+	for _, name := range report.Rewritten {
+		fmt.Fprintf(stdout, "rewritten: %s\n", name)
+	}
+	for _, g := range report.Gaps {
+		fmt.Fprintf(stdout, "lost: %d bytes of %s from byte %d on\n", g.Bytes, g.File, g.Offset)
+	}
+	for _, ts := range report.Lost {
+		fmt.Fprintf(stdout, "lost: the transaction with commit TS %s\n", ts)
+	}
+	fmt.Fprintf(stdout, "%d transactions are without commit or rollback; binlogs up to commit TS %s cannot be pulled\n", report.Open, report.PurgedTS)
+	return nil
 }
 
 // dialTimeout bounds one attempt to reach PD.
