@@ -196,6 +196,9 @@ func newLogReader(fsys FS, dir string) *logReader {
 func (r *logReader) record(e entry, limit int64) ([]byte, error) {
 	need := headerSize + int(e.size)
 	at := e.at.offset()
+	if cap(r.single) > 4*readAhead && need <= readAhead {
+		r.single = nil // a giant is past; do not keep its memory
+	}
 	b, seed, err := r.bytes(e.at.seg, at, need, limit)
 	if err != nil {
 		return nil, err
@@ -227,7 +230,7 @@ func (r *logReader) bytes(seg uint32, at int64, need int, limit int64) ([]byte, 
 	switch {
 	case need > readAhead || newest.seg == seg && at < newest.from:
 		// Too large for a block, or a step back, which is no reason to give one up.
-		if cap(r.single) < need || cap(r.single) > 4*readAhead {
+		if cap(r.single) < need {
 			r.single = make([]byte, need)
 		}
 		b := r.single[:need]

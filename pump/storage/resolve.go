@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -101,7 +102,11 @@ func (s *Store) ask(ctx context.Context, due []orphan) {
 	g.SetLimit(resolveAtOnce)
 	for _, o := range due {
 		g.Go(func() error {
-			if err := s.askOne(ctx, o); err != nil && ctx.Err() == nil {
+			err := s.askOne(ctx, o)
+			switch {
+			case err == nil, ctx.Err() != nil:
+			case errors.Is(err, ErrClosed), errors.Is(err, ErrFailed): // said elsewhere
+			default:
 				s.losses.do(s.opts.Now(), func(unsaid int) {
 					s.opts.Logger.WithError(err).WithFields(logrus.Fields{
 						"start_ts": o.startTS, "attempt": o.attempts + 1, "unsaid": unsaid,
