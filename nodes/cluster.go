@@ -3,28 +3,45 @@ package nodes
 import (
 	"context"
 	"io"
+	"sync/atomic"
 
 	"github.com/sirupsen/logrus"
 )
 
 // Cluster is what a front end needs of the nodes: cheap fresh reads from a [Cache],
-// writes through its [Registry].
+// writes through its [Registry]. Everybody who reads through it sees what has been
+// written through it.
 type Cluster struct {
 	cache *Cache
 	reg   *Registry
+	wrote atomic.Int64 // newest revision written through it
 }
 
 // NewCluster joins the two. It owns neither: the cache is closed by who opened it.
 func NewCluster(reg *Registry, cache *Cache) *Cluster { return &Cluster{cache: cache, reg: reg} }
 
-// View gives the records no older than revision; see [Cache.View].
+// View gives the records no older than revision, nor than what SetState has written; see
+// [Cache.View].
 func (c *Cluster) View(ctx context.Context, revision int64) (*Snapshot, error) {
-	return c.cache.View(ctx, revision)
+	wrote := c.wrote.Load()
+	s, err := c.cache.View(ctx, max(revision, wrote))
+	if err == nil && s.Revision < wrote {
+		// PD was wiped or restored: the revision belongs to a history that is gone.
+		c.wrote.CompareAndSwap(wrote, 0)
+	}
+	return s, err
 }
 
 // SetState writes one node's state and nothing else; see [Registry.SetState].
 func (c *Cluster) SetState(ctx context.Context, kind Kind, nodeID string, state State) (Record, int64, error) {
-	return c.reg.SetState(ctx, kind, nodeID, state)
+	old, revision, err := c.reg.SetState(ctx, kind, nodeID, state)
+	if err != nil {
+		return old, revision, err
+	}
+	for wrote := c.wrote.Load(); wrote < revision && !c.wrote.CompareAndSwap(wrote, revision); {
+		wrote = c.wrote.Load()
+	}
+	return old, revision, nil
 }
 
 // Endpoints are PD's addresses; see [Registry.Endpoints].

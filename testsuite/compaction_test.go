@@ -1,0 +1,70 @@
+package testsuite
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"pumphouse/testsuite/pdtest"
+)
+
+// TestWatchCompactedAway cuts consoles off from PD, lets PD forget what their watches
+// have not seen, and lets them back.
+func TestWatchCompactedAway(t *testing.T) {
+	pdtest.Both(t, func(t *testing.T, pd *pdtest.Cluster) {
+		wire := newRelay(t, pd.Endpoint(0))
+		underLoad(t, pd, []string{wire.url()}, func(l *load) {
+			for i := range rounds(6, 40) {
+				time.Sleep(200 * time.Millisecond)
+				lost := countLines(l.consoles, "compacted")
+				wire.hold()
+				// The writer of the load goes straight to PD and is ahead of the held watches soon.
+				passed := l.newest() + 5
+				eventually(t, 20*time.Second, "records are written behind the watches' back", func() (bool, string) {
+					return l.newest() >= passed, ""
+				})
+				compact(t, l)
+				if i%3 == 2 {
+					// Silence first: the watch is not broken, it just says nothing.
+					l.outage(func() { failing(t, l) })
+				}
+				wire.cut()
+				wire.release()
+				awaitServing(t, l.consoles)
+				if i%3 != 2 {
+					eventually(t, 10*time.Second, "every console's watch finds its place compacted away", func() (bool, string) {
+						return countLines(l.consoles, "compacted") >= lost+len(l.consoles), l.consoles[0].output()
+					})
+				}
+			}
+		})
+	})
+}
+
+// newest is the newest number that PD has taken.
+func (l *load) newest() int64 { return l.floor(time.Now()) }
+
+// compact makes PD forget all but the newest version of everything, as far as the test's
+// own watch has seen it.
+func compact(t *testing.T, l *load) {
+	t.Helper()
+	l.history.complete(t)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	l.history.mu.Lock()
+	at := l.history.seen
+	l.history.mu.Unlock()
+	if _, err := l.cli.Compact(ctx, at, clientv3.WithCompactPhysical()); err != nil && !strings.Contains(err.Error(), "has been compacted") {
+		t.Fatalf("compact at %d: %v", at, err)
+	}
+}
+
+func countLines(consoles []*console, word string) (n int) {
+	for _, c := range consoles {
+		n += strings.Count(c.output(), word)
+	}
+	return n
+}
