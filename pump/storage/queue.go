@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 
 	"pumphouse/nodes"
@@ -69,6 +70,7 @@ func (q *queue) submit(rec Record, flags uint8, write func([]*request) []error) 
 
 // lead writes everything that waits, own among it.
 func (q *queue) lead(own *request, write func([]*request) []error) error {
+	runtime.Gosched() // those who are about to come may still come along; alone it costs nothing
 	q.mu.Lock()
 	batch := q.waiting
 	q.waiting, q.spare = q.spare, nil

@@ -20,6 +20,7 @@ type logWriter struct {
 	offset  int64        // where the next record goes
 	durable atomic.Int64 // everything before is known to be on disk
 	size    int64        // what the file has space for
+	zeroed  int64        // as far as zeros have been written ahead of the records
 	buf     []byte
 	zeros   [align]byte
 }
@@ -86,13 +87,16 @@ func (s *Store) writeRun(batch []*request) (int, error) {
 		return 0, s.refuse(err)
 	}
 	written := s.opts.Now()
-	w.offset = end
 	if s.opts.SyncLog {
+		if err := w.zeroAhead(begin, end); err != nil {
+			return 0, s.refuse(err)
+		}
 		if err := w.file.Sync(); err != nil {
 			return 0, s.fail(fmt.Errorf("sync the log: %w", err))
 		}
 		w.durable.Store(end)
 	}
+	w.offset = end
 	s.apply(batch, end)
 	s.observe(batch, end-begin, written.Sub(started), s.opts.Now().Sub(written))
 	return n, nil
@@ -105,6 +109,30 @@ func (s *Store) observe(batch []*request, bytes int64, write, sync time.Duration
 	if s.opts.OnBatch != nil {
 		s.opts.OnBatch(Batch{Records: len(batch), Bytes: bytes, Write: write, Sync: sync})
 	}
+}
+
+// zeroBytes is how far zeros are written ahead.
+const zeroBytes = 512 << 10
+
+// zeroAhead writes zeros behind a batch that takes the bytes from begin to end. The
+// file system has reserved the space, but it notes for each block when it is written
+// first, and to sync that note takes longer than to sync the records. So it happens
+// once for many small batches; a large one would gain nothing by it.
+func (w *logWriter) zeroAhead(begin, end int64) error {
+	if end <= w.zeroed || end-begin > zeroBytes/4 {
+		return nil
+	}
+	to := min(end+zeroBytes, w.size)
+	if int64(cap(w.buf)) < to-end {
+		w.buf = make([]byte, to-end)
+	}
+	zeros := w.buf[:to-end]
+	clear(zeros)
+	if _, err := w.file.WriteAt(zeros, end); err != nil {
+		return err
+	}
+	w.zeroed = to
+	return nil
 }
 
 // write puts the requests where their place is.
@@ -190,7 +218,7 @@ func (s *Store) roll(need int64) error {
 		return s.fail(err)
 	}
 	s.seal(w)
-	w.id, w.seed, w.offset, w.size = h.id, seed, segmentHeaderSize, size
+	w.id, w.seed, w.offset, w.size, w.zeroed = h.id, seed, segmentHeaderSize, size, 0
 	w.durable.Store(segmentHeaderSize)
 	s.mu.Lock()
 	w.file = f
