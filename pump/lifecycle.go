@@ -153,10 +153,10 @@ func (p *Pump) broken(err error) stateFunc {
 // pausing refuses prewrites; when the gate has changed, all that were let through are
 // stored.
 func (p *Pump) pausing(context.Context) stateFunc {
-	p.leaving.Store(true)
+	signalled := p.leaving.Swap(true)
 	p.final = nodes.Paused
 	p.gate.set(nodes.Pausing)
-	if p.move(nodes.Pausing) == nodes.Leave && p.cause == nil {
+	if p.move(nodes.Pausing) == nodes.Leave && p.cause == nil && !signalled {
 		return (*Pump).closing // the record was set to closing before we came: it wins
 	}
 	return nil

@@ -217,6 +217,7 @@ func (p *Pump) Close() error {
 	if !p.opened.Swap(true) {
 		p.finish(nil)
 	}
+	p.leaving.Store(true)
 	p.submit(request{order: nodes.Pause})
 	return p.Wait()
 }
