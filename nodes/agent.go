@@ -54,12 +54,14 @@ type Instruction struct {
 //   - An order is on the channel until it is received. Until the service has acted on it,
 //     heartbeats keep the state that the operator wrote, so nobody's write is undone
 //     while it waits. A newer foreign write replaces an order that was not received yet:
-//     the record is the truth, and only its last word counts. (So `paused` followed by
-//     `online` before anyone acted is no order at all.)
+//     the record is the truth, and only its last word counts. So `paused` followed by
+//     `online` before anyone was told is no order at all. When the service was told, but
+//     has not written its new state yet, setting the record back orders it to stay what
+//     it is: Resume for one that is online, Leave for one that is closing.
 //   - [Agent.SetState] refuses once, with an [*OrderedError], to write a state that does
 //     not carry out an order which the service has not seen. Afterwards the service knows
-//     and decides: the same call again writes. An order that the new state carries out
-//     is taken as seen.
+//     and decides: the same call again writes, and if the table has an order for its new
+//     state, that is given next. An order that the new state carries out is taken as seen.
 //   - Where the table has no order (above all while pausing) the agent writes its own
 //     state again, and says so in the log, so that the write is not undone silently.
 //   - A record that was deleted is made again at the next heartbeat, one that was
@@ -96,6 +98,8 @@ type Agent struct {
 	pending   *Instruction // not acted upon
 	received  bool         // pending went through the channel
 	seen      bool         // pending is known to the service, by the channel or an error
+	told      bool         // since it wrote its state the service was told to go elsewhere
+	tentative bool         // pending takes back an order that may just be on its way
 	ended     bool         // over is closed
 	fatal     error        // why, if not by a final state
 	lastWrite time.Time
@@ -203,6 +207,7 @@ func (a *Agent) deliver(ctx context.Context) {
 		case out <- next:
 			a.markReceived(next)
 		case <-a.wake:
+			a.notReceived()
 		case <-ctx.Done():
 			return
 		}
@@ -212,15 +217,48 @@ func (a *Agent) deliver(ctx context.Context) {
 func (a *Agent) markReceived(in Instruction) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.pending != nil && *a.pending == in {
+	// An order to stay what it is ends with its receipt; any other one with the new state.
+	stay := in.Order.FulfilledBy(a.own)
+	a.told = !stay
+	switch same := a.pending != nil && *a.pending == in; {
+	case same && stay:
+		a.pending = nil
+	case same:
 		a.received, a.seen = true, true
 	}
 }
 
-// setPending replaces the order that waits; nil withdraws it.
-func (a *Agent) setPending(in *Instruction) {
+// notReceived drops an order that only takes back one which, as is clear now, was never
+// handed over. The caller is the one who hands over.
+func (a *Agent) notReceived() {
 	a.mu.Lock()
-	a.pending, a.received, a.seen = in, false, false
+	defer a.mu.Unlock()
+	if a.tentative && !a.told {
+		a.pending = nil
+	}
+	a.tentative = false
+}
+
+// takeBack replaces the order that waits by nothing, because the record says again what
+// the service is; or by an order to stay so, if the service may have been told already.
+func (a *Agent) takeBack(e Entry) {
+	a.mu.Lock()
+	told, handing := a.told, a.pending != nil
+	a.mu.Unlock()
+	order := stayOrder(e.Record.State)
+	if order == NoOrder || !told && !handing {
+		a.setPending(nil)
+		return
+	}
+	a.replacePending(&Instruction{Order: order, Found: e.Record.State, Revision: e.ModRevision}, !told)
+}
+
+// setPending replaces the order that waits; nil withdraws it.
+func (a *Agent) setPending(in *Instruction) { a.replacePending(in, false) }
+
+func (a *Agent) replacePending(in *Instruction, tentative bool) {
+	a.mu.Lock()
+	a.pending, a.received, a.seen, a.tentative = in, false, false, tentative
 	a.mu.Unlock()
 	select {
 	case a.wake <- struct{}{}:

@@ -263,12 +263,16 @@ func TestAgentKeepsAnOrderWhileItWaits(t *testing.T) {
 	if r := getRecord(t, reg); r.State != Paused {
 		t.Fatalf("undone after it was received: %s", r.State)
 	}
-	// A later word replaces it; back to online there is nothing left to obey.
+	// A later word replaces it; back to online, the service that has been told otherwise
+	// is told to stay, and then there is nothing left to obey.
 	operator(t, reg, Closing)
 	if in := order(t, a); in.Order != Leave || in.Found != Closing {
 		t.Fatalf("order %+v", in)
 	}
 	operator(t, reg, Online)
+	if in := order(t, a); in.Order != Resume || in.Found != Online {
+		t.Fatalf("order %+v", in)
+	}
 	beats(t, a, reg, 3)
 	select {
 	case in := <-a.Orders():
@@ -339,6 +343,96 @@ func TestSetStateMeetsAnOperator(t *testing.T) {
 		if err := a.SetState(ctx, c.next); err != nil {
 			t.Errorf("%s: refused twice: %v", name, err)
 		}
+	}
+}
+
+// An order that was withdrawn before anybody was told of it is none.
+func TestAgentForgetsAnOrderNobodyWasTold(t *testing.T) {
+	t.Parallel()
+	e := startEtcd(t)
+	reg := newTestRegistry(t, e.addr, 0)
+	a := startAgent(t, agentOptions(reg))
+	operator(t, reg, Paused)
+	beats(t, a, reg, 2)
+	operator(t, reg, Online)
+	beats(t, a, reg, 3)
+	select {
+	case in := <-a.Orders():
+		t.Fatalf("an order: %+v", in)
+	default:
+	}
+	setState(t, a, Closing) // its own affair again
+}
+
+// An order is withdrawn while the service is on its way to obey it.
+func TestAgentIsToldThatAnOrderIsWithdrawn(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		path         []State
+		first, again State // what the operator writes
+		stay         Order
+	}{
+		{nil, Closing, Online, Resume},
+		{nil, Paused, Online, Resume},
+		{[]State{Closing}, Online, Closing, Leave},
+		{[]State{Closing}, Paused, Closing, Leave},
+	} {
+		t.Run(fmt.Sprintf("%s then %s", c.first, c.again), func(t *testing.T) {
+			t.Parallel()
+			e := startEtcd(t)
+			reg := newTestRegistry(t, e.addr, 0)
+			a := startAgent(t, agentOptions(reg))
+			for _, s := range c.path {
+				setState(t, a, s)
+			}
+			own := a.State()
+			operator(t, reg, c.first)
+			obeys := order(t, a).Order
+			next := map[Order]State{Pause: Pausing, Leave: Closing, Resume: Online}[obeys]
+			revision := operator(t, reg, c.again)
+			eventually(t, "the agent has seen it", func() bool {
+				got, err := reg.Get(context.Background(), Pump, "p1")
+				return err == nil && got.ModRevision > revision // a heartbeat went over it
+			})
+			var ordered *OrderedError
+			if err := a.SetState(context.Background(), next); !errors.As(err, &ordered) || ordered.Instruction.Order != c.stay {
+				t.Fatalf("SetState(%s): %v, want an order to %s", next, err, c.stay)
+			}
+			if r := getRecord(t, reg); r.State != c.again {
+				t.Fatalf("overwritten with %s", r.State)
+			}
+			if in := order(t, a); in.Order != c.stay || a.State() != own {
+				t.Fatalf("order %+v in state %s", in, a.State())
+			}
+			// It stayed; what it does later is its own affair.
+			setState(t, a, next)
+		})
+	}
+}
+
+// A service that goes its way against an order which it knows is given the order that
+// the table has for where it has gone.
+func TestAgentRepeatsAnOrderThatWasPassedOver(t *testing.T) {
+	t.Parallel()
+	e := startEtcd(t)
+	reg := newTestRegistry(t, e.addr, 0)
+	a := startAgent(t, agentOptions(reg))
+	operator(t, reg, Closing)
+	if in := order(t, a); in.Order != Leave {
+		t.Fatalf("order %+v", in)
+	}
+	operator(t, reg, Online)
+	var ordered *OrderedError
+	if err := a.SetState(context.Background(), Closing); !errors.As(err, &ordered) || ordered.Instruction.Order != Resume {
+		t.Fatalf("SetState(closing): %v", err)
+	}
+	setState(t, a, Closing)
+	if in := order(t, a); in.Order != Resume || in.Found != Online {
+		t.Fatalf("order %+v", in)
+	}
+	setState(t, a, Online)
+	if r := getRecord(t, reg); r.State != Online {
+		t.Fatalf("PD shows %s", r.State)
 	}
 }
 

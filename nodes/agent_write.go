@@ -142,7 +142,7 @@ func (a *Agent) mayBecome(s State) error {
 	case !CanMove(a.own, s):
 		return fmt.Errorf("%s: a node that is %s cannot", what, a.own)
 	case a.pending != nil && !a.seen && !a.pending.Order.FulfilledBy(s):
-		a.seen = true
+		a.seen, a.told = true, true
 		return &OrderedError{Kind: a.opts.Kind, NodeID: a.opts.NodeID, Wanted: s, Instruction: *a.pending}
 	}
 	return nil
@@ -150,18 +150,23 @@ func (a *Agent) mayBecome(s State) error {
 
 // became notes that the service is in state s. Caller has the turn.
 func (a *Agent) became(s State) {
+	var next *Instruction
 	a.mu.Lock()
 	if p := a.pending; p != nil && !p.Order.FulfilledBy(s) {
 		a.log.WithField("order", p.Order.String()).WithField("state", string(s)).
 			Warn("the service knows an order given through its record and goes another way")
+		if order := OrderFor(s, p.Found); order != NoOrder {
+			next = &Instruction{Order: order, Found: p.Found, Revision: p.Revision}
+		}
 	}
-	a.own = s
+	a.own, a.told = s, false
 	a.mu.Unlock()
-	a.setPending(nil)
 	a.log.WithField("state", string(s)).Info("state changed")
 	if s == Paused || s == Offline {
+		next = nil
 		a.end(nil)
 	}
+	a.setPending(next)
 }
 
 // beat refreshes the record once, with the state it shows.
@@ -293,10 +298,12 @@ func (a *Agent) judge(e Entry) error {
 	order := OrderFor(own, rec.State)
 	log := a.log.WithField("state", string(own)).WithField("found", string(rec.State)).WithField("order", order.String())
 	if order == NoOrder {
-		if rec.State != own {
-			log.Warn("somebody set the record of this node, which is no order in its state: writing its own state again")
-		}
 		a.shown = own
+		if rec.State == own {
+			a.takeBack(e)
+			return nil
+		}
+		log.Warn("somebody set the record of this node, which is no order in its state: writing its own state again")
 		a.setPending(nil)
 		return nil
 	}

@@ -114,6 +114,18 @@ var orders = map[State]map[State]Order{
 // found.
 func OrderFor(own, found State) Order { return orders[own][found] }
 
+// stayOrder tells a service that was ordered away from a state, and has not left it yet,
+// to stay: its record says again what it is. A node that pauses does not turn back.
+func stayOrder(own State) Order {
+	switch own {
+	case Online:
+		return Resume
+	case Closing:
+		return Leave
+	}
+	return NoOrder
+}
+
 // FulfilledBy tells whether a service that writes s into its record is carrying the
 // order out, so that it need not be told again.
 func (o Order) FulfilledBy(s State) bool {
