@@ -13,8 +13,8 @@ type Delivery struct {
 	StartTS  int64
 	CommitTS int64
 	// Payload is a marshalled [Binlog]. To be sent: the prewrite as it was
-	// stored, CommitTS is filled in on the way. Received: with the commit TS, and
-	// the receiver's own.
+	// stored, CommitTS is filled in on the way; nothing: a fake binlog. Received:
+	// with the commit TS, and the receiver's own.
 	Payload []byte
 }
 
@@ -43,17 +43,25 @@ const (
 
 // frame is where everything of a Delivery goes on the wire.
 type frame struct {
+	binlog []byte // the payload without the commit TS
 	i, j                        int // the commit_ts to replace
 	payload, meta, entity, wire int // sizes
 }
 
 func (d *Delivery) frame() (frame, error) {
-	i, j, err := locateCommitTS(d.Payload)
+	binlog := d.Payload
+	if len(binlog) == 0 {
+		if !d.Fake() {
+			return frame{}, fmt.Errorf("%w: there is no payload", ErrMalformed)
+		}
+		binlog = FakeBinlog(d.CommitTS)
+	}
+	i, j, err := locateCommitTS(binlog)
 	if err != nil {
 		return frame{}, err
 	}
-	f := frame{i: i, j: j}
-	f.payload = splicedSize(d.Payload, d.CommitTS, i, j)
+	f := frame{binlog: binlog, i: i, j: j}
+	f.payload = splicedSize(binlog, d.CommitTS, i, j)
 	if d.StartTS != 0 {
 		f.meta += 1 + protowire.SizeVarint(uint64(d.StartTS))
 	}
@@ -72,7 +80,7 @@ func (d *Delivery) append(b []byte, f frame) []byte {
 	b = protowire.AppendVarint(b, uint64(f.entity))
 	b = append(b, tagPos, 0, tagPayload)
 	b = protowire.AppendVarint(b, uint64(f.payload))
-	b = appendSpliced(b, d.Payload, d.CommitTS, f.i, f.j)
+	b = appendSpliced(b, f.binlog, d.CommitTS, f.i, f.j)
 	b = append(b, tagMeta, byte(f.meta))
 	if d.StartTS != 0 {
 		b = protowire.AppendVarint(append(b, tagMetaTS), uint64(d.StartTS))

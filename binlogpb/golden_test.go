@@ -85,6 +85,8 @@ func TestMessageBytes(t *testing.T) {
 		"pull-resp-fake":   &Delivery{StartTS: 470642465971634178, CommitTS: 470642465971634178, Payload: golden(t, "binlog-fake")},
 		"notify-req":       &NotifyReq{},
 	}
+	data, err := Codec{}.Marshal(&Delivery{StartTS: 470642465971634178, CommitTS: 470642465971634178})
+	same(t, "pull-resp-fake", data.Materialize(), err)
 	for name, m := range messages {
 		data, err := Codec{}.Marshal(m)
 		same(t, name, data.Materialize(), err)
@@ -159,6 +161,9 @@ func TestCodecRefusesGarbage(t *testing.T) {
 	}
 	if _, err := (Codec{}).Marshal("text"); err == nil {
 		t.Error("a string was marshalled as a message")
+	}
+	if _, err := (Codec{}).Marshal(&Delivery{StartTS: 1, CommitTS: 2}); err == nil {
+		t.Error("a transaction without a payload was marshalled")
 	}
 	if _, err := (Codec{}).Marshal(&Delivery{Payload: []byte("\x0a\xff")}); err == nil {
 		t.Error("a delivery of garbage was marshalled")

@@ -16,7 +16,7 @@ type Options struct {
 	// FS is the file system. Default: [OS].
 	FS FS
 	// SegmentBytes is how large a segment of the log is, in bytes; a larger record
-	// gets a segment of its own. Default: 64 MiB.
+	// gets a segment of its own. Default: 64 MiB; at most 16 GiB.
 	SegmentBytes int64
 	// SyncLog makes Append wait until its record is on disk. Without it a power
 	// failure takes what was written in the last second.
@@ -62,6 +62,9 @@ type Batch struct {
 // SyncLog, checkpoints, unresolved prewrites.
 const tick = time.Second
 
+// maxSegmentBytes keeps a [place] in 32 bits.
+const maxSegmentBytes = 16 << 30
+
 func (o Options) withDefaults() Options {
 	if o.FS == nil {
 		o.FS = OS{}
@@ -69,6 +72,7 @@ func (o Options) withDefaults() Options {
 	if o.SegmentBytes <= 0 {
 		o.SegmentBytes = 64 << 20
 	}
+	o.SegmentBytes = min(o.SegmentBytes, maxSegmentBytes)
 	if o.CheckpointBytes <= 0 {
 		o.CheckpointBytes = 64 << 20
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"runtime"
 	"sync"
 
 	"pumphouse/nodes"

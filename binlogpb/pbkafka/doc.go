@@ -1,0 +1,3 @@
+// Package pbkafka holds the messages that the drainer's Kafka sink writes, one a
+// transaction.
+package pbkafka
