@@ -43,9 +43,9 @@ const (
 
 // frame is where everything of a Delivery goes on the wire.
 type frame struct {
-	binlog []byte // the payload without the commit TS
-	i, j                        int // the commit_ts to replace
-	payload, meta, entity, wire int // sizes
+	binlog                      []byte // the payload without the commit TS
+	i, j                        int    // the commit_ts to replace
+	payload, meta, entity, wire int    // sizes
 }
 
 func (d *Delivery) frame() (frame, error) {
