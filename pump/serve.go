@@ -93,6 +93,9 @@ func ServerOptions(maxMessage int) []grpc.ServerOption {
 		// What TiDB may send ahead: windows that hold a few large transactions.
 		grpc.InitialWindowSize(4 << 20), grpc.InitialConnWindowSize(8 << 20),
 		grpc.WriteBufferSize(128 << 10), grpc.ReadBufferSize(128 << 10),
+		// Goroutines that stay spare each call the growth of a new stack. A pull keeps one;
+		// calls beyond their number get goroutines of their own.
+		grpc.NumStreamWorkers(256),
 		// TiDB pings its pumps; a ping is no abuse.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 10 * time.Second, Timeout: 3 * time.Second}),

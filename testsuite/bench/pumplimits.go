@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -34,6 +35,8 @@ func nullServer(args []string) error {
 	if err != nil {
 		return err
 	}
+	ballast := make([]byte, 32<<20) // as bin/pump has it
+	defer runtime.KeepAlive(ballast)
 	s := grpc.NewServer(pump.ServerOptions(1 << 30)...)
 	binlogpb.RegisterPumpServer(s, null{payload: w.prewrite.Payload})
 	fmt.Printf("ready: %s\n", l.Addr())

@@ -134,7 +134,9 @@ func (b *pumpBench) load(ctx context.Context, server *process, writers, size int
 	if err != nil {
 		return loaded{}, err
 	}
+	mu.Lock()
 	got := meter.stop(perSecond * b.d.Seconds())
+	mu.Unlock()
 	got.perSecond = perSecond
 	slices.Sort(took)
 	got.p50, got.p99 = took[len(took)/2], took[len(took)*99/100]
