@@ -1,0 +1,126 @@
+package tikv
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+
+	"github.com/pingcap/kvproto/pkg/metapb"
+	"github.com/pingcap/kvproto/pkg/pdpb"
+	pd "github.com/tikv/pd/client"
+	"google.golang.org/grpc"
+)
+
+// placement is what a session needs of PD.
+type placement interface {
+	// stores are all that PD knows and that are not gone; none in a cluster that never
+	// had one.
+	stores(ctx context.Context) ([]*metapb.Store, error)
+	store(ctx context.Context, id uint64) (*metapb.Store, error)
+	// region finds the region of a key in the form that TiKV keeps it in.
+	region(ctx context.Context, key []byte) (*pd.Region, error)
+	// safePoint is the TS before which GC may have removed what newer versions hide.
+	safePoint(ctx context.Context) (uint64, error)
+	close()
+}
+
+// pdClient is PD's client, which follows PD's leader, as a placement.
+type pdClient struct {
+	pd.Client
+	conn func() *grpc.ClientConn // to the leader; nil while there is none
+}
+
+// dialPD connects to PD within ctx.
+func dialPD(ctx context.Context, opts Options) (*pdClient, error) {
+	sec := opts.Security
+	if sec.Enabled() && (sec.CA == "" || sec.Cert == "" || sec.Key == "") {
+		return nil, errors.New("connect to PD: its client needs all of ssl-ca, ssl-cert and ssl-key")
+	}
+	// The client ends with the context it is made with, and tries for that long.
+	life, end := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, end)
+	c, err := pd.NewClientWithContext(life, opts.Endpoints,
+		pd.SecurityOption{CAPath: sec.CA, CertPath: sec.Cert, KeyPath: sec.Key},
+		pd.WithCustomTimeoutOption(opts.Timeout), pd.WithInitMetricsOption(false))
+	if !stop() && err == nil {
+		c.Close()
+		err = ctx.Err()
+	}
+	if err != nil {
+		end()
+		return nil, fmt.Errorf("connect to PD: %w", err)
+	}
+	leader, ok := c.(interface{ GetServiceDiscovery() pd.ServiceDiscovery })
+	if !ok {
+		c.Close()
+		return nil, fmt.Errorf("connect to PD: its client %T does not tell its connection", c)
+	}
+	return &pdClient{c, leader.GetServiceDiscovery().GetServingEndpointClientConn}, nil
+}
+
+// raw gives the leader's plain calls, for what PD's client does not have or tells only in
+// the text of an error.
+func (c *pdClient) raw(ctx context.Context) (pdpb.PDClient, *pdpb.RequestHeader, error) {
+	conn := c.conn()
+	if conn == nil {
+		return nil, nil, errors.New("no leader")
+	}
+	return pdpb.NewPDClient(conn), &pdpb.RequestHeader{ClusterId: c.GetClusterID(ctx)}, nil
+}
+
+func (c *pdClient) stores(ctx context.Context) ([]*metapb.Store, error) {
+	client, header, err := c.raw(ctx)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := client.GetAllStores(ctx, &pdpb.GetAllStoresRequest{Header: header, ExcludeTombstoneStores: true})
+	if err != nil {
+		return nil, err
+	}
+	if e := resp.GetHeader().GetError(); e != nil && e.GetType() != pdpb.ErrorType_NOT_BOOTSTRAPPED {
+		return nil, errors.New(e.String())
+	}
+	return resp.GetStores(), nil
+}
+
+func (c *pdClient) store(ctx context.Context, id uint64) (*metapb.Store, error) {
+	return c.GetStore(ctx, id)
+}
+
+func (c *pdClient) region(ctx context.Context, key []byte) (*pd.Region, error) {
+	return c.GetRegion(ctx, key)
+}
+
+func (c *pdClient) safePoint(ctx context.Context) (uint64, error) {
+	client, header, err := c.raw(ctx)
+	if err != nil {
+		return 0, err
+	}
+	resp, err := client.GetGCSafePoint(ctx, &pdpb.GetGCSafePointRequest{Header: header})
+	if err != nil {
+		return 0, err
+	}
+	if e := resp.GetHeader().GetError(); e != nil {
+		return 0, errors.New(e.String())
+	}
+	return resp.GetSafePoint(), nil
+}
+
+func (c *pdClient) close() { c.Close() }
+
+// dialCluster connects to the cluster's PD; TiKV is connected to when it is asked.
+func dialCluster(ctx context.Context, opts Options) (*session, error) {
+	var config *tls.Config
+	if opts.Security.Enabled() {
+		var err error
+		if config, err = opts.Security.Client(); err != nil {
+			return nil, err
+		}
+	}
+	c, err := dialPD(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	return &session{pd: c, tikv: newConns(config)}, nil
+}

@@ -1,0 +1,248 @@
+package tikv
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"pumphouse/nodes"
+	"pumphouse/nodes/daemon"
+	"pumphouse/pump/storage"
+)
+
+// What a caller may want to tell apart.
+var (
+	// ErrClosed: the resolver was closed.
+	ErrClosed = errors.New("resolver is closed")
+	// ErrNoTiKV: PD knows no TiKV now, and the transaction is not old enough to count
+	// as rolled back.
+	ErrNoTiKV = errors.New("PD knows no TiKV")
+	// ErrCollected: TiKV has no trace of the transaction, and its garbage collection may
+	// have removed one. Nobody can tell any more how it ended.
+	ErrCollected = errors.New("TiKV has no trace of the transaction any more")
+)
+
+// Options say where the cluster is.
+type Options struct {
+	// Endpoints are client URLs of PD members, http://host:port, https://host:port or
+	// host:port. Required.
+	Endpoints []string
+	// Security names the TLS files for PD and TiKV. PD's client needs all three.
+	Security daemon.Security
+	// Timeout bounds one question, with all its attempts. Default 5 s.
+	Timeout time.Duration
+	// OrphanTimeout is how long after the first question about it a transaction counts
+	// as rolled back when there is no TiKV. Default 10 minutes.
+	OrphanTimeout time.Duration
+	// Logger is told whether there is a TiKV, and what counts as rolled back without one.
+	// Default: nothing is said.
+	Logger logrus.FieldLogger
+	// Now is the clock of OrphanTimeout. Default time.Now.
+	Now func() time.Time
+}
+
+const (
+	defaultTimeout       = 5 * time.Second
+	defaultOrphanTimeout = 10 * time.Minute
+
+	// lookIn is when a PD that knew no TiKV is asked again.
+	lookIn = 10 * time.Second
+	// atOnce bounds the questions under way, and with [maxAnswer] the memory they take.
+	atOnce = 2
+)
+
+// Resolver asks TiKV how transactions ended. Its methods may be called from many
+// goroutines. It connects when it is first asked, so it can be made, and a pump can
+// start, while PD or TiKV are away.
+type Resolver struct {
+	opts    Options
+	life    context.Context
+	end     context.CancelFunc
+	asking  chan struct{} // holds an item for each question under way
+	dialing chan struct{} // holds an item while one goroutine connects
+	orphans orphans
+
+	mu      sync.Mutex
+	session *session  // nil until there is a TiKV
+	looked  time.Time // when PD knew no TiKV
+	users   sync.WaitGroup
+	closed  bool
+	close   sync.Once
+}
+
+var _ storage.Resolver = (*Resolver)(nil)
+
+// New checks the options. It connects to nothing.
+func New(opts Options) (*Resolver, error) {
+	if len(opts.Endpoints) == 0 {
+		return nil, errors.New("tikv: no PD endpoints")
+	}
+	if opts.Timeout <= 0 {
+		opts.Timeout = defaultTimeout
+	}
+	if opts.OrphanTimeout <= 0 {
+		opts.OrphanTimeout = defaultOrphanTimeout
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.Logger == nil {
+		silent := logrus.New()
+		silent.SetOutput(io.Discard)
+		opts.Logger = silent
+	}
+	r := &Resolver{opts: opts, asking: make(chan struct{}, atOnce), dialing: make(chan struct{}, 1)}
+	r.life, r.end = context.WithCancel(context.Background())
+	r.orphans.timeout, r.orphans.log = opts.OrphanTimeout, opts.Logger
+	return r, nil
+}
+
+// Resolve finds out how the transaction with that start TS and primary key ended, as
+// [storage.Resolver] demands. Unknown without an error means that TiKV surely holds no
+// commit of it, for now; with an error that TiKV could not be asked, or cannot know.
+// It never changes anything in TiKV.
+func (r *Resolver) Resolve(ctx context.Context, startTS nodes.TSO, key []byte) (storage.Verdict, nodes.TSO, error) {
+	if startTS <= 0 || len(key) == 0 {
+		return storage.Unknown, 0, fmt.Errorf("resolve the transaction %s: a start TS and a primary key are needed", startTS)
+	}
+	ctx, done, err := r.begin(ctx)
+	if err != nil {
+		return storage.Unknown, 0, err
+	}
+	defer done()
+	v, commitTS, err := r.resolve(ctx, startTS, key)
+	if err != nil {
+		return storage.Unknown, 0, fmt.Errorf("resolve the transaction %s: %w", startTS, r.because(err))
+	}
+	return v, commitTS, nil
+}
+
+func (r *Resolver) resolve(ctx context.Context, startTS nodes.TSO, key []byte) (storage.Verdict, nodes.TSO, error) {
+	select {
+	case r.asking <- struct{}{}:
+		defer func() { <-r.asking }()
+	case <-ctx.Done():
+		return storage.Unknown, 0, fmt.Errorf("wait for other questions: %w", ctx.Err())
+	}
+	s, err := r.connected(ctx)
+	switch {
+	case errors.Is(err, ErrNoTiKV):
+		return r.orphans.judge(startTS, r.opts.Now(), err)
+	case err != nil:
+		return storage.Unknown, 0, err
+	}
+	return s.ask(ctx, uint64(startTS), key)
+}
+
+// Available asks PD whether it knows a TiKV, which need not be up. It says in the log what
+// that means for transactions whose end nobody tells.
+func (r *Resolver) Available(ctx context.Context) (bool, error) {
+	ctx, done, err := r.begin(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer done()
+	_, err = r.connected(ctx)
+	if errors.Is(err, ErrNoTiKV) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("ask PD whether there is a TiKV: %w", r.because(err))
+	}
+	return true, nil
+}
+
+// Close ends questions under way and all connections. It may be called again.
+func (r *Resolver) Close() error {
+	r.close.Do(func() {
+		r.mu.Lock()
+		r.closed = true
+		r.mu.Unlock()
+		r.end()
+		r.users.Wait()
+		if r.session != nil { // nobody else is left to change it
+			r.session.close()
+		}
+	})
+	return nil
+}
+
+// begin gives the context of a call, which ends with the resolver, and keeps Close from
+// returning before done is called.
+func (r *Resolver) begin(parent context.Context) (ctx context.Context, done func(), err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return nil, nil, ErrClosed
+	}
+	r.users.Add(1)
+	ctx, cancel := context.WithTimeout(parent, r.opts.Timeout)
+	stop := context.AfterFunc(r.life, cancel)
+	return ctx, func() { stop(); cancel(); r.users.Done() }, nil
+}
+
+// because names the end of the resolver when that was it.
+func (r *Resolver) because(err error) error {
+	if r.life.Err() != nil {
+		return ErrClosed
+	}
+	return err
+}
+
+// connected gives the session with the cluster, making it if PD knows a TiKV; ErrNoTiKV
+// if it does not.
+func (r *Resolver) connected(ctx context.Context) (*session, error) {
+	select {
+	case r.dialing <- struct{}{}:
+		defer func() { <-r.dialing }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	r.mu.Lock()
+	s, looked := r.session, r.looked
+	r.mu.Unlock()
+	if s != nil {
+		return s, nil
+	}
+	if !looked.IsZero() && r.opts.Now().Sub(looked) < lookIn {
+		return nil, ErrNoTiKV
+	}
+	s, err := r.look(ctx)
+	switch {
+	case err == nil:
+		r.opts.Logger.Info("transactions whose end nobody tells are asked of TiKV")
+	case errors.Is(err, ErrNoTiKV) && looked.IsZero():
+		r.opts.Logger.Infof("PD at %s knows no TiKV: transactions whose end nobody tells count as rolled back after %s, unless a TiKV joins",
+			strings.Join(r.opts.Endpoints, ","), r.opts.OrphanTimeout)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if errors.Is(err, ErrNoTiKV) {
+		r.looked = r.opts.Now()
+	}
+	r.session = s
+	return s, err
+}
+
+// look connects to PD and keeps the connection only if there is something to ask.
+func (r *Resolver) look(ctx context.Context) (*session, error) {
+	s, err := dialCluster(ctx, r.opts)
+	if err != nil {
+		return nil, err
+	}
+	has, err := s.hasTiKV(ctx)
+	if err == nil && !has {
+		err = ErrNoTiKV
+	}
+	if err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}

@@ -1,0 +1,70 @@
+package tikv
+
+import (
+	"testing"
+
+	"github.com/pingcap/kvproto/pkg/kvrpcpb"
+
+	"pumphouse/nodes"
+	"pumphouse/pump/storage"
+)
+
+// TestJudge: what a real TiKV may hold and the one in process does not.
+func TestJudge(t *testing.T) {
+	const start = 100
+	put := func(start, commit uint64) *kvrpcpb.MvccWrite {
+		return &kvrpcpb.MvccWrite{Type: kvrpcpb.Op_Put, StartTs: start, CommitTs: commit}
+	}
+	overlapped := &kvrpcpb.MvccWrite{Type: kvrpcpb.Op_Put, StartTs: 90, CommitTs: start, HasOverlappedRollback: true}
+	for _, c := range []struct {
+		name   string
+		lock   *kvrpcpb.MvccLock
+		writes []*kvrpcpb.MvccWrite
+		want   storage.Verdict
+		ts     nodes.TSO
+	}{
+		{"overlapped rollback", nil, []*kvrpcpb.MvccWrite{put(150, 160), overlapped}, storage.RolledBack, 0},
+		{"another's commit at our start TS", nil, []*kvrpcpb.MvccWrite{put(90, start)}, storage.Unknown, 0},
+		{"our commit with another's overlapped rollback", nil,
+			[]*kvrpcpb.MvccWrite{{Type: kvrpcpb.Op_Put, StartTs: start, CommitTs: 120, HasOverlappedRollback: true}}, storage.Committed, 120},
+		{"a commit outweighs a mark", nil, []*kvrpcpb.MvccWrite{overlapped, put(start, 130)}, storage.Committed, 130},
+		{"pessimistic lock", &kvrpcpb.MvccLock{Type: kvrpcpb.Op_PessimisticLock, StartTs: start, ForUpdateTs: 110}, nil, storage.Locked, 0},
+		{"async commit, all prewritten", &kvrpcpb.MvccLock{StartTs: start, UseAsyncCommit: true, Secondaries: [][]byte{[]byte("k")}}, nil, storage.Locked, 0},
+		{"rollback kept in another's lock", &kvrpcpb.MvccLock{StartTs: 150, RollbackTs: []uint64{99, start}}, nil, storage.RolledBack, 0},
+		{"another's lock", &kvrpcpb.MvccLock{StartTs: 150, RollbackTs: []uint64{99}}, nil, storage.Unknown, 0},
+		{"a rollback and the lock of a later try to prewrite", &kvrpcpb.MvccLock{StartTs: 150},
+			[]*kvrpcpb.MvccWrite{{Type: kvrpcpb.Op_Rollback, StartTs: start, CommitTs: start}}, storage.RolledBack, 0},
+	} {
+		v, ts, err := judge(&kvrpcpb.MvccInfo{Lock: c.lock, Writes: c.writes}, start)
+		if v != c.want || ts != c.ts || err != nil {
+			t.Errorf("%s: %d, %s, %v, want %d, %s", c.name, v, ts, err, c.want, c.ts)
+		}
+	}
+	for _, commit := range []uint64{0, start, start - 1, 1 << 63} {
+		if v, _, err := judge(&kvrpcpb.MvccInfo{Writes: []*kvrpcpb.MvccWrite{put(start, commit)}}, start); v != storage.Unknown || err == nil {
+			t.Errorf("commit TS %d: %d, %v", commit, v, err)
+		}
+	}
+}
+
+// TestJudgeStatus: an answer that something was done is no verdict of ours.
+func TestJudgeStatus(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		resp kvrpcpb.CheckTxnStatusResponse
+		want storage.Verdict
+		err  bool
+	}{
+		{"async commit lock without TTL", kvrpcpb.CheckTxnStatusResponse{LockInfo: &kvrpcpb.LockInfo{UseAsyncCommit: true}}, storage.Locked, false},
+		{"rolled back before", kvrpcpb.CheckTxnStatusResponse{}, storage.RolledBack, false},
+		{"not found", kvrpcpb.CheckTxnStatusResponse{Error: &kvrpcpb.KeyError{TxnNotFound: &kvrpcpb.TxnNotFound{}}}, storage.Unknown, false},
+		{"another error", kvrpcpb.CheckTxnStatusResponse{Error: &kvrpcpb.KeyError{Abort: "no"}}, storage.Unknown, true},
+		{"rolled back just now", kvrpcpb.CheckTxnStatusResponse{Action: kvrpcpb.Action_LockNotExistRollback}, storage.Unknown, true},
+		{"expired just now", kvrpcpb.CheckTxnStatusResponse{Action: kvrpcpb.Action_TTLExpireRollback}, storage.Unknown, true},
+		{"commit TS before start", kvrpcpb.CheckTxnStatusResponse{CommitVersion: 99}, storage.Unknown, true},
+	} {
+		if v, _, err := judgeStatus(&c.resp, 100); v != c.want || (err != nil) != c.err {
+			t.Errorf("%s: %d, %v", c.name, v, err)
+		}
+	}
+}
