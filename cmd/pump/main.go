@@ -18,6 +18,7 @@ import (
 	"pumphouse/nodes/daemon"
 	"pumphouse/nodes/pd"
 	"pumphouse/pump"
+	"pumphouse/pump/tikv"
 
 	"github.com/sirupsen/logrus"
 )
@@ -87,7 +88,15 @@ func serve(cfg *config, log logrus.FieldLogger, stdout io.Writer) error {
 	// no space and makes the heap look larger: a fifth less CPU for a write.
 	ballast := make([]byte, 32<<20)
 	defer runtime.KeepAlive(ballast)
-	p, err := pump.New(cfg.options(nodes.NewRegistry(etcd, dialTimeout), clock, log))
+	opts := cfg.options(nodes.NewRegistry(etcd, dialTimeout), clock, log)
+	defer tikv.RedirectLogs(log)()
+	resolver, err := tikv.New(tikv.Options{Endpoints: etcd.Endpoints(), Security: cfg.Security, OrphanTimeout: opts.OrphanTimeout, Logger: log})
+	if err != nil {
+		return err
+	}
+	defer resolver.Close()
+	opts.Resolver = resolver
+	p, err := pump.New(opts)
 	if err != nil {
 		return err
 	}
@@ -115,6 +124,12 @@ func serve(cfg *config, log logrus.FieldLogger, stdout io.Writer) error {
 	fmt.Fprintf(stdout, "ready: pump %s at %s\n", p.NodeID(), p.Addr())
 	stopPush := startPush(cfg, p, log)
 	defer stopPush()
+	// The pump needs no answer to this: it is for the log, and to have TiKV at hand.
+	go func() {
+		if _, err := resolver.Available(context.Background()); err != nil && !errors.Is(err, tikv.ErrClosed) {
+			log.WithError(err).Warn("cannot find out yet whether there is a TiKV; it is asked for when a transaction stays without an end")
+		}
+	}()
 	return p.Wait()
 }
 
