@@ -1,0 +1,216 @@
+package testsuite
+
+import (
+	"context"
+	"crypto/tls"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/go-sql-driver/mysql"
+
+	"pumphouse/testsuite/pdtest"
+)
+
+const pausePump1 = "CHANGE PUMP TO NODE_STATE = 'paused' FOR NODE_ID 'pump1'"
+
+// withUsers is a configuration with an admin and a monitor, with passwords as
+// `pumphouse passwd` hashes them for new and for old clients.
+func withUsers(t *testing.T, more string) string {
+	t.Helper()
+	hash := func(plugin, password string) string {
+		r := runToEnd(t, password+"\n", nil, "pumphouse", "passwd", "-plugin", plugin)
+		if r.code != 0 || strings.Contains(r.out+r.stderr, password) {
+			t.Fatalf("pumphouse passwd: exit code %d\n%s%s", r.code, r.out, r.stderr)
+		}
+		return strings.TrimSpace(r.out)
+	}
+	return writeFile(t, "console.toml", more+fmt.Sprintf(`
+[[users]]
+name = "boss"
+role = "admin"
+password = '%s'
+[[users]]
+name = "chief"
+role = "admin"
+password = '%s'
+[[users]]
+name = "watch"
+role = "monitor"
+password = '%s'
+`, hash("caching_sha2_password", "b0ss"), hash("mysql_native_password", "ch1ef"), hash("mysql_native_password", "w4tch")))
+}
+
+// login connects as a user; a nil config means no TLS.
+func (c *console) login(t testing.TB, user, password string, config *tls.Config) *sql.DB {
+	t.Helper()
+	cfg := mysql.NewConfig()
+	cfg.User, cfg.Passwd, cfg.Net, cfg.Addr, cfg.TLS = user, password, "tcp", c.addr(), config
+	cfg.Logger = &mysql.NopLogger{}
+	connector, err := mysql.NewConnector(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	db := sql.OpenDB(connector)
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
+// wantMySQLError checks number and text.
+func wantMySQLError(t testing.TB, what string, err error, number uint16, text string) {
+	t.Helper()
+	var my *mysql.MySQLError
+	if !errors.As(err, &my) || my.Number != number || !strings.Contains(my.Message, text) {
+		t.Errorf("%s: %v, want %d %s", what, err, number, text)
+	}
+}
+
+// mariadb runs statements through the command line client.
+func (c *console) mariadb(t testing.TB, user, password, text string, args ...string) result {
+	t.Helper()
+	args = append([]string{"--no-defaults", "-h", c.host, "-P", c.port, "-u", user, "--batch", "-e", text}, args...)
+	return runCommand(t, "", []string{"MYSQL_PWD=" + password}, "mariadb", args...)
+}
+
+func TestUsersOverTLS(t *testing.T) {
+	pd := pdtest.StartEmbed(t)
+	cli := etcd(t, pd.Endpoints())
+	put(t, cli, nodesPrefix+"pumps/pump1", pump1Record)
+	certs := pdtest.NewCerts(t)
+	config := withUsers(t, fmt.Sprintf("require-secure-transport = true\ntls-cert = %q\ntls-key = %q\n", certs.CertFile, certs.KeyFile))
+	c := startConsole(t, pd.Endpoints(), "-config", config)
+	trust := &tls.Config{RootCAs: certs.Client().RootCAs, ServerName: "127.0.0.1"}
+	verified := []string{"--ssl-ca=" + certs.CAFile, "--ssl-verify-server-cert"}
+
+	for _, u := range []struct {
+		name, password string
+		admin          bool
+	}{{"boss", "b0ss", true}, {"chief", "ch1ef", true}, {"watch", "w4tch", false}} {
+		t.Run(u.name, func(t *testing.T) {
+			put(t, cli, nodesPrefix+"pumps/pump1", pump1Record)
+			db := c.login(t, u.name, u.password, trust)
+			rows, err := db.Query("SHOW PUMP STATUS")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := scanRows(t, rows); len(got) != 1 || !strings.HasPrefix(got[0], "pump1|127.0.0.1:8250|Online|") {
+				t.Errorf("rows %q", got)
+			}
+			var name, cipher string
+			if err := db.QueryRow("SHOW STATUS LIKE 'ssl_cipher'").Scan(&name, &cipher); err != nil || !strings.HasPrefix(cipher, "TLS_") {
+				t.Errorf("%s %q, error %v", name, cipher, err)
+			}
+			_, err = db.ExecContext(context.Background(), pausePump1)
+			viaClient := c.mariadb(t, u.name, u.password, pausePump1+"; SELECT CURRENT_USER()", verified...)
+			if u.admin {
+				if err != nil {
+					t.Error(err)
+				}
+				viaClient.expect(t, "mariadb", 0, u.name+"@%", "")
+				if got := stateOf(t, get(t, cli, nodesPrefix+"pumps/pump1")); got != "paused" {
+					t.Errorf("PD says %s", got)
+				}
+			} else {
+				wantMySQLError(t, "CHANGE by a monitor", err, 1227, "Access denied; you need (at least one of) the SUPER privilege(s) for this operation")
+				viaClient.expect(t, "mariadb", 1, "", "ERROR 1227 (42000) at line 1: Access denied; you need")
+				if got := get(t, cli, nodesPrefix+"pumps/pump1"); got != pump1Record {
+					t.Errorf("PD holds %s", got)
+				}
+			}
+			wantMySQLError(t, "a wrong password", c.login(t, u.name, "wrong", trust).Ping(), 1045,
+				"Access denied for user '"+u.name+"'@'127.0.0.1' (using password: YES)")
+			wantMySQLError(t, "no TLS", c.login(t, u.name, u.password, nil).Ping(), 3159,
+				"Connections using insecure transport are prohibited while --require_secure_transport=ON.")
+		})
+	}
+	wantMySQLError(t, "an unknown user", c.login(t, "nobody", "x", trust).Ping(), 1045,
+		"Access denied for user 'nobody'@'127.0.0.1' (using password: YES)")
+	c.mariadb(t, "root", "", "SELECT 1", verified...).expect(t, "root without a password", 1,
+		"", "ERROR 1045 (28000): Access denied for user 'root'@'127.0.0.1' (using password: NO)")
+	if strings.Contains(c.output(), "b0ss") || strings.Contains(c.output(), "w4tch") {
+		t.Error("a password stands in the log")
+	}
+}
+
+// TestEveryChangeIsLogged: who, from where, which node, from what to what, and what came
+// of it.
+func TestEveryChangeIsLogged(t *testing.T) {
+	pd := pdtest.StartEmbed(t)
+	put(t, etcd(t, pd.Endpoints()), nodesPrefix+"pumps/pump1", pump1Record)
+	c := startConsole(t, pd.Endpoints(), "-config", withUsers(t, ""))
+	boss, watch := c.login(t, "boss", "b0ss", nil), c.login(t, "watch", "w4tch", nil)
+	boss.Exec(pausePump1)
+	boss.Exec("CHANGE DRAINER TO NODE_STATE = 'online' FOR NODE_ID 'd\"1'")
+	watch.Exec(pausePump1)
+	for _, want := range [][]string{
+		{`msg="CHANGE done"`, "user=boss", "addr=127.0.0.1", "kind=pump", "node=pump1", "old_state=online", "new_state=paused", "result=done"},
+		{`msg="CHANGE failed"`, "user=boss", "kind=drainer", `node="d\"1"`, "new_state=online", "result=failed", "not found"},
+		{`msg="CHANGE refused"`, "user=watch", "addr=127.0.0.1", "kind=pump", "node=pump1", "new_state=paused", "result=denied"},
+	} {
+		eventually(t, 5e9, "the log has "+want[0], func() (bool, string) {
+			for line := range strings.Lines(c.output()) {
+				if strings.Contains(line, want[0]) {
+					for _, word := range want {
+						if !strings.Contains(line, word) {
+							t.Fatalf("%s is missing in %s", word, line)
+						}
+					}
+					return true, ""
+				}
+			}
+			return false, c.output()
+		})
+	}
+}
+
+// TestWhatServeRefuses: exit code 2 for what it does not understand, 1 for what does not
+// work, and a message that names the cure.
+func TestWhatServeRefuses(t *testing.T) {
+	taken := startConsole(t, []string{"http://127.0.0.1:1"}) // starts without PD
+	for _, c := range []struct {
+		what   string
+		args   []string
+		code   int
+		stderr string
+	}{
+		{"no users, all addresses", []string{"serve", "-addr", "0.0.0.0:0"}, 1, "configure [[users]] with hashes made by `pumphouse passwd`, or listen on 127.0.0.1"},
+		{"an unknown key", []string{"serve", "-config", writeFile(t, "c.toml", "max-conections = 7\n")}, 2, "unknown key max-conections"},
+		{"an unknown key of a user", []string{"serve", "-config", writeFile(t, "c.toml", "[[users]]\nname='a'\npass='b'\n")}, 2, "unknown key users.pass"},
+		{"a file that is not TOML", []string{"serve", "-config", writeFile(t, "c.toml", "a = \nb\n")}, 2, "line 1"},
+		{"no file", []string{"serve", "-config", "/nonexistent/c.toml"}, 2, "/nonexistent/c.toml"},
+		{"a password in plain", []string{"serve", "-config", writeFile(t, "c.toml", "[[users]]\nname='a'\nrole='admin'\npassword='secret'\n")}, 1, "pumphouse passwd"},
+		{"a role that does not exist", []string{"serve", "-config", writeFile(t, "c.toml", "[[users]]\nname='a'\nrole='king'\npassword=''\n")}, 1, "king"},
+		{"TLS without a certificate", []string{"serve", "-require-secure-transport"}, 1, "require-secure-transport needs a certificate"},
+		{"https without certificates", []string{"serve", "-addr", "127.0.0.1:0", "-pd-urls", "https://127.0.0.1:1"}, 1, "-ssl-ca"},
+		{"a taken port", []string{"serve", "-addr", taken.addr()}, 1, taken.addr()},
+		{"a bad flag", []string{"serve", "-adr", "x"}, 2, "-adr"},
+		{"an argument", []string{"serve", "now"}, 2, `"now" is no flag`},
+		{"a bad value", []string{"serve", "-compat", "mysql"}, 2, "use docs or tidb"},
+		{"a bad level", []string{"serve", "-log-level", "loud"}, 2, "use debug, info, warn or error"},
+		{"no command", nil, 2, "Usage: pumphouse COMMAND"},
+		{"an unknown command", []string{"start"}, 2, `there is no command "start"`},
+		{"a plugin that does not exist", []string{"passwd", "-plugin", "md5"}, 2, "md5"},
+	} {
+		runToEnd(t, "x\n", nil, "pumphouse", c.args...).expect(t, c.what, c.code, "", c.stderr)
+	}
+	runToEnd(t, "", nil, "pumphouse", "passwd").expect(t, "no password", 1, "", "no password was given")
+	for _, flag := range []string{"-V", "--version"} {
+		runToEnd(t, "", nil, "pumphouse", flag).expect(t, flag, 0, "pumphouse ", "")
+	}
+	runToEnd(t, "", nil, "pumphouse", "serve", "-h").expect(t, "serve -h", 0, "-pd-urls", "")
+}
+
+// TestServeSaysWhichPDIsAway: it starts without PD, and statements say what is missing.
+func TestServeSaysWhichPDIsAway(t *testing.T) {
+	c := startConsole(t, []string{"http://127.0.0.1:1"}, "-pd-timeout", "200ms")
+	db := c.open(t)
+	for _, statement := range []string{"SHOW PUMP STATUS", "SHOW DRAINER STATUS", pausePump1, "SHOW VARIABLES LIKE 'log_bin'"} {
+		_, err := db.Exec(statement)
+		wantMySQLError(t, statement, err, 1105, "PD at 127.0.0.1:1 gives no answer")
+	}
+	if _, err := db.Exec("SELECT 1"); err != nil {
+		t.Errorf("what needs no PD: %v", err)
+	}
+}
