@@ -52,14 +52,14 @@ func (b *pumpBench) run(part string) (err error) {
 	return nil
 }
 
-// startPump runs a pump on a directory of that name.
-func (b *pumpBench) startPump(name string, sync bool) (*process, error) {
+// startPump runs a pump on a directory of that name, on any free port or an address.
+func (b *pumpBench) startPump(name, addr string, sync bool) (*process, error) {
 	config := filepath.Join(b.dir, name+".toml")
 	text := fmt.Sprintf("[storage]\nsync-log = %t\nstop-write-at-available-space = \"1 GiB\"\n", sync)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return nil, err
 	}
-	return start("ready:", b.pump, "-addr", "127.0.0.1:0", "-pd-urls", b.pdURL, "-node-id", name, "-L", "error",
+	return start("ready:", b.pump, "-addr", addr, "-pd-urls", b.pdURL, "-node-id", name, "-L", "error",
 		"-data-dir", filepath.Join(b.dir, name), "-config", config)
 }
 
@@ -85,7 +85,7 @@ func (b *pumpBench) writes(ctx context.Context) error {
 func (b *pumpBench) writesOf(ctx context.Context, sync bool, size int) error {
 	name := fmt.Sprintf("write-%t-%d", sync, size)
 	defer os.RemoveAll(filepath.Join(b.dir, name))
-	pump, err := b.startPump(name, sync)
+	pump, err := b.startPump(name, anyPort, sync)
 	if err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func (b *pumpBench) pulls(ctx context.Context) error {
 func (b *pumpBench) pullsOf(ctx context.Context, size, count int) (starts string, err error) {
 	name := fmt.Sprintf("pull-%d", size)
 	defer os.RemoveAll(filepath.Join(b.dir, name))
-	pump, err := b.startPump(name, false)
+	pump, err := b.startPump(name, anyPort, false)
 	if err != nil {
 		return "", err
 	}
@@ -169,18 +169,21 @@ func (b *pumpBench) pullsOf(ctx context.Context, size, count int) (starts string
 
 	pump.cmd.Process.Kill()
 	pump.wait()
-	killed, err := b.startPump(name, false)
+	addr := lastField(pump.line) // after kill -9 only the same address may have the node ID at once
+	killed, err := b.startPump(name, addr, false)
 	if err != nil {
 		return "", err
 	}
 	if err := killed.stop(); err != nil {
 		return "", err
 	}
-	if pump, err = b.startPump(name, false); err != nil {
+	if pump, err = b.startPump(name, addr, false); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("| %d | %s | %.0f | %.0f |\n", count, sizeName(size), ms(pump.start), ms(killed.start)), nil
 }
+
+const anyPort = "127.0.0.1:0"
 
 func onOff(b bool) string {
 	if b {
