@@ -398,8 +398,8 @@ func (n *pumpNode) ask(method, path string) (int, string) {
 	return resp.StatusCode, string(body)
 }
 
-// status is GET /status as far as tests look at it.
-type status struct {
+// pumpStatus is GET /status as far as tests look at it.
+type pumpStatus struct {
 	Status   map[string]nodes.Record `json:"status"`
 	CommitTS nodes.TSO
 	ErrMsg   *string
@@ -415,10 +415,10 @@ type status struct {
 	Pullers int
 }
 
-func (n *pumpNode) status() status {
+func (n *pumpNode) status() pumpStatus {
 	n.c.t.Helper()
 	code, body := n.ask(http.MethodGet, "/status")
-	var s status
+	var s pumpStatus
 	if err := json.Unmarshal([]byte(body), &s); err != nil || code != http.StatusOK {
 		n.c.t.Fatalf("/status: %d %v\n%s", code, err, body)
 	}

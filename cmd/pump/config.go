@@ -52,10 +52,12 @@ type storageConfig struct {
 	StopWrite string `toml:"stop-write-at-available-space"`
 
 	// Keys of the old storage that mean nothing here.
-	KVChanCapacity  any    `toml:"kv_chan_capacity"`
-	SlowWriteThresh any    `toml:"slow_write_threshold"`
-	KV              any    `toml:"kv"`
-	OrphanTimeout   string `toml:"orphan-timeout"`
+	KVChanCapacity  any            `toml:"kv_chan_capacity"`
+	SlowWriteThresh any            `toml:"slow_write_threshold"`
+	KV              map[string]any `toml:"kv"`
+
+	// OrphanTimeout is ours: see pump.Options.
+	OrphanTimeout string `toml:"orphan-timeout"`
 }
 
 // gcTime is how long binlogs are kept: a number of days, or a duration such as 8h.

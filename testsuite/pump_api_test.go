@@ -1,0 +1,363 @@
+package testsuite
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding/gzip"
+	"google.golang.org/grpc/stats"
+	"google.golang.org/grpc/status"
+
+	"pumphouse/nodes"
+	"pumphouse/testsuite/pdtest"
+)
+
+// TestPumpHTTP holds the HTTP API to what tools of the field expect.
+func TestPumpHTTP(t *testing.T) {
+	c := newPumps(t, pdtest.StartEmbed(t))
+	c.drainer("drainer1", "127.0.0.1:8249", nodes.Offline, 7)
+	p := c.start("pump1")
+	cli := p.client()
+	start, err := cli.prewrite([]byte{8, 42})
+	if err != nil {
+		t.Fatal(err)
+	}
+	last, err := cli.commit(start)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cli.pull(0).until(last)
+
+	t.Run("status", func(t *testing.T) {
+		code, body := p.ask(http.MethodGet, "/status")
+		var s map[string]json.RawMessage
+		if err := json.Unmarshal([]byte(body), &s); err != nil || code != http.StatusOK {
+			t.Fatalf("%d %v %s", code, err, body)
+		}
+		for _, key := range []string{"status", "CommitTS", "Checkpoint", "ErrMsg"} {
+			if _, ok := s[key]; !ok {
+				t.Errorf("%s is missing in %s", key, body)
+			}
+		}
+		var records map[string]nodes.Record
+		if err := json.Unmarshal(s["status"], &records); err != nil || records["pump1"].Host != p.addr || records["pump1"].State != nodes.Online {
+			t.Errorf("status %s, %v", s["status"], err)
+		}
+		if string(s["ErrMsg"]) != `""` || string(s["Checkpoint"]) != "{}" {
+			t.Errorf("ErrMsg %s, Checkpoint %s", s["ErrMsg"], s["Checkpoint"])
+		}
+		if ts, err := nodes.ParseTSO(string(s["CommitTS"])); err != nil || ts < last {
+			t.Errorf("CommitTS %s, want at least %d", s["CommitTS"], last)
+		}
+	})
+
+	for _, c := range []struct {
+		method, path string
+		code         int
+		json         bool
+		want         string
+	}{
+		{"GET", "/drainers", 200, true, `"nodeId":"drainer1","host":"127.0.0.1:8249","state":"offline"`},
+		{"GET", "/state/pump1/pause", 405, false, ""},
+		{"POST", "/state/pump1/close", 405, false, ""},
+		{"PUT", "/state/pump2/pause", 404, true, "this is pump pump1, not pump2"},
+		{"PUT", "/state/pump1/explode", 400, true, "use pause or close"},
+		{"PUT", "/status", 405, false, ""},
+		{"GET", "/nothing", 404, false, ""},
+		{"GET", fmt.Sprint("/debug/binlog/", start), 200, false, fmt.Sprint("commit TS: ", last)},
+		{"GET", "/debug/binlog/17", 404, true, "has no binlog with start TS 17"},
+		{"GET", "/debug/binlog/x", 400, true, "is no TSO"},
+		{"GET", "/debug/gc/trigger", 405, false, ""},
+		{"POST", "/debug/gc/trigger", 200, false, "0 segments"},
+	} {
+		t.Run(c.method+c.path, func(t *testing.T) {
+			code, body := p.ask(c.method, c.path)
+			if code != c.code || !strings.Contains(body, c.want) {
+				t.Fatalf("%d %s, want %d with %s", code, body, c.code, c.want)
+			}
+			if c.json && code != 200 {
+				var r nodes.Reply
+				if err := json.Unmarshal([]byte(body), &r); err != nil || r.Code != c.code || r.Message == "" {
+					t.Errorf("the body of a refusal: %s, %v", body, err)
+				}
+			}
+		})
+	}
+
+	t.Run("metrics", func(t *testing.T) {
+		for series, want := range map[string]string{
+			`binlog_pump_rpc_duration_seconds_count{label="succ",method="WriteBinlog"}`: "2",
+			`binlog_pump_rpc_duration_seconds_count{label="fail",method="WriteBinlog"}`: "0",
+			`binlog_pump_rpc_duration_seconds_count{label="fail",method="PullBinlogs"}`: "0",
+			`binlog_pump_loss_binlog_count`:                                             "0",
+			`binlog_pump_detected_drainer_binlog_purge_count{id="drainer1"}`:            "0",
+			`binlog_pump_storage_deleted_kv_total`:                                      "0",
+			`binlog_pump_storage_query_tikv_count`:                                      "0",
+			`binlog_pump_storage_error_count{type="append"}`:                            "0",
+			`binlog_pump_storage_write_binlog_size_count{type="prewrite"}`:              "1",
+			`binlog_pump_storage_write_binlog_size_count{type="rollback"}`:              "0",
+			`binlog_pump_storage_write_binlog_duration_time_count{type="batch"}`:        "2",
+			`binlog_pump_waiting_for_drainers`:                                          "0",
+		} {
+			if got := p.metric(series); got != want {
+				t.Errorf("%s is %q, want %s", series, got, want)
+			}
+		}
+		for _, series := range []string{"binlog_pump_storage_gc_ts", "binlog_pump_storage_done_gc_ts", "binlog_pump_storage_max_commit_ts",
+			`binlog_pump_storage_storage_size_bytes{type="capacity"}`, `binlog_pump_storage_storage_size_bytes{type="available"}`,
+			"process_resident_memory_bytes"} {
+			if got := p.metric(series); got == "" || got == "0" {
+				t.Errorf("%s is %q", series, got)
+			}
+		}
+	})
+
+	t.Run("pause", func(t *testing.T) {
+		if code, body := p.ask(http.MethodPut, "/state/pump1/pause"); code != 200 || body != `{"message":"apply action pause success!","code":200,"data":null}`+"\n" {
+			t.Errorf("%d %s", code, body)
+		}
+		p.ends(10*time.Second, 0)
+	})
+}
+
+// TestPumpSocket talks over the Unix socket, also after a crash left it behind.
+func TestPumpSocket(t *testing.T) {
+	c := newPumps(t, pdtest.StartEmbed(t))
+	dir, err := os.MkdirTemp("", "pump") // a socket's path must be short
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	socket := filepath.Join(dir, "pump.sock")
+	p := c.start("pump1", "-socket", "unix://"+socket)
+	last := c.dial("unix:" + socket).transaction([]byte("v"))
+	p.client().pull(0).until(last)
+	other := c.node("pump2", "-socket", socket)
+	other.spawn()
+	other.ends(10*time.Second, 1)
+	other.says("another process listens on the Unix socket", "-socket")
+	p.kill()
+	p.launch()
+	c.dial("unix:" + socket).transaction([]byte("v"))
+	p.signal(syscall.SIGTERM)
+	p.ends(10*time.Second, 0)
+	if _, err := os.Stat(socket); !os.IsNotExist(err) {
+		t.Errorf("the socket is left behind: %v", err)
+	}
+}
+
+// TestPumpTLS uses TLS on everything the port offers.
+func TestPumpTLS(t *testing.T) {
+	certs := pdtest.NewCerts(t)
+	c := newPumps(t, pdtest.StartEmbedTLS(t, certs))
+	config := func(name, cn string) string {
+		file := filepath.Join(t.TempDir(), name)
+		text := fmt.Sprintf("[security]\nssl-ca = %q\nssl-cert = %q\nssl-key = %q\ncert-allowed-cn = [%q]\n[storage]\nstop-write-at-available-space = \"1 MiB\"\n",
+			certs.CAFile, certs.CertFile, certs.KeyFile, cn)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return file
+	}
+	p := c.start("pump1", "-config", config("right.toml", "pdtest"))
+	last := p.client().transaction([]byte("v"))
+	p.client().pull(0).until(last)
+	// This HTTP client offers HTTP/2, as browsers and curl do.
+	if code, body := p.ask(http.MethodGet, "/status"); code != 200 {
+		t.Errorf("/status: %d %s", code, body)
+	}
+	// No certificate, no answer, in gRPC and in HTTP.
+	stranger := *c
+	stranger.tls = certs.Client()
+	stranger.tls.Certificates = nil
+	refused(t, &stranger, p.addr)
+	plain := *c
+	plain.tls = nil
+	refused(t, &plain, p.addr)
+	out, err := exec.Command(program("binlogctl"), "-pd-urls", c.endpoints[0], "-ssl-ca", certs.CAFile, "-ssl-cert", certs.CertFile, "-ssl-key", certs.KeyFile,
+		"-cmd", "pause-pump", "-node-id", "pump1").CombinedOutput()
+	if err != nil {
+		t.Errorf("binlogctl with TLS: %v %s", err, out)
+	}
+	p.ends(10*time.Second, 0)
+
+	picky := c.start("pump2", "-config", config("picky.toml", "somebody else"))
+	refused(t, c, picky.addr)
+}
+
+// refused tries gRPC and HTTP as that client.
+func refused(t *testing.T, c *pumps, addr string) {
+	t.Helper()
+	cli := c.dial(addr)
+	if err := cli.raw(nil); status.Code(err) != codes.Unavailable {
+		t.Errorf("gRPC: %v", err)
+	}
+	scheme := "http"
+	if c.tls != nil {
+		scheme = "https"
+	}
+	transport := &http.Transport{TLSClientConfig: c.tls}
+	defer transport.CloseIdleConnections()
+	resp, err := (&http.Client{Transport: transport, Timeout: 10 * time.Second}).Get(scheme + "://" + addr + "/status")
+	if err == nil {
+		resp.Body.Close()
+		t.Errorf("HTTP: %s", resp.Status)
+	}
+}
+
+// gzipSeen counts the messages that came compressed.
+type gzipSeen struct{ messages, compressed atomic.Int64 }
+
+func (*gzipSeen) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context   { return ctx }
+func (*gzipSeen) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+func (*gzipSeen) HandleConn(context.Context, stats.ConnStats)                       {}
+func (g *gzipSeen) HandleRPC(_ context.Context, s stats.RPCStats) {
+	if in, ok := s.(*stats.InPayload); ok && in.Length > 1000 {
+		g.messages.Add(1)
+		if in.CompressedLength < in.Length/10 {
+			g.compressed.Add(1)
+		}
+	}
+}
+
+// TestPumpGzip asks for compression as old drainers do.
+func TestPumpGzip(t *testing.T) {
+	c := newPumps(t, pdtest.StartEmbed(t))
+	p := c.start("pump1")
+	last := p.client().transaction([]byte(strings.Repeat("compressible ", 10_000)))
+	for _, use := range []bool{true, false} {
+		var seen gzipSeen
+		var opts []grpc.CallOption
+		if use {
+			opts = append(opts, grpc.UseCompressor(gzip.Name))
+		}
+		p.client(grpc.WithStatsHandler(&seen)).pull(0, opts...).until(last)
+		if m, z := seen.messages.Load(), seen.compressed.Load(); m != 1 || (z == 1) != use {
+			t.Errorf("asked for gzip: %v; %d of %d messages are compressed", use, z, m)
+		}
+	}
+	// And what comes compressed is understood.
+	cli := p.client(grpc.WithDefaultCallOptions(grpc.UseCompressor(gzip.Name)))
+	p.client().pull(last).until(cli.transaction([]byte("v")))
+}
+
+// TestPumpFlags looks at what the program makes of its flags and files.
+func TestPumpFlags(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	nobody := []string{"-pd-urls", "http://" + deadAddr(t), "-data-dir", filepath.Join(dir, "data"), "-addr", "127.0.0.1:0"}
+	for _, c := range []struct {
+		name string
+		args []string
+		code int
+		says []string
+	}{
+		{"version", []string{"-V"}, 0, []string{"pump (Pumphouse)"}},
+		{"help", []string{"-h"}, 0, []string{"-fake-binlog-interval", "-gc"}},
+		{"unknown flag", []string{"-frobnicate"}, 2, []string{"frobnicate"}},
+		{"no flag", []string{"start"}, 2, []string{`"start" is no flag`}},
+		{"unknown key", []string{"-config", file("unknown.toml", "gc = 7\nfrobnicate = 1\n[storage]\nsynk-log = true\n")}, 2,
+			[]string{"unknown key frobnicate, storage.synk-log"}},
+		{"broken file", []string{"-config", file("broken.toml", "gc = \n")}, 2, []string{"broken.toml", "line 1"}},
+		{"no file", []string{"-config", filepath.Join(dir, "none.toml")}, 2, []string{"none.toml"}},
+		{"gc", []string{"-gc", "soon"}, 2, []string{"gc", "8h"}},
+		{"heartbeat", []string{"-heartbeat-interval", "0"}, 2, []string{"heartbeat-interval 0"}},
+		{"space", []string{"-config", file("space.toml", "[storage]\nstop-write-at-available-space = \"much\"\n")}, 2,
+			[]string{`"much" is no size`}},
+		{"log level", []string{"-L", "loud"}, 2, []string{"loud"}},
+		{"node ID", append([]string{"-node-id", "a/b"}, nobody...), 1, []string{"a slash would make it another key", "-node-id"}},
+		{"address", append(slices.Clone(nobody), "-addr", "nonsense"), 1, []string{"want host:port"}},
+		{"advertise", append(slices.Clone(nobody), "-addr", "0.0.0.0:0"), 1, []string{"-advertise-addr"}},
+		{"half a key pair", append([]string{"-config", file("half.toml", "[security]\nssl-ca = \"x\"\n")}, nobody...), 1, []string{"ssl-ca"}},
+		{"PD away", nobody, 1, []string{"PD at"}},
+		{"deprecated", append([]string{"-binlog-file-size", "512", "-config",
+			file("old.toml", "gen-binlog-interval = 2\n[storage]\nkv_chan_capacity = 1048576\nslow_write_threshold = 1.0\n[storage.kv]\nblock-cache-capacity = 8\n")}, nobody...), 1,
+			[]string{"-binlog-file-size has no effect", "storage.kv_chan_capacity has no effect", "storage.kv has no effect", "fake-binlog-interval", "PD at"}},
+		{"nothing to repair", []string{"-repair", "-data-dir", filepath.Join(dir, "data")}, 0, []string{"0 binlogs are whole"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			p := spawn(t, "pump", c.args...)
+			select {
+			case <-p.done:
+			case <-time.After(20 * time.Second):
+				t.Fatalf("still runs:\n%s", p.output())
+			}
+			if got := p.cmd.ProcessState.ExitCode(); got != c.code {
+				t.Errorf("exit code %d, want %d", got, c.code)
+			}
+			for _, text := range c.says {
+				if !strings.Contains(p.output(), text) {
+					t.Errorf("it does not say %q", text)
+				}
+			}
+			if t.Failed() {
+				t.Log(p.output())
+			}
+		})
+	}
+}
+
+// TestPumpConfigFile starts with every key of a configuration that the field uses; a flag
+// wins over the file.
+func TestPumpConfigFile(t *testing.T) {
+	c := newPumps(t, pdtest.StartEmbed(t))
+	dir := t.TempDir()
+	config := filepath.Join(dir, "pump.toml")
+	text := fmt.Sprintf(`addr = "127.0.0.1:0"
+advertise-addr = "localhost:0"
+node-id = "from-the-file"
+socket = ""
+gc = 7
+data-dir = %q
+heartbeat-interval = 1
+pd-urls = %q
+fake-binlog-interval = 3
+log-level = "warn"
+log-file = %q
+max-message-size = 1073741824
+metrics-addr = ""
+metrics-interval = 15
+[security]
+ssl-ca = ""
+ssl-cert = ""
+ssl-key = ""
+cert-allowed-cn = []
+[storage]
+sync-log = true
+stop-write-at-available-space = "1 MiB"
+`, filepath.Join(dir, "data"), c.endpoints[0], filepath.Join(dir, "pump.log"))
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := launch(t, "pump", "-config", config, "-node-id", "from-the-flag", "-L", "info")
+	if !strings.HasPrefix(p.ready, "ready: pump from-the-flag at 127.0.0.1:") {
+		t.Errorf("%s", p.ready)
+	}
+	port := p.ready[strings.LastIndex(p.ready, ":")+1:]
+	if got := c.record("from-the-flag").Host; got != "localhost:"+port {
+		t.Errorf("it advertises %s", got)
+	}
+	log, err := os.ReadFile(filepath.Join(dir, "pump.log"))
+	if err != nil || !strings.Contains(string(log), "pump is online") {
+		t.Errorf("log-file holds %q, %v", log, err)
+	}
+}
