@@ -31,7 +31,7 @@ func nullServer(args []string) error {
 	if err != nil {
 		return err
 	}
-	w, err := newWriter(nil, newLoadClock(), 1, size)
+	w, err := newWriter(nil, nil, 1, size)
 	if err != nil {
 		return err
 	}

@@ -27,7 +27,7 @@ func newLoadClock() *loadClock {
 	return c
 }
 
-func (c *loadClock) next() int64 { return c.last.Add(1) }
+func (c *loadClock) next() (int64, error) { return c.last.Add(1), nil }
 
 // dial opens the one connection of a load, as TiDB's client does, with our codec.
 func dial(addr string) (*grpc.ClientConn, error) {
@@ -41,17 +41,17 @@ func dial(addr string) (*grpc.ClientConn, error) {
 // timestamps in them change, which have 9 bytes as varints until the year 2248.
 type writer struct {
 	conn             *grpc.ClientConn
-	clock            *loadClock
+	next             func() (int64, error) // gives timestamps
 	prewrite, commit binlogpb.WriteBinlogReq
 	resp             binlogpb.WriteBinlogResp
 }
 
 const tsBytes = 9
 
-func newWriter(conn *grpc.ClientConn, clock *loadClock, cluster uint64, size int) (*writer, error) {
-	w := &writer{conn: conn, clock: clock}
+func newWriter(conn *grpc.ClientConn, next func() (int64, error), cluster uint64, size int) (*writer, error) {
+	w := &writer{conn: conn, next: next}
 	w.prewrite.ClusterID, w.commit.ClusterID = cluster, cluster
-	ts := clock.next()
+	ts := int64(nodes.MakeTSO(time.Now(), 0)) // only its length matters
 	prewrite := func(value int) (err error) {
 		w.prewrite.Payload, err = binlogpb.EncodeBinlog(&binlogpb.Binlog{Tp: binlogpb.BinlogType_Prewrite.Enum(), StartTs: &ts,
 			PrewriteKey: []byte("t_r_00000001"), PrewriteValue: make([]byte, value)})
@@ -72,16 +72,22 @@ func newWriter(conn *grpc.ClientConn, clock *loadClock, cluster uint64, size int
 	return w, err
 }
 
-// txn writes a prewrite and its commit.
-func (w *writer) txn(ctx context.Context) error {
-	startTS := uint64(w.clock.next())
-	binary.PutUvarint(w.prewrite.Payload[3:], startTS)
-	if err := w.send(ctx, &w.prewrite); err != nil {
-		return err
+// txn writes a prewrite and its commit, and gives the commit TS.
+func (w *writer) txn(ctx context.Context) (commitTS int64, err error) {
+	startTS, err := w.next()
+	if err != nil {
+		return 0, err
 	}
-	binary.PutUvarint(w.commit.Payload[3:], startTS)
-	binary.PutUvarint(w.commit.Payload[3+tsBytes+1:], uint64(w.clock.next()))
-	return w.send(ctx, &w.commit)
+	binary.PutUvarint(w.prewrite.Payload[3:], uint64(startTS))
+	if err := w.send(ctx, &w.prewrite); err != nil {
+		return 0, err
+	}
+	if commitTS, err = w.next(); err != nil {
+		return 0, err
+	}
+	binary.PutUvarint(w.commit.Payload[3:], uint64(startTS))
+	binary.PutUvarint(w.commit.Payload[3+tsBytes+1:], uint64(commitTS))
+	return commitTS, w.send(ctx, &w.commit)
 }
 
 func (w *writer) send(ctx context.Context, req *binlogpb.WriteBinlogReq) error {
@@ -121,11 +127,11 @@ func (b *pumpBench) load(ctx context.Context, server *process, writers, size int
 	)
 	time.AfterFunc(b.d/5, func() { mu.Lock(); meter = newMeter(server); mu.Unlock() }) // when rate begins to count
 	perSecond, err := rate(writers, b.d, func(int) (func() error, func(), error) {
-		w, err := newWriter(conn, clock, cluster, size)
+		w, err := newWriter(conn, clock.next, cluster, size)
 		var mine []time.Duration
 		op := func() error {
 			began := time.Now()
-			err := w.txn(ctx)
+			_, err := w.txn(ctx)
 			mine = append(mine, time.Since(began))
 			return err
 		}
@@ -163,13 +169,13 @@ func fill(ctx context.Context, pdURL, addr string, size, count int) error {
 	)
 	left.Store(int64(count))
 	for range 128 {
-		w, err := newWriter(conn, clock, cluster, size)
+		w, err := newWriter(conn, clock.next, cluster, size)
 		if err != nil {
 			return err
 		}
 		wg.Go(func() {
 			for left.Add(-1) >= 0 {
-				if err := w.txn(ctx); err != nil {
+				if _, err := w.txn(ctx); err != nil {
 					once.Do(func() { fail = err })
 					return
 				}
