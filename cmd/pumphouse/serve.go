@@ -8,6 +8,7 @@ import (
 
 	"pumphouse/nodes"
 	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/pd"
 	"pumphouse/server"
 
 	"github.com/sirupsen/logrus"
@@ -41,6 +42,7 @@ func serve(ctx context.Context, args []string, std stdio) error {
 type console struct {
 	server *server.Server
 	cache  *nodes.Cache
+	clock  *pdClock
 	closer func() error // of the etcd client
 }
 
@@ -55,9 +57,18 @@ func openConsole(ctx context.Context, cfg config, log logrus.FieldLogger) (*cons
 	if err != nil {
 		return nil, err
 	}
+	client, err := pd.New(pd.Options{Endpoints: etcd.Endpoints(), TLS: tlsConfig, Timeout: cfg.PDTimeout.Duration})
+	if err != nil {
+		return nil, errors.Join(err, etcd.Close())
+	}
 	registry := nodes.NewRegistry(etcd, cfg.PDTimeout.Duration)
-	c := &console{cache: nodes.OpenCache(registry, nodes.CacheOptions{Logger: log}), closer: etcd.Close}
+	c := &console{
+		cache:  nodes.OpenCache(registry, nodes.CacheOptions{Logger: log}),
+		clock:  startClock(client),
+		closer: etcd.Close,
+	}
 	opts := cfg.serverOptions(nodes.NewCluster(registry, c.cache))
+	opts.Session.NodeClock = c.clock.now
 	opts.Logger = log
 	srv, err := server.New(opts)
 	if err == nil {
@@ -76,7 +87,7 @@ func (c *console) close() error {
 	if c.server != nil {
 		errs = append(errs, c.server.Close())
 	}
-	errs = append(errs, c.cache.Close(), c.closer())
+	errs = append(errs, c.clock.close(), c.cache.Close(), c.closer())
 	return errors.Join(errs...)
 }
 

@@ -35,7 +35,7 @@ func suspicion(snap *nodes.Snapshot, kind nodes.Kind) (suspect bool, oldest time
 // advise counts what SHOW ... STATUS has to warn about, and makes the texts only when
 // somebody asks. Nothing of it changes the rows.
 func (s *Session) advise(rows *statusRows, kind nodes.Kind) {
-	snap, now := rows.snap, s.now
+	snap, now := rows.snap, s.opts.NodeClock()
 	if !rows.suspect && (rows.oldest.IsZero() || now.Sub(rows.oldest) <= 3*s.opts.Heartbeat) {
 		return
 	}

@@ -108,6 +108,7 @@ type Options struct {
 	Limits      engine.Limits
 	Logger      logrus.FieldLogger
 	Now         func() time.Time // default time.Now
+	NodeClock   func() time.Time // PD's time, by which nodes stamp their records; default Now
 	Datadir     string           // @@datadir, cosmetic
 	TLS         bool             // @@have_ssl
 	Addr        string           // for @@port

@@ -298,6 +298,25 @@ func TestStatementsEnd(t *testing.T) {
 	}
 }
 
+// TestSilenceIsJudgedByPDsClock: the session's own clock is off by an hour.
+func TestSilenceIsJudgedByPDsClock(t *testing.T) {
+	takePD(t, standard())
+	opts := testOptions()
+	opts.Now = func() time.Time { return testNow.Add(time.Hour) }
+	opts.NodeClock = func() time.Time { return testNow }
+	s := newSession(t, opts, admin)
+	mustRun(t, s, "SHOW PUMP STATUS")
+	if n := s.Warnings(); n != 0 {
+		t.Errorf("%d warnings about pumps that report", n)
+	}
+	opts.Now, opts.NodeClock = opts.NodeClock, opts.Now
+	s = newSession(t, opts, admin)
+	mustRun(t, s, "SHOW PUMP STATUS")
+	if n := s.Warnings(); n != 1 {
+		t.Errorf("%d warnings about one silent pump", n)
+	}
+}
+
 // deadlineCluster tells whether a write had a deadline.
 type deadlineCluster struct {
 	Cluster

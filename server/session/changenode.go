@@ -81,14 +81,15 @@ func (s *Session) warnOfRisks(snap *nodes.Snapshot, kind nodes.Kind, old nodes.R
 	warn := func(format string, args ...any) {
 		s.diag.add(levelWarning, errUnknown, fmt.Sprintf(format, args...))
 	}
-	live := supposedToRun(old.State) && old.Reporting(s.now, s.opts.Heartbeat)
+	now := s.opts.NodeClock()
+	live := supposedToRun(old.State) && old.Reporting(now, s.opts.Heartbeat)
 	if live && old.State != state {
 		if order := nodes.OrderFor(old.State, state); order != nodes.NoOrder {
 			warn("%s %q is live (it reported %s ago) and acts on this: it will %s",
-				kind, old.NodeID, age(&old, s.now), order)
+				kind, old.NodeID, age(&old, now), order)
 		} else {
 			warn("%s %q is live (it reported %s ago): it is %s and finishes that first, whatever its record says",
-				kind, old.NodeID, age(&old, s.now), old.State)
+				kind, old.NodeID, age(&old, now), old.State)
 		}
 	}
 	if kind == nodes.Pump && old.State == nodes.Online && state != nodes.Online {
@@ -112,7 +113,7 @@ func (s *Session) warnOfRisks(snap *nodes.Snapshot, kind nodes.Kind, old nodes.R
 			what = "TiDB servers try to write to it"
 		}
 		warn("%s %q does not run (last seen %s, %s ago): while its record says online, %s",
-			kind, old.NodeID, lastSeen(&old, s.location), age(&old, s.now), what)
+			kind, old.NodeID, lastSeen(&old, s.location), age(&old, now), what)
 	}
 }
 

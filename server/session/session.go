@@ -79,6 +79,9 @@ func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.NodeClock == nil {
+		o.NodeClock = o.Now
+	}
 	if o.Views == nil {
 		o.Views = NewViews()
 	}

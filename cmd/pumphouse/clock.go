@@ -1,0 +1,61 @@
+package main
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"pumphouse/nodes/pd"
+)
+
+// How often PD is asked for the time, and how soon again after it did not answer.
+const (
+	clockInterval = 10 * time.Second
+	clockRetry    = 2 * time.Second
+)
+
+// pdClock tells the time by PD's clock, which nodes stamp their records with: whether
+// one of them is silent must not depend on how well this machine's clock is set. It
+// learns the difference in the background and keeps what it knows while PD is away;
+// before the first answer it is this machine's clock.
+type pdClock struct {
+	client *pd.Client
+	ahead  atomic.Int64 // nanoseconds that PD's clock is ahead of ours
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+}
+
+// startClock takes the client over and closes it.
+func startClock(client *pd.Client) *pdClock {
+	ctx, cancel := context.WithCancel(context.Background())
+	c := &pdClock{client: client, cancel: cancel}
+	c.wg.Go(func() { c.keep(ctx) })
+	return c
+}
+
+// now is the time by PD's clock, to some milliseconds.
+func (c *pdClock) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+
+func (c *pdClock) keep(ctx context.Context) {
+	for {
+		wait := clockInterval
+		asked := time.Now()
+		if ts, err := c.client.TSO(ctx); err == nil {
+			c.ahead.Store(int64(ts.Time().Sub(asked.Add(time.Since(asked) / 2))))
+		} else {
+			wait = clockRetry
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (c *pdClock) close() error {
+	c.cancel()
+	c.wg.Wait()
+	return c.client.Close()
+}
