@@ -19,7 +19,8 @@ import (
 
 // stores is what a session needs of TiKV.
 type stores interface {
-	// mvccGetByKey gives all that the store at addr knows about a key, or errTooLarge.
+	// mvccGetByKey gives all that the store at addr knows about a key; errTooLarge if that
+	// is more than fits into maxAnswer, or may be, because it takes too long.
 	mvccGetByKey(ctx context.Context, addr string, req *kvrpcpb.MvccGetByKeyRequest) (*kvrpcpb.MvccGetByKeyResponse, error)
 	checkTxnStatus(ctx context.Context, addr string, req *kvrpcpb.CheckTxnStatusRequest) (*kvrpcpb.CheckTxnStatusResponse, error)
 	close()
@@ -29,7 +30,8 @@ const (
 	// maxAnswer bounds an answer of TiKV in bytes. A version of a key takes 30 bytes and
 	// its value, and TiDB keeps those of the last 10 minutes.
 	maxAnswer = 8 << 20
-	// attemptTimeout bounds one request: a store that hangs may have lost its regions.
+	// attemptTimeout bounds one request: a store that hangs may have lost its regions. Two
+	// of them fit into the time of a question.
 	attemptTimeout = 2 * time.Second
 	// idleAfter closes a connection that nothing is asked over.
 	idleAfter = time.Minute
@@ -79,11 +81,16 @@ func (c *conns) mvccGetByKey(ctx context.Context, addr string, req *kvrpcpb.Mvcc
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, attemptTimeout)
+	attempt, cancel := context.WithTimeout(ctx, attemptTimeout)
 	defer cancel()
-	resp, err := client.MvccGetByKey(ctx, req)
-	if status.Code(err) == codes.ResourceExhausted { // its own limit or ours
+	resp, err := client.MvccGetByKey(attempt, req)
+	switch status.Code(err) {
+	case codes.ResourceExhausted: // its own limit or ours
 		return nil, fmt.Errorf("%w: %w", errTooLarge, err)
+	case codes.DeadlineExceeded: // many versions take their time too
+		if ctx.Err() == nil {
+			return nil, fmt.Errorf("%w: %w", errTooLarge, err)
+		}
 	}
 	return resp, err
 }

@@ -163,7 +163,7 @@ func (f *storeFront) MvccGetByKey(ctx context.Context, req *kvrpcpb.MvccGetByKey
 	f.c.mu.Lock()
 	defer f.c.mu.Unlock()
 	if f.c.large && resp.GetInfo() != nil {
-		resp.Info.Values = append(resp.Info.Values, &kvrpcpb.MvccValue{Value: make([]byte, 64<<20)})
+		resp.Info.Values = append(resp.Info.Values, &kvrpcpb.MvccValue{Value: make([]byte, 16<<20)})
 	}
 	return resp, err
 }

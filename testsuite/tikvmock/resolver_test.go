@@ -237,9 +237,11 @@ func TestWithoutTiKV(t *testing.T) {
 	}
 
 	cl.layout.UpdateStoreLabels(cl.storeIDs[1], []*metapb.StoreLabel{{Key: "engine", Value: "tikv"}})
+	cl.layout.ChangeLeader(cl.regionID, cl.peerIDs[1])
+	cl.prewrite(start, kvrpcpb.Op_Put, primary)
 	now = now.Add(time.Hour)
 	for range 2 {
-		if v, _, err := r.Resolve(t.Context(), start, primary); v == storage.RolledBack {
+		if v, _, err := r.Resolve(t.Context(), start, primary); v != storage.Locked || err != nil {
 			t.Errorf("the TiKV that joined was not asked: %d, %v", v, err)
 		}
 	}
