@@ -98,7 +98,12 @@ func ServerOptions(maxMessage int) []grpc.ServerOption {
 		grpc.NumStreamWorkers(256),
 		// TiDB pings its pumps; a ping is no abuse.
 		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 10 * time.Second, Timeout: 3 * time.Second}),
+		// A peer that the machine does not let run for a few seconds has not gone.
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 10 * time.Second, Timeout: 10 * time.Second}),
+		grpc.ConnectionTimeout(10 * time.Second),
+		// Also how many handlers of one connection run at once, whatever its peer opens and
+		// resets; far more than the sessions of a TiDB that commit at the same moment.
+		grpc.MaxConcurrentStreams(4096),
 	}
 }
 
