@@ -203,14 +203,13 @@ func (r *logReader) record(e entry, limit int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	name := filepath.Join(r.dir, logName(e.at.seg))
 	h, ok := parseHeader(b, seed, at)
 	if !ok || h.typ != Prewrite || h.startTS != e.startTS || h.size != e.size {
-		return nil, &DamageError{File: name, Offset: at, Reason: "there is no prewrite of start TS " + e.startTS.String()}
+		return nil, &DamageError{File: r.path(e.at.seg), Offset: at, Reason: "there is no prewrite of start TS " + e.startTS.String()}
 	}
 	payload := b[headerSize:need]
 	if crc32.Checksum(payload, castagnoli) != h.payloadCRC {
-		return nil, &DamageError{File: name, Offset: at, Reason: "wrong checksum of the prewrite of start TS " + e.startTS.String()}
+		return nil, &DamageError{File: r.path(e.at.seg), Offset: at, Reason: "wrong checksum of the prewrite of start TS " + e.startTS.String()}
 	}
 	return payload, nil
 }
@@ -227,6 +226,7 @@ func (r *logReader) bytes(seg uint32, at int64, need int, limit int64) ([]byte, 
 		}
 	}
 	newest := &r.blocks[1-r.old]
+	end := newest.from + int64(len(newest.data))
 	switch {
 	case need > readAhead || newest.seg == seg && at < newest.from:
 		// Too large for a block, or a step back, which is no reason to give one up.
@@ -234,38 +234,45 @@ func (r *logReader) bytes(seg uint32, at int64, need int, limit int64) ([]byte, 
 			r.single = make([]byte, need)
 		}
 		b := r.single[:need]
-		return b, f.seed, readFull(f.file, b, at, r.path(seg))
-	case newest.seg == seg && at <= newest.from+int64(len(newest.data))+readAheadMin || newest.seg+1 == seg:
+		return b, f.seed, r.readFull(f, b, at)
+	case newest.seg == seg && at <= end+readAhead/4 || newest.seg+1 == seg:
 		r.ahead = min(2*r.ahead, readAhead)
 	default:
 		r.ahead = readAheadMin
 	}
-	size := int64(max(r.ahead, need))
-	if limit >= 0 {
-		size = max(min(size, limit-at), int64(need))
+	size, from := int64(r.ahead), at
+	// Commits come in another order than prewrites: what lies between the last block and
+	// here, and what the last block's end cuts through, is likely to be wanted next.
+	if begin := max(end-readAheadMin, newest.from); newest.seg == seg && begin < at && at-begin <= size/2 {
+		from = begin
 	}
+	least := at - from + int64(need)
+	if limit >= 0 {
+		size = min(size, limit-from)
+	}
+	size = max(size, least)
 	b := &r.blocks[r.old]
 	r.old = 1 - r.old
 	if int64(cap(b.data)) < size {
 		b.data = make([]byte, size)
 	}
-	b.seg, b.from, b.data = seg, at, b.data[:size]
-	n, err := f.file.ReadAt(b.data, at)
+	b.seg, b.from, b.data = seg, from, b.data[:size]
+	n, err := f.file.ReadAt(b.data, from)
 	b.data = b.data[:n]
-	if n < need {
+	if int64(n) < least {
 		b.seg = 0
 		if err == nil || errors.Is(err, io.EOF) {
 			err = &DamageError{File: r.path(seg), Offset: at, Reason: "the file ends within a record"}
 		}
 		return nil, 0, err
 	}
-	return b.data, f.seed, nil
+	return b.data[at-from:], f.seed, nil
 }
 
-func readFull(f File, b []byte, at int64, name string) error {
-	if n, err := f.ReadAt(b, at); n < len(b) {
+func (r *logReader) readFull(f openLog, b []byte, at int64) error {
+	if n, err := f.file.ReadAt(b, at); n < len(b) {
 		if err == nil || errors.Is(err, io.EOF) {
-			err = &DamageError{File: name, Offset: at, Reason: "the file ends within a record"}
+			err = &DamageError{File: r.path(f.id), Offset: at, Reason: "the file ends within a record"}
 		}
 		return err
 	}
