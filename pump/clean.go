@@ -60,7 +60,7 @@ func (p *Pump) collect(ctx context.Context) (string, error) {
 	text := fmt.Sprintf("binlogs up to commit TS %s (%s) may go: %d segments, %d bytes removed", before, before.Time().Format(time.RFC3339), removed.Segments, removed.Bytes)
 	log := p.log.WithField("commit_ts", before)
 	switch {
-	case forced != "":
+	case forced != "" && removed.Segments > 0:
 		text += "; " + forced
 		log.Error(text)
 	case removed.Segments > 0:
