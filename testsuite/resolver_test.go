@@ -1,0 +1,360 @@
+package testsuite
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pingcap/kvproto/pkg/kvrpcpb"
+	"github.com/sirupsen/logrus"
+	kvclient "github.com/tikv/client-go/v2/tikv"
+	"github.com/tikv/client-go/v2/tikvrpc"
+	"github.com/tikv/client-go/v2/txnkv"
+	"github.com/tikv/client-go/v2/txnkv/transaction"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+
+	"pumphouse/binlogpb"
+	"pumphouse/nodes"
+	"pumphouse/pump/tikv"
+	"pumphouse/testsuite/pdtest"
+	"pumphouse/testsuite/tidbtest"
+)
+
+// upstream is a client of the storage, which runs transactions as TiDB does.
+type upstream struct {
+	t testing.TB
+	*txnkv.Client
+}
+
+func newUpstream(t testing.TB, pd *pdtest.Cluster) *upstream {
+	t.Helper()
+	silent := logrus.New()
+	silent.SetOutput(io.Discard)
+	t.Cleanup(tikv.RedirectLogs(silent)) // client-go writes to stdout
+	client, err := txnkv.NewClient([]string{strings.TrimPrefix(pd.Endpoint(0), "http://")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	return &upstream{t, client}
+}
+
+// indexKey is a key as TiDB makes them for an index; unistore looks into the values of rows.
+func indexKey(n byte) []byte {
+	return []byte("t\x80\x00\x00\x00\x00\x00\x01\x00_i\x80\x00\x00\x00\x00\x00\x00" + string([]byte{n}))
+}
+
+// prewritten is a transaction that holds its locks.
+type prewritten struct {
+	u     *upstream
+	start nodes.TSO
+	key   []byte
+	transaction.CommitterProbe
+}
+
+// in gives the same for a subtest.
+func (u *upstream) in(t testing.TB) *upstream { return &upstream{t, u.Client} }
+
+func (u *upstream) prewrite(key []byte) *prewritten {
+	u.t.Helper()
+	txn, err := u.Begin()
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	if err := txn.Set(key, []byte("v")); err != nil {
+		u.t.Fatal(err)
+	}
+	c, err := transaction.TxnProbe{KVTxn: txn}.NewCommitter(0)
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	if err := c.PrewriteAllMutations(context.Background()); err != nil {
+		u.t.Fatalf("prewrite: %v", err)
+	}
+	return &prewritten{u, nodes.TSO(txn.StartTS()), key, c}
+}
+
+// versions is how many bytes the storage has to say about a key.
+func (u *upstream) versions(key []byte) int {
+	u.t.Helper()
+	bo := kvclient.NewBackofferWithVars(context.Background(), 5000, nil)
+	loc, err := u.GetRegionCache().LocateKey(bo, key)
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	req := tikvrpc.NewRequest(tikvrpc.CmdMvccGetByKey, &kvrpcpb.MvccGetByKeyRequest{Key: key})
+	resp, err := u.SendReq(bo, req, loc.Region, 10*time.Second)
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	return resp.Resp.(*kvrpcpb.MvccGetByKeyResponse).Size()
+}
+
+// commit fails if anybody has taken the lock away.
+func (p *prewritten) commit() nodes.TSO {
+	p.u.t.Helper()
+	ts, err := p.u.GetTimestamp(context.Background())
+	if err != nil {
+		p.u.t.Fatal(err)
+	}
+	p.SetCommitTS(ts)
+	if err := p.CommitMutations(context.Background()); err != nil {
+		p.u.t.Fatalf("commit: %v", err)
+	}
+	return nodes.TSO(ts)
+}
+
+func (p *prewritten) rollback() {
+	p.u.t.Helper()
+	if err := p.CleanupMutations(context.Background()); err != nil {
+		p.u.t.Fatalf("roll back: %v", err)
+	}
+}
+
+// binlog stores the prewrite binlog of a transaction, and nothing else about it.
+func (c *client) binlog(start nodes.TSO, key []byte) {
+	c.t.Helper()
+	st, ct := int64(start), int64(0)
+	tp := binlogpb.BinlogType_Prewrite
+	raw, err := binlogpb.EncodeBinlog(&binlogpb.Binlog{Tp: &tp, StartTs: &st, CommitTs: &ct, PrewriteKey: key, PrewriteValue: []byte("orphan")})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	if err := c.raw(raw); err != nil {
+		c.t.Fatalf("prewrite: %v", err)
+	}
+}
+
+// asked waits until the pump has put another n questions to TiKV.
+func (n *pumpNode) asked(times int) {
+	n.c.t.Helper()
+	count := func() int {
+		v, err := strconv.ParseFloat(n.metric("binlog_pump_storage_query_tikv_count"), 64)
+		if err != nil {
+			n.c.t.Fatal(err)
+		}
+		return int(v)
+	}
+	before := count()
+	eventually(n.c.t, 90*time.Second, "TiKV is asked", func() (bool, string) {
+		now := count()
+		return now >= before+times, fmt.Sprintf("%d questions, %d before", now, before)
+	})
+}
+
+// TestResolver: a real pump on a storage that speaks TiKV's protocol finds out how
+// transactions ended whose end nobody tells it, and changes nothing there.
+func TestResolver(t *testing.T) {
+	pd := pdtest.StartReal(t, 1)
+	all := newPumps(t, pd)
+
+	// While there is no TiKV yet, the pump starts; it looks again later.
+	early := all.start("early")
+	eventually(t, 20*time.Second, "the pump says what it does without TiKV", func() (bool, string) {
+		out := early.output()
+		return strings.Contains(out, "knows no TiKV"), out
+	})
+	tidbtest.StartUnistore(t, pd.Endpoint(0))
+	kv := newUpstream(t, pd)
+
+	for i, c := range []struct {
+		name string
+		run  func(t *testing.T, n *pumpNode, key []byte)
+	}{
+		{"committed", func(t *testing.T, n *pumpNode, key []byte) {
+			cli, txn := n.client(), kv.in(t).prewrite(key)
+			cli.binlog(txn.start, key)
+			at := txn.commit()
+			begun := time.Now()
+			if got := cli.pull(0).until(at); !slices.Equal(got, []nodes.TSO{at}) {
+				t.Errorf("delivered %v, want %v", got, at)
+			}
+			t.Logf("delivered after %v", time.Since(begun).Round(time.Millisecond))
+		}},
+		{"rolled back", func(t *testing.T, n *pumpNode, key []byte) {
+			cli, txn := n.client(), kv.in(t).prewrite(key)
+			cli.binlog(txn.start, key)
+			at := cli.transaction([]byte("behind it"))
+			txn.rollback()
+			if got := cli.pull(0).until(at); !slices.Equal(got, []nodes.TSO{at}) {
+				t.Errorf("delivered %v, want only %v", got, at)
+			}
+		}},
+		{"locked for longer than its lock lasts, then committed", func(t *testing.T, n *pumpNode, key []byte) {
+			cli, txn := n.client(), kv.in(t).prewrite(key)
+			cli.binlog(txn.start, key)
+			behind := cli.transaction([]byte("behind it"))
+			n.asked(2) // the second time is after 9 s, the lock lasts 3 s
+			if s := n.storage(); s.LastCommitTS >= behind || s.Unresolved != 1 {
+				t.Errorf("while it is locked: %+v", s)
+			}
+			at := txn.commit() // the lock is still there
+			if got := cli.pull(0).until(at); !slices.Equal(got, []nodes.TSO{behind, at}) {
+				t.Errorf("delivered %v, want %v and %v", got, behind, at)
+			}
+		}},
+		{"locked, on a key with many versions", func(t *testing.T, n *pumpNode, key []byte) {
+			for range 10 { // 1 MiB each, more than an answer may have
+				txn, err := kv.Begin()
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := txn.Set(key, make([]byte, 1<<20)); err != nil {
+					t.Fatal(err)
+				}
+				if err := txn.Commit(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if size := kv.in(t).versions(key); size < 9<<20 {
+				t.Fatalf("the versions take %d bytes only: nothing is tested", size)
+			}
+			cli, txn := n.client(), kv.in(t).prewrite(key)
+			cli.binlog(txn.start, key)
+			n.asked(2)
+			if s := n.storage(); s.Unresolved != 1 {
+				t.Errorf("while it is locked: %+v", s)
+			}
+			at := txn.commit()
+			if got := cli.pull(0).until(at); !slices.Equal(got, []nodes.TSO{at}) {
+				t.Errorf("delivered %v, want %v", got, at)
+			}
+		}},
+		{"never prewritten, then rolled back by those who may", func(t *testing.T, n *pumpNode, key []byte) {
+			cli, start := n.client(), all.tso()
+			cli.binlog(start, key)
+			at := cli.transaction([]byte("behind it"))
+			n.asked(2)
+			if s := n.storage(); s.LastCommitTS >= at || s.Unresolved != 1 {
+				t.Errorf("while nobody knows of it: %+v", s)
+			}
+			n.says("TiKV knows nothing of the transaction")
+			// What a reader does that meets a secondary lock of the transaction.
+			if s, err := kv.GetLockResolver().GetTxnStatus(uint64(start), uint64(all.tso()), key); err != nil || s.IsCommitted() {
+				t.Fatalf("%v, %v", s, err)
+			}
+			if got := cli.pull(0).until(at); !slices.Equal(got, []nodes.TSO{at}) {
+				t.Errorf("delivered %v, want only %v", got, at)
+			}
+		}},
+		{"committed, asked by a pump that started before TiKV", func(t *testing.T, _ *pumpNode, key []byte) {
+			cli, txn := early.client(), kv.in(t).prewrite(key)
+			cli.binlog(txn.start, key)
+			at := txn.commit()
+			if got := cli.pull(0).until(at); !slices.Equal(got, []nodes.TSO{at}) {
+				t.Errorf("delivered %v, want %v", got, at)
+			}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			own := *all
+			own.t = t
+			n := own.start(fmt.Sprintf("pump%d", i))
+			c.run(t, n, indexKey(byte(i+1)))
+			if out := n.output(); strings.Contains(out, "[pd]") || strings.Contains(out, "[WARN]") {
+				t.Errorf("a library writes past the log:\n%s", out)
+			}
+		})
+	}
+}
+
+// widow stands before a pump and can keep commits from it, as if TiDB had died before it
+// sent them.
+type widow struct {
+	binlogpb.UnimplementedPumpServer
+	addr string
+	pump binlogpb.PumpClient
+	keep chan struct{} // closed: commits are kept
+	kept chan nodes.TSO
+}
+
+func newWidow(t *testing.T) *widow {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &widow{addr: ln.Addr().String(), keep: make(chan struct{}), kept: make(chan nodes.TSO, 1024)}
+	s := grpc.NewServer()
+	binlogpb.RegisterPumpServer(s, w)
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(ln) }()
+	t.Cleanup(func() { s.Stop(); <-served })
+	return w
+}
+
+func (w *widow) WriteBinlog(ctx context.Context, req *binlogpb.WriteBinlogReq) (*binlogpb.WriteBinlogResp, error) {
+	if h, err := binlogpb.Peek(req.GetPayload()); err == nil && h.Type == binlogpb.BinlogType_Commit {
+		select {
+		case <-w.keep:
+			w.kept <- nodes.TSO(h.StartTS)
+			return nil, status.Error(codes.Unavailable, "kept back by the test")
+		default:
+		}
+	}
+	return w.pump.WriteBinlog(ctx, req)
+}
+
+// TestTiDBDiesBeforeCommit: a real TiDB is killed when it has committed in TiKV and before
+// its pump has heard of it. The pump delivers the transaction within seconds.
+func TestTiDBDiesBeforeCommit(t *testing.T) {
+	pd := pdtest.StartReal(t, 1)
+	c := newPumps(t, pd)
+	tidbtest.StartUnistore(t, pd.Endpoint(0))
+	w := newWidow(t)
+	n := c.node("pump1", "-advertise-addr", w.addr)
+	conn, err := grpc.NewClient("passthrough:///pump", grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "tcp", n.addr)
+		}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	w.pump = binlogpb.NewPumpClient(conn)
+	n.launch()
+
+	tidb := tidbtest.StartTiDB(t, tidbtest.Options{PD: pd.Endpoint(0), Store: tidbtest.TiKV, Binlog: true})
+	db := tidb.Open(t, "")
+	mustExec(t, db, "create table test.t (id bigint primary key, v varchar(20))")
+	mustExec(t, db, "insert into test.t values (1, 'before')")
+	eventually(t, 30*time.Second, "TiDB has told the end of all transactions", func() (bool, string) {
+		s := n.storage()
+		return s.Unresolved == 0, fmt.Sprintf("%+v", s)
+	})
+	before := n.storage().LastCommitTS
+
+	close(w.keep)
+	mustExec(t, db, "insert into test.t values (2, 'the last')")
+	start := <-w.kept // TiKV has it, the pump has not
+	tidb.Kill()
+	killed := time.Now()
+
+	last := nodes.TSO(0)
+	eventually(t, 30*time.Second, "the pump delivers it", func() (bool, string) {
+		s := n.storage()
+		last = s.LastCommitTS
+		return s.Unresolved == 0 && last > before, fmt.Sprintf("%+v", s)
+	})
+	t.Logf("known %v after TiDB's death", time.Since(killed).Round(time.Millisecond))
+	found := false
+	for _, d := range n.everything(last) {
+		found = found || d.start == int64(start)
+	}
+	if !found {
+		t.Errorf("the transaction %s, which TiKV holds as committed, is not delivered", start)
+	}
+	if s := n.storage(); s.Lost != 0 || s.Late != 0 {
+		t.Errorf("%+v", s)
+	}
+}
