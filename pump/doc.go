@@ -7,7 +7,8 @@
 // binlogs; nodes.Agent keeps the record; this package is what lies between them and the
 // network.
 //
-// Goroutines of a running pump, all in one group, the first to fail ends the others:
+// Goroutines of a running pump; when one of them fails, the pump pauses and ends with its
+// error:
 //
 //	agent       heartbeat, obeys the record
 //	grpc, http  the two servers behind one port (and the Unix socket)
@@ -16,6 +17,13 @@
 //	lifecycle   carries out what signals, HTTP and the record order
 //
 // One goroutine a PullBinlogs stream and one a WriteBinlog call come from gRPC.
+//
+// A pump ends in this order, each step after the one before is complete: prewrites are
+// refused and those let in are stored (gate.go); PD shows pausing or closing; drainers have
+// everything, when it goes offline; streams end, calls under way finish or are cut after
+// five seconds, the port closes; clock and janitor end; the log is closed; PD shows paused or
+// offline; the data directory is free for the next process. A second signal leaves out
+// every wait.
 //
 // Trade-offs: one port for gRPC and HTTP costs a look at the first bytes of every
 // connection. A write waits for the disk inside its gRPC call, so throughput comes from

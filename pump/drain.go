@@ -110,7 +110,8 @@ func waitText(left []waiter, unresolved int) string {
 	return text
 }
 
-// say logs a text when it is new in kind or has not been said for a while.
+// say logs a text about the wait unless it has just done so; the figures in it change all
+// the time.
 func (p *Pump) say(text string) {
 	p.drain.mu.Lock()
 	defer p.drain.mu.Unlock()

@@ -22,6 +22,7 @@ import (
 	"pumphouse/pump/storage"
 
 	"github.com/prometheus/client_golang/prometheus"
+	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -31,6 +32,7 @@ import (
 // rig is a PD for one machine and what tests do with pumps that use it.
 type rig struct {
 	testing.TB
+	etcd     *clientv3.Client
 	registry *nodes.Registry
 	pd       *pd.Client
 	cluster  uint64
@@ -58,7 +60,7 @@ func newRig(t testing.TB) *rig {
 			t.Error(err)
 		}
 	})
-	return &rig{TB: t, registry: nodes.NewRegistry(etcd, 5*time.Second), pd: clock, cluster: srv.ClusterID()}
+	return &rig{TB: t, etcd: etcd, registry: nodes.NewRegistry(etcd, 5*time.Second), pd: clock, cluster: srv.ClusterID()}
 }
 
 // options are those of a pump that tests can afford.
@@ -415,6 +417,47 @@ func TestRefusals(t *testing.T) {
 	}
 	if err := r.write(conn, commit(5, 6)); err != nil {
 		t.Errorf("a commit needs no space that was not there for its prewrite: %v", err)
+	}
+}
+
+// TestFinalStateComesLast looks at the pump at the moment at which PD shows that it has
+// ended: the log is closed and the port is free.
+func TestFinalStateComesLast(t *testing.T) {
+	for _, final := range []nodes.State{nodes.Paused, nodes.Offline} {
+		t.Run(string(final), func(t *testing.T) {
+			r := newRig(t)
+			p := r.open(r.options("pump1"))
+			r.transaction(r.dial(p), []byte("v"))
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			watch := r.etcd.Watch(ctx, nodes.Pump.Key("pump1"), clientv3.WithCreatedNotify())
+			<-watch
+			if final == nodes.Paused {
+				p.Pause()
+			} else if err := p.Offline(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			for resp := range watch {
+				rec, err := nodes.DecodeRecord(resp.Events[len(resp.Events)-1].Kv.Value)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if rec.State != final {
+					continue
+				}
+				if _, err := p.store.Pull(0); !errors.Is(err, storage.ErrClosed) {
+					t.Errorf("the log is not closed: %v", err)
+				}
+				if c, err := net.Dial("tcp", rec.Host); err == nil {
+					c.Close()
+					t.Error("the port is still open")
+				}
+				break
+			}
+			if err := p.Wait(); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }
 

@@ -482,6 +482,9 @@ func TestPumpWithoutPD(t *testing.T) {
 	if s := p.status(); s.ErrMsg == nil || !strings.Contains(*s.ErrMsg, "PD") {
 		t.Errorf("/status does not say it: %+v", s)
 	}
+	if code, body := p.ask(http.MethodPost, "/debug/gc/trigger"); code != http.StatusInternalServerError || !strings.Contains(body, "garbage collection") {
+		t.Errorf("gc without PD: %d %s", code, body)
+	}
 	late.ends(30*time.Second, 1)
 	late.says("PD at " + c.endpoints[0])
 
