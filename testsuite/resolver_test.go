@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,6 +25,8 @@ import (
 
 	"pumphouse/binlogpb"
 	"pumphouse/nodes"
+	"pumphouse/nodes/daemon"
+	"pumphouse/pump/storage"
 	"pumphouse/pump/tikv"
 	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/tidbtest"
@@ -265,6 +268,66 @@ func TestResolver(t *testing.T) {
 				t.Errorf("a library writes past the log:\n%s", out)
 			}
 		})
+	}
+}
+
+// TestResolverFollowsPD: a resolver goes on when PD's leader dies, whoever leads then.
+func TestResolverFollowsPD(t *testing.T) {
+	pd := pdtest.StartReal(t, 3)
+	tidbtest.StartUnistore(t, strings.Join(pd.Endpoints(), ","))
+	kv := newUpstream(t, pd)
+	txn := kv.prewrite(indexKey(1))
+	at := txn.commit()
+	r, err := tikv.New(tikv.Options{Endpoints: pd.Endpoints()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	check := func() (bool, string) {
+		v, ts, err := r.Resolve(t.Context(), txn.start, txn.key)
+		if v != storage.Committed || ts != at || err != nil {
+			return false, fmt.Sprintf("committed: %d, %s, %v", v, ts, err)
+		}
+		v, ts, err = r.Resolve(t.Context(), txn.start+1, txn.key) // asks for the safe point too
+		return v == storage.Unknown && err == nil, fmt.Sprintf("never seen: %d, %s, %v", v, ts, err)
+	}
+	if ok, said := check(); !ok {
+		t.Fatal(said)
+	}
+	pd.Kill(pd.Leader())
+	eventually(t, 30*time.Second, "answers after PD's leader died", check)
+}
+
+// TestResolverTLS: the TLS files of the pump are used towards PD, and needed.
+func TestResolverTLS(t *testing.T) {
+	certs := pdtest.NewCerts(t)
+	pd := pdtest.StartRealTLS(t, 1, certs)
+	for _, c := range []struct {
+		name string
+		sec  daemon.Security
+		ok   bool
+	}{
+		{"with certificate", daemon.Security{CA: certs.CAFile, Cert: certs.CertFile, Key: certs.KeyFile}, true},
+		{"in the clear", daemon.Security{}, false},
+	} {
+		r, err := tikv.New(tikv.Options{Endpoints: pd.Endpoints(), Security: c.sec})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if has, err := r.Available(t.Context()); has || (err == nil) != c.ok {
+			t.Errorf("%s: %v, %v", c.name, has, err)
+		}
+		r.Close()
+	}
+}
+
+// TestResolverOnMock runs the tests with regions that split and leaders that move, which
+// are a module of their own.
+func TestResolverOnMock(t *testing.T) {
+	cmd := exec.Command("go", "test", "-count=1", "./...")
+	cmd.Dir = "tikvmock"
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 

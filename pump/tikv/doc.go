@@ -41,8 +41,9 @@
 // A TiDB with its storage inside leaves a PD without stores. That is asked of PD when the
 // first question comes, not at the start of the pump, when a TiKV may just be starting
 // too; once there is a TiKV it is remembered. While there is none, a transaction counts
-// as rolled back when nothing was heard of it for [Options.OrphanTimeout], and the log
-// says so.
+// as rolled back at the first question that comes [Options.OrphanTimeout] after the first
+// one about it, and the log says so. (Its start TS says nothing: a transaction may be
+// hours old when it prewrites.)
 //
 // # Trade-offs
 //

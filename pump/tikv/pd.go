@@ -9,7 +9,6 @@ import (
 	"github.com/pingcap/kvproto/pkg/metapb"
 	"github.com/pingcap/kvproto/pkg/pdpb"
 	pd "github.com/tikv/pd/client"
-	"google.golang.org/grpc"
 )
 
 // placement is what a session needs of PD.
@@ -28,7 +27,7 @@ type placement interface {
 // pdClient is PD's client, which follows PD's leader, as a placement.
 type pdClient struct {
 	pd.Client
-	conn func() *grpc.ClientConn // to the leader; nil while there is none
+	members pd.ServiceDiscovery // follows the leader
 }
 
 // dialPD connects to PD within ctx.
@@ -56,32 +55,43 @@ func dialPD(ctx context.Context, opts Options) (*pdClient, error) {
 		c.Close()
 		return nil, fmt.Errorf("connect to PD: its client %T does not tell its connection", c)
 	}
-	return &pdClient{c, leader.GetServiceDiscovery().GetServingEndpointClientConn}, nil
+	return &pdClient{c, leader.GetServiceDiscovery()}, nil
 }
 
-// raw gives the leader's plain calls, for what PD's client does not have or tells only in
-// the text of an error.
-func (c *pdClient) raw(ctx context.Context) (pdpb.PDClient, *pdpb.RequestHeader, error) {
-	conn := c.conn()
+// ask sends the leader a plain request, for what PD's client does not have or tells only
+// in the text of an error. After a failure the leader is looked for.
+func ask[R interface{ GetHeader() *pdpb.ResponseHeader }](ctx context.Context, c *pdClient, send func(pdpb.PDClient, *pdpb.RequestHeader) (R, error)) (resp R, err error) {
+	defer func() {
+		if err != nil {
+			c.members.ScheduleCheckMemberChanged()
+		}
+	}()
+	conn := c.members.GetServingEndpointClientConn()
 	if conn == nil {
-		return nil, nil, errors.New("no leader")
+		return resp, errors.New("no leader")
 	}
-	return pdpb.NewPDClient(conn), &pdpb.RequestHeader{ClusterId: c.GetClusterID(ctx)}, nil
+	resp, err = send(pdpb.NewPDClient(conn), &pdpb.RequestHeader{ClusterId: c.GetClusterID(ctx)})
+	if err != nil {
+		return resp, err
+	}
+	if e := resp.GetHeader().GetError(); e != nil && e.GetType() != pdpb.ErrorType_NOT_BOOTSTRAPPED {
+		return resp, errors.New(e.String())
+	}
+	return resp, nil // of a cluster that never had a store: empty
 }
 
 func (c *pdClient) stores(ctx context.Context) ([]*metapb.Store, error) {
-	client, header, err := c.raw(ctx)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := client.GetAllStores(ctx, &pdpb.GetAllStoresRequest{Header: header, ExcludeTombstoneStores: true})
-	if err != nil {
-		return nil, err
-	}
-	if e := resp.GetHeader().GetError(); e != nil && e.GetType() != pdpb.ErrorType_NOT_BOOTSTRAPPED {
-		return nil, errors.New(e.String())
-	}
-	return resp.GetStores(), nil
+	resp, err := ask(ctx, c, func(to pdpb.PDClient, h *pdpb.RequestHeader) (*pdpb.GetAllStoresResponse, error) {
+		return to.GetAllStores(ctx, &pdpb.GetAllStoresRequest{Header: h, ExcludeTombstoneStores: true})
+	})
+	return resp.GetStores(), err
+}
+
+func (c *pdClient) safePoint(ctx context.Context) (uint64, error) {
+	resp, err := ask(ctx, c, func(to pdpb.PDClient, h *pdpb.RequestHeader) (*pdpb.GetGCSafePointResponse, error) {
+		return to.GetGCSafePoint(ctx, &pdpb.GetGCSafePointRequest{Header: h})
+	})
+	return resp.GetSafePoint(), err
 }
 
 func (c *pdClient) store(ctx context.Context, id uint64) (*metapb.Store, error) {
@@ -90,21 +100,6 @@ func (c *pdClient) store(ctx context.Context, id uint64) (*metapb.Store, error) 
 
 func (c *pdClient) region(ctx context.Context, key []byte) (*pd.Region, error) {
 	return c.GetRegion(ctx, key)
-}
-
-func (c *pdClient) safePoint(ctx context.Context) (uint64, error) {
-	client, header, err := c.raw(ctx)
-	if err != nil {
-		return 0, err
-	}
-	resp, err := client.GetGCSafePoint(ctx, &pdpb.GetGCSafePointRequest{Header: header})
-	if err != nil {
-		return 0, err
-	}
-	if e := resp.GetHeader().GetError(); e != nil {
-		return 0, errors.New(e.String())
-	}
-	return resp.GetSafePoint(), nil
 }
 
 func (c *pdClient) close() { c.Close() }
