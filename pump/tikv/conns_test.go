@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"testing"
+	"time"
 
 	"github.com/pingcap/kvproto/pkg/kvrpcpb"
 	"github.com/pingcap/kvproto/pkg/tikvpb"
@@ -13,6 +14,10 @@ import (
 	"github.com/sirupsen/logrus"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+
+	"pumphouse/nodes/daemon"
+	"pumphouse/testsuite/pdtest"
 )
 
 // hotKey serves a key with as many bytes of versions as it is asked for in the key.
@@ -58,6 +63,64 @@ func TestLargeAnswers(t *testing.T) {
 	c.close()
 	if _, err := c.mvccGetByKey(t.Context(), addr, &kvrpcpb.MvccGetByKeyRequest{Key: []byte{1}}); !errors.Is(err, ErrClosed) {
 		t.Errorf("after close: %v", err)
+	}
+}
+
+// slow answers only the small question.
+type slow struct {
+	tikvpb.UnimplementedTikvServer
+}
+
+func (*slow) MvccGetByKey(ctx context.Context, _ *kvrpcpb.MvccGetByKeyRequest) (*kvrpcpb.MvccGetByKeyResponse, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func (*slow) KvCheckTxnStatus(context.Context, *kvrpcpb.CheckTxnStatusRequest) (*kvrpcpb.CheckTxnStatusResponse, error) {
+	return &kvrpcpb.CheckTxnStatusResponse{CommitVersion: 7}, nil
+}
+
+// TestSlowAnswer: an answer that does not come in time counts as too large, unless it is
+// the caller who waits no longer. The store wants TLS and our certificate.
+func TestSlowAnswer(t *testing.T) {
+	certs := pdtest.NewCerts(t)
+	sec := daemon.Security{CA: certs.CAFile, Cert: certs.CertFile, Key: certs.KeyFile}
+	server, err := sec.Server()
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := sec.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := grpc.NewServer(grpc.Creds(credentials.NewTLS(server)))
+	tikvpb.RegisterTikvServer(g, &slow{})
+	served := make(chan error)
+	go func() { served <- g.Serve(ln) }()
+	defer func() { g.Stop(); <-served }()
+
+	c := newConns(client)
+	defer c.close()
+	addr := ln.Addr().String()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if _, err := c.mvccGetByKey(ctx, addr, &kvrpcpb.MvccGetByKeyRequest{}); err == nil || errors.Is(err, errTooLarge) {
+		t.Errorf("the caller's time is over: %v", err)
+	}
+	if _, err := c.mvccGetByKey(t.Context(), addr, &kvrpcpb.MvccGetByKeyRequest{}); !errors.Is(err, errTooLarge) {
+		t.Errorf("the store's time is over: %v", err)
+	}
+	if resp, err := c.checkTxnStatus(t.Context(), addr, &kvrpcpb.CheckTxnStatusRequest{}); err != nil || resp.CommitVersion != 7 {
+		t.Errorf("the small question: %v, %v", resp, err)
+	}
+	inTheClear := newConns(nil)
+	defer inTheClear.close()
+	if _, err := inTheClear.checkTxnStatus(t.Context(), addr, &kvrpcpb.CheckTxnStatusRequest{}); err == nil {
+		t.Error("the store answers without TLS")
 	}
 }
 
