@@ -28,6 +28,7 @@ func run() error {
 		pump    = flag.String("pump", "bin/pump", "the pump to measure")
 		only    = flag.String("only", "all", "what to measure: console, pump or all")
 		part    = flag.String("part", "", "of the pump only this: writes, pulls or clock")
+		pdURL   = flag.String("pd", "", "`URL` of a running PD for the pumps; default: one that -bin embeds")
 		cells   = flag.String("cells", "", "of the writes only those whose sync-log/bytes/writers this `regexp` finds, such as on/256/128")
 		d       = flag.Duration("time", 5*time.Second, "how long each figure is measured")
 		binlogs = flag.Int("binlogs", 1_000_000, "how many binlogs of 256 B to pull; an eighth of 4 KiB")
@@ -46,7 +47,7 @@ func run() error {
 		if err != nil {
 			return err
 		}
-		b := &pumpBench{pumphouse: *bin, pump: *pump, d: *d, binlogs: *binlogs, cells: pattern}
+		b := &pumpBench{pumphouse: *bin, pump: *pump, d: *d, binlogs: *binlogs, cells: pattern, pdURL: *pdURL}
 		return b.run(*part)
 	}
 	return nil

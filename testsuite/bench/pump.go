@@ -17,8 +17,9 @@ type pumpBench struct {
 	d               time.Duration  // how long each figure is measured
 	binlogs         int            // stored before pulls and restarts
 	cells           *regexp.Regexp // which rows of the table of writes
+	pdURL           string         // empty: run starts one
 
-	self, dir, pdURL string // set by run
+	self, dir string // set by run
 }
 
 // run measures all parts, or one of them.
@@ -32,12 +33,14 @@ func (b *pumpBench) run(part string) (err error) {
 	defer os.RemoveAll(b.dir)
 	ballast := make([]byte, 32<<20) // the loader shall cost little
 	defer runtime.KeepAlive(ballast)
-	pd, err := start("ready:", b.pumphouse, "pd", "-addr", "127.0.0.1:0", "-data-dir", filepath.Join(b.dir, "pd"))
-	if err != nil {
-		return err
+	if b.pdURL == "" {
+		pd, err := start("ready:", b.pumphouse, "pd", "-addr", "127.0.0.1:0", "-data-dir", filepath.Join(b.dir, "pd"))
+		if err != nil {
+			return err
+		}
+		defer pd.stop()
+		b.pdURL = lastField(pd.line)
 	}
-	defer pd.stop()
-	b.pdURL = lastField(pd.line)
 	for _, p := range []struct {
 		name    string
 		measure func(context.Context) error
