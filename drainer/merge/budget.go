@@ -37,8 +37,8 @@ func (b *budget) release(n int64) {
 	if n == 0 {
 		return
 	}
-	b.used.Add(-n)
-	if b.waiting.Load() > 0 {
+	// Not at every byte that comes free: those who wait would do nothing but wake and sleep.
+	if used := b.used.Add(-n); used <= b.limit/4*3 && b.waiting.Load() > 0 {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		close(b.freed)
@@ -46,8 +46,9 @@ func (b *budget) release(n int64) {
 	}
 }
 
-// await gives a channel that is closed when bytes are released after this call. The
-// caller tries once more before it waits, and calls leave when it is through.
+// await gives a channel that is closed when, after this call, bytes are released and a
+// quarter of the limit is free. The caller tries once more before it waits, and calls
+// leave when it is through.
 func (b *budget) await() (freed <-chan struct{}, leave func()) {
 	b.waiting.Add(1)
 	b.mu.Lock()

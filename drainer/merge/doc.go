@@ -67,6 +67,8 @@
 // queues hold their half, unless they are empty, so that a transaction that is larger is
 // let through alone, or unless the merge waits for just this source: otherwise pumps whose
 // binlogs are younger could fill the queues and keep out the one that everybody waits for.
+// An eighth of the bound is reserved and divided among the sources, so that one that has
+// fallen behind catches up by more than a transaction at a time.
 // So at most the bound, a batch, and one transaction a pump are held.
 //
 // # Goroutines and locks

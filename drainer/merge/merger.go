@@ -68,6 +68,7 @@ type Merger struct {
 	taken  *budget // come out and not released
 	wake   chan struct{}
 
+	share      atomic.Int64  // bytes that each source may queue whatever the others do
 	joins      atomic.Uint64 // counts Add
 	disorders  atomic.Uint64
 	duplicates atomic.Uint64
@@ -97,7 +98,7 @@ type copyID struct{ start, commit int64 }
 func New(opts Options) *Merger {
 	opts = opts.withDefaults()
 	return &Merger{
-		opts: opts, queued: newBudget(opts.BufferBytes / 2), taken: newBudget(opts.BufferBytes / 2),
+		opts: opts, queued: newBudget(opts.BufferBytes / 8 * 3), taken: newBudget(opts.BufferBytes / 2),
 		wake: make(chan struct{}, 1), pumps: make(map[string]*Source),
 		passed: opts.From, reached: opts.From,
 	}
@@ -120,10 +121,17 @@ func (m *Merger) Add(pump string, from nodes.TSO) (*Source, error) {
 	}
 	s := &Source{m: m, pump: pump, clock: from, passed: from, hungry: make(chan struct{}, 1)}
 	m.pumps[pump] = s
+	m.setShareLocked()
 	m.joined = append(m.joined, s)
 	m.joins.Add(1)
 	m.rouse()
 	return s, nil
+}
+
+// setShareLocked divides what is reserved, an eighth of the buffer, among the sources. Each
+// may have it twice: queued, and taken by Next.
+func (m *Merger) setShareLocked() {
+	m.share.Store(m.opts.BufferBytes / 8 / 2 / int64(max(1, len(m.pumps))))
 }
 
 // Next waits for news: transactions, or that the merge has passed more time without any.

@@ -88,6 +88,7 @@ func (m *Merger) drop(s *Source) {
 		return
 	}
 	delete(m.pumps, s.pump)
+	m.setShareLocked()
 	m.active = slices.DeleteFunc(m.active, func(a *Source) bool { return a == s })
 }
 

@@ -15,13 +15,15 @@ type Source struct {
 	m    *Merger
 	pump string
 
-	hungry chan struct{} // capacity 1: the merge waits for this source, and the queues are full
+	hungry chan struct{} // capacity 1: a push that waits for room may look again
 
-	mu     sync.Mutex
-	queue  []Item    // transactions, ascending
-	clock  nodes.TSO // TS delivered last, a fake binlog's too
-	wanted bool      // the merge sleeps until something comes from here
-	ended  bool      // nothing more will come
+	mu      sync.Mutex
+	queue   []Item    // transactions, ascending
+	bytes   int64     // of queue
+	clock   nodes.TSO // TS delivered last, a fake binlog's too
+	wanted  bool      // the merge sleeps until something comes from here
+	blocked bool      // a push waits for room
+	ended   bool      // nothing more will come
 
 	// Next's own.
 	out    []Item // taken from queue
@@ -45,37 +47,68 @@ func (s *Source) Position() nodes.TSO {
 // fails only with ctx's cause. A delivery that is not behind the one before it is a
 // [*DisorderError]; a fake one is ignored then, since it says nothing new.
 func (s *Source) Push(ctx context.Context, d binlogpb.Delivery) error {
-	ts := nodes.TSO(d.CommitTS)
-	if d.Fake() {
-		s.mu.Lock()
-		if ts > s.clock {
-			s.clock = ts
-			s.newsLocked()
-		}
-		s.mu.Unlock()
-		return nil
-	}
-	size := Size(d)
-	if !s.m.queued.try(size) {
-		if err := s.waitRoom(ctx, size); err != nil {
-			return err
-		}
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if ts <= s.clock {
-		s.m.queued.release(size)
+	ts := nodes.TSO(d.CommitTS)
+	switch {
+	case s.ended:
+		return fmt.Errorf("pump %q: a delivery after the end of the source", s.pump)
+	case ts > s.clock:
+	case d.Fake():
+		return nil
+	default:
 		return s.m.disorder(&DisorderError{Pump: s.pump, CommitTS: ts, StartTS: nodes.TSO(d.StartTS), Behind: s.clock,
 			Reason: "the pump itself has delivered up to there"})
 	}
-	if s.ended {
-		s.m.queued.release(size)
-		return fmt.Errorf("pump %q: a delivery after the end of the source", s.pump)
+	if !d.Fake() {
+		size := Size(d)
+		if !s.roomLocked(size) {
+			if err := s.waitLocked(ctx, size); err != nil {
+				return err
+			}
+		}
+		s.queue = append(s.queue, Item{Delivery: d, Pump: s.pump})
+		s.bytes += size
 	}
 	s.clock = ts
-	s.queue = append(s.queue, Item{Delivery: d, Pump: s.pump})
 	s.newsLocked()
 	return nil
+}
+
+// roomLocked takes size bytes of the buffer: of what every source may have for itself, of
+// what all share, or, when the merge cannot go on without this source, beyond both.
+func (s *Source) roomLocked(size int64) bool {
+	if s.bytes+size <= s.m.share.Load() || s.wanted {
+		s.m.queued.force(size)
+		return true
+	}
+	return s.m.queued.try(size)
+}
+
+// waitLocked waits for roomLocked, unlocked.
+func (s *Source) waitLocked(ctx context.Context, size int64) error {
+	for {
+		freed, leave := s.m.queued.await()
+		if s.roomLocked(size) {
+			leave()
+			return nil
+		}
+		s.blocked = true
+		s.mu.Unlock()
+		var err error
+		select {
+		case <-freed:
+		case <-s.hungry:
+		case <-ctx.Done():
+			err = context.Cause(ctx)
+		}
+		leave()
+		s.mu.Lock()
+		s.blocked = false
+		if err != nil {
+			return err
+		}
+	}
 }
 
 // End says that nothing more will come from the pump and that nobody waits for it any
@@ -104,34 +137,6 @@ func (s *Source) newsLocked() {
 	}
 }
 
-// waitRoom waits until there is room for size bytes, or until the merge cannot go on
-// without this source.
-func (s *Source) waitRoom(ctx context.Context, size int64) error {
-	for {
-		freed, leave := s.m.queued.await()
-		if s.m.queued.try(size) {
-			leave()
-			return nil
-		}
-		s.mu.Lock()
-		wanted := s.wanted
-		s.mu.Unlock()
-		if wanted {
-			leave()
-			s.m.queued.force(size)
-			return nil
-		}
-		select {
-		case <-freed:
-		case <-s.hungry:
-		case <-ctx.Done():
-			leave()
-			return context.Cause(ctx)
-		}
-		leave()
-	}
-}
-
 // take moves everything queued to out, of which everything has come out, and tells
 // whether that is any news.
 func (s *Source) take() bool {
@@ -142,6 +147,8 @@ func (s *Source) take() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.out, s.queue, s.i = s.queue, s.out[:0], 0
+	s.bytes = 0
+	s.feedLocked()
 	news := s.clock != s.passed || s.ended
 	s.passed, s.gone = s.clock, s.ended
 	return news
@@ -159,11 +166,19 @@ func (s *Source) want() bool {
 		return false
 	}
 	s.wanted = true
+	s.feedLocked()
+	return true
+}
+
+// feedLocked lets a push that waits for room look again.
+func (s *Source) feedLocked() {
+	if !s.blocked {
+		return
+	}
 	select {
 	case s.hungry <- struct{}{}:
 	default:
 	}
-	return true
 }
 
 // unwant takes want back.
