@@ -16,20 +16,20 @@ import (
 	gomysql "github.com/go-mysql-org/go-mysql/mysql"
 )
 
-// nodeRows is a result like SHOW PUMP STATUS of ten nodes.
-func nodeRows() *session.Outcome {
+// nodeRows is a result like SHOW PUMP STATUS of n nodes.
+func nodeRows(n int) *session.Outcome {
 	text := func(name string) engine.Column {
 		return engine.Column{Name: name, Type: gomysql.MYSQL_TYPE_VAR_STRING, Length: 1024, Charset: 45}
 	}
 	r := &engine.Result{Columns: []engine.Column{text("NodeID"), text("Address"), text("State"),
 		{Name: "Max_Commit_Ts", Type: gomysql.MYSQL_TYPE_LONGLONG, Length: 20, Charset: 63}, text("Update_Time")}}
-	for i := range 10 {
+	for i := range n {
 		r.Rows = append(r.Rows, []engine.Value{
 			engine.String(fmt.Sprintf("pump%d", i)), engine.String("127.0.0.1:8250"), engine.String("Online"),
 			engine.Int(408553768673342237), engine.String("2019-05-01 00:00:01"),
 		})
 	}
-	return &session.Outcome{Rows: r, Status: gomysql.SERVER_STATUS_AUTOCOMMIT}
+	return &session.Outcome{Rows: r, Kept: new(session.Kept), Status: gomysql.SERVER_STATUS_AUTOCOMMIT}
 }
 
 // fixed is a session with one answer, so that only the protocol is measured.
@@ -42,13 +42,14 @@ func (f *fixed) Query(_ context.Context, _ string, emit func(*session.Outcome, b
 	return emit(f.outcome, false)
 }
 
-func openFixed(b *testing.B) *Server {
+func openFixed(b *testing.B, rows int) *Server {
 	srv, err := New(Options{Addr: "127.0.0.1:0"})
 	if err != nil {
 		b.Fatal(err)
 	}
+	outcome := nodeRows(rows)
 	srv.newSession = func(session.Options, uint32, session.Account) clientSession {
-		return &fixed{script: script{charset: "utf8mb4"}, outcome: nodeRows()}
+		return &fixed{script: script{charset: "utf8mb4"}, outcome: outcome}
 	}
 	if err := srv.Open(b.Context()); err != nil {
 		b.Fatal(err)
@@ -61,7 +62,7 @@ func openFixed(b *testing.B) *Server {
 func BenchmarkDriver(b *testing.B) {
 	for _, clients := range []int{1, 16} {
 		b.Run(fmt.Sprint(clients), func(b *testing.B) {
-			srv := openFixed(b)
+			srv := openFixed(b, 10)
 			db, err := sql.Open("mysql", "root@tcp("+srv.Addr().String()+")/")
 			if err != nil {
 				b.Fatal(err)
@@ -94,7 +95,13 @@ func BenchmarkDriver(b *testing.B) {
 // BenchmarkRaw asks through a client that does nothing but count bytes: what is left
 // is the server and two system calls on each side.
 func BenchmarkRaw(b *testing.B) {
-	srv := openFixed(b)
+	for _, rows := range []int{10, 1000} {
+		b.Run(fmt.Sprint(rows), func(b *testing.B) { benchmarkRaw(b, rows) })
+	}
+}
+
+func benchmarkRaw(b *testing.B, rows int) {
+	srv := openFixed(b, rows)
 	nc, err := net.Dial("tcp", srv.Addr().String())
 	if err != nil {
 		b.Fatal(err)

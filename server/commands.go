@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"strconv"
 
-	"pumphouse/server/engine"
 	"pumphouse/server/session"
 	"pumphouse/server/wire"
 
@@ -110,14 +109,40 @@ func (c *conn) query(ctx context.Context, sql string) {
 }
 
 // emit writes one statement's outcome in text form.
-func (c *conn) emit(o *session.Outcome, more bool) error {
-	return c.write(o, more, (*wire.Conn).WriteTextRow)
+func (c *conn) emit(o *session.Outcome, more bool) error { return c.write(o, more, textRows) }
+
+// rowsWriter writes all rows of an outcome: as text or binary.
+type rowsWriter func(w *wire.Conn, o *session.Outcome) error
+
+func textRows(w *wire.Conn, o *session.Outcome) error {
+	if o.Kept != nil {
+		kept, ok := o.Kept.Load().(*wire.TextRows)
+		if !ok {
+			kept = wire.EncodeTextRows(o.Rows.Columns, o.Rows.Rows)
+			o.Kept.Store(kept)
+		}
+		if w.Fits(kept) {
+			return w.WriteTextRows(kept)
+		}
+	}
+	for _, row := range o.Rows.Rows {
+		if err := w.WriteTextRow(o.Rows.Columns, row); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
-// rowWriter is how rows are encoded: as text or binary.
-type rowWriter func(w *wire.Conn, cols []engine.Column, row []engine.Value) error
+func binaryRows(w *wire.Conn, o *session.Outcome) error {
+	for _, row := range o.Rows.Rows {
+		if err := w.WriteBinaryRow(o.Rows.Columns, row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
-func (c *conn) write(o *session.Outcome, more bool, writeRow rowWriter) error {
+func (c *conn) write(o *session.Outcome, more bool, writeRows rowsWriter) error {
 	status := o.Status
 	if more {
 		status |= mysql.SERVER_MORE_RESULTS_EXISTS
@@ -131,10 +156,8 @@ func (c *conn) write(o *session.Outcome, more bool, writeRow rowWriter) error {
 		return nil
 	}
 	c.wire.WriteColumns(o.Rows.Columns, status, o.Warnings)
-	for _, row := range o.Rows.Rows {
-		if err := writeRow(c.wire, o.Rows.Columns, row); err != nil {
-			return err
-		}
+	if err := writeRows(c.wire, o); err != nil {
+		return err
 	}
 	c.wire.WriteEnd(status, o.Warnings)
 	return nil

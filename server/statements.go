@@ -77,7 +77,7 @@ func (c *conn) execute(ctx context.Context, payload []byte) {
 			c.openCursor(st, o)
 			return nil
 		}
-		return c.write(o, more, (*wire.Conn).WriteBinaryRow)
+		return c.write(o, more, binaryRows)
 	})
 	c.finish(ctx, err)
 }

@@ -23,6 +23,7 @@ package session
 
 import (
 	"context"
+	"sync/atomic"
 	"time"
 
 	"pumphouse/nodes"
@@ -120,13 +121,19 @@ type Options struct {
 	Views *Views
 }
 
+// Kept holds what the protocol has made of a result; the session does not look at it.
+type Kept struct{ atomic.Value }
+
 // Outcome is what one statement gave: rows, or an OK with counts.
 type Outcome struct {
 	// Rows, nil = OK packet. Its texts are utf8mb4 whatever its columns' Charset is:
 	// the protocol converts both to [Session.ResultCharset]. A result never changes
-	// once it is out, and SHOW PUMP|DRAINER STATUS gives the very same one until the
-	// cluster changes, so an encoding of it may be kept with its pointer.
-	Rows         *engine.Result
+	// once it is out, and SHOW PUMP|DRAINER STATUS gives the very same one, with the same
+	// Kept, until the cluster changes.
+	Rows *engine.Result
+	// Kept belongs to Rows and lives as long: whoever encodes them may keep the bytes
+	// there for the next time. nil = the rows will not come again.
+	Kept         *Kept
 	Affected     uint64
 	LastInsertID uint64
 	Info         string

@@ -146,6 +146,32 @@ func TestSameResultUntilTheClusterChanges(t *testing.T) {
 	}
 }
 
+// TestKeptGoesWithTheRows: what is kept of an encoding is never that of other rows.
+func TestKeptGoesWithTheRows(t *testing.T) {
+	takePD(t, standard())
+	a, b := newSession(t, testOptions(), admin), newSession(t, testOptions(), monitor)
+	b.opts.Views = a.opts.Views
+	first, again := mustRun(t, a, "SHOW PUMP STATUS"), mustRun(t, b, "SHOW PUMP STATUS")
+	if first.Kept == nil || first.Kept != again.Kept || first.Rows != again.Rows {
+		t.Error("two sessions do not share the same rows")
+	}
+	other := mustRun(t, a, "SHOW DRAINER STATUS")
+	mustRun(t, a, "CHANGE PUMP TO NODE_STATE = 'paused' FOR NODE_ID 'pump1'")
+	changed := mustRun(t, a, "SHOW PUMP STATUS")
+	mustRun(t, a, "SET time_zone = '+08:00'")
+	elsewhere := mustRun(t, a, "SHOW PUMP STATUS")
+	for _, o := range []*Outcome{other, changed, elsewhere} {
+		if o.Kept == nil || o.Kept == first.Kept {
+			t.Errorf("other rows share what is kept: %v", o.Rows.Rows)
+		}
+	}
+	for _, sql := range []string{"SHOW PUMP STATUS LIKE 'pump1'", "SHOW PUMP STATUS WHERE State = 'paused'", "SELECT 1"} {
+		if o := mustRun(t, a, sql); o.Kept != nil {
+			t.Errorf("%s: something is kept", sql)
+		}
+	}
+}
+
 // TestMonitorsShareViews runs many sessions against a changing cluster under the race
 // detector.
 func TestMonitorsShareViews(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 func (s *Session) dispatch(ctx context.Context, st *sqlext.Statement) (*Outcome, error) {
 	switch {
 	case st.Show != nil:
-		return s.rows(s.showNodes(ctx, st.Show))
+		return s.showNodes(ctx, st.Show)
 	case st.Change != nil:
 		return s.done(s.changeNode(ctx, st.Change))
 	}

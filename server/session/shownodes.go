@@ -26,6 +26,7 @@ type statusRows struct {
 	snap   *nodes.Snapshot
 	zone   string // @@time_zone it was made for
 	result *engine.Result
+	kept   Kept          // for the encoding of result
 	listed []nodes.Entry // the nodes of the rows, in their order
 
 	// What advise must look at: false with all reports newer than three heartbeats
@@ -128,7 +129,7 @@ func statusRow(r nodes.Record, compat Compat, loc *time.Location) []engine.Value
 }
 
 // showNodes carries out SHOW PUMP|DRAINER STATUS.
-func (s *Session) showNodes(ctx context.Context, n *sqlext.ShowNodes) (*engine.Result, error) {
+func (s *Session) showNodes(ctx context.Context, n *sqlext.ShowNodes) (*Outcome, error) {
 	kind := nodeKind(n.Kind)
 	snap, err := s.view()
 	if err != nil {
@@ -151,7 +152,10 @@ func (s *Session) showNodes(ctx context.Context, n *sqlext.ShowNodes) (*engine.R
 		}
 	}
 	s.advise(rows, kind)
-	return result, nil
+	if result == rows.result {
+		return &Outcome{Rows: result, Kept: &rows.kept}, nil
+	}
+	return &Outcome{Rows: result}, nil
 }
 
 func nodeKind(k sqlext.Kind) nodes.Kind {

@@ -16,6 +16,11 @@ const nullMark = 0xfb
 
 // WriteTextRow writes a row as COM_QUERY returns it.
 func (c *Conn) WriteTextRow(cols []engine.Column, row []engine.Value) error {
+	c.appendTextRow(cols, row)
+	return c.sendIfLarge()
+}
+
+func (c *Conn) appendTextRow(cols []engine.Column, row []engine.Value) {
 	at := c.begin()
 	for i := range row {
 		if row[i].IsNull() {
@@ -25,7 +30,6 @@ func (c *Conn) WriteTextRow(cols []engine.Column, row []engine.Value) error {
 		c.appendValueText(&cols[i], row[i])
 	}
 	c.end(at)
-	return c.sendIfLarge()
 }
 
 // appendValueText writes a value that is not NULL as a length-encoded text.
