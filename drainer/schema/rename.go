@@ -1,0 +1,109 @@
+package schema
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/pingcap/tidb/pkg/parser"
+	"github.com/pingcap/tidb/pkg/parser/ast"
+	_ "github.com/pingcap/tidb/pkg/parser/test_driver" // the literals of the parser's trees
+)
+
+// renamedTo finds the database each table of a RENAME TABLE of several is in afterwards: for
+// each entry of job.Result.Tables the database's ID. Old versions keep the IDs in the job's
+// arguments; others clear them, and only the statement tells.
+func (ts *Tables) renamedTo(job *Job) ([]int64, error) {
+	if ids := renameArgs(job); ids != nil {
+		return ids, nil
+	}
+	pairs, err := renamePairs(job)
+	if err != nil {
+		return nil, err
+	}
+	if len(pairs) != len(job.Result.Tables) {
+		return nil, fmt.Errorf("%w: it renames %d tables, its statement %d: %.200q",
+			ErrBadJob, len(job.Result.Tables), len(pairs), job.Query)
+	}
+	ids := make([]int64, len(pairs))
+	for i, p := range pairs {
+		if ids[i], err = ts.databaseOf(job, i, p.NewTable); err != nil {
+			return nil, err
+		}
+	}
+	return ids, nil
+}
+
+// renameArgs are the new databases in the job's arguments, or nil.
+func renameArgs(job *Job) []int64 {
+	var args []json.RawMessage
+	var ids []int64
+	if json.Unmarshal(job.RawArgs, &args) != nil || len(args) < 2 || json.Unmarshal(args[1], &ids) != nil {
+		return nil
+	}
+	if len(ids) != len(job.Result.Tables) {
+		return nil
+	}
+	return ids
+}
+
+// renamePairs reads the statement.
+func renamePairs(job *Job) (pairs []*ast.TableToTable, err error) {
+	defer func() { // the parser panics on a few malformed texts
+		if r := recover(); r != nil {
+			err = fmt.Errorf("%w: its statement cannot be read: %.200q", ErrBadJob, job.Query)
+		}
+	}()
+	statements, _, err := parser.New().ParseSQL(job.Query)
+	if err != nil {
+		return nil, fmt.Errorf("%w: its statement cannot be read: %w", ErrBadJob, err)
+	}
+	for _, s := range statements {
+		if r, ok := s.(*ast.RenameTableStmt); ok {
+			return r.TableToTables, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: its statement renames nothing: %.200q", ErrBadJob, job.Query)
+}
+
+// databaseOf finds the database of the new name of pair i. A name without one is in the
+// session's database, which the job does not say. RENAME moves a table between databases only
+// by naming them, so it is the one that the first pair without a database is known in.
+func (ts *Tables) databaseOf(job *Job, i int, name *ast.TableName) (int64, error) {
+	if name.Schema.L != "" {
+		for id, db := range ts.databases {
+			if strings.EqualFold(db.name, name.Schema.L) {
+				return id, nil
+			}
+		}
+		return 0, fmt.Errorf("%w: there is no database %s", ErrBadJob, name.Schema)
+	}
+	if id, ok := ts.sessionDatabase(job); ok {
+		return id, nil
+	}
+	if t, ok := ts.tables[job.Result.Tables[i].ID]; ok {
+		return t.SchemaID, nil
+	}
+	return job.SchemaID, nil
+}
+
+// sessionDatabase is the database of names without one, if the statement gives it away.
+func (ts *Tables) sessionDatabase(job *Job) (int64, bool) {
+	pairs, err := renamePairs(job)
+	if err != nil {
+		return 0, false
+	}
+	seen := make(map[int64]bool) // renamed by an earlier pair: not where it was
+	for i, p := range pairs {
+		id := job.Result.Tables[i].ID
+		if t, ok := ts.tables[id]; ok && !seen[id] && p.OldTable.Schema.L == "" {
+			return t.SchemaID, true
+		}
+		seen[id] = true
+	}
+	// The job says the database of the first new name.
+	if pairs[0].NewTable.Schema.L == "" {
+		return job.SchemaID, true
+	}
+	return 0, false
+}

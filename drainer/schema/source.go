@@ -1,0 +1,87 @@
+package schema
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Source is where DDL jobs come from. TiKV is one: TiDB's meta data keep the ended jobs in the
+// hash DDLJobHistory (keys "m" + the encoded hash name, field: the job's ID), so by ID.
+type Source interface {
+	// History calls each with every ended job whose ID is larger than after, in order of ID, one
+	// at a time: it does not hold more than a few of them. An error of each ends it and comes back.
+	History(ctx context.Context, after int64, each func(*Job) error) error
+	// Job is the ended job with an ID; ErrNoJob when there is none (yet): a job comes into the
+	// history a moment after its DDL binlog, DROP COLUMN some seconds after its first one.
+	Job(ctx context.Context, id int64) (*Job, error)
+}
+
+// Dir is a Source made of a directory with a file <job ID>.json for each job, TiDB's own JSON.
+// Other files are not looked at. Jobs may be added while it is used.
+type Dir string
+
+// History implements Source.
+func (d Dir) History(ctx context.Context, after int64, each func(*Job) error) error {
+	entries, err := os.ReadDir(string(d))
+	if err != nil {
+		return fmt.Errorf("list the DDL jobs: %w", err)
+	}
+	var ids []int64
+	for _, e := range entries {
+		text, ok := strings.CutSuffix(e.Name(), ".json")
+		if !ok {
+			continue
+		}
+		if id, err := strconv.ParseInt(text, 10, 64); err == nil && id > after && text == strconv.FormatInt(id, 10) {
+			ids = append(ids, id)
+		}
+	}
+	slices.SortFunc(ids, cmp.Compare)
+	for _, id := range ids {
+		if err := ctx.Err(); err != nil {
+			return fmt.Errorf("read the DDL jobs: %w", err)
+		}
+		job, err := d.Job(ctx, id)
+		if errors.Is(err, ErrNoJob) {
+			continue // not ended, or gone since
+		}
+		if err != nil {
+			return err
+		}
+		if err := each(job); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Job implements Source.
+func (d Dir) Job(_ context.Context, id int64) (*Job, error) {
+	name := filepath.Join(string(d), strconv.FormatInt(id, 10)+".json")
+	text, err := os.ReadFile(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %d", ErrNoJob, id)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read DDL job %d: %w", id, err)
+	}
+	job, err := ParseJob(text)
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", name, err)
+	}
+	if job.ID != id {
+		return nil, fmt.Errorf("read %s: %w: it is job %d", name, ErrBadJob, job.ID)
+	}
+	if !job.Ended() {
+		return nil, fmt.Errorf("%w: %s has not ended", ErrNoJob, job)
+	}
+	return job, nil
+}

@@ -1,0 +1,351 @@
+package txn_test
+
+import (
+	"cmp"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+
+	"pumphouse/binlogpb"
+	"pumphouse/drainer/schema"
+	"pumphouse/drainer/txn"
+	"pumphouse/testsuite/tidbtest/golden"
+)
+
+// committed are the golden binlogs as pumps deliver them: those that committed, in order.
+func committed(t testing.TB, data *golden.Data) [][]byte {
+	t.Helper()
+	type delivery struct {
+		ts      int64
+		payload []byte
+	}
+	var list []delivery
+	open := make(map[int64][]byte)
+	for _, payload := range data.Binlogs {
+		b := new(binlogpb.Binlog)
+		if err := proto.Unmarshal(payload, b); err != nil {
+			t.Fatal(err)
+		}
+		switch b.GetTp() {
+		case binlogpb.BinlogType_Prewrite:
+			open[b.GetStartTs()] = payload
+		case binlogpb.BinlogType_Commit:
+			full, err := binlogpb.AppendCommitted(nil, open[b.GetStartTs()], b.GetCommitTs())
+			if err != nil {
+				t.Fatal(err)
+			}
+			list = append(list, delivery{b.GetCommitTs(), full})
+		}
+	}
+	slices.SortFunc(list, func(a, b delivery) int { return cmp.Compare(a.ts, b.ts) })
+	payloads := make([][]byte, len(list))
+	for i, d := range list {
+		payloads[i] = d.payload
+	}
+	return payloads
+}
+
+// jobDir is a source with the golden jobs.
+func jobDir(t testing.TB, data *golden.Data) schema.Dir {
+	t.Helper()
+	dir := t.TempDir()
+	for _, text := range data.Jobs {
+		var head struct{ ID int64 }
+		if err := json.Unmarshal(text, &head); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d.json", head.ID)), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return schema.Dir(dir)
+}
+
+// cell is a value of a stored row: nil is NULL.
+type cell = *string
+
+// replica is a downstream in memory. It does what the statements of the golden workload do to
+// rows that are there, which binlogs do not tell.
+type replica struct {
+	t      testing.TB
+	tables map[int64]*replicaTable
+}
+
+type replicaTable struct {
+	def  *schema.Table
+	rows []map[int64]cell // by column ID; public columns that are not virtual
+}
+
+func newReplica(t testing.TB) *replica { return &replica{t, make(map[int64]*replicaTable)} }
+
+// printed is a value in the form of golden.Table.
+func printed(c *schema.Column, v txn.Value) cell {
+	text := v.String()
+	switch v.Kind {
+	case txn.Null:
+		return nil
+	case txn.Bytes, txn.Bit:
+		text = hex.EncodeToString(v.Bytes)
+	}
+	return &text
+}
+
+func (r *replica) defaultOf(c *schema.Column) cell {
+	v, err := txn.Default(c, time.UTC)
+	if err != nil {
+		r.t.Error(err)
+	}
+	return printed(c, v)
+}
+
+// change applies a row's change.
+func (r *replica) change(c *txn.Change) {
+	tab, ok := r.tables[c.Table.ID]
+	if !ok {
+		tab = &replicaTable{def: c.Table}
+		r.tables[c.Table.ID] = tab
+	}
+	place := -1
+	if c.Op != txn.Insert {
+		if place = tab.find(c.Old); place < 0 {
+			r.t.Fatalf("%s: no row is %v", c.Table, c.Old)
+		}
+	}
+	if c.Op == txn.Delete {
+		tab.rows = slices.Delete(tab.rows, place, place+1)
+		return
+	}
+	row := make(map[int64]cell)
+	if c.Op == txn.Update {
+		row = tab.rows[place]
+	}
+	for i := range c.Table.Columns {
+		col := &c.Table.Columns[i]
+		switch {
+		case !col.Public || col.Virtual():
+		case c.New[i].Kind != txn.Missing:
+			row[col.ID] = printed(col, c.New[i])
+		case c.Op == txn.Insert:
+			row[col.ID] = r.defaultOf(col)
+		}
+	}
+	if c.Op == txn.Insert {
+		tab.rows = append(tab.rows, row)
+	}
+}
+
+// find is the place of a row.
+func (tab *replicaTable) find(want txn.Row) int {
+	keys := make([]cell, len(want))
+	for i := range want {
+		if col := &tab.def.Columns[i]; col.Public && !col.Virtual() && want[i].Kind != txn.Missing {
+			keys[i] = printed(col, want[i])
+		}
+	}
+	return slices.IndexFunc(tab.rows, func(row map[int64]cell) bool {
+		for i := range want {
+			col := &tab.def.Columns[i]
+			if !col.Public || col.Virtual() || want[i].Kind == txn.Missing {
+				continue
+			}
+			if got := row[col.ID]; (got == nil) != (keys[i] == nil) || got != nil && *got != *keys[i] {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// ddl does what a DDL statement does to rows.
+func (r *replica) ddl(before, after *schema.Tables, d *schema.DDL) {
+	switch query := strings.TrimSpace(d.Job.Query); {
+	case query == "alter table by_range truncate partition p1;":
+		r.deleteRange(d.Job.TableID, 10, 20)
+	case query == "alter table by_range drop partition p2;":
+		r.deleteRange(d.Job.TableID, 20, 30)
+	case d.Job.Type == schema.ActionExchangePartition:
+		plain, _ := after.Named("parts", "swap")
+		parted := r.tables[d.After.ID]
+		swapped := r.tables[d.Job.TableID].rows
+		r.tables[plain.ID] = &replicaTable{def: plain, rows: r.deleteRange(parted.def.ID, 0, 10)}
+		parted.rows = append(parted.rows, swapped...)
+		delete(r.tables, d.Job.TableID)
+	}
+	for id, tab := range r.tables {
+		def, ok := after.Table(id)
+		if !ok {
+			delete(r.tables, id)
+			continue
+		}
+		if def != tab.def {
+			r.alter(tab, def)
+		}
+	}
+}
+
+// deleteRange takes out the rows with an id in a range.
+func (r *replica) deleteRange(table int64, from, to int) (gone []map[int64]cell) {
+	tab := r.tables[table]
+	tab.rows = slices.DeleteFunc(tab.rows, func(row map[int64]cell) bool {
+		id, err := strconv.Atoi(*row[1])
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		if id >= from && id < to {
+			gone = append(gone, row)
+			return true
+		}
+		return false
+	})
+	return gone
+}
+
+// alter gives rows the columns of a new definition. A column whose type changed has a new ID.
+func (r *replica) alter(tab *replicaTable, def *schema.Table) {
+	for _, row := range tab.rows {
+		for i := range def.Columns {
+			c := &def.Columns[i]
+			if _, ok := row[c.ID]; ok || !c.Public || c.Virtual() {
+				continue
+			}
+			row[c.ID] = r.defaultOf(c)
+			for _, old := range tab.def.Columns {
+				if v, ok := row[old.ID]; ok && strings.EqualFold(old.Name, c.Name) {
+					row[c.ID] = v
+				}
+			}
+		}
+		for id := range row {
+			if def.Column(id) < 0 {
+				delete(row, id)
+			}
+		}
+	}
+	tab.def = def
+}
+
+// check compares a table with what the upstream had in the end.
+func (r *replica) check(after *schema.Tables, want golden.Table) {
+	def, ok := after.Table(want.ID)
+	if !ok || def.Schema != want.Schema || def.Name != want.Name {
+		r.t.Errorf("table %d is %v, want %s.%s", want.ID, def, want.Schema, want.Name)
+		return
+	}
+	var public []*schema.Column
+	for i := range def.Columns {
+		if def.Columns[i].Public {
+			public = append(public, &def.Columns[i])
+		}
+	}
+	if len(public) != len(want.Columns) {
+		r.t.Errorf("%s has %d columns, want %d", def, len(public), len(want.Columns))
+		return
+	}
+	tab := r.tables[want.ID]
+	if tab == nil {
+		tab = new(replicaTable)
+	}
+	var got, exp []string
+	for _, row := range tab.rows {
+		var text []string
+		for _, c := range public {
+			if !c.Virtual() {
+				text = append(text, show(row[c.ID]))
+			}
+		}
+		got = append(got, strings.Join(text, "|"))
+	}
+	for _, row := range want.Rows {
+		var text []string
+		for i, v := range row {
+			if public[i].Name != want.Columns[i].Name {
+				r.t.Errorf("column %d of %s is %s, want %s", i, def, public[i].Name, want.Columns[i].Name)
+			}
+			if !public[i].Virtual() {
+				text = append(text, show(v))
+			}
+		}
+		exp = append(exp, strings.Join(text, "|"))
+	}
+	slices.Sort(got)
+	slices.Sort(exp)
+	for i := range max(len(got), len(exp)) {
+		if i >= len(got) || i >= len(exp) || got[i] != exp[i] {
+			r.t.Errorf("%s: %d rows, want %d; the first different one:\n%.3000s\n%.3000s", def, len(got), len(exp),
+				strings.Join(got[min(i, len(got)):min(i+1, len(got))], ""), strings.Join(exp[min(i, len(exp)):min(i+1, len(exp))], ""))
+			return
+		}
+	}
+}
+
+func show(c cell) string {
+	if c == nil {
+		return "NULL"
+	}
+	return strconv.Quote(*c)
+}
+
+// TestReplay replays what real TiDBs sent into a replica in memory: it ends with what they had.
+func TestReplay(t *testing.T) {
+	for _, year := range golden.Years() {
+		t.Run(fmt.Sprint(year), func(t *testing.T) {
+			data, err := golden.Load(year)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx := context.Background()
+			source := jobDir(t, data)
+			h, err := schema.Open(ctx, source, schema.Position{Exact: true}, schema.Options{Patience: time.Nanosecond})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := newReplica(t)
+			for _, payload := range committed(t, data) {
+				replayOne(t, ctx, h, r, payload)
+			}
+			for _, tab := range data.Tables {
+				r.check(h.Tables(), tab)
+			}
+		})
+	}
+}
+
+func replayOne(t *testing.T, ctx context.Context, h *schema.History, r *replica, payload []byte) {
+	t.Helper()
+	b, err := txn.Parse(payload)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b.DDL() {
+		before := h.Tables()
+		d, err := h.Reach(ctx, b.CommitTS, b.DDLJobID, b.DDLState, string(b.DDLQuery))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.Skip == "" {
+			r.ddl(before, h.Tables(), d)
+		}
+		return
+	}
+	if err := h.Advance(ctx, b.CommitTS, b.SchemaVersion); err != nil {
+		t.Fatal(err)
+	}
+	find := func(id int64) (*schema.Table, error) { return h.Find(ctx, id, b.CommitTS) }
+	err = b.Each(find, time.UTC, func(c *txn.Change) error {
+		r.change(c)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
