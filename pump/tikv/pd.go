@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"math"
 
 	"github.com/pingcap/kvproto/pkg/metapb"
 	"github.com/pingcap/kvproto/pkg/pdpb"
@@ -30,24 +31,16 @@ type pdClient struct {
 	members pd.ServiceDiscovery // follows the leader
 }
 
-// dialPD connects to PD within ctx.
+// dialPD connects to PD. It tries until PD answers or ctx ends; the client ends with ctx.
 func dialPD(ctx context.Context, opts Options) (*pdClient, error) {
 	sec := opts.Security
 	if sec.Enabled() && (sec.CA == "" || sec.Cert == "" || sec.Key == "") {
 		return nil, errors.New("connect to PD: its client needs all of ssl-ca, ssl-cert and ssl-key")
 	}
-	// The client ends with the context it is made with, and tries for that long.
-	life, end := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, end)
-	c, err := pd.NewClientWithContext(life, opts.Endpoints,
+	c, err := pd.NewClientWithContext(ctx, opts.Endpoints,
 		pd.SecurityOption{CAPath: sec.CA, CertPath: sec.Cert, KeyPath: sec.Key},
-		pd.WithCustomTimeoutOption(opts.Timeout), pd.WithInitMetricsOption(false))
-	if !stop() && err == nil {
-		c.Close()
-		err = ctx.Err()
-	}
+		pd.WithCustomTimeoutOption(opts.Timeout), pd.WithMaxErrorRetry(math.MaxInt32), pd.WithInitMetricsOption(false))
 	if err != nil {
-		end()
 		return nil, fmt.Errorf("connect to PD: %w", err)
 	}
 	leader, ok := c.(interface{ GetServiceDiscovery() pd.ServiceDiscovery })

@@ -65,11 +65,11 @@ type Resolver struct {
 	life    context.Context
 	end     context.CancelFunc
 	asking  chan struct{} // holds an item for each question under way
-	dialing chan struct{} // holds an item while one goroutine connects
 	orphans orphans
 
 	mu      sync.Mutex
 	session *session  // nil until there is a TiKV
+	dial    *dial     // nil while none is made
 	looked  time.Time // when PD knew no TiKV
 	users   sync.WaitGroup
 	closed  bool
@@ -97,7 +97,7 @@ func New(opts Options) (*Resolver, error) {
 		silent.SetOutput(io.Discard)
 		opts.Logger = silent
 	}
-	r := &Resolver{opts: opts, asking: make(chan struct{}, atOnce), dialing: make(chan struct{}, 1)}
+	r := &Resolver{opts: opts, asking: make(chan struct{}, atOnce)}
 	r.life, r.end = context.WithCancel(context.Background())
 	r.orphans.timeout, r.orphans.log = opts.OrphanTimeout, opts.Logger
 	return r, nil
@@ -196,53 +196,69 @@ func (r *Resolver) because(err error) error {
 }
 
 // connected gives the session with the cluster, making it if PD knows a TiKV; ErrNoTiKV
-// if it does not.
+// if it does not. It waits for PD as long as ctx lasts.
 func (r *Resolver) connected(ctx context.Context) (*session, error) {
-	select {
-	case r.dialing <- struct{}{}:
-		defer func() { <-r.dialing }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 	r.mu.Lock()
-	s, looked := r.session, r.looked
-	r.mu.Unlock()
-	if s != nil {
-		return s, nil
-	}
-	if !looked.IsZero() && r.opts.Now().Sub(looked) < lookIn {
-		return nil, ErrNoTiKV
-	}
-	s, err := r.look(ctx)
 	switch {
-	case err == nil:
-		r.opts.Logger.Info("transactions whose end nobody tells are asked of TiKV")
-	case errors.Is(err, ErrNoTiKV) && looked.IsZero():
-		r.opts.Logger.Infof("PD at %s knows no TiKV: transactions whose end nobody tells count as rolled back after %s, unless a TiKV joins",
-			strings.Join(r.opts.Endpoints, ","), r.opts.OrphanTimeout)
+	case r.session != nil:
+		defer r.mu.Unlock()
+		return r.session, nil
+	case !r.looked.IsZero() && r.opts.Now().Sub(r.looked) < lookIn:
+		defer r.mu.Unlock()
+		return nil, ErrNoTiKV
+	case r.dial == nil:
+		// PD's client does not give back the connections of a start that fails, so there
+		// is one start, which lasts, and not one for each question.
+		r.dial = &dial{done: make(chan struct{})}
+		r.users.Add(1)
+		go r.look(r.dial)
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if errors.Is(err, ErrNoTiKV) {
-		r.looked = r.opts.Now()
+	d := r.dial
+	r.mu.Unlock()
+	select {
+	case <-d.done:
+		return d.session, d.err
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for PD at %s: %w", strings.Join(r.opts.Endpoints, ","), ctx.Err())
 	}
-	r.session = s
-	return s, err
+}
+
+// dial is a connection being made.
+type dial struct {
+	done    chan struct{} // closed when the others are set
+	session *session
+	err     error
 }
 
 // look connects to PD and keeps the connection only if there is something to ask.
-func (r *Resolver) look(ctx context.Context) (*session, error) {
-	s, err := dialCluster(ctx, r.opts)
-	if err != nil {
-		return nil, err
+func (r *Resolver) look(d *dial) {
+	defer r.users.Done()
+	s, err := dialCluster(r.life, r.opts)
+	if err == nil {
+		has := false
+		ctx, cancel := context.WithTimeout(r.life, r.opts.Timeout)
+		if has, err = s.hasTiKV(ctx); err == nil && !has {
+			err = ErrNoTiKV
+		}
+		cancel()
+		if err != nil {
+			s.close()
+			s = nil
+		}
 	}
-	has, err := s.hasTiKV(ctx)
-	if err == nil && !has {
-		err = ErrNoTiKV
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case err == nil:
+		r.opts.Logger.Info("transactions whose end nobody tells are asked of TiKV")
+	case errors.Is(err, ErrNoTiKV):
+		if r.looked.IsZero() {
+			r.opts.Logger.Infof("PD at %s knows no TiKV: transactions whose end nobody tells count as rolled back after %s, unless a TiKV joins",
+				strings.Join(r.opts.Endpoints, ","), r.opts.OrphanTimeout)
+		}
+		r.looked = r.opts.Now()
 	}
-	if err != nil {
-		s.close()
-		return nil, err
-	}
-	return s, nil
+	r.session, r.dial = s, nil
+	d.session, d.err = s, err
+	close(d.done)
 }

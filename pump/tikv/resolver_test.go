@@ -1,8 +1,10 @@
 package tikv
 
 import (
+	"context"
 	"errors"
 	"net"
+	"runtime"
 	"testing"
 	"time"
 
@@ -47,8 +49,19 @@ func TestUnreachablePD(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if v, _, err := r.Resolve(t.Context(), 1<<18, primary); v != storage.Unknown || err == nil || errors.Is(err, ErrNoTiKV) {
-		t.Errorf("%d, %v", v, err)
+	ask := func() {
+		t.Helper()
+		if v, _, err := r.Resolve(t.Context(), 1<<18, primary); v != storage.Unknown || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%d, %v", v, err)
+		}
+	}
+	ask()
+	before := runtime.NumGoroutine()
+	for range 10 {
+		ask()
+	}
+	if now := runtime.NumGoroutine(); now > before+5 {
+		t.Errorf("10 questions in vain left %d goroutines", now-before)
 	}
 	r.Close()
 	r.Close()
