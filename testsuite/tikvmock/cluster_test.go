@@ -49,7 +49,7 @@ func newCluster(t testing.TB, n int) *cluster {
 	for range n {
 		id := layout.AllocID()
 		front := &storeFront{c: c}
-		front.addr = serve(t, func(s *grpc.Server) { tikvpb.RegisterTikvServer(s, front) })
+		front.addr = serve(t, "127.0.0.1:0", func(s *grpc.Server) { tikvpb.RegisterTikvServer(s, front) })
 		layout.AddStore(id, front.addr)
 		c.storeIDs = append(c.storeIDs, id)
 	}
@@ -59,14 +59,14 @@ func newCluster(t testing.TB, n int) *cluster {
 	layout.Bootstrap(id, c.storeIDs, first, first[0])
 	// Borders matter from the start: TiDB's keys, with m and t, are in the second region.
 	layout.Split(id, c.regionID, []byte("m"), c.peerIDs, c.peerIDs[0])
-	c.pdURL = "http://" + serve(t, func(s *grpc.Server) { pdpb.RegisterPDServer(s, &pdFront{c: c}) })
+	c.pdURL = "http://" + serve(t, "127.0.0.1:0", func(s *grpc.Server) { pdpb.RegisterPDServer(s, &pdFront{c: c}) })
 	return c
 }
 
 // serve runs a gRPC server until the test ends.
-func serve(t testing.TB, register func(*grpc.Server)) (addr string) {
+func serve(t testing.TB, at string, register func(*grpc.Server)) (addr string) {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := net.Listen("tcp", at)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,6 +13,8 @@ import (
 
 	"github.com/pingcap/kvproto/pkg/kvrpcpb"
 	"github.com/pingcap/kvproto/pkg/metapb"
+	"github.com/pingcap/kvproto/pkg/pdpb"
+	"google.golang.org/grpc"
 
 	"pumphouse/nodes"
 	"pumphouse/pump/storage"
@@ -73,8 +75,8 @@ func TestVerdicts(t *testing.T) {
 				if v == storage.Committed && ts != commit || v != storage.Committed && ts != 0 {
 					t.Errorf("commit TS %d", ts)
 				}
-				if want := map[bool]int{false: 1, true: 2}[large]; cl.attempts != want {
-					t.Errorf("%d requests to TiKV, want %d", cl.attempts, want)
+				if large && cl.attempts < 2 {
+					t.Error("the small question was not asked: nothing was tested")
 				}
 				infoNow, locksNow := cl.contents(primary)
 				if !reflect.DeepEqual(info, infoNow) || !reflect.DeepEqual(locks, locksNow) {
@@ -186,21 +188,19 @@ func TestNoAnswer(t *testing.T) {
 func TestConnectsWhenAsked(t *testing.T) {
 	cl := newCluster(t, 1)
 	cl.prewrite(start, kvrpcpb.Op_Put, primary)
-	r := cl.resolver(func(o *tikv.Options) {
-		ln, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		ln.Close()
-		o.Endpoints = []string{"http://" + ln.Addr().String()}
-	})
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.Close()
+	r := cl.resolver(func(o *tikv.Options) { o.Endpoints = []string{"http://" + ln.Addr().String()} })
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if v, _, err := r.Resolve(ctx, start, primary); v != storage.Unknown || err == nil || errors.Is(err, tikv.ErrNoTiKV) {
+	if v, _, err := r.Resolve(ctx, start, primary); v != storage.Unknown || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("while PD is away: %d, %v", v, err)
 	}
+	serve(t, ln.Addr().String(), func(s *grpc.Server) { pdpb.RegisterPDServer(s, &pdFront{c: cl}) })
 	var all sync.WaitGroup
-	r = cl.resolver(nil)
 	for range 16 { // all come before there is a connection
 		all.Go(func() {
 			if v, _, err := r.Resolve(t.Context(), start, primary); v != storage.Locked || err != nil {
