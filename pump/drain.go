@@ -74,6 +74,7 @@ func (p *Pump) drained(ctx context.Context) bool {
 	}
 	p.waitFor(left, unresolved)
 	if len(left) == 0 && (unresolved == 0 || nobody) {
+		p.sayBroken(snap)
 		return true
 	}
 	p.say(waitText(left, unresolved))

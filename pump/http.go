@@ -128,6 +128,9 @@ func (p *Pump) putState(r *http.Request) (any, error) {
 	return nodes.Reply{Message: fmt.Sprintf("apply action %s success!", action), Code: http.StatusOK}, nil
 }
 
+// maxPrinted is the largest prewrite value in bytes that is printed as text.
+const maxPrinted = 1 << 20
+
 // getBinlog prints the stored binlog with a start TS.
 func (p *Pump) getBinlog(r *http.Request) (any, error) {
 	ts, err := nodes.ParseTSO(r.PathValue("ts"))
@@ -145,6 +148,10 @@ func (p *Pump) getBinlog(r *http.Request) (any, error) {
 	var v binlogpb.PrewriteValue
 	if err := proto.Unmarshal(found.Payload, &b); err != nil {
 		return nil, fmt.Errorf("binlog with start TS %s: %w", ts, err)
+	}
+	if size := len(b.PrewriteValue); size > maxPrinted {
+		b.PrewriteValue = nil
+		return fmt.Sprintf("commit TS: %s, delivered: %v\nbinlog: %s\nvalue: %d bytes, too many to print", found.CommitTS, found.Sorted, b.String(), size), nil
 	}
 	if err := proto.Unmarshal(b.PrewriteValue, &v); err != nil {
 		return nil, fmt.Errorf("prewrite value of the binlog with start TS %s: %w", ts, err)

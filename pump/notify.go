@@ -36,9 +36,7 @@ func (p *Pump) notifyDrainers(ctx context.Context) error {
 		mu   sync.Mutex
 		errs []error
 	)
-	for _, b := range snap.Broken {
-		p.log.WithError(&b).Error("a record in PD cannot be read; if it is a drainer's, it is neither notified nor waited for")
-	}
+	p.sayBroken(snap)
 	for _, e := range snap.Drainers {
 		p.metrics.knows(e.Record.NodeID)
 		if e.Record.State != nodes.Online {
@@ -57,6 +55,14 @@ func (p *Pump) notifyDrainers(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	return errors.Join(errs...)
+}
+
+// sayBroken says which records in PD are none: what should be done for a drainer behind one
+// of them is not done.
+func (p *Pump) sayBroken(snap *nodes.Snapshot) {
+	for _, b := range snap.Broken {
+		p.log.WithError(&b).Error("a record in PD cannot be read; if it is a drainer's, it is neither notified nor waited for")
+	}
 }
 
 // notify tries one drainer until it has answered or its time is over.

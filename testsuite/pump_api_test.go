@@ -4,7 +4,9 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -172,7 +174,11 @@ func TestPumpTLS(t *testing.T) {
 		}
 		return file
 	}
+	d := c.liveDrainer("drainer1", "pump1")
 	p := c.start("pump1", "-config", config("right.toml", "pdtest"))
+	if got := d.notified(); len(got) != 1 {
+		t.Errorf("the drainer was notified %d times", len(got))
+	}
 	last := p.client().transaction([]byte("v"))
 	p.client().pull(0).until(last)
 	// This HTTP client offers HTTP/2, as browsers and curl do.
@@ -216,6 +222,32 @@ func refused(t *testing.T, c *pumps, addr string) {
 		resp.Body.Close()
 		t.Errorf("HTTP: %s", resp.Status)
 	}
+}
+
+// TestPumpPushesMetrics takes the place of a Prometheus push gateway.
+func TestPumpPushesMetrics(t *testing.T) {
+	pushed := make(chan string, 100)
+	gateway := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		w.WriteHeader(http.StatusAccepted)
+		pushed <- r.URL.Path + " " + string(body)
+	}))
+	defer gateway.Close()
+	c := newPumps(t, pdtest.StartEmbed(t))
+	p := c.start("pump1", "-metrics-addr", strings.TrimPrefix(gateway.URL, "http://"), "-metrics-interval", "1")
+	select {
+	case got := <-pushed:
+		if !strings.HasPrefix(got, "/metrics/job/binlog/instance/pump1 ") || !strings.Contains(got, "binlog_pump_storage_max_commit_ts") {
+			t.Errorf("pushed %.200s", got)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("nothing is pushed")
+	}
+	p.signal(syscall.SIGTERM)
+	p.ends(10*time.Second, 0)
 }
 
 // gzipSeen counts the messages that came compressed.

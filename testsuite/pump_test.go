@@ -461,7 +461,13 @@ func (c *pumps) liveDrainer(id, watchedPump string) *liveDrainer {
 		}
 		return e.Record.State
 	}}
-	g := grpc.NewServer()
+	var opts []grpc.ServerOption
+	if c.tls != nil {
+		opts = append(opts, grpc.Creds(credentials.NewTLS(&tls.Config{
+			MinVersion: tls.VersionTLS12, Certificates: c.tls.Certificates, ClientCAs: c.tls.RootCAs, ClientAuth: tls.RequireAndVerifyClientCert,
+		})))
+	}
+	g := grpc.NewServer(opts...)
 	binlogpb.RegisterCisternServer(g, d)
 	served := make(chan error, 1)
 	go func() { served <- g.Serve(l) }()

@@ -160,7 +160,7 @@ func tidbThroughPumps(t *testing.T, pd *pdtest.Cluster, store string, args ...st
 	w := startWorkload(t, db)
 	turns := 1
 	if soak() {
-		turns = 20
+		turns = 10
 	}
 	for turn := range turns {
 		for i, p := range pair {
