@@ -143,5 +143,9 @@ func (s *Session) IdleTimeout() time.Duration { return s.idleTimeout }
 
 // view reads the cluster's records, with this session's own writes.
 func (s *Session) view() (*nodes.Snapshot, error) {
-	return s.opts.Cluster.View(s.env.ctx, s.wrote)
+	snap, err := s.opts.Cluster.View(s.env.ctx, s.wrote)
+	if err == nil && snap.Revision < s.wrote {
+		s.wrote = 0 // PD was wiped or restored: what was written is gone with its history
+	}
+	return snap, err
 }
