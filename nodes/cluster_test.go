@@ -36,7 +36,7 @@ func TestClusterReadersSeeItsWrites(t *testing.T) {
 func TestClusterForgetsRevisionsOfAWipedPD(t *testing.T) {
 	t.Parallel()
 	e := startEtcd(t)
-	reg := newTestRegistry(t, e.addr, 0)
+	reg := newTestRegistry(t, e.addr, time.Second)
 	c := openTestCache(t, reg, CacheOptions{Window: time.Hour})
 	cluster := NewCluster(reg, c)
 	mustPut(t, reg, Pump, testRecord("p1", Online))
