@@ -10,6 +10,8 @@ import (
 	"github.com/pingcap/kvproto/pkg/kvrpcpb"
 	"github.com/pingcap/kvproto/pkg/metapb"
 	"github.com/tikv/client-go/v2/util/codec"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"pumphouse/nodes"
 	"pumphouse/pump/storage"
@@ -90,8 +92,8 @@ func (s *session) askStores(ctx context.Context, startTS uint64, key []byte) (st
 		if !errors.As(err, &passing) {
 			return v, commitTS, err
 		}
-		if ctx.Err() == nil || last == nil {
-			last = err // what fails because the time is over tells less than the one before
+		if last == nil || status.Code(err) != codes.DeadlineExceeded && ctx.Err() == nil {
+			last = err // what fails because the time is over tells less than what failed before
 		}
 		select {
 		case <-time.After(pause):
