@@ -1,0 +1,94 @@
+package checkpoint
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"pumphouse/nodes"
+)
+
+// Errors of the package.
+var (
+	// ErrNone says that no checkpoint has been saved yet.
+	ErrNone = errors.New("there is no checkpoint")
+	// ErrCorrupt says that a checkpoint cannot be read. It is wrapped with where and the cure.
+	ErrCorrupt = errors.New("the checkpoint is damaged")
+)
+
+// Position is what a checkpoint holds.
+type Position struct {
+	CommitTS  nodes.TSO // everything up to here is downstream
+	ClusterID uint64    // of PD; 0: not known
+}
+
+// Store keeps a position.
+type Store interface {
+	// Load gives the position saved last. The error is [ErrNone] when there is none.
+	Load(ctx context.Context) (Position, error)
+	// Save replaces it; when it returns nil, that is durable.
+	Save(ctx context.Context, p Position) error
+	// String names the place in messages.
+	String() string
+}
+
+// ClusterError says that a checkpoint is of another cluster.
+type ClusterError struct {
+	Store       string
+	Saved, Want uint64 // cluster IDs
+}
+
+func (e *ClusterError) Error() string {
+	return fmt.Sprintf("the checkpoint in %s is of cluster %d, but PD's cluster ID is %d: "+
+		"check -pd-urls and -data-dir; if the cluster was made anew, remove the checkpoint and begin with a new dump (-initial-commit-ts)",
+		e.Store, e.Saved, e.Want)
+}
+
+// Checkpoint is a store whose position never goes back. It may be used by many goroutines.
+type Checkpoint struct {
+	store Store
+
+	mu   sync.Mutex
+	last Position
+}
+
+// Open reads what store holds, for cluster clusterID. When there is nothing yet, the
+// checkpoint begins at initial, which is not saved before Save. The errors are the
+// store's and a [*ClusterError].
+func Open(ctx context.Context, store Store, clusterID uint64, initial nodes.TSO) (*Checkpoint, error) {
+	p, err := store.Load(ctx)
+	switch {
+	case errors.Is(err, ErrNone):
+		p = Position{CommitTS: initial}
+	case err != nil:
+		return nil, err
+	case p.ClusterID != 0 && clusterID != 0 && p.ClusterID != clusterID:
+		return nil, &ClusterError{Store: store.String(), Saved: p.ClusterID, Want: clusterID}
+	}
+	p.ClusterID = clusterID
+	return &Checkpoint{store: store, last: p}, nil
+}
+
+// CommitTS is the position: what was saved last, or where the checkpoint begins.
+func (c *Checkpoint) CommitTS() nodes.TSO {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.last.CommitTS
+}
+
+// Save moves the checkpoint to ts. One that is not behind the present one is not written:
+// what is saved stands.
+func (c *Checkpoint) Save(ctx context.Context, ts nodes.TSO) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if ts <= c.last.CommitTS {
+		return nil
+	}
+	next := Position{CommitTS: ts, ClusterID: c.last.ClusterID}
+	if err := c.store.Save(ctx, next); err != nil {
+		return fmt.Errorf("save the checkpoint %s in %s: %w", ts, c.store, err)
+	}
+	c.last = next
+	return nil
+}

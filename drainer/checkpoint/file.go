@@ -1,0 +1,142 @@
+package checkpoint
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"pumphouse/nodes"
+
+	"github.com/BurntSushi/toml"
+)
+
+// FileName is the name of the file in a drainer's data directory.
+const FileName = "savepoint"
+
+// File is a checkpoint in a file.
+type File struct{ Path string }
+
+var _ Store = File{}
+
+// InDir is the checkpoint of the drainer whose data directory is dir.
+func InDir(dir string) File { return File{Path: filepath.Join(dir, FileName)} }
+
+// String is the file's path.
+func (f File) String() string { return f.Path }
+
+// contents is the file as TOML has it.
+type contents struct {
+	CommitTS  *int64 `toml:"commitTS"`
+	ClusterID string `toml:"clusterID"` // TOML's numbers have 63 bits
+}
+
+// Load reads the file. Errors: [ErrNone] when it does not exist, one that wraps
+// [ErrCorrupt], and what reading came to.
+func (f File) Load(context.Context) (Position, error) {
+	b, err := os.ReadFile(f.Path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return Position{}, fmt.Errorf("%s: %w", f.Path, ErrNone)
+	case err != nil:
+		return Position{}, fmt.Errorf("read the checkpoint: %w", err)
+	}
+	p, err := parse(b)
+	if err != nil {
+		return Position{}, fmt.Errorf("%s: %w: %w; write the line \"commitTS = <the last commit TS that is downstream>\" into it, "+
+			"or remove it to begin at -initial-commit-ts", f.Path, ErrCorrupt, err)
+	}
+	return p, nil
+}
+
+func parse(b []byte) (Position, error) {
+	var c contents
+	if _, err := toml.Decode(string(withoutTimes(b)), &c); err != nil {
+		return Position{}, err
+	}
+	switch {
+	case c.CommitTS == nil:
+		return Position{}, errors.New("it has no commitTS")
+	case *c.CommitTS < 0:
+		return Position{}, fmt.Errorf("commitTS %d is negative", *c.CommitTS)
+	}
+	p := Position{CommitTS: nodes.TSO(*c.CommitTS)}
+	if c.ClusterID != "" {
+		id, err := strconv.ParseUint(c.ClusterID, 10, 64)
+		if err != nil {
+			return Position{}, fmt.Errorf("clusterID %q is no number", c.ClusterID)
+		}
+		p.ClusterID = id
+	}
+	return p, nil
+}
+
+// withoutTimes leaves out lines that are nothing but a time in words.
+func withoutTimes(b []byte) []byte {
+	var kept [][]byte
+	for line := range bytes.Lines(b) {
+		if !isTime(string(bytes.TrimSpace(line))) {
+			kept = append(kept, line)
+		}
+	}
+	return bytes.Join(kept, nil)
+}
+
+// isTime knows Go's form of a time: date, time, offset, the zone's name, and perhaps the
+// monotonic clock.
+func isTime(line string) bool {
+	words := strings.Fields(line)
+	if len(words) < 4 || len(words) > 5 {
+		return false
+	}
+	_, err := time.Parse("2006-01-02 15:04:05.999999999 -0700", strings.Join(words[:3], " "))
+	return err == nil
+}
+
+// Save replaces the file, and makes its directory if there is none.
+func (f File) Save(_ context.Context, p Position) error {
+	text := fmt.Sprintf("commitTS = %d\n", p.CommitTS)
+	if p.ClusterID != 0 {
+		text += fmt.Sprintf("clusterID = \"%d\"\n", p.ClusterID)
+	}
+	return Write(f.Path, text)
+}
+
+// Write replaces a small file as a whole and makes that durable.
+func Write(path, text string) (err error) {
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return fmt.Errorf("make the directory of %s: %w", path, err)
+	}
+	tmp, err := os.CreateTemp(dir, "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("write %s: %w", path, errors.Join(err, os.Remove(tmp.Name())))
+		}
+	}()
+	_, err = tmp.WriteString(text)
+	if err = errors.Join(err, tmp.Chmod(0o644), tmp.Sync(), tmp.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(tmp.Name(), path); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
