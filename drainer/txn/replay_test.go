@@ -2,10 +2,12 @@ package txn_test
 
 import (
 	"cmp"
+	"compress/gzip"
 	"context"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -349,3 +351,6 @@ func replayOne(t *testing.T, ctx context.Context, h *schema.History, r *replica,
 		t.Fatal(err)
 	}
 }
+
+// unzip reads gzip.
+func unzip(r io.Reader) (io.Reader, error) { return gzip.NewReader(r) }
