@@ -36,6 +36,17 @@
 // missing lock only when rollback_if_not_exist is set; without all three it is a read
 // as well. TiKV, unistore and the mock in client-go agree in that.
 //
+// # The one exception
+//
+// A TiDB that dies between the prewrite binlog and the prewrite in TiKV leaves nothing
+// there, so the answer would be "unknown" for ever and replication would stand still. When
+// that is still so [Options.OrphanTimeout] after the first question, longer than any TiDB
+// goes on with a commit, the resolver sends CheckTxnStatus with rollback_if_not_exist, as
+// a reader does that meets such a transaction: TiKV, not the pump, decides, and if there
+// still is nothing, writes a rollback record that makes it refuse a prewrite which comes
+// later. A lock is not touched by that either, and where TiKV's garbage collection may
+// have removed the evidence ([ErrCollected]) it is not done.
+//
 // # Where there is no TiKV
 //
 // A TiDB with its storage inside leaves a PD without stores. That is asked of PD when the

@@ -11,7 +11,7 @@ import (
 	"pumphouse/pump/storage"
 )
 
-// orphans decides about transactions where there is no TiKV. It measures from the first
+// orphans knows since when each transaction is asked about. It measures from the first
 // question: a transaction may be old when it prewrites, so its start TS says nothing.
 type orphans struct {
 	timeout time.Duration
@@ -27,10 +27,9 @@ type orphans struct {
 // that is not asked about any more, because its end came after all.
 const forgetAfter = 2
 
-// judge rolls back what has waited long enough, and otherwise answers with noTiKV.
-func (o *orphans) judge(startTS nodes.TSO, now time.Time, noTiKV error) (storage.Verdict, nodes.TSO, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
+// leftLocked is how long a transaction may still stay without an end; it is noted when it
+// is asked about for the first time.
+func (o *orphans) leftLocked(startTS nodes.TSO, now time.Time) time.Duration {
 	if o.first == nil {
 		o.first = make(map[nodes.TSO]time.Time)
 	}
@@ -43,7 +42,22 @@ func (o *orphans) judge(startTS nodes.TSO, now time.Time, noTiKV error) (storage
 		}
 		first, o.first[startTS] = now, now
 	}
-	if left := o.timeout - now.Sub(first); left > 0 {
+	return o.timeout - now.Sub(first)
+}
+
+// overdue tells whether a transaction that TiKV has never seen must be settled by now.
+func (o *orphans) overdue(startTS nodes.TSO, now time.Time) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.leftLocked(startTS, now) <= 0
+}
+
+// judge rolls back what has waited long enough, and otherwise answers with noTiKV. It
+// decides where there is no TiKV.
+func (o *orphans) judge(startTS nodes.TSO, now time.Time, noTiKV error) (storage.Verdict, nodes.TSO, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if left := o.leftLocked(startTS, now); left > 0 {
 		return storage.Unknown, 0, fmt.Errorf("%w: if it stays without an end, it counts as rolled back in %s", noTiKV, left.Round(time.Second))
 	}
 	delete(o.first, startTS)

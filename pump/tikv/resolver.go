@@ -38,7 +38,8 @@ type Options struct {
 	// Timeout bounds one question, with all its attempts. Default 5 s.
 	Timeout time.Duration
 	// OrphanTimeout is how long after the first question about it a transaction counts
-	// as rolled back when there is no TiKV. Default 10 minutes.
+	// as rolled back when there is no TiKV, and is settled when TiKV has never seen it.
+	// Default 10 minutes, the longest a TiDB goes on with a commit.
 	OrphanTimeout time.Duration
 	// Logger is told whether there is a TiKV, and what counts as rolled back without one.
 	// Default: nothing is said.
@@ -106,7 +107,8 @@ func New(opts Options) (*Resolver, error) {
 // Resolve finds out how the transaction with that start TS and primary key ended, as
 // [storage.Resolver] demands. Unknown without an error means that TiKV surely holds no
 // commit of it, for now; with an error that TiKV could not be asked, or cannot know.
-// It never changes anything in TiKV.
+// It changes nothing in TiKV, but for one thing: a transaction that TiKV has not seen
+// OrphanTimeout after the first question is settled there (see the package comment).
 func (r *Resolver) Resolve(ctx context.Context, startTS nodes.TSO, key []byte) (storage.Verdict, nodes.TSO, error) {
 	if startTS <= 0 || len(key) == 0 {
 		return storage.Unknown, 0, fmt.Errorf("resolve the transaction %s: a start TS and a primary key are needed", startTS)
@@ -137,7 +139,13 @@ func (r *Resolver) resolve(ctx context.Context, startTS nodes.TSO, key []byte) (
 	case err != nil:
 		return storage.Unknown, 0, err
 	}
-	return s.ask(ctx, uint64(startTS), key)
+	v, commitTS, err := s.ask(ctx, uint64(startTS), key)
+	if err != nil || v != storage.Unknown || !r.orphans.overdue(startTS, r.opts.Now()) {
+		return v, commitTS, err
+	}
+	r.opts.Logger.WithField("start_ts", startTS).
+		Warnf("TiKV has not seen this transaction in %s: it is asked to refuse it from now on", r.opts.OrphanTimeout)
+	return s.settle(ctx, uint64(startTS), key)
 }
 
 // Available asks PD whether it knows a TiKV, which need not be up. It says in the log what

@@ -82,12 +82,29 @@ func (s *session) ask(ctx context.Context, startTS uint64, key []byte) (storage.
 	return storage.Unknown, 0, nil
 }
 
-// askStores tries again after every failure that may pass: a region that has moved, was
-// split or has no leader, a store or PD that does not answer.
+// askStores puts the question that changes nothing.
 func (s *session) askStores(ctx context.Context, startTS uint64, key []byte) (storage.Verdict, nodes.TSO, error) {
+	return untilAnswered(ctx, func() (storage.Verdict, nodes.TSO, error) { return s.askOnce(ctx, startTS, key) })
+}
+
+// settle has TiKV put a rollback record in the place of a transaction it has never seen,
+// so that a prewrite which is still on its way is refused.
+func (s *session) settle(ctx context.Context, startTS uint64, key []byte) (storage.Verdict, nodes.TSO, error) {
+	return untilAnswered(ctx, func() (storage.Verdict, nodes.TSO, error) {
+		addr, at, err := s.locate(ctx, key)
+		if err != nil {
+			return storage.Unknown, 0, err
+		}
+		return s.askStatus(ctx, addr, at, startTS, key, true)
+	})
+}
+
+// untilAnswered tries again after every failure that may pass: a region that has moved,
+// was split or has no leader, a store or PD that does not answer.
+func untilAnswered(ctx context.Context, ask func() (storage.Verdict, nodes.TSO, error)) (storage.Verdict, nodes.TSO, error) {
 	var last error
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
-		v, commitTS, err := s.askOnce(ctx, startTS, key)
+		v, commitTS, err := ask()
 		var passing *passingError
 		if !errors.As(err, &passing) {
 			return v, commitTS, err
@@ -119,7 +136,7 @@ func (s *session) askOnce(ctx context.Context, startTS uint64, key []byte) (stor
 	}
 	resp, err := s.tikv.mvccGetByKey(ctx, addr, &kvrpcpb.MvccGetByKeyRequest{Context: at, Key: key})
 	if errors.Is(err, errTooLarge) {
-		return s.askStatus(ctx, addr, at, startTS, key)
+		return s.askStatus(ctx, addr, at, startTS, key, false)
 	}
 	if err := failure(addr, err, resp.GetRegionError()); err != nil {
 		return storage.Unknown, 0, err
@@ -130,17 +147,17 @@ func (s *session) askOnce(ctx context.Context, startTS uint64, key []byte) (stor
 	return judge(resp.GetInfo(), startTS)
 }
 
-// askStatus is for keys with very many versions. Its zeroes keep the request from changing
-// anything; see the package comment.
-func (s *session) askStatus(ctx context.Context, addr string, at *kvrpcpb.Context, startTS uint64, key []byte) (storage.Verdict, nodes.TSO, error) {
+// askStatus is for keys with very many versions, and for settling. Its zeroes keep the
+// request from changing a lock; see the package comment.
+func (s *session) askStatus(ctx context.Context, addr string, at *kvrpcpb.Context, startTS uint64, key []byte, settle bool) (storage.Verdict, nodes.TSO, error) {
 	resp, err := s.tikv.checkTxnStatus(ctx, addr, &kvrpcpb.CheckTxnStatusRequest{
 		Context: at, PrimaryKey: key, LockTs: startTS,
-		CallerStartTs: 0, CurrentTs: 0, RollbackIfNotExist: false, ForceSyncCommit: false,
+		CallerStartTs: 0, CurrentTs: 0, RollbackIfNotExist: settle, ForceSyncCommit: false,
 	})
 	if err := failure(addr, err, resp.GetRegionError()); err != nil {
 		return storage.Unknown, 0, err
 	}
-	return judgeStatus(resp, startTS)
+	return judgeStatus(resp, startTS, settle)
 }
 
 // failure is what kept a request from reaching the region.

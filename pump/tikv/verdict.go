@@ -39,8 +39,9 @@ func judge(info *kvrpcpb.MvccInfo, startTS uint64) (storage.Verdict, nodes.TSO, 
 	return storage.Unknown, 0, nil
 }
 
-// judgeStatus does the same with the answer to CheckTxnStatus.
-func judgeStatus(resp *kvrpcpb.CheckTxnStatusResponse, startTS uint64) (storage.Verdict, nodes.TSO, error) {
+// judgeStatus does the same with the answer to CheckTxnStatus. With settle the request
+// has put a rollback in the place of a transaction that was not there.
+func judgeStatus(resp *kvrpcpb.CheckTxnStatusResponse, startTS uint64, settle bool) (storage.Verdict, nodes.TSO, error) {
 	if e := resp.GetError(); e != nil {
 		if e.GetTxnNotFound() != nil {
 			return storage.Unknown, 0, nil
@@ -54,6 +55,8 @@ func judgeStatus(resp *kvrpcpb.CheckTxnStatusResponse, startTS uint64) (storage.
 		return storage.Locked, 0, nil
 	case resp.GetAction() == kvrpcpb.Action_NoAction:
 		return storage.RolledBack, 0, nil // it was before; all else would be our doing
+	case settle && resp.GetAction() == kvrpcpb.Action_LockNotExistRollback:
+		return storage.RolledBack, 0, nil
 	}
 	return storage.Unknown, 0, fmt.Errorf("check the transaction's status: TiKV answers %s to a question that asks for no action", resp.GetAction())
 }

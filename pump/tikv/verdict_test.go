@@ -50,20 +50,23 @@ func TestJudge(t *testing.T) {
 // TestJudgeStatus: an answer that something was done is no verdict of ours.
 func TestJudgeStatus(t *testing.T) {
 	for _, c := range []struct {
-		name string
-		resp kvrpcpb.CheckTxnStatusResponse
-		want storage.Verdict
-		err  bool
+		name   string
+		resp   kvrpcpb.CheckTxnStatusResponse
+		settle bool
+		want   storage.Verdict
+		err    bool
 	}{
-		{"async commit lock without TTL", kvrpcpb.CheckTxnStatusResponse{LockInfo: &kvrpcpb.LockInfo{UseAsyncCommit: true}}, storage.Locked, false},
-		{"rolled back before", kvrpcpb.CheckTxnStatusResponse{}, storage.RolledBack, false},
-		{"not found", kvrpcpb.CheckTxnStatusResponse{Error: &kvrpcpb.KeyError{TxnNotFound: &kvrpcpb.TxnNotFound{}}}, storage.Unknown, false},
-		{"another error", kvrpcpb.CheckTxnStatusResponse{Error: &kvrpcpb.KeyError{Abort: "no"}}, storage.Unknown, true},
-		{"rolled back just now", kvrpcpb.CheckTxnStatusResponse{Action: kvrpcpb.Action_LockNotExistRollback}, storage.Unknown, true},
-		{"expired just now", kvrpcpb.CheckTxnStatusResponse{Action: kvrpcpb.Action_TTLExpireRollback}, storage.Unknown, true},
-		{"commit TS before start", kvrpcpb.CheckTxnStatusResponse{CommitVersion: 99}, storage.Unknown, true},
+		{"async commit lock without TTL", kvrpcpb.CheckTxnStatusResponse{LockInfo: &kvrpcpb.LockInfo{UseAsyncCommit: true}}, false, storage.Locked, false},
+		{"rolled back before", kvrpcpb.CheckTxnStatusResponse{}, false, storage.RolledBack, false},
+		{"not found", kvrpcpb.CheckTxnStatusResponse{Error: &kvrpcpb.KeyError{TxnNotFound: &kvrpcpb.TxnNotFound{}}}, false, storage.Unknown, false},
+		{"another error", kvrpcpb.CheckTxnStatusResponse{Error: &kvrpcpb.KeyError{Abort: "no"}}, false, storage.Unknown, true},
+		{"rolled back just now", kvrpcpb.CheckTxnStatusResponse{Action: kvrpcpb.Action_LockNotExistRollback}, false, storage.Unknown, true},
+		{"rolled back because it was asked for", kvrpcpb.CheckTxnStatusResponse{Action: kvrpcpb.Action_LockNotExistRollback}, true, storage.RolledBack, false},
+		{"expired while it was settled", kvrpcpb.CheckTxnStatusResponse{Action: kvrpcpb.Action_TTLExpireRollback}, true, storage.Unknown, true},
+		{"expired just now", kvrpcpb.CheckTxnStatusResponse{Action: kvrpcpb.Action_TTLExpireRollback}, false, storage.Unknown, true},
+		{"commit TS before start", kvrpcpb.CheckTxnStatusResponse{CommitVersion: 99}, false, storage.Unknown, true},
 	} {
-		if v, _, err := judgeStatus(&c.resp, 100); v != c.want || (err != nil) != c.err {
+		if v, _, err := judgeStatus(&c.resp, 100, c.settle); v != c.want || (err != nil) != c.err {
 			t.Errorf("%s: %d, %v", c.name, v, err)
 		}
 	}

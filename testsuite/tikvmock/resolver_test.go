@@ -250,6 +250,72 @@ func TestWithoutTiKV(t *testing.T) {
 	}
 }
 
+// TestSettle: what TiKV has never seen does not hold the order for ever. It is settled
+// after the timeout, in TiKV, so that a prewrite which comes later is refused; a lock, and
+// what GC may have removed, are left alone however long it takes.
+func TestSettle(t *testing.T) {
+	newResolver := func(t *testing.T) (cl *cluster, r *tikv.Resolver, after func(time.Duration)) {
+		cl = newCluster(t, 1)
+		now := time.Now()
+		r = cl.resolver(func(o *tikv.Options) {
+			o.OrphanTimeout = time.Minute
+			o.Now = func() time.Time { return now }
+		})
+		return cl, r, func(d time.Duration) { now = now.Add(d) }
+	}
+	t.Run("never seen", func(t *testing.T) {
+		cl, r, after := newResolver(t)
+		for range 2 {
+			if v, _, err := r.Resolve(t.Context(), start, primary); v != storage.Unknown || err != nil {
+				t.Fatalf("before the timeout: %d, %v", v, err)
+			}
+			after(59 * time.Second / 2)
+		}
+		if info, _ := cl.contents(primary); len(info.GetWrites()) != 0 {
+			t.Fatalf("settled too early: %v", info)
+		}
+		after(time.Second)
+		for range 2 { // and that stays so
+			if v, _, err := r.Resolve(t.Context(), start, primary); v != storage.RolledBack || err != nil {
+				t.Fatalf("after the timeout: %d, %v", v, err)
+			}
+		}
+		for _, err := range cl.kv.MvccStore.Prewrite(&kvrpcpb.PrewriteRequest{
+			Mutations:   []*kvrpcpb.Mutation{{Op: kvrpcpb.Op_Put, Key: primary, Value: []byte("v")}},
+			PrimaryLock: primary, StartVersion: start, LockTtl: 1,
+		}) {
+			if err == nil {
+				t.Fatal("TiKV takes the prewrite of a transaction that counts as rolled back")
+			}
+		}
+	})
+	t.Run("committed at last", func(t *testing.T) {
+		cl, r, after := newResolver(t)
+		if v, _, err := r.Resolve(t.Context(), start, primary); v != storage.Unknown || err != nil {
+			t.Fatalf("%d, %v", v, err)
+		}
+		cl.prewrite(start, kvrpcpb.Op_Put, primary)
+		after(time.Hour)
+		if v, _, err := r.Resolve(t.Context(), start, primary); v != storage.Locked || err != nil {
+			t.Fatalf("with a lock: %d, %v", v, err)
+		}
+		cl.commit(start, commit, primary)
+		if v, ts, err := r.Resolve(t.Context(), start, primary); v != storage.Committed || ts != commit || err != nil {
+			t.Fatalf("%d, %d, %v", v, ts, err)
+		}
+	})
+	t.Run("collected", func(t *testing.T) {
+		cl, r, after := newResolver(t)
+		cl.set(func() { cl.safe = start })
+		for range 2 {
+			if v, _, err := r.Resolve(t.Context(), start, primary); v != storage.Unknown || !errors.Is(err, tikv.ErrCollected) {
+				t.Fatalf("%d, %v", v, err)
+			}
+			after(time.Hour)
+		}
+	})
+}
+
 // TestCloseEndsQuestions: a question under way ends when the resolver does.
 func TestCloseEndsQuestions(t *testing.T) {
 	cl := newCluster(t, 1)
