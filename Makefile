@@ -3,7 +3,7 @@ SHELL := /bin/bash
 export CGO_ENABLED ?= 0
 BIN   := $(CURDIR)/bin
 PROGS := pumphouse pump binlogctl
-UNIT  := ./nodes/... ./sqlext/... ./server/... ./binlogpb/... ./pump/... ./cmd/...
+UNIT  := ./nodes/... ./sqlext/... ./server/... ./binlogpb/... ./pump/... ./drainer/... ./cmd/...
 LINT  := -modfile=testsuite/lint/go.mod
 FUZZTIME ?= 20s
 
