@@ -154,11 +154,6 @@ func (p *Pump) openStore(context.Context) (err error) {
 	return p.metrics.watch(p.store)
 }
 
-func (p *Pump) askCluster(ctx context.Context) (err error) {
-	p.clusterID, err = p.opts.PD.ClusterID(ctx)
-	return err
-}
-
 func (p *Pump) claim(ctx context.Context) (err error) {
 	p.agent, err = nodes.NewAgent(nodes.AgentOptions{
 		Kind: nodes.Pump, NodeID: p.nodeID, Host: p.advertise, Heartbeat: p.opts.Heartbeat,

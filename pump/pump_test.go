@@ -284,6 +284,30 @@ func TestOpenAndCloseOutOfOrder(t *testing.T) {
 	}
 }
 
+// TestDataOfAnotherCluster starts a pump with the data of another cluster's.
+func TestDataOfAnotherCluster(t *testing.T) {
+	one, other := newRig(t), newRig(t)
+	o := one.options("pump1")
+	for range 2 { // with its own data it starts as often as it likes
+		if err := one.open(o).Close(); err != nil {
+			t.Fatal(err)
+		}
+		o.Metrics = nil
+	}
+	o.Registry, o.PD = other.registry, other.pd
+	p, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = p.Open(t.Context())
+	if err == nil || !strings.Contains(err.Error(), fmt.Sprint(one.cluster)) || !strings.Contains(err.Error(), fmt.Sprint(other.cluster)) {
+		t.Errorf("start: %v", err)
+	}
+	if _, err := other.registry.Get(t.Context(), nodes.Pump, "pump1"); !errors.Is(err, nodes.ErrNotFound) {
+		t.Errorf("it has shown itself in the other cluster: %v", err)
+	}
+}
+
 // TestRefusedIsNotStored pauses a pump under load: what was acknowledged is there after a
 // restart, what was refused is not.
 func TestRefusedIsNotStored(t *testing.T) {
