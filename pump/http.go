@@ -123,6 +123,7 @@ func (p *Pump) putState(r *http.Request) (any, error) {
 		return nil, &httpError{http.StatusBadRequest, fmt.Errorf("action %s does not exist: use pause or close", action)}
 	}
 	if err := p.ask(r.Context(), order); err != nil {
+		//lint:ignore ST1005 tools of the field know this text
 		return nil, &httpError{http.StatusConflict, fmt.Errorf("%w, apply %s failed!", err, action)}
 	}
 	return nodes.Reply{Message: fmt.Sprintf("apply action %s success!", action), Code: http.StatusOK}, nil

@@ -124,7 +124,6 @@ func secondSignal(c *pumps) {
 	hurried.stuck()
 	hurried.signal(syscall.SIGTERM)
 	hurried.reaches(nodes.Pausing)
-	began = time.Now()
 	hurried.signal(syscall.SIGTERM)
 	hurried.ends(2*time.Second, 0)
 	hurried.hasState(nodes.Paused)
