@@ -23,8 +23,7 @@ type scheduled struct {
 
 func runSchedule(t *testing.T, rnd *rand.Rand) {
 	var emitted []entry
-	var m *matcher
-	m = newMatcher(func(e entry) {
+	m := newMatcher(func(e entry) {
 		if n := len(emitted); n > 0 && emitted[n-1].commitTS >= e.commitTS {
 			t.Fatalf("commit TS %s was emitted behind %s", e.commitTS, emitted[n-1].commitTS)
 		}

@@ -18,7 +18,6 @@ type aggregate struct {
 	args     []*expr
 	distinct bool
 	order    []orderKey
-	star     bool
 	start    func() accumulator
 }
 

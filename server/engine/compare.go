@@ -3,7 +3,6 @@ package engine
 import (
 	"cmp"
 	"strings"
-	"time"
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
 	"github.com/pingcap/tidb/pkg/parser/opcode"
@@ -311,6 +310,3 @@ func anyOf(tests []*expr) *expr {
 		return Int(0), nil
 	}}
 }
-
-// now is the statement's instant, cut to whole seconds or fsp digits.
-func (f *frame) now(fsp uint8) time.Time { return truncateFsp(f.st.now, fsp) }
