@@ -1,0 +1,57 @@
+// Package file writes transactions to files in the binlog file format of the field, which
+// its replay tool (reparo) reads, and reads such files again.
+//
+// # What it guarantees
+//
+//   - Every transaction is in the files once, whole, in commit TS order, also over crashes
+//     and restarts: what is in the files already is not written again.
+//   - [Sink.Applied] is moved only after fsync of the file, and of the directory when the
+//     file is new.
+//   - A tail that a crash has torn is cut off when the sink opens, and said; it holds
+//     nothing that Applied had covered. Damage anywhere else is a [*DamageError] that names
+//     file and offset, and nothing is cut.
+//   - A directory belongs to one sink at a time.
+//
+// # The format
+//
+// A directory holds files named binlog-<16 digits, ascending>-<yyyymmddhhmmss>, the time
+// being that of the first transaction, in local time; with .gz behind it, one is compressed
+// as a whole (the replay tool wants it uncompressed). A file is a sequence of records:
+//
+//	 0       4                12            12+size     16+size
+//	+-------+----------------+-------------+-----------+
+//	| magic | size           | payload     | CRC-32C   |
+//	+-------+----------------+-------------+-----------+
+//	  uint32  uint64 of the    size bytes    uint32 of the payload
+//
+// All integers are little endian; magic is 471532804. The payload is a
+// pbfile.Binlog: commit TS, and either events of rows or ddl_query, which is
+//
+//	use `db`; <query>;
+//
+// and for CREATE DATABASE the query alone. Each column of a row is a marshalled
+// pbfile.Column of its own. The values are in TiDB's codec.EncodeValue form:
+//
+//	NULL                                      00
+//	integer, YEAR                             08 zigzag varint
+//	unsigned integer, ENUM index, SET bits    09 varint
+//	FLOAT, DOUBLE                             05 float64 big endian, sign bit flipped if
+//	                                             positive, all bits if negative
+//	everything else                           02 zigzag varint of the length, bytes
+//
+// where BIT is its bytes, and DECIMAL, JSON, date and time are the text MySQL prints.
+// An update has the old value in value and the new one in changed_value. Columns that are
+// generated, not public, or not in the binlog are left out, as the field's drainers do.
+// testdata/golden holds all that byte for byte.
+//
+// # What can be lost
+//
+// Nothing behind the checkpoint. A crash of the machine may take what was written after the
+// last fsync (at most [Options].SyncInterval and what was being written); the drainer
+// delivers it again, since the checkpoint is not ahead of it.
+//
+// # Goroutines
+//
+// Apply encodes and writes in the caller's goroutine. One goroutine syncs what was written;
+// one compresses and removes old files.
+package file

@@ -1,0 +1,224 @@
+package file
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+	"math"
+
+	"pumphouse/binlogpb/pbfile"
+	"pumphouse/drainer/schema"
+	"pumphouse/drainer/sink"
+	"pumphouse/drainer/txn"
+
+	"github.com/pingcap/tidb/pkg/parser/types"
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+const (
+	magic       = 471532804
+	headerSize  = 12
+	trailerSize = 4
+)
+
+// encoder makes records. It writes the messages itself, inside out: building them first
+// would cost several times as much as everything else here.
+type encoder struct {
+	tables map[*schema.Table]*tableHead
+	events []byte // the events of a DMLData
+	row    []byte // the columns of an event
+	value  []byte
+}
+
+func newEncoder() *encoder { return &encoder{tables: make(map[*schema.Table]*tableHead)} }
+
+// tableHead is what of the messages is the same for every row of a table.
+type tableHead struct {
+	names   []byte       // schema_name and table_name of an Event
+	columns []columnHead // those that are written
+}
+
+type columnHead struct {
+	i    int    // its place in the table
+	head []byte // name, tp and mysql_type of a Column
+}
+
+// keepTables is how many tables' heads are kept; definitions come and go with DDL.
+const keepTables = 4096
+
+func (e *encoder) table(t *schema.Table) *tableHead {
+	h := e.tables[t]
+	if h != nil {
+		return h
+	}
+	if len(e.tables) >= keepTables {
+		clear(e.tables)
+	}
+	h = &tableHead{}
+	h.names = appendString(h.names, 1, t.Schema)
+	h.names = appendString(h.names, 2, t.Name)
+	for i := range t.Columns {
+		c := &t.Columns[i]
+		if !c.Public || c.Generated {
+			continue
+		}
+		tp := c.Type.GetType()
+		head := appendString(nil, 1, c.Name)
+		head = appendString(head, 2, string([]byte{tp}))
+		head = appendString(head, 3, types.TypeToStr(tp, c.Type.GetCharset()))
+		h.columns = append(h.columns, columnHead{i, head})
+	}
+	e.tables[t] = h
+	return h
+}
+
+// append appends the record of a transaction.
+func (e *encoder) append(b []byte, t *sink.Txn) []byte {
+	start := len(b)
+	b = append(b, make([]byte, headerSize)...)
+	binary.LittleEndian.PutUint32(b[start:], magic)
+	if t.DDL != nil {
+		b = appendVarint(b, 1, uint64(pbfile.BinlogType_DDL))
+		b = appendVarint(b, 2, uint64(t.CommitTS))
+		b = appendString(b, 4, statement(t))
+	} else {
+		e.events = e.events[:0]
+		for _, c := range t.Changes {
+			e.event(c)
+		}
+		b = appendVarint(b, 1, uint64(pbfile.BinlogType_DML))
+		b = appendVarint(b, 2, uint64(t.CommitTS))
+		b = protowire.AppendTag(b, 3, protowire.BytesType)
+		b = protowire.AppendBytes(b, e.events)
+	}
+	payload := b[start+headerSize:]
+	binary.LittleEndian.PutUint64(b[start+4:], uint64(len(payload)))
+	e.shrink()
+	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(payload, castagnoli))
+}
+
+// keepBytes is how large a buffer may be to be used again: a giant transaction is rare.
+const keepBytes = 4 << 20
+
+func (e *encoder) shrink() {
+	for _, buf := range []*[]byte{&e.events, &e.row, &e.value} {
+		if cap(*buf) > keepBytes {
+			*buf = nil
+		}
+	}
+}
+
+// statement is the text of a DDL: with its database, unless it makes that itself.
+func statement(t *sink.Txn) string {
+	if t.DDL.Schema == "" || t.DDL.Job != nil && t.DDL.Job.Type == schema.ActionCreateSchema {
+		return t.Query + ";"
+	}
+	return "use " + quote(t.DDL.Schema) + "; " + t.Query + ";"
+}
+
+// quote makes a name an identifier of SQL.
+func quote(name string) string {
+	b := []byte{'`'}
+	for i := range len(name) {
+		if name[i] == '`' {
+			b = append(b, '`')
+		}
+		b = append(b, name[i])
+	}
+	return string(append(b, '`'))
+}
+
+// event appends a row's change to the events.
+func (e *encoder) event(c *txn.Change) {
+	h := e.table(c.Table)
+	e.row = e.row[:0]
+	tp := pbfile.EventType_Insert
+	value, changed := c.New, txn.Row(nil)
+	switch c.Op {
+	case txn.Update:
+		tp, value, changed = pbfile.EventType_Update, c.Old, c.New
+	case txn.Delete:
+		tp, value = pbfile.EventType_Delete, c.Old
+	}
+	for i := range h.columns {
+		col := &h.columns[i]
+		if value[col.i].Kind == txn.Missing || changed != nil && changed[col.i].Kind == txn.Missing {
+			continue
+		}
+		e.value = appendField(e.value[:0], 4, value[col.i])
+		if changed != nil {
+			e.value = appendField(e.value, 5, changed[col.i])
+		}
+		e.row = protowire.AppendTag(e.row, 4, protowire.BytesType)
+		e.row = protowire.AppendVarint(e.row, uint64(len(col.head)+len(e.value)))
+		e.row = append(e.row, col.head...)
+		e.row = append(e.row, e.value...)
+	}
+	e.events = protowire.AppendTag(e.events, 1, protowire.BytesType)
+	e.events = protowire.AppendVarint(e.events, uint64(len(h.names)+2+len(e.row)))
+	e.events = append(e.events, h.names...)
+	e.events = appendVarint(e.events, 3, uint64(tp)) // tp is one byte, and so is its tag
+	e.events = append(e.events, e.row...)
+}
+
+// appendField appends a value as a field of bytes.
+func appendField(b []byte, num protowire.Number, v txn.Value) []byte {
+	b = protowire.AppendTag(b, num, protowire.BytesType)
+	switch v.Kind {
+	case txn.Int, txn.Uint, txn.Float32, txn.Float64, txn.Enum, txn.Set, txn.Null:
+		at := len(b)
+		b = appendValue(append(b, 0), v)
+		b[at] = byte(len(b) - at - 1) // at most 11
+		return b
+	}
+	n := 1 + protowire.SizeVarint(protowire.EncodeZigZag(int64(len(v.Bytes)))) + len(v.Bytes)
+	return appendValue(protowire.AppendVarint(b, uint64(n)), v)
+}
+
+// The flags of codec.EncodeValue that are written.
+const (
+	flagNull    = 0
+	flagBytes   = 2
+	flagFloat   = 5
+	flagVarint  = 8
+	flagUvarint = 9
+)
+
+// appendValue appends a value in the form of TiDB's codec.EncodeValue.
+func appendValue(b []byte, v txn.Value) []byte {
+	switch v.Kind {
+	case txn.Null, txn.Missing:
+		return append(b, flagNull)
+	case txn.Int:
+		return protowire.AppendVarint(append(b, flagVarint), protowire.EncodeZigZag(v.Int64()))
+	case txn.Uint, txn.Enum, txn.Set:
+		return protowire.AppendVarint(append(b, flagUvarint), v.Uint64())
+	case txn.Float32, txn.Float64:
+		return binary.BigEndian.AppendUint64(append(b, flagFloat), sortable(v.Float()))
+	}
+	b = protowire.AppendVarint(append(b, flagBytes), protowire.EncodeZigZag(int64(len(v.Bytes))))
+	return append(b, v.Bytes...)
+}
+
+// sortable is a float as a number that sorts like it.
+func sortable(f float64) uint64 {
+	u := math.Float64bits(f)
+	if f >= 0 {
+		return u | 1<<63
+	}
+	return ^u
+}
+
+func unsortable(u uint64) float64 {
+	if u&(1<<63) != 0 {
+		return math.Float64frombits(u &^ (1 << 63))
+	}
+	return math.Float64frombits(^u)
+}
+
+func appendVarint(b []byte, num protowire.Number, n uint64) []byte {
+	return protowire.AppendVarint(protowire.AppendTag(b, num, protowire.VarintType), n)
+}
+
+func appendString(b []byte, num protowire.Number, s string) []byte {
+	return protowire.AppendString(protowire.AppendTag(b, num, protowire.BytesType), s)
+}

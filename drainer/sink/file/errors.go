@@ -1,0 +1,23 @@
+package file
+
+import (
+	"errors"
+	"fmt"
+)
+
+// ErrLocked says that another sink writes to the directory.
+var ErrLocked = errors.New("another drainer writes there")
+
+// DamageError says that a file does not hold what was written to it.
+type DamageError struct {
+	File   string
+	Offset int64 // of the record that cannot be made sense of, in the uncompressed file
+	Reason string
+	// Torn: the file ends within the record, as it does after a crash, or while somebody is
+	// writing it.
+	Torn bool
+}
+
+func (e *DamageError) Error() string {
+	return fmt.Sprintf("%s is damaged at byte %d: %s", e.File, e.Offset, e.Reason)
+}

@@ -1,0 +1,128 @@
+package file
+
+import (
+	"bufio"
+	"compress/gzip"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// keepEvery is how often old files are looked for, beside whenever a file is full.
+const keepEvery = 10 * time.Minute
+
+// keeper compresses full files and removes old ones.
+func (s *Sink) keeper() {
+	tick := time.NewTicker(min(keepEvery, max(s.opts.Retention, time.Second)))
+	defer tick.Stop()
+	for {
+		if err := s.keep(); err != nil && s.ctx.Err() == nil {
+			s.opts.Logger.WithError(err).Warn("a full binlog file could not be compressed or removed; it is tried again")
+		}
+		select {
+		case <-s.full:
+		case <-tick.C:
+		case <-s.ctx.Done():
+			return
+		}
+	}
+}
+
+// keep looks at every file that is complete.
+func (s *Sink) keep() error {
+	if s.opts.Retention <= 0 && !s.opts.Gzip {
+		return nil
+	}
+	files, err := list(s.opts.Dir)
+	if err != nil {
+		return err
+	}
+	open := s.firstOpen()
+	for i, f := range files {
+		if s.ctx.Err() != nil {
+			return nil
+		}
+		if f.number >= open || i == len(files)-1 {
+			break
+		}
+		info, err := os.Stat(f.path)
+		if err != nil {
+			return err
+		}
+		switch {
+		case s.opts.Retention > 0 && s.opts.Now().Sub(info.ModTime()) > s.opts.Retention:
+			if err := os.Remove(f.path); err != nil {
+				return err
+			}
+			s.opts.Logger.WithField("file", f.path).Info("a binlog file is older than retention-time and is removed")
+		case s.opts.Gzip && !f.compressed():
+			if err := compress(s.ctx, f.path, info.ModTime()); err != nil {
+				return fmt.Errorf("compress %s: %w", f.path, err)
+			}
+		}
+	}
+	return nil
+}
+
+// firstOpen is the number of the first file that is still written to.
+func (s *Sink) firstOpen() uint64 {
+	s.syncing.Lock() // not while one is being finished
+	defer s.syncing.Unlock()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cur == nil {
+		return math.MaxUint64
+	}
+	return s.cur.number
+}
+
+// compress replaces a file by its compressed form, as old as the file was.
+func compress(ctx context.Context, path string, modified time.Time) (err error) {
+	in, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	tmp := path + gzipSuffix + tmpSuffix
+	out, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o640)
+	if err != nil {
+		return err
+	}
+	buffered := bufio.NewWriterSize(out, 1<<20)
+	z, err := gzip.NewWriterLevel(buffered, gzip.BestSpeed)
+	if err == nil {
+		_, err = io.CopyBuffer(struct{ io.Writer }{z}, untilDone{ctx, in}, make([]byte, 256<<10))
+		err = errors.Join(err, z.Close(), buffered.Flush(), out.Sync())
+	}
+	if err = errors.Join(err, out.Close()); err == nil {
+		err = os.Chtimes(tmp, time.Time{}, modified)
+	}
+	if err == nil {
+		err = os.Rename(tmp, path+gzipSuffix)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(tmp))
+	}
+	if err := syncDir(filepath.Dir(path)); err != nil {
+		return err
+	}
+	return os.Remove(path)
+}
+
+// untilDone reads until its context is done.
+type untilDone struct {
+	ctx context.Context
+	io.Reader
+}
+
+func (u untilDone) Read(b []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.Reader.Read(b)
+}

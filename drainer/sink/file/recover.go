@@ -1,0 +1,216 @@
+package file
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"pumphouse/nodes"
+
+	"golang.org/x/sys/unix"
+)
+
+// lockName keeps two sinks out of one directory.
+const lockName = ".binlog.lock"
+
+func lockDir(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o640)
+	if err != nil {
+		return nil, fmt.Errorf("lock the directory: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			err = ErrLocked
+		}
+		return nil, errors.Join(fmt.Errorf("lock %s: %w: stop that one, or give this one a dir of its own", dir, err), f.Close())
+	}
+	return f, nil
+}
+
+// recover finds out where the files end and makes that the place to go on.
+func (s *Sink) recover() error {
+	if err := s.removeHalfDone(); err != nil {
+		return err
+	}
+	files, err := list(s.opts.Dir)
+	if err != nil {
+		return err
+	}
+	for i := len(files) - 1; i >= 0 && s.written == 0; i-- {
+		f := files[i]
+		s.next = max(s.next, f.number+1)
+		last, end, err := scan(f.path)
+		var damage *DamageError
+		if errors.As(err, &damage) && i == len(files)-1 && !f.compressed() {
+			err = s.repair(damage)
+		}
+		if err != nil {
+			return err
+		}
+		s.written = last
+		if i < len(files)-1 || f.compressed() || end >= s.opts.MaxFileBytes {
+			continue
+		}
+		if err := s.reopen(f, end); err != nil {
+			return err
+		}
+	}
+	s.applied = max(s.applied, s.written)
+	return syncDir(s.opts.Dir)
+}
+
+// scan reads a file through: commit TS of its last record, and where the records end.
+func scan(path string) (last nodes.TSO, end int64, err error) {
+	r, err := Open(path)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer r.Close()
+	for {
+		rec, err := r.Next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return last, end, nil
+		case err != nil:
+			return last, end, err
+		}
+		last, end = rec.CommitTS(), rec.End()
+	}
+}
+
+// repair cuts off the torn tail of the newest file. It is one when nothing behind the damage
+// was covered by the checkpoint: everything up to that was synced, so what a crash tears
+// is younger.
+func (s *Sink) repair(d *DamageError) error {
+	f, err := os.OpenFile(d.File, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	ts, at, err := findRecord(f, d.Offset+1, info.Size())
+	if err != nil {
+		return fmt.Errorf("look for records behind the damage in %s: %w", d.File, err)
+	}
+	if at > 0 && ts <= s.opts.From {
+		return fmt.Errorf("%w; the transactions from there to byte %d are lost, and the drainer's checkpoint %s is behind them: "+
+			"restore the file from a copy, or move the directory away and begin with a new dump", d, at, s.opts.From)
+	}
+	if err := errors.Join(f.Truncate(d.Offset), f.Sync()); err != nil {
+		return fmt.Errorf("cut off the torn tail of %s: %w", d.File, err)
+	}
+	s.opts.Logger.WithField("file", d.File).WithField("offset", d.Offset).WithField("bytes", info.Size()-d.Offset).
+		Warn("the newest binlog file has a torn tail, as a crash leaves it: it is cut off, and its transactions are written again")
+	return nil
+}
+
+// findRecord looks for a whole record from byte from on; at is 0 when there is none.
+func findRecord(f io.ReaderAt, from, size int64) (ts nodes.TSO, at int64, err error) {
+	want := binary.LittleEndian.AppendUint32(nil, magic)
+	buf := make([]byte, 1<<20)
+	for from < size {
+		n, err := f.ReadAt(buf, from)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return 0, 0, err
+		}
+		for i := 0; ; i++ {
+			j := bytes.Index(buf[i:n], want)
+			if j < 0 {
+				break
+			}
+			i += j
+			if ts, ok := recordAt(f, from+int64(i), size); ok {
+				return ts, from + int64(i), nil
+			}
+		}
+		from += max(int64(n)-int64(len(want))+1, 1)
+	}
+	return 0, 0, nil
+}
+
+// recordAt tells whether a whole record begins at byte at.
+func recordAt(f io.ReaderAt, at, size int64) (nodes.TSO, bool) {
+	head := make([]byte, headerSize)
+	if _, err := f.ReadAt(head, at); err != nil {
+		return 0, false
+	}
+	n := binary.LittleEndian.Uint64(head[4:])
+	if n == 0 || n > uint64(max(0, size-at-headerSize-trailerSize)) {
+		return 0, false
+	}
+	payload := io.NewSectionReader(f, at+headerSize, int64(n))
+	sum := crc32.New(castagnoli)
+	if _, err := io.Copy(sum, payload); err != nil {
+		return 0, false
+	}
+	trailer := make([]byte, trailerSize)
+	if _, err := f.ReadAt(trailer, at+headerSize+int64(n)); err != nil || binary.LittleEndian.Uint32(trailer) != sum.Sum32() {
+		return 0, false
+	}
+	start := make([]byte, min(n, 64)) // tp and commit_ts come first
+	if _, err := f.ReadAt(start, at+headerSize); err != nil {
+		return 0, false
+	}
+	return Record{Payload: start}.CommitTS(), true
+}
+
+// reopen goes on with the newest file; one without a record goes, so that its name does not
+// tell a wrong time.
+func (s *Sink) reopen(f binlogFile, end int64) error {
+	if end == 0 {
+		s.next = f.number
+		return os.Remove(f.path)
+	}
+	file, err := os.OpenFile(f.path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		return err
+	}
+	// What a process wrote that was killed may not be on disk yet.
+	if err := file.Sync(); err != nil {
+		return errors.Join(err, file.Close())
+	}
+	s.cur = &openFile{File: file, number: f.number, size: end}
+	return nil
+}
+
+// removeHalfDone removes what a crash left of a compression.
+func (s *Sink) removeHalfDone() error {
+	entries, err := os.ReadDir(s.opts.Dir)
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		base, half := strings.CutSuffix(e.Name(), tmpSuffix)
+		if base, zipped := strings.CutSuffix(e.Name(), gzipSuffix); zipped {
+			if _, ok := parseName(base); ok {
+				// The compressed file is complete.
+				if err := os.Remove(filepath.Join(s.opts.Dir, base)); err != nil && !errors.Is(err, os.ErrNotExist) {
+					return err
+				}
+			}
+		}
+		if _, ok := parseName(base); half && ok {
+			if err := os.Remove(filepath.Join(s.opts.Dir, e.Name())); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

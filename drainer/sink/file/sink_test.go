@@ -1,0 +1,495 @@
+package file
+
+import (
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pumphouse/binlogpb/pbfile"
+	"pumphouse/drainer/schema"
+	"pumphouse/drainer/sink"
+	"pumphouse/drainer/sink/sinktest"
+	"pumphouse/drainer/txn"
+	"pumphouse/nodes"
+
+	"github.com/pingcap/tidb/pkg/parser/mysql"
+	logtest "github.com/sirupsen/logrus/hooks/test"
+	"google.golang.org/protobuf/proto"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// directory is the downstream of the contract's tests.
+type directory struct{ opts Options }
+
+func (d directory) Open(t testing.TB, from nodes.TSO) sink.Sink {
+	t.Helper()
+	d.opts.From = from
+	s, err := New(d.opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// IDs reads what is in the files; a transaction half written is not there.
+func (d directory) IDs(t testing.TB) []int64 {
+	t.Helper()
+	var ids []int64
+	paths, err := Files(d.opts.Dir)
+	if err != nil {
+		t.Error(err)
+	}
+	for _, p := range paths {
+		err := eachIn(p, func(b *pbfile.Binlog) {
+			for _, e := range b.GetDmlData().GetEvents() {
+				var c pbfile.Column
+				if err := proto.Unmarshal(e.GetRow()[0], &c); err != nil {
+					t.Error(err)
+				}
+				id, err := Value(c.GetValue())
+				if err != nil {
+					t.Error(err)
+				}
+				ids = append(ids, id.(int64))
+			}
+		})
+		var damage *DamageError
+		if err != nil && !errors.Is(err, os.ErrNotExist) && !(errors.As(err, &damage) && damage.Torn) {
+			t.Error(err)
+		}
+	}
+	return ids
+}
+
+func eachIn(path string, do func(*pbfile.Binlog)) error {
+	r, err := Open(path)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	for {
+		rec, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		b, err := rec.Decode()
+		if err != nil {
+			return err
+		}
+		do(b)
+	}
+}
+
+func TestContract(t *testing.T) {
+	for name, opts := range map[string]Options{
+		"one file":   {},
+		"many files": {MaxFileBytes: 500},
+		"compressed": {MaxFileBytes: 2000, Gzip: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			sinktest.Run(t, func(t *testing.T) sinktest.Downstream {
+				opts.Dir, opts.SyncInterval = t.TempDir(), time.Millisecond
+				return directory{opts}
+			})
+		})
+	}
+}
+
+// everyType is a table with every kind of value, and a row of it.
+func everyType() (*schema.Table, txn.Row, txn.Row) {
+	enum := sinktest.Column("e", mysql.TypeEnum, 0)
+	enum.Type.SetElems([]string{"a", "b"})
+	set := sinktest.Column("s", mysql.TypeSet, 0)
+	set.Type.SetElems([]string{"x", "y", "z"})
+	bit := sinktest.Column("bits", mysql.TypeBit, mysql.UnsignedFlag)
+	bit.Type.SetFlen(12)
+	generated := sinktest.Column("generated", mysql.TypeLonglong, 0)
+	generated.Generated, generated.Stored = true, true
+	hidden := sinktest.Column("hidden", mysql.TypeLonglong, 0)
+	hidden.Public = false
+	t := &schema.Table{Schema: "a`b", Name: "Every Type"}
+	var old, new txn.Row
+	for _, c := range []struct {
+		col      schema.Column
+		old, new string
+	}{
+		{sinktest.Column("id", mysql.TypeLong, mysql.PriKeyFlag), "-5", "2147483647"},
+		{sinktest.Column("u", mysql.TypeLonglong, mysql.UnsignedFlag), "18446744073709551615", "0"},
+		{sinktest.Column("f", mysql.TypeFloat, 0), "-1.5", "0"},
+		{sinktest.Column("d", mysql.TypeDouble, 0), "1e300", "-0.25"},
+		{sinktest.Column("dec", mysql.TypeNewDecimal, 0), "-12.50", "99999999999999999999.999"},
+		{sinktest.Column("text", mysql.TypeVarchar, 0), "ä\n'\"", ""},
+		{sinktest.Column("bin", mysql.TypeBlob, mysql.BinaryFlag), "\x00\xff", "plain"},
+		{sinktest.Column("y", mysql.TypeYear, 0), "1999", "0"},
+		{sinktest.Column("date", mysql.TypeDate, 0), "2026-11-22", "0000-00-00"},
+		{sinktest.Column("t", mysql.TypeDuration, 0), "-838:59:59", "00:00:00.123456"},
+		{sinktest.Column("j", mysql.TypeJSON, 0), `{"a": [1, 2.5, null]}`, `""`},
+		{enum, "b", "a"},
+		{set, "x,z", ""},
+		{bit, "\x0f\xff", "\x00\x01"},
+		{generated, "7", "8"},
+		{hidden, "7", "8"},
+	} {
+		t.Columns = append(t.Columns, c.col)
+		old = append(old, sinktest.Value(c.col, c.old))
+		new = append(new, sinktest.Value(c.col, c.new))
+	}
+	t.Columns = append(t.Columns, sinktest.Column("nil", mysql.TypeLonglong, 0), sinktest.Column("missing", mysql.TypeLonglong, 0))
+	return t, append(old, sinktest.Null(), txn.Value{}), append(new, sinktest.Null(), txn.Value{})
+}
+
+// sample are transactions with everything the format has.
+func sample() []*sink.Txn {
+	const day = nodes.TSO(86400000 << 18)
+	base := nodes.MakeTSO(time.Date(2026, 11, 22, 18, 30, 0, 0, time.UTC), 1)
+	tab, old, new := everyType()
+	return []*sink.Txn{
+		{StartTS: base - 9, CommitTS: base, Query: "CREATE DATABASE `a``b`",
+			DDL: &schema.DDL{Job: &schema.Job{Type: schema.ActionCreateSchema}, Schema: "a`b"}},
+		{StartTS: base, CommitTS: base + 1, Query: "create table `Every Type` (id int)",
+			DDL: &schema.DDL{Job: &schema.Job{Type: schema.ActionCreateTable}, Schema: "a`b", Table: "Every Type"}},
+		{StartTS: base + 1, CommitTS: base + 2, Changes: []*txn.Change{
+			{Table: tab, Op: txn.Insert, New: new},
+			{Table: tab, Op: txn.Update, Old: old, New: new},
+			{Table: tab, Op: txn.Delete, Old: old},
+		}},
+		sinktest.Insert(base + day),
+	}
+}
+
+// The bytes of the format never change.
+func TestGolden(t *testing.T) {
+	e := newEncoder()
+	var got []byte
+	for _, x := range sample() {
+		got = e.append(got, x)
+	}
+	golden := filepath.Join("testdata", "golden", "binlog-0000000000000000-20261122183000")
+	var text bytes.Buffer
+	if *update {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(golden), 0o755), os.WriteFile(golden, got, 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Error("the bytes of the format have changed: see testdata/golden")
+	}
+	if err := Print(&text, golden); err != nil {
+		t.Error(err)
+	}
+	if *update {
+		if err := os.WriteFile(golden+".txt", text.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want, err = os.ReadFile(golden + ".txt"); err != nil || text.String() != string(want) {
+		t.Errorf("%v; printed:\n%s", err, text.String())
+	}
+}
+
+// Our encoder writes the messages as the generated code does.
+func TestRecordsAreCanonical(t *testing.T) {
+	e := newEncoder()
+	for _, x := range sample() {
+		r := NewReader("x", bytes.NewReader(e.append(nil, x)))
+		rec, err := r.Next()
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := rec.Decode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if nodes.TSO(b.GetCommitTs()) != x.CommitTS || rec.CommitTS() != x.CommitTS {
+			t.Errorf("commit TS %d, %d; want %d", b.GetCommitTs(), rec.CommitTS(), x.CommitTS)
+		}
+		again, err := proto.MarshalOptions{Deterministic: true}.Marshal(b)
+		if err != nil || !bytes.Equal(again, rec.Payload) {
+			t.Errorf("the generated code writes it otherwise: %v\n%x\n%x", err, again, rec.Payload)
+		}
+		if len(b.ProtoReflect().GetUnknown()) > 0 {
+			t.Error("it has unknown fields")
+		}
+	}
+}
+
+func open(t *testing.T, opts Options) *Sink {
+	t.Helper()
+	s, err := New(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func put(t *testing.T, s *Sink, commits ...nodes.TSO) {
+	t.Helper()
+	for _, ts := range commits {
+		if err := s.Apply(t.Context(), sink.Batch{Txns: []*sink.Txn{sinktest.Insert(ts)}, Passed: ts}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestRotationNamesAndOrder(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, Options{Dir: dir, MaxFileBytes: 200})
+	base := nodes.MakeTSO(time.Date(2026, 11, 22, 18, 30, 0, 0, time.Local), 0)
+	for i := range nodes.TSO(12) {
+		put(t, s, base+i*(1000<<18)) // a second apart
+	}
+	s.Close()
+	paths, err := Files(dir)
+	if err != nil || len(paths) != 6 {
+		t.Fatal(paths, err)
+	}
+	for i, p := range paths {
+		want := fmt.Sprintf("binlog-%016d-202611221830%02d", i, 2*i)
+		if filepath.Base(p) != want {
+			t.Errorf("file %d is called %s, want %s", i, p, want)
+		}
+	}
+	// It goes on with the last one when there is room, and with the number after.
+	s = open(t, Options{Dir: dir, MaxFileBytes: 300})
+	put(t, s, base+100_000<<18, base+200_000<<18)
+	if again, _ := Files(dir); len(again) != 7 || !slices.Equal(again[:6], paths) {
+		t.Errorf("after a restart: %v", again)
+	}
+}
+
+func TestSecondSinkIsLockedOut(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, Options{Dir: dir})
+	if _, err := New(Options{Dir: dir}); !errors.Is(err, ErrLocked) {
+		t.Errorf("a second sink: %v", err)
+	}
+	s.Close()
+	open(t, Options{Dir: dir})
+}
+
+// newest writes transactions 10, 20, 30 into one file and gives its path.
+func newest(t *testing.T, dir string) (path string, content []byte) {
+	t.Helper()
+	s := open(t, Options{Dir: dir})
+	put(t, s, 10, 20, 30)
+	s.Close()
+	paths, err := Files(dir)
+	if err != nil || len(paths) != 1 {
+		t.Fatal(paths, err)
+	}
+	if content, err = os.ReadFile(paths[0]); err != nil {
+		t.Fatal(err)
+	}
+	return paths[0], content
+}
+
+// The file is cut, or filled with zeros or nonsense, at every byte behind the checkpoint: it
+// is repaired, and in the end every transaction is there once.
+func TestTornTail(t *testing.T) {
+	dir := t.TempDir()
+	path, whole := newest(t, dir)
+	third := len(whole) / 3 * 2
+	second := len(whole) / 3
+	for name, tear := range map[string]func(at int) []byte{
+		"cut":      func(at int) []byte { return whole[:at] },
+		"zeros":    func(at int) []byte { return append(slices.Clone(whole[:at]), make([]byte, 200)...) },
+		"nonsense": func(at int) []byte { return append(slices.Clone(whole[:at]), bytes.Repeat([]byte{0x9b}, 77)...) },
+	} {
+		for at := second; at <= len(whole); at += 1 + at%3 {
+			if err := os.WriteFile(path, tear(at), 0o640); err != nil {
+				t.Fatal(err)
+			}
+			logger, logs := logtest.NewNullLogger()
+			s, err := New(Options{Dir: dir, From: 10, Logger: logger})
+			if err != nil {
+				t.Fatalf("%s at %d: %v", name, at, err)
+			}
+			want := nodes.TSO(10)
+			if at >= third {
+				want = 20
+			}
+			if at == len(whole) {
+				want = 30
+			}
+			if s.Applied() != want {
+				t.Errorf("%s at %d: applied %d, want %d", name, at, s.Applied(), want)
+			}
+			torn := name != "cut" || at != second && at != third && at != len(whole)
+			if said := len(logs.AllEntries()) > 0; said != torn {
+				t.Errorf("%s at %d: said: %v, torn: %v", name, at, said, torn)
+			}
+			put(t, s, 20, 30, 40)
+			s.Close()
+			if ids := (directory{Options{Dir: dir}}).IDs(t); !slices.Equal(ids, []int64{10, 20, 30, 40}) {
+				t.Fatalf("%s at %d: %v", name, at, ids)
+			}
+		}
+	}
+}
+
+// Pages that were written later may be on disk when earlier ones are not. What the
+// checkpoint does not cover may be lost so, and is written again.
+func TestHoleBehindTheCheckpoint(t *testing.T) {
+	dir := t.TempDir()
+	path, whole := newest(t, dir)
+	copy(whole[len(whole)/3:], make([]byte, 40)) // in the record of 20
+	if err := os.WriteFile(path, whole, 0o640); err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, Options{Dir: dir, From: 10})
+	if s.Applied() != 10 {
+		t.Errorf("applied %d", s.Applied())
+	}
+	put(t, s, 20, 30)
+	if ids := (directory{Options{Dir: dir}}).IDs(t); !slices.Equal(ids, []int64{10, 20, 30}) {
+		t.Errorf("got %v", ids)
+	}
+}
+
+// Damage before the checkpoint is never taken for a torn tail.
+func TestDamageIsNoTornTail(t *testing.T) {
+	for name, damage := range map[string]func(b []byte, second int){
+		"payload":  func(b []byte, second int) { b[second+20] ^= 1 },
+		"magic":    func(b []byte, second int) { b[second] ^= 1 },
+		"size":     func(b []byte, second int) { b[second+4] ^= 1 },
+		"checksum": func(b []byte, second int) { b[2*second-1] ^= 1 },
+		"too long": func(b []byte, second int) { b[second+9] = 1 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			path, whole := newest(t, dir)
+			second := len(whole) / 3
+			damage(whole, second)
+			if err := os.WriteFile(path, whole, 0o640); err != nil {
+				t.Fatal(err)
+			}
+			_, err := New(Options{Dir: dir, From: 30})
+			var d *DamageError
+			if !errors.As(err, &d) || d.File != path || d.Offset != int64(second) || !strings.Contains(err.Error(), "restore the file") {
+				t.Errorf("got %v", err)
+			}
+			if now, _ := os.ReadFile(path); !bytes.Equal(now, whole) {
+				t.Error("the damaged file was changed")
+			}
+			if err := Print(io.Discard, path); !errors.As(err, &d) || d.Offset != int64(second) {
+				t.Errorf("print: %v", err)
+			}
+		})
+	}
+}
+
+func TestGzipAndRetention(t *testing.T) {
+	dir := t.TempDir()
+	now := time.Now()
+	logger, _ := logtest.NewNullLogger()
+	s := open(t, Options{Dir: dir, MaxFileBytes: 100, Gzip: true, Logger: logger, Now: func() time.Time { return now }})
+	put(t, s, 10, 20, 30, 40)
+	var paths []string
+	until(t, "three compressed files and one that is not", func() bool {
+		paths, _ = Files(dir)
+		return len(paths) == 4 && strings.HasSuffix(paths[2], ".gz") && !strings.HasSuffix(paths[3], ".gz")
+	})
+	s.Close()
+	if ids := (directory{Options{Dir: dir}}).IDs(t); !slices.Equal(ids, []int64{10, 20, 30, 40}) {
+		t.Errorf("got %v", ids)
+	}
+	// A crash between making the compressed file and removing the other, and within making one.
+	plain, err := os.ReadFile(paths[3])
+	if err != nil {
+		t.Fatal(err)
+	}
+	twice := strings.TrimSuffix(paths[0], ".gz")
+	if err := errors.Join(os.WriteFile(twice, plain, 0o640), os.WriteFile(paths[3]+".gz.tmp", nil, 0o640)); err != nil {
+		t.Fatal(err)
+	}
+	if again, _ := Files(dir); !slices.Equal(again, paths) {
+		t.Errorf("files: %v", again)
+	}
+	old := now.Add(-2 * time.Hour)
+	for _, p := range []string{paths[0], paths[1], paths[3]} {
+		if err := os.Chtimes(p, old, old); err != nil {
+			t.Fatal(err)
+		}
+	}
+	open(t, Options{Dir: dir, MaxFileBytes: 100, Retention: time.Hour, Now: func() time.Time { return now }})
+	if _, err := os.Stat(twice); err == nil {
+		t.Error("the file that is compressed already is still there")
+	}
+	if _, err := os.Stat(paths[3] + ".gz.tmp"); err == nil {
+		t.Error("the half-made file is still there")
+	}
+	until(t, "the young file and the newest to be left", func() bool {
+		left, _ := Files(dir)
+		return slices.Equal(left, paths[2:])
+	})
+}
+
+func until(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !cond(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waiting in vain for %s", what)
+		}
+	}
+}
+
+// A write that fails is the sink's last: nobody knows what is on disk.
+func TestFailureStays(t *testing.T) {
+	s := open(t, Options{Dir: t.TempDir()})
+	put(t, s, 10)
+	s.cur.File.Close()
+	if err := s.Apply(t.Context(), sink.Batch{Txns: []*sink.Txn{sinktest.Insert(20)}, Passed: 20}); err != nil {
+		t.Fatal(err)
+	}
+	err := s.Flush(t.Context())
+	if err == nil {
+		t.Fatal("Flush says that it is on disk")
+	}
+	if again := s.Apply(t.Context(), sink.Batch{Passed: 30}); again == nil || s.Applied() != 10 {
+		t.Errorf("it goes on: %v, applied %d", again, s.Applied())
+	}
+}
+
+func TestReaderOfCompressedDamage(t *testing.T) {
+	dir := t.TempDir()
+	path, whole := newest(t, dir)
+	var z bytes.Buffer
+	w := gzip.NewWriter(&z)
+	w.Write(whole)
+	w.Close()
+	for name, content := range map[string][]byte{
+		"cut":    z.Bytes()[:z.Len()/2],
+		"plain":  whole,
+		"broken": append(slices.Clone(z.Bytes()[:z.Len()-6]), 1, 2, 3, 4, 5, 6),
+	} {
+		p := path + ".gz"
+		if err := os.WriteFile(p, content, 0o640); err != nil {
+			t.Fatal(err)
+		}
+		var d *DamageError
+		if err := eachIn(p, func(*pbfile.Binlog) {}); !errors.As(err, &d) || d.File != p {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

@@ -1,0 +1,90 @@
+// Package sink says what a downstream is to the drainer: [Sink], which file/, mysql/ and
+// kafka/ implement, and [Txn], what they are given. The tests in sinktest hold for every
+// sink.
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"pumphouse/drainer/schema"
+	"pumphouse/drainer/txn"
+	"pumphouse/nodes"
+)
+
+// Txn is a transaction of the upstream, decoded and filtered: either a DDL statement or
+// changes of rows. It is not changed once it has been handed over.
+type Txn struct {
+	StartTS  nodes.TSO
+	CommitTS nodes.TSO
+
+	DDL   *schema.DDL // nil: no DDL
+	Query string      // of the DDL, as TiDB has it
+
+	Changes []*txn.Change // in the order they were made; none: everything was filtered out
+}
+
+// Batch is what comes next: transactions, or only the news that there were none.
+type Batch struct {
+	Txns []*Txn // ascending in commit TS
+	// Passed: every transaction up to this commit TS has been handed over, with this batch
+	// or before. It is not below the last transaction's commit TS and never goes back.
+	Passed nodes.TSO
+}
+
+// Sink applies transactions downstream. Apply and Flush are called by one goroutine at a
+// time, the other methods by any.
+//
+// When a sink fails, everything it is asked from then on gives that error: nobody knows
+// what is downstream until it is opened anew.
+type Sink interface {
+	// Apply hands over what comes next. It may return before that is downstream, and waits
+	// when too much is on the way. What is not behind the batch before is an [*OrderError].
+	// A transaction that the sink finds downstream already, from before a restart, makes no
+	// difference there. When ctx is done first, the error is its cause, and the batch may
+	// have been taken in part: the sink is then good for nothing but Applied and Close.
+	Apply(ctx context.Context, b Batch) error
+
+	// Applied is the commit TS up to which everything is downstream for good, without a
+	// gap: it would survive a crash of both sides. It never goes back, and moves with
+	// Batch.Passed, so also when there are no transactions. A checkpoint may be moved there.
+	Applied() nodes.TSO
+
+	// Flush returns when everything handed over is downstream for good, or with ctx's cause,
+	// after which the sink goes on.
+	Flush(ctx context.Context) error
+
+	// Close ends the sink and returns when its goroutines have gone. What was not flushed
+	// may be downstream or not. It may be called again; Apply and Flush then give
+	// [ErrClosed].
+	Close() error
+}
+
+// ErrClosed says that a sink was used after Close.
+var ErrClosed = errors.New("the sink is closed")
+
+// OrderError says that a batch is not behind the one before.
+type OrderError struct {
+	CommitTS nodes.TSO // what was handed over, or Passed
+	Behind   nodes.TSO // what it should have been behind
+}
+
+func (e *OrderError) Error() string {
+	return fmt.Sprintf("commit TS %s was handed to the sink after everything up to %s", e.CommitTS, e.Behind)
+}
+
+// Check tells whether a batch follows after everything up to passed. Sinks call it first.
+func (b Batch) Check(passed nodes.TSO) error {
+	last := passed
+	for _, t := range b.Txns {
+		if t.CommitTS <= last {
+			return &OrderError{CommitTS: t.CommitTS, Behind: last}
+		}
+		last = t.CommitTS
+	}
+	if b.Passed < last {
+		return &OrderError{CommitTS: b.Passed, Behind: last}
+	}
+	return nil
+}
