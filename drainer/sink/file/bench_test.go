@@ -31,7 +31,7 @@ func BenchmarkApply(b *testing.B) {
 			b.ReportAllocs()
 			b.ResetTimer()
 			for n := range nodes.TSO(b.N) {
-				next := sink.Batch{Passed: 470642465486929921 + (n+1)*batch}
+				next := sink.Batch{Passed: 470642465486929920 + (n+1)*batch}
 				for i := range nodes.TSO(batch) {
 					next.Txns = append(next.Txns, &sink.Txn{CommitTS: 470642465486929921 + n*batch + i, Changes: changes})
 				}

@@ -1,0 +1,220 @@
+package file
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"pumphouse/binlogpb"
+	"pumphouse/binlogpb/pbfile"
+	"pumphouse/drainer/schema"
+	"pumphouse/drainer/sink"
+	"pumphouse/drainer/txn"
+	"pumphouse/testsuite/tidbtest/golden"
+
+	"github.com/pingcap/tidb/pkg/parser/mysql"
+	"google.golang.org/protobuf/proto"
+)
+
+// What real TiDBs wrote goes through files and comes back as it was.
+func TestRealTransactions(t *testing.T) {
+	for _, year := range golden.Years() {
+		t.Run(fmt.Sprint(year), func(t *testing.T) {
+			txns := upstream(t, year)
+			dir := t.TempDir()
+			s := open(t, Options{Dir: dir, MaxFileBytes: 10_000, Gzip: true})
+			for part := range slices.Chunk(txns, 10) {
+				if err := s.Apply(t.Context(), sink.Batch{Txns: part, Passed: part[len(part)-1].CommitTS}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := s.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			s.Close()
+			paths, err := Files(dir)
+			if err != nil || len(paths) < 5 {
+				t.Fatal(paths, err)
+			}
+			txns = slices.DeleteFunc(txns, func(x *sink.Txn) bool { return x.DDL == nil && len(x.Changes) == 0 })
+			for _, p := range paths {
+				err := eachIn(p, func(b *pbfile.Binlog) {
+					compare(t, b, txns[0])
+					txns = txns[1:]
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			if len(txns) > 0 {
+				t.Errorf("%d transactions are not in the files", len(txns))
+			}
+			var text bytes.Buffer
+			if err := Print(&text, paths...); err != nil || text.Len() < 10_000 {
+				t.Errorf("%d bytes were printed: %v", text.Len(), err)
+			}
+		})
+	}
+}
+
+// upstream are the committed transactions of the golden data, decoded.
+func upstream(t *testing.T, year int) []*sink.Txn {
+	t.Helper()
+	data, err := golden.Load(year)
+	if err != nil {
+		t.Fatal(err)
+	}
+	jobs := t.TempDir()
+	for _, text := range data.Jobs {
+		var head struct{ ID int64 }
+		if err := json.Unmarshal(text, &head); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(jobs, fmt.Sprintf("%d.json", head.ID)), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h, err := schema.Open(t.Context(), schema.Dir(jobs), schema.Position{Exact: true}, schema.Options{Patience: time.Nanosecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []*sink.Txn
+	for _, payload := range committed(t, data.Binlogs) {
+		b, err := txn.Parse(payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := &sink.Txn{StartTS: b.StartTS, CommitTS: b.CommitTS}
+		if b.DDL() {
+			x.Query = string(b.DDLQuery)
+			x.DDL, err = h.Reach(t.Context(), b.CommitTS, b.DDLJobID, b.DDLState, x.Query)
+		} else if err = h.Advance(t.Context(), b.CommitTS, b.SchemaVersion); err == nil {
+			find := func(id int64) (*schema.Table, error) { return h.Find(t.Context(), id, b.CommitTS) }
+			x.Changes, err = b.Changes(find, time.UTC)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if x.DDL == nil || x.DDL.Skip == "" {
+			list = append(list, x)
+		}
+	}
+	return list
+}
+
+// committed are binlogs as pumps deliver them: those that committed, in order.
+func committed(t *testing.T, arrived [][]byte) (payloads [][]byte) {
+	t.Helper()
+	type delivery struct {
+		ts      int64
+		payload []byte
+	}
+	var list []delivery
+	open := make(map[int64][]byte)
+	for _, payload := range arrived {
+		head, err := binlogpb.Peek(payload)
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch head.Type {
+		case binlogpb.BinlogType_Prewrite:
+			open[head.StartTS] = payload
+		case binlogpb.BinlogType_Commit:
+			full, err := binlogpb.AppendCommitted(nil, open[head.StartTS], head.CommitTS)
+			if err != nil {
+				t.Fatal(err)
+			}
+			list = append(list, delivery{head.CommitTS, full})
+		}
+	}
+	slices.SortFunc(list, func(a, b delivery) int { return cmp.Compare(a.ts, b.ts) })
+	for _, d := range list {
+		payloads = append(payloads, d.payload)
+	}
+	return payloads
+}
+
+func compare(t *testing.T, b *pbfile.Binlog, want *sink.Txn) {
+	t.Helper()
+	if b.GetCommitTs() != int64(want.CommitTS) {
+		t.Fatalf("commit TS %d, want %d", b.GetCommitTs(), want.CommitTS)
+	}
+	if want.DDL != nil {
+		if b.GetTp() != pbfile.BinlogType_DDL || !bytes.Contains(b.GetDdlQuery(), []byte(want.Query+";")) {
+			t.Errorf("DDL %q, want %q", b.GetDdlQuery(), want.Query)
+		}
+		return
+	}
+	events := b.GetDmlData().GetEvents()
+	if len(events) != len(want.Changes) {
+		t.Fatalf("commit TS %d: %d events, want %d", want.CommitTS, len(events), len(want.Changes))
+	}
+	for i, e := range events {
+		compareEvent(t, e, want.Changes[i])
+	}
+}
+
+func compareEvent(t *testing.T, e *pbfile.Event, want *txn.Change) {
+	t.Helper()
+	if e.GetSchemaName() != want.Table.Schema || e.GetTableName() != want.Table.Name || int(e.GetTp()) != int(want.Op) {
+		t.Fatalf("%v of %s.%s, want %v of %s", e.GetTp(), e.GetSchemaName(), e.GetTableName(), want.Op, want.Table)
+	}
+	value := want.New
+	if want.Op != txn.Insert {
+		value = want.Old
+	}
+	row := e.GetRow()
+	for i := range want.Table.Columns {
+		def := &want.Table.Columns[i]
+		if !def.Public || def.Generated || value[i].Kind == txn.Missing {
+			continue
+		}
+		var c pbfile.Column
+		if err := proto.Unmarshal(row[0], &c); err != nil {
+			t.Fatal(err)
+		}
+		row = row[1:]
+		if c.GetName() != def.Name || len(c.GetTp()) != 1 || c.GetTp()[0] != def.Type.GetType() || c.GetMysqlType() == "" {
+			t.Errorf("column %s of type %x (%s), want %s of %d", c.GetName(), c.GetTp(), c.GetMysqlType(), def.Name, def.Type.GetType())
+		}
+		compareValue(t, def, c.GetValue(), value[i])
+		if want.Op == txn.Update {
+			compareValue(t, def, c.GetChangedValue(), want.New[i])
+		} else if c.ChangedValue != nil {
+			t.Errorf("%s has a changed value", def.Name)
+		}
+	}
+	if len(row) > 0 {
+		t.Errorf("%s has %d columns more", want.Table, len(row))
+	}
+}
+
+func compareValue(t *testing.T, def *schema.Column, raw []byte, want txn.Value) {
+	t.Helper()
+	got, err := Value(raw)
+	if err != nil {
+		t.Fatalf("column %s: %v", def.Name, err)
+	}
+	same := false
+	switch v := got.(type) {
+	case nil:
+		same = want.Kind == txn.Null
+	case int64:
+		same = want.Kind == txn.Int && v == want.Int64()
+	case uint64:
+		same = v == want.Uint64() && (want.Kind == txn.Uint || def.Type.GetType() == mysql.TypeEnum || def.Type.GetType() == mysql.TypeSet)
+	case float64:
+		same = v == want.Float() && (want.Kind == txn.Float32 || want.Kind == txn.Float64)
+	case []byte:
+		same = bytes.Equal(v, want.Bytes) && (want.Kind == txn.Text || want.Kind == txn.Bytes || want.Kind == txn.Bit)
+	}
+	if !same {
+		t.Errorf("column %s: %v, want %s", def.Name, got, want)
+	}
+}
