@@ -1,0 +1,194 @@
+package pull
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"pumphouse/binlogpb"
+	"pumphouse/drainer/merge"
+	"pumphouse/nodes"
+	"pumphouse/nodes/pd"
+	"pumphouse/pump"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+)
+
+// upstream writes transactions to pumps as TiDB does.
+type upstream struct {
+	t     *testing.T
+	c     *cluster
+	clock *pd.Client
+
+	mu      sync.Mutex
+	commits []int64
+}
+
+func newUpstream(t *testing.T, c *cluster) *upstream {
+	t.Helper()
+	clock, err := pd.New(pd.Options{Endpoints: []string{c.url}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { clock.Close() })
+	return &upstream{t: t, c: c, clock: clock}
+}
+
+func (u *upstream) startPump(id, dir string) *pump.Pump {
+	u.t.Helper()
+	p, err := pump.New(pump.Options{NodeID: id, Addr: "127.0.0.1:0", DataDir: dir, Registry: u.c.reg, PD: u.clock,
+		StopWriteAtAvailable: 1, Heartbeat: 100 * time.Millisecond})
+	if err != nil {
+		u.t.Fatal(err)
+	}
+	if err := p.Open(u.t.Context()); err != nil {
+		u.t.Fatal(err)
+	}
+	u.t.Cleanup(func() { p.Close() })
+	return p
+}
+
+func (u *upstream) send(p *pump.Pump, b *binlogpb.Binlog) error {
+	conn, err := grpc.NewClient(p.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	payload, err := binlogpb.EncodeBinlog(b)
+	if err != nil {
+		return err
+	}
+	_, err = binlogpb.NewPumpClient(conn).WriteBinlog(u.t.Context(), &binlogpb.WriteBinlogReq{ClusterID: u.c.id, Payload: payload})
+	return err
+}
+
+// write commits n transactions on a pump, and on every other one too every fifth.
+func (u *upstream) write(n int, p *pump.Pump, others ...*pump.Pump) {
+	for i := range n {
+		pumps := []*pump.Pump{p}
+		if i%5 == 0 {
+			pumps = append(pumps, others...)
+		}
+		if err := u.commit(pumps...); err != nil {
+			u.t.Error(err)
+			return
+		}
+	}
+}
+
+func (u *upstream) commit(pumps ...*pump.Pump) error {
+	start, err := u.clock.TSO(u.t.Context())
+	if err != nil {
+		return err
+	}
+	for _, p := range pumps {
+		if err := u.send(p, &binlogpb.Binlog{StartTs: new(int64(start)), PrewriteKey: []byte("k"),
+			PrewriteValue: fmt.Appendf(nil, "value of %d", start)}); err != nil {
+			return err
+		}
+	}
+	commit, err := u.clock.TSO(u.t.Context())
+	if err != nil {
+		return err
+	}
+	for _, p := range pumps {
+		if err := u.send(p, &binlogpb.Binlog{Tp: binlogpb.BinlogType_Commit.Enum(), StartTs: new(int64(start)), CommitTs: new(int64(commit))}); err != nil {
+			return err
+		}
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.commits = append(u.commits, int64(commit))
+	return nil
+}
+
+// want are all transactions in order, beginning with number from.
+func (u *upstream) want(from int) []int64 {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	all := slices.Clone(u.commits)
+	slices.Sort(all)
+	return all[from:]
+}
+
+// Real pumps, written to at the same time, one of them paused, moved to another port and
+// gone in the end, and one that joins: every transaction comes out once, in order.
+func TestRealPumps(t *testing.T) {
+	c := newCluster(t)
+	u := newUpstream(t, c)
+	dir := t.TempDir()
+	p1, p2 := u.startPump("p1", t.TempDir()), u.startPump("p2", dir)
+	r := c.run(Options{Gzip: true})
+	both := func(a, b *pump.Pump) {
+		var wg sync.WaitGroup
+		wg.Go(func() { u.write(60, a, b) })
+		wg.Go(func() { u.write(60, b) })
+		wg.Wait()
+	}
+	both(p1, p2)
+	if got := r.take(120); !slices.Equal(got, u.want(0)) {
+		t.Fatalf("%d transactions, want those %d that were committed", len(got), len(u.want(0)))
+	}
+
+	if err := p2.Close(); err != nil {
+		t.Fatal(err)
+	}
+	u.write(10, p1)
+	r.until("the outage", func() bool { return !r.group.Status()[1].Reached })
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	for {
+		b, err := r.merger.Next(ctx)
+		if err != nil {
+			break
+		}
+		if len(b.Items) > 0 {
+			t.Fatalf("%d transactions came out while a pump is paused", len(b.Items))
+		}
+	}
+	p2 = u.startPump("p2", dir)
+	p3 := u.startPump("p3", t.TempDir())
+	if err := r.group.Notify(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	both(p2, p3)
+	if got := r.take(130); !slices.Equal(got, u.want(120)) {
+		t.Fatalf("%d transactions, want those %d that were committed", len(got), len(u.want(120)))
+	}
+	if st := r.merger.Stats(); st.Duplicates != 24 || st.Disorders != 0 {
+		t.Errorf("%+v: want 24 second copies", st)
+	}
+
+	// No drainer's record is in PD, so the pump waits for none.
+	if err := p2.Offline(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := p2.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	u.write(5, p1)
+	if got := r.take(5); !slices.Equal(got, u.want(250)) {
+		t.Errorf("got %v, want %v", got, u.want(250))
+	}
+	r.until("the pump to be forgotten", func() bool { return len(r.group.Status()) == 2 })
+}
+
+// A checkpoint that is ahead of the cluster's clock is of another cluster.
+func TestRealPumpRefusesAPositionInTheFuture(t *testing.T) {
+	c := newCluster(t)
+	u := newUpstream(t, c)
+	u.startPump("p1", t.TempDir())
+	future := nodes.MakeTSO(time.Now().Add(100*time.Hour), 0)
+	r := c.run(Options{From: future, Merger: merge.New(merge.Options{From: future})})
+	err := <-r.done
+	r.done <- nil
+	var pos *PositionError
+	if !errors.As(err, &pos) || pos.Asked != future {
+		t.Errorf("Run: %v", err)
+	}
+}
