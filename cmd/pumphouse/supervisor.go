@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"pumphouse/nodes"
@@ -74,32 +75,52 @@ func obeyRecord(ctx context.Context, opts nodes.AgentOptions, ready, stop func()
 	defer end()
 	over := make(chan error, 1)
 	go func() { over <- agent.Run(life) }()
-	steps := []nodes.State{nodes.Pausing, nodes.Paused}
-	for obeyed := false; !obeyed; {
-		select {
-		case err := <-over:
-			return err
-		case <-ctx.Done():
-			obeyed = true
-		case in := <-agent.Orders():
-			switch in.Order {
-			case nodes.Pause:
-				obeyed = true
-			case nodes.Leave:
-				steps, obeyed = []nodes.State{nodes.Closing, nodes.Offline}, true
-			}
-		}
-	}
-	for i, state := range steps {
-		if i == len(steps)-1 {
-			stop()
-		}
-		bounded, cancel := context.WithTimeout(life, 5*time.Second)
-		err := agent.SetState(bounded, state)
-		cancel()
+	for {
+		first, final, err := awaitOrder(ctx, agent, over)
 		if err != nil {
 			return err
 		}
+		err = writeState(life, agent, first)
+		var ordered *nodes.OrderedError
+		switch {
+		case errors.As(err, &ordered) && ordered.Instruction.Order == nodes.Resume && ctx.Err() == nil:
+			continue // the order was taken back before it was carried out
+		case ordered != nil:
+			err = writeState(life, agent, first)
+		}
+		if err != nil {
+			return err
+		}
+		stop()
+		if err := writeState(life, agent, final); err != nil {
+			return err
+		}
+		return <-over
 	}
-	return <-over
+}
+
+// awaitOrder gives the two states that lead to where the node is ordered to, or to paused
+// when ctx ends.
+func awaitOrder(ctx context.Context, agent *nodes.Agent, over <-chan error) (first, final nodes.State, err error) {
+	for {
+		select {
+		case err := <-over:
+			return "", "", err
+		case <-ctx.Done():
+			return nodes.Pausing, nodes.Paused, nil
+		case in := <-agent.Orders():
+			switch in.Order {
+			case nodes.Pause:
+				return nodes.Pausing, nodes.Paused, nil
+			case nodes.Leave:
+				return nodes.Closing, nodes.Offline, nil
+			}
+		}
+	}
+}
+
+func writeState(ctx context.Context, agent *nodes.Agent, s nodes.State) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	return agent.SetState(ctx, s)
 }

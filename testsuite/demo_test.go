@@ -1,0 +1,99 @@
+package testsuite
+
+import (
+	"database/sql"
+	"fmt"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"pumphouse/nodes"
+)
+
+// TestDemo does what a newcomer does: every statement of the operations document, and the
+// way back from each, against the nodes that the demo runs.
+func TestDemo(t *testing.T) {
+	d := &console{proc: launch(t, "pumphouse", "demo", "-addr", "127.0.0.1:0", "-pd-addr", "127.0.0.1:0")}
+	f := strings.Fields(d.ready)
+	if strings.Join(f[:2], " ") != "ready: mysql" || f[len(f)-1] != "root" {
+		t.Fatalf("the last line is no command to type: %q", d.ready)
+	}
+	d.host, d.port = f[3], f[5]
+	db := d.open(t)
+	if got := ask(t, db, `show variables like "log_bin"`); got != "log_bin|0" {
+		t.Fatalf("log_bin: %q", got)
+	}
+	// The shop writes and the readers read: both positions move.
+	for _, kind := range []string{"pump", "drainer"} {
+		first := ""
+		eventually(t, 20*time.Second, kind+" positions move", func() (bool, string) {
+			now := ask(t, db, "show "+kind+" status where Max_Commit_Ts > 0")
+			if first == "" && strings.Count(now, "Online") == 2 {
+				first = now
+			}
+			return first != "" && now != first, now
+		})
+	}
+	pd := etcd(t, []string{regexp.MustCompile(`http://\S+`).FindString(d.output())})
+	for _, s := range []struct {
+		kind  nodes.Kind
+		id    string
+		state nodes.State
+	}{
+		{nodes.Pump, "pump1", nodes.Paused}, {nodes.Pump, "pump1", nodes.Online},
+		{nodes.Pump, "pump2", nodes.Offline}, {nodes.Pump, "pump2", nodes.Online},
+		{nodes.Drainer, "drainer1", nodes.Paused}, {nodes.Drainer, "drainer1", nodes.Online},
+		{nodes.Drainer, "drainer2", nodes.Offline}, {nodes.Drainer, "drainer2", nodes.Online},
+	} {
+		key := s.kind.Key(s.id)
+		before, err := nodes.DecodeRecord([]byte(get(t, pd, key)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		change := fmt.Sprintf("change %s to node_state ='%s' for node_id '%s'", s.kind, s.state, s.id)
+		if _, err := db.Exec(change); err != nil {
+			t.Fatalf("%s: %v", change, err)
+		}
+		// CHANGE writes the state alone; the time stamp is the node's own word for it.
+		eventually(t, 20*time.Second, change, func() (bool, string) {
+			raw := get(t, pd, key)
+			now, err := nodes.DecodeRecord([]byte(raw))
+			return err == nil && now.State == s.state && now.UpdateTS != before.UpdateTS, raw
+		})
+		row := ask(t, db, fmt.Sprintf("show %s status like '%s'", s.kind, s.id))
+		if s.state == nodes.Offline && row != "" || s.state != nodes.Offline && !strings.Contains(row, "|"+s.state.Title()+"|") {
+			t.Fatalf("after %s: %q", change, row)
+		}
+	}
+	// All are back and work on: the readers pass what the pumps write now.
+	eventually(t, 20*time.Second, "everything online again", func() (bool, string) {
+		now := ask(t, db, "show pump status") + "\n" + ask(t, db, "show drainer status")
+		return strings.Count(now, "Online") == 4, now
+	})
+	if err := d.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-d.done:
+		if d.err != nil {
+			t.Errorf("Ctrl-C: %v\n%s", d.err, d.output())
+		}
+	case <-time.After(20 * time.Second):
+		t.Errorf("the demo does not end by Ctrl-C:\n%s", d.output())
+	}
+	if out := d.output(); strings.Contains(out, "level=") {
+		t.Errorf("a demo without trouble has warnings to tell:\n%s", out)
+	}
+}
+
+// ask runs a query and joins its rows.
+func ask(t *testing.T, db *sql.DB, query string) string {
+	t.Helper()
+	rows, err := db.Query(query)
+	if err != nil {
+		t.Fatalf("%s: %v", query, err)
+	}
+	return strings.Join(scanRows(t, rows), "\n")
+}
