@@ -167,8 +167,10 @@ func (g *generator) value(ft *types.FieldType) (d types.Datum) {
 			b := make([]byte, g.Intn(40))
 			g.Read(b)
 			d.SetBytes(b)
+		} else if text := g.text(); tp == mysql.TypeString {
+			d.SetString(strings.TrimRight(text, " "), ft.GetCollate()) // as TiDB stores CHAR
 		} else {
-			d.SetString(g.text(), ft.GetCollate())
+			d.SetString(text, ft.GetCollate())
 		}
 	}
 	return d
