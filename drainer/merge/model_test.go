@@ -18,6 +18,7 @@ import (
 // to pumps as they do.
 type world struct {
 	tso atomic.Int64
+	end atomic.Int64 // what the last pump passes last; 0 until it is decided
 
 	mu      sync.Mutex
 	commits []copyID // every transaction there is
@@ -182,7 +183,9 @@ func (p *pump) keep(ctx context.Context, others <-chan struct{}) error {
 			if err := p.deliver(ctx); err != nil {
 				return err
 			}
-			return p.src.Push(ctx, fake(p.w.tso.Add(1)))
+			last := p.w.tso.Add(1)
+			p.w.end.Store(last) // before anybody can have passed it
+			return p.src.Push(ctx, fake(last))
 		default:
 			if err := p.src.Push(ctx, fake(p.w.tso.Add(1))); err != nil {
 				return err
@@ -198,8 +201,7 @@ func check(t *testing.T, ctx context.Context, m *Merger, w *world, finished chan
 	var got []copyID
 	var held []int64
 	passed := nodes.TSO(0)
-	end := int64(-1)
-	for end < 0 || int64(passed) < end {
+	for w.end.Load() == 0 || int64(passed) < w.end.Load() {
 		b, err := m.Next(ctx)
 		if err != nil {
 			t.Fatal(err)
@@ -222,18 +224,8 @@ func check(t *testing.T, ctx context.Context, m *Merger, w *world, finished chan
 			m.Release(held[0])
 			held = held[1:]
 		}
-		select {
-		case <-finished:
-			if end < 0 {
-				w.mu.Lock()
-				for _, id := range w.commits {
-					end = max(end, id.commit)
-				}
-				w.mu.Unlock()
-			}
-		default:
-		}
 	}
+	<-finished
 	want := slices.Clone(w.commits)
 	slices.SortFunc(want, func(a, b copyID) int { return int(a.commit - b.commit) })
 	if !slices.Equal(got, want) {
