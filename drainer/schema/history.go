@@ -18,8 +18,9 @@ import (
 // A job whose FinishedTS is at or below CommitTS is behind it: its DDL binlog has a smaller commit
 // TS. A few may be behind it with a larger FinishedTS, and DROP COLUMN counts from its first
 // binlog on; Reached lists those. A checkpoint without that list (of an old drainer, or just a
-// commit TS) leaves Exact false: then the schema versions that rows carry decide, which is right
-// but for a multi-schema change that ended within milliseconds of CommitTS.
+// commit TS) leaves Exact false: then the schema versions that rows carry decide. That is wrong
+// for transactions that began before such a job's last step, and between the two binlogs of a
+// DROP COLUMN next to other DDL; a start that is not within a moment of DDL has neither.
 type Position struct {
 	CommitTS nodes.TSO // everything up to and including it is behind us
 	Reached  []int64   // IDs of jobs
@@ -80,10 +81,7 @@ func Open(ctx context.Context, source Source, at Position, opts Options) (*Histo
 		}
 		p := pendingJob{id: job.ID, finished: job.Result.FinishedTS}
 		if !at.Exact && job.StartTS <= at.CommitTS {
-			p.guess = job.Result.SchemaVersion
-			if job.Type == ActionMultiSchemaChange {
-				p.guess++ // its last version is there a while before its binlog
-			}
+			p.guess = guess(job)
 		}
 		h.pending = append(h.pending, p)
 		return nil
@@ -93,6 +91,18 @@ func Open(ctx context.Context, source Source, at Position, opts Options) (*Histo
 	}
 	slices.SortStableFunc(h.pending, func(a, b pendingJob) int { return cmp.Compare(a.finished, b.finished) })
 	return h, h.applyReached(ctx, at)
+}
+
+// guess is the smallest schema version of rows that tells that a job's binlog is behind them.
+func guess(job *Job) int64 {
+	version := job.Result.SchemaVersion
+	switch job.Type {
+	case ActionMultiSchemaChange:
+		return version + 1 // its last version is there a while before its binlog
+	case ActionDropColumn:
+		return version - 2 // delete-only, the state of its first binlog; or a little more
+	}
+	return version
 }
 
 // applyReached applies the jobs that a position lists. A DROP COLUMN that has not ended yet is
@@ -163,7 +173,12 @@ func (h *History) Advance(ctx context.Context, commitTS nodes.TSO, version int64
 		if err != nil {
 			return fmt.Errorf("load DDL job %d: %w", p.id, err)
 		}
-		if err := h.apply(ctx, job); err != nil {
+		if p.finished > commitTS { // guessed: its last binlog may be still to come
+			err = h.reach(ctx, job, commitTS)
+		} else {
+			err = h.apply(ctx, job)
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -298,31 +298,46 @@ func show(c cell) string {
 }
 
 // TestReplay replays what real TiDBs sent into a replica in memory: it ends with what they had.
+// Once in one go, once with a drainer that starts anew, from its checkpoint, after every DDL
+// binlog and the transactions next to it.
 func TestReplay(t *testing.T) {
 	for _, year := range golden.Years() {
-		t.Run(fmt.Sprint(year), func(t *testing.T) {
-			data, err := golden.Load(year)
-			if err != nil {
-				t.Fatal(err)
-			}
-			ctx := context.Background()
-			source := jobDir(t, data)
-			h, err := schema.Open(ctx, source, schema.Position{Exact: true}, schema.Options{Patience: time.Nanosecond})
-			if err != nil {
-				t.Fatal(err)
-			}
-			r := newReplica(t)
-			for _, payload := range committed(t, data) {
-				replayOne(t, ctx, h, r, payload)
-			}
-			for _, tab := range data.Tables {
-				r.check(h.Tables(), tab)
-			}
-		})
+		data, err := golden.Load(year)
+		if err != nil {
+			t.Fatal(err)
+		}
+		source := jobDir(t, data)
+		for _, name := range []string{"once", "restarted"} {
+			t.Run(fmt.Sprintf("%d %s", year, name), func(t *testing.T) {
+				open := func(at schema.Position) *schema.History {
+					h, err := schema.Open(t.Context(), source, at, schema.Options{Patience: time.Nanosecond})
+					if err != nil {
+						t.Fatal(err)
+					}
+					return h
+				}
+				h := open(schema.Position{Exact: true})
+				r := newReplica(t)
+				near := 0 // binlogs since the last DDL binlog
+				for _, payload := range committed(t, data) {
+					b := replayOne(t, t.Context(), h, r, payload)
+					if near++; b.DDL() {
+						near = 0
+					}
+					if name == "once" || near > 1 {
+						continue
+					}
+					h = open(h.Position(b.CommitTS))
+				}
+				for _, tab := range data.Tables {
+					r.check(h.Tables(), tab)
+				}
+			})
+		}
 	}
 }
 
-func replayOne(t *testing.T, ctx context.Context, h *schema.History, r *replica, payload []byte) {
+func replayOne(t *testing.T, ctx context.Context, h *schema.History, r *replica, payload []byte) *txn.Binlog {
 	t.Helper()
 	b, err := txn.Parse(payload)
 	if err != nil {
@@ -337,7 +352,7 @@ func replayOne(t *testing.T, ctx context.Context, h *schema.History, r *replica,
 		if d.Skip == "" {
 			r.ddl(before, h.Tables(), d)
 		}
-		return
+		return b
 	}
 	if err := h.Advance(ctx, b.CommitTS, b.SchemaVersion); err != nil {
 		t.Fatal(err)
@@ -350,6 +365,7 @@ func replayOne(t *testing.T, ctx context.Context, h *schema.History, r *replica,
 	if err != nil {
 		t.Fatal(err)
 	}
+	return b
 }
 
 // unzip reads gzip.
