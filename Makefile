@@ -42,9 +42,10 @@ lint:
 fuzz: ## every fuzz target for FUZZTIME each
 	testsuite/fuzz.sh $(FUZZTIME)
 
-soak: build deps ## the long forms: 1,000,000 texts x 4 sql_modes, 10 minutes of abuse, fuzzing
+soak: build deps ## the long forms: 1,000,000 texts, 200 kills, 10 minutes of abuse, fuzzing
 	cd testsuite/sqloracle && go test -count=1 -timeout 120m ./... -texts 1000000
-	PUMPHOUSE_SOAK=1 go test -count=1 -timeout 90m -v ./testsuite/...
+	PUMPHOUSE_SOAK=1 go test -count=1 -timeout 60m ./pump/storage
+	PUMPHOUSE_SOAK=1 PUMPHOUSE_ORACLE_QUERIES=200000 go test -count=1 -timeout 120m -v ./testsuite/...
 	testsuite/fuzz.sh 2m
 
 bench: build ## figures for BENCHMARKS.md

@@ -18,7 +18,7 @@ import (
 )
 
 // full runs the long forms of the tests.
-var full = os.Getenv("PUMPHOUSE_FULL_TESTS") != ""
+var full = os.Getenv("PUMPHOUSE_SOAK") != ""
 
 // upstream plays PD, TiKV and the memory of the test: it draws timestamps and knows
 // how each transaction ended.
