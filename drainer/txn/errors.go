@@ -23,10 +23,10 @@ type RowError struct {
 }
 
 func (e *RowError) Error() string {
-	what := fmt.Sprintf("table ID %d", e.TableID)
-	if e.Table != nil {
-		what = fmt.Sprintf("table %s (ID %d)", e.Table, e.TableID)
+	if e.Table == nil {
+		return fmt.Sprintf("decode the binlog with commit TS %d: table ID %d: %v", e.CommitTS, e.TableID, e.Err)
 	}
+	what := fmt.Sprintf("table %s (ID %d)", e.Table, e.TableID)
 	if e.Column != "" {
 		what += fmt.Sprintf(", column `%s`", e.Column)
 	}
