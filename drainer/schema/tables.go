@@ -220,6 +220,9 @@ func (ts *Tables) forget(id int64) bool {
 
 // changeMany applies CREATE TABLE of many and RENAME TABLE of many.
 func (ts *Tables) changeMany(job *Job) error {
+	if slices.Contains(job.Result.Tables, nil) {
+		return fmt.Errorf("%w: a table in it is null", ErrBadJob)
+	}
 	if job.Type == ActionCreateTables {
 		for _, info := range job.Result.Tables {
 			if err := ts.put(job, job.SchemaID, info); err != nil {
