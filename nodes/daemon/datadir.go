@@ -8,12 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-
-	"golang.org/x/sys/unix"
 )
-
-// ErrLocked says that another process works in the data directory.
-var ErrLocked = errors.New("locked by another process")
 
 // DataDir is a data directory that belongs to this process until it is closed.
 type DataDir struct {
@@ -21,24 +16,13 @@ type DataDir struct {
 	lock *os.File
 }
 
-// OpenDataDir makes the directory if it is not there and locks it. The lock goes with the
-// process, however that ends. The error wraps [ErrLocked] when somebody else has it.
+// OpenDataDir makes the directory if it is not there and locks it; see [LockDir].
 func OpenDataDir(path string) (*DataDir, error) {
-	if err := os.MkdirAll(path, 0o750); err != nil {
-		return nil, fmt.Errorf("make the data directory: %w", err)
-	}
-	f, err := os.OpenFile(filepath.Join(path, ".lock"), os.O_CREATE|os.O_RDWR, 0o640)
+	lock, err := LockDir(path)
 	if err != nil {
-		return nil, fmt.Errorf("lock the data directory: %w", err)
+		return nil, err
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		f.Close()
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, fmt.Errorf("data directory %s: %w: stop that one, or give this one a -data-dir of its own", path, ErrLocked)
-		}
-		return nil, fmt.Errorf("lock the data directory %s: %w", path, err)
-	}
-	return &DataDir{Path: path, lock: f}, nil
+	return &DataDir{Path: path, lock: lock}, nil
 }
 
 // Close gives the directory back.

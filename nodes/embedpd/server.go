@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"time"
 
+	"pumphouse/nodes/daemon"
+
 	"github.com/sirupsen/logrus"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver/api"
@@ -21,7 +23,7 @@ import (
 // What a caller may want to tell apart.
 var (
 	// ErrLocked: another process works in the data directory.
-	ErrLocked = errors.New("locked by another process")
+	ErrLocked = daemon.ErrLocked
 	// ErrAddrInUse: another process listens on the address.
 	ErrAddrInUse = errors.New("address in use")
 	// ErrClosed: the PD was closed before, or while, it was opened.
@@ -91,8 +93,8 @@ func (s *Server) Open(ctx context.Context) error {
 }
 
 func (s *Server) openLocked(ctx context.Context) (err error) {
-	if s.lock, err = lockDir(s.opts.DataDir); err != nil {
-		return err
+	if s.lock, err = daemon.LockDir(s.opts.DataDir); err != nil {
+		return fmt.Errorf("%w, or use that PD", err)
 	}
 	if err := s.startEtcdLocked(); err != nil {
 		return err

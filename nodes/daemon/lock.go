@@ -1,4 +1,4 @@
-package embedpd
+package daemon
 
 import (
 	"errors"
@@ -10,14 +10,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lockDir makes sure that no other process works in dir. The lock goes with the file
-// and with the process, so kill -9 leaves nothing to clean up. etcd has a lock of its
-// own, but waits for it for ever.
-func lockDir(dir string) (*os.File, error) {
+// ErrLocked says that another process works in the data directory.
+var ErrLocked = errors.New("locked by another process")
+
+// LockDir makes sure that no other process works in dir, which it makes if it is not
+// there. Closing the file gives the directory back; the lock also goes with the process,
+// so kill -9 leaves nothing to clean up. The error wraps [ErrLocked] when somebody else has
+// the directory, and says who.
+func LockDir(dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data directory: %w", err)
 	}
-	path := filepath.Join(dir, "LOCK")
+	path := filepath.Join(dir, ".lock")
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("lock the data directory: %w", err)
@@ -26,7 +30,7 @@ func lockDir(dir string) (*os.File, error) {
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		holder, _ := os.ReadFile(path)
 		f.Close()
-		return nil, fmt.Errorf("data directory %s is in use by %s: %w; use that PD, stop it, or give another data directory",
+		return nil, fmt.Errorf("data directory %s is in use by %s: %w; stop that one, or give another data directory (-data-dir)",
 			dir, describeHolder(string(holder)), ErrLocked)
 	}
 	if err != nil {
