@@ -1,0 +1,117 @@
+package daemon_test
+
+import (
+	"errors"
+	"flag"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"pumphouse/nodes/daemon"
+)
+
+func TestNodeIDIsDecidedOnce(t *testing.T) {
+	path := t.TempDir()
+	dir, err := daemon.OpenDataDir(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if id, err := dir.NodeID("", "10.0.0.1:8250"); err != nil || id != host+":8250" {
+		t.Fatalf("made from host name and port: %q, %v", id, err)
+	}
+	// Another port, or another host name, does not make it another node.
+	if id, err := dir.NodeID("", "10.0.0.1:9999"); err != nil || id != host+":8250" {
+		t.Errorf("kept: %q, %v", id, err)
+	}
+	if _, err := dir.NodeID("other", "10.0.0.1:8250"); err == nil || !strings.Contains(err.Error(), host+":8250") || !strings.Contains(err.Error(), "-data-dir") {
+		t.Errorf("another ID for the same data: %v", err)
+	}
+}
+
+func TestDataDirBelongsToOne(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "made", "when missing")
+	dir, err := daemon.OpenDataDir(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := daemon.OpenDataDir(path); !errors.Is(err, daemon.ErrLocked) || !strings.Contains(err.Error(), path) {
+		t.Errorf("a second one: %v", err)
+	}
+	if err := dir.Close(); err != nil {
+		t.Fatal(err)
+	}
+	again, err := daemon.OpenDataDir(path)
+	if err != nil {
+		t.Fatalf("after it was given back: %v", err)
+	}
+	again.Close()
+}
+
+func TestFlagsWinOverTheFile(t *testing.T) {
+	type config struct {
+		A    string `toml:"a"`
+		B    string `toml:"b"`
+		C    string `toml:"c"`
+		file string
+	}
+	parse := func(t *testing.T, text string, args ...string) (config, error) {
+		file := filepath.Join(t.TempDir(), "config.toml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var c config
+		fs := flag.NewFlagSet("test", flag.ContinueOnError)
+		fs.SetOutput(io.Discard)
+		fs.StringVar(&c.A, "a", "default", "")
+		fs.StringVar(&c.B, "b", "default", "")
+		fs.StringVar(&c.C, "c", "default", "")
+		fs.StringVar(&c.file, "config", "", "")
+		err := daemon.ParseWithFile(fs, append(args, "-config", file), &c.file, &c)
+		return c, err
+	}
+	c, err := parse(t, "a = 'file'\nb = 'file'", "-a", "flag")
+	if err != nil || c.A != "flag" || c.B != "file" || c.C != "default" {
+		t.Errorf("%+v, %v", c, err)
+	}
+	for text, want := range map[string]string{
+		"a = 'x'\nnope = 1\n[more]\nstill = 2": "more.still, nope",
+		"a = ":                                 "line 1",
+		"a = 1":                                "string",
+	} {
+		if _, err := parse(t, text); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "config.toml") {
+			t.Errorf("%q: %v, want it to name %s", text, err, want)
+		}
+	}
+	if _, err := parse(t, "", "stray"); err == nil || !strings.Contains(err.Error(), "stray") {
+		t.Errorf("an argument that is no flag: %v", err)
+	}
+}
+
+func TestSecurityNamesWhatIsMissing(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		s    daemon.Security
+		want string
+	}{
+		{"a key without a certificate", daemon.Security{Key: "k.pem"}, "ssl-cert"},
+		{"names without a CA", daemon.Security{Cert: "c.pem", Key: "k.pem", AllowedCN: []string{"tidb"}}, "ssl-ca"},
+		{"a file that is not there", daemon.Security{Cert: "gone.pem", Key: "k.pem"}, "gone.pem"},
+	} {
+		if _, err := c.s.Server(); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want it to name %s", c.name, err, c.want)
+		}
+	}
+	if cfg, err := (daemon.Security{}).Client(); cfg != nil || err != nil {
+		t.Errorf("no files: %v, %v, want no TLS", cfg, err)
+	}
+	if _, _, err := daemon.NewLogger("loud", "", io.Discard); err == nil || !strings.Contains(err.Error(), "warn") {
+		t.Errorf("log level: %v", err)
+	}
+}
