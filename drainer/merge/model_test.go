@@ -247,3 +247,78 @@ func TestNextObeysContext(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Pumps join and leave all the time while another one writes: what a pump writes after Add
+// has returned always comes out in its place.
+func TestJoinWhileMerging(t *testing.T) {
+	m := New(Options{BufferBytes: 16 << 10})
+	var tso atomic.Int64
+	writer, err := m.Add("writer", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	defer cancel()
+	var written atomic.Int64
+	done := make(chan struct{})
+	wg.Go(func() {
+		for {
+			select {
+			case <-done:
+				if err := writer.Push(ctx, fake(tso.Add(1))); err != nil {
+					t.Error(err)
+				}
+				return
+			default:
+			}
+			written.Add(1)
+			if err := writer.Push(ctx, binlogpb.Delivery{StartTS: -1, CommitTS: tso.Add(1)}); err != nil {
+				return // the test is over
+			}
+		}
+	})
+	const joins = 300
+	wg.Go(func() {
+		defer close(done)
+		for range joins {
+			for m.Stats().Pumps > 1 && ctx.Err() == nil { // until it is out, so that it joins anew
+				runtime.Gosched()
+			}
+			s, err := m.Add("joiner", 0)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			ts := tso.Add(1)
+			written.Add(1)
+			err = s.Push(ctx, binlogpb.Delivery{StartTS: -1, CommitTS: ts})
+			if s.End(); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	for got, last := int64(0), int64(0); ; {
+		b, err := m.Next(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, it := range b.Items {
+			if it.CommitTS <= last {
+				t.Fatalf("%d after %d", it.CommitTS, last)
+			}
+			last = it.CommitTS
+		}
+		m.Release(b.Bytes)
+		got += int64(len(b.Items))
+		select {
+		case <-done:
+			if got == written.Load() {
+				return
+			}
+		default:
+		}
+	}
+}

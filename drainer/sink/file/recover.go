@@ -49,6 +49,8 @@ func (s *Sink) recover() error {
 		var damage *DamageError
 		if errors.As(err, &damage) && i == len(files)-1 && !f.compressed() {
 			err = s.repair(damage)
+		} else if damage != nil {
+			err = fmt.Errorf("%w; restore the file from a copy, or move the directory away and begin with a new dump", damage)
 		}
 		if err != nil {
 			return err
