@@ -32,6 +32,7 @@ func serve(ctx context.Context, args []string, std stdio) error {
 	if err != nil {
 		return err
 	}
+	daemon.ReleaseStartup()
 	fmt.Fprintln(std.out, c.readyLine())
 	<-ctx.Done()
 	log.WithField("reason", context.Cause(ctx)).Info("console stops")
