@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/daemon"
 )
 
 // generateMeta writes <data-dir>/savepoint, from which a new drainer starts.
@@ -49,30 +50,5 @@ func writeSavepoint(file string, ts nodes.TSO, zone *time.Location) error {
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return fmt.Errorf("make -data-dir: %w", err)
 	}
-	f, err := os.CreateTemp(filepath.Dir(file), ".savepoint-*")
-	if err != nil {
-		return fmt.Errorf("write %s: %w", file, err)
-	}
-	defer os.Remove(f.Name())
-	_, err = f.WriteString(text)
-	for _, step := range []func() error{f.Sync, f.Close, func() error { return os.Chmod(f.Name(), 0o644) },
-		func() error { return os.Rename(f.Name(), file) }, func() error { return syncDir(filepath.Dir(file)) }} {
-		if err == nil {
-			err = step()
-		}
-	}
-	if err != nil {
-		f.Close()
-		return fmt.Errorf("write %s: %w", file, err)
-	}
-	return nil
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	return d.Sync()
+	return daemon.WriteFile(file, text, 0o644)
 }

@@ -50,7 +50,7 @@ func (d *DataDir) NodeID(wanted, addr string) (string, error) {
 			return "", err
 		}
 	}
-	if err := writeSynced(file, wanted+"\n"); err != nil {
+	if err := WriteFile(file, wanted+"\n", 0o640); err != nil {
 		return "", fmt.Errorf("keep the node ID: %w", err)
 	}
 	return wanted, nil
@@ -66,25 +66,4 @@ func hostAndPort(addr string) (string, error) {
 		return "", fmt.Errorf("make a node ID: %w: give one with -node-id", err)
 	}
 	return net.JoinHostPort(host, port), nil
-}
-
-// writeSynced writes a small file as a whole and makes it durable.
-func writeSynced(file, text string) error {
-	tmp := file + ".tmp"
-	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o640)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(text)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(tmp, file); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(file))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }
