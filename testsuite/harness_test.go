@@ -214,7 +214,9 @@ func (c *console) open(t testing.TB, params ...string) *sql.DB {
 // etcd gives a plain client of the PD, for looking at what is really there.
 func etcd(t testing.TB, endpoints []string) *clientv3.Client {
 	t.Helper()
-	cli, err := clientv3.New(clientv3.Config{Endpoints: endpoints, DialTimeout: 10 * time.Second, Logger: zap.NewNop()})
+	cli, err := clientv3.New(clientv3.Config{
+		Endpoints: endpoints, DialTimeout: 10 * time.Second, Logger: zap.NewNop(), DialOptions: pdtest.Redial(),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -11,6 +11,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 )
@@ -152,13 +153,22 @@ func (c *Cluster) TLS() *tls.Config {
 func (c *Cluster) Etcd() *clientv3.Client {
 	c.t.Helper()
 	cli, err := clientv3.New(clientv3.Config{
-		Endpoints: c.Endpoints(), TLS: c.TLS(), DialTimeout: 5 * time.Second, Logger: zap.NewNop(),
+		Endpoints: c.Endpoints(), TLS: c.TLS(), DialTimeout: 5 * time.Second, Logger: zap.NewNop(), DialOptions: Redial(),
 	})
 	if err != nil {
 		c.t.Fatalf("etcd client: %v", err)
 	}
 	c.t.Cleanup(func() { cli.Close() })
 	return cli
+}
+
+// Redial makes an etcd client try again at least once a second. By default the pauses grow
+// to two minutes, which a PD that goes away again and again brings about.
+func Redial() []grpc.DialOption {
+	return []grpc.DialOption{grpc.WithConnectParams(grpc.ConnectParams{
+		Backoff:           backoff.Config{BaseDelay: 100 * time.Millisecond, Multiplier: 1.6, Jitter: 0.2, MaxDelay: time.Second},
+		MinConnectTimeout: 5 * time.Second,
+	})}
 }
 
 // dial opens a connection to one member.
