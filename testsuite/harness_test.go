@@ -17,6 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"pumphouse/testsuite/pdtest"
+
 	"github.com/go-sql-driver/mysql"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
