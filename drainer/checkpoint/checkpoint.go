@@ -21,6 +21,11 @@ var (
 type Position struct {
 	CommitTS  nodes.TSO // everything up to here is downstream
 	ClusterID uint64    // of PD; 0: not known
+	// Reached are the DDL jobs that count already although they ended after CommitTS, and Exact
+	// tells that the list is complete: see schema.Position. Checkpoints of old drainers, and
+	// those that a person wrote, have none.
+	Reached []int64
+	Exact   bool
 }
 
 // Store keeps a position.
@@ -77,18 +82,25 @@ func (c *Checkpoint) CommitTS() nodes.TSO {
 	return c.last.CommitTS
 }
 
-// Save moves the checkpoint to ts. One that is not behind the present one is not written:
-// what is saved stands.
-func (c *Checkpoint) Save(ctx context.Context, ts nodes.TSO) error {
+// Position is what was saved last, or where the checkpoint begins.
+func (c *Checkpoint) Position() Position {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if ts <= c.last.CommitTS {
+	return c.last
+}
+
+// Save moves the checkpoint to p, whose cluster ID is filled in. One that is not behind
+// the present one is not written: what is saved stands.
+func (c *Checkpoint) Save(ctx context.Context, p Position) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p.CommitTS <= c.last.CommitTS {
 		return nil
 	}
-	next := Position{CommitTS: ts, ClusterID: c.last.ClusterID}
-	if err := c.store.Save(ctx, next); err != nil {
-		return fmt.Errorf("save the checkpoint %s in %s: %w", ts, c.store, err)
+	p.ClusterID = c.last.ClusterID
+	if err := c.store.Save(ctx, p); err != nil {
+		return fmt.Errorf("save the checkpoint %s in %s: %w", p.CommitTS, c.store, err)
 	}
-	c.last = next
+	c.last = p
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -69,7 +70,7 @@ func TestNeverGoesBack(t *testing.T) {
 		t.Errorf("something was saved by Open: %v", err)
 	}
 	for _, s := range []struct{ save, want nodes.TSO }{{90, 100}, {150, 150}, {120, 150}, {150, 150}, {151, 151}} {
-		if err := c.Save(t.Context(), s.save); err != nil {
+		if err := c.Save(t.Context(), Position{CommitTS: s.save}); err != nil {
 			t.Fatal(err)
 		}
 		if c.CommitTS() != s.want {
@@ -95,7 +96,7 @@ func TestConcurrentSavesKeepTheLargest(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 20 {
 		wg.Go(func() {
-			if err := c.Save(t.Context(), nodes.TSO(1+(i*7)%20)); err != nil {
+			if err := c.Save(t.Context(), Position{CommitTS: nodes.TSO(1 + (i*7)%20)}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -119,10 +120,10 @@ func TestAnotherClustersCheckpoint(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Save(t.Context(), 6); err != nil {
+	if err := c.Save(t.Context(), Position{CommitTS: 6, Reached: []int64{7, 8}, Exact: true}); err != nil {
 		t.Fatal(err)
 	}
-	if p, _ := f.Load(t.Context()); p != (Position{6, 2}) {
+	if p, _ := f.Load(t.Context()); !reflect.DeepEqual(p, Position{CommitTS: 6, ClusterID: 2, Reached: []int64{7, 8}, Exact: true}) {
 		t.Errorf("got %v", p)
 	}
 }
@@ -134,7 +135,7 @@ func TestSaveThatFailsDoesNotMove(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := &Checkpoint{store: f, last: Position{CommitTS: 5}}
-	if err := c.Save(t.Context(), 9); err == nil || !strings.Contains(err.Error(), f.Path) {
+	if err := c.Save(t.Context(), Position{CommitTS: 9}); err == nil || !strings.Contains(err.Error(), f.Path) {
 		t.Errorf("Save: %v", err)
 	}
 	if c.CommitTS() != 5 {

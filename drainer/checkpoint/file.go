@@ -34,8 +34,9 @@ func (f File) String() string { return f.Path }
 
 // contents is the file as TOML has it.
 type contents struct {
-	CommitTS  *int64 `toml:"commitTS"`
-	ClusterID string `toml:"clusterID"` // TOML's numbers have 63 bits
+	CommitTS  *int64   `toml:"commitTS"`
+	ClusterID string   `toml:"clusterID"` // TOML's numbers have 63 bits
+	Reached   *[]int64 `toml:"ddl-reached"`
 }
 
 // Load reads the file. Errors: [ErrNone] when it does not exist, one that wraps
@@ -75,6 +76,9 @@ func parse(b []byte) (Position, error) {
 		}
 		p.ClusterID = id
 	}
+	if c.Reached != nil {
+		p.Reached, p.Exact = *c.Reached, true
+	}
 	return p, nil
 }
 
@@ -105,6 +109,16 @@ func (f File) Save(_ context.Context, p Position) error {
 	text := fmt.Sprintf("commitTS = %d\n", p.CommitTS)
 	if p.ClusterID != 0 {
 		text += fmt.Sprintf("clusterID = \"%d\"\n", p.ClusterID)
+	}
+	if p.Exact {
+		text += "ddl-reached = ["
+		for i, id := range p.Reached {
+			if i > 0 {
+				text += ", "
+			}
+			text += strconv.FormatInt(id, 10)
+		}
+		text += "]\n"
 	}
 	return Write(f.Path, text)
 }
