@@ -33,15 +33,18 @@ func (c *Cluster) View(ctx context.Context, revision int64) (*Snapshot, error) {
 }
 
 // SetState writes one node's state and nothing else; see [Registry.SetState].
-func (c *Cluster) SetState(ctx context.Context, kind Kind, nodeID string, state State) (Record, int64, error) {
-	old, revision, err := c.reg.SetState(ctx, kind, nodeID, state)
-	if err != nil {
-		return old, revision, err
+func (c *Cluster) SetState(ctx context.Context, kind Kind, nodeID string, state State, along ...Along) (Record, int64, error) {
+	old, revision, err := c.reg.SetState(ctx, kind, nodeID, state, along...)
+	if err == nil {
+		c.noteWrite(revision)
 	}
+	return old, revision, err
+}
+
+func (c *Cluster) noteWrite(revision int64) {
 	for wrote := c.wrote.Load(); wrote < revision && !c.wrote.CompareAndSwap(wrote, revision); {
 		wrote = c.wrote.Load()
 	}
-	return old, revision, nil
 }
 
 // Endpoints are PD's addresses; see [Registry.Endpoints].

@@ -44,3 +44,6 @@ func ParseKind(s string) (Kind, error) {
 	}
 	return 0, fmt.Errorf("%q is no kind of node: use pump or drainer", s)
 }
+
+// Keyword is the kind as statements spell it: PUMP or DRAINER.
+func (k Kind) Keyword() string { return strings.ToUpper(k.String()) }

@@ -107,14 +107,14 @@ func (r *Registry) Put(ctx context.Context, kind Kind, rec Record, modRevision i
 
 // swap is compare-and-set of a record's bytes. After an attempt without an answer it
 // tries again: the compare keeps a second write from happening, and finding its own
-// bytes there means that the first one did.
-func (r *Registry) swap(ctx context.Context, kind Kind, nodeID string, raw []byte, modRevision int64) (revision int64, err error) {
+// bytes there means that the first one did. along is done in the same transaction.
+func (r *Registry) swap(ctx context.Context, kind Kind, nodeID string, raw []byte, modRevision int64, along ...clientv3.Op) (revision int64, err error) {
 	key := kind.Key(nodeID)
 	op := fmt.Sprintf("write the record of %s %s", kind, nodeID)
 	err = r.do(ctx, op, true, func(ctx context.Context, again bool) error {
 		resp, err := r.client.Txn(ctx).
 			If(clientv3.Compare(clientv3.ModRevision(key), "=", modRevision)).
-			Then(clientv3.OpPut(key, string(raw))).
+			Then(append([]clientv3.Op{clientv3.OpPut(key, string(raw))}, along...)...).
 			Else(clientv3.OpGet(key)).
 			Commit()
 		if err != nil {
@@ -153,7 +153,7 @@ func conflict(kind Kind, nodeID string, expected int64, kvs []*mvccpb.KeyValue) 
 // write. Writing the state that is there already is a write like any other. Errors:
 // [ErrNotFound], a [*Broken], an [*UnknownStateError] (the node is looked up before the
 // state is checked), a [*PDError].
-func (r *Registry) SetState(ctx context.Context, kind Kind, nodeID string, state State) (Record, int64, error) {
+func (r *Registry) SetState(ctx context.Context, kind Kind, nodeID string, state State, along ...Along) (Record, int64, error) {
 	e, err := r.Get(ctx, kind, nodeID)
 	if err != nil {
 		return Record{}, 0, err
@@ -166,7 +166,7 @@ func (r *Registry) SetState(ctx context.Context, kind Kind, nodeID string, state
 		if err != nil {
 			return Record{}, 0, fmt.Errorf("set %s %s to %s: %w", kind, nodeID, state, err)
 		}
-		revision, err := r.swap(ctx, kind, nodeID, raw, e.ModRevision)
+		revision, err := r.swap(ctx, kind, nodeID, raw, e.ModRevision, alongside(e, along)...)
 		var c *ConflictError
 		switch {
 		case err == nil:
@@ -192,24 +192,10 @@ func (r *Registry) Delete(ctx context.Context, kind Kind, nodeID string, modRevi
 	case e.ModRevision != modRevision:
 		return &ConflictError{Kind: kind, NodeID: nodeID, Expected: modRevision, Found: &e}
 	case e.Record.State != Offline:
-		return fmt.Errorf("remove %s %s, which is %s: %w", kind, nodeID, e.Record.State, ErrNotOffline)
+		return &NotOfflineError{Kind: kind, NodeID: nodeID, State: e.Record.State}
 	}
-	key := kind.Key(nodeID)
-	return r.do(ctx, fmt.Sprintf("remove the record of %s %s", kind, nodeID), true, func(ctx context.Context, again bool) error {
-		resp, err := r.client.Txn(ctx).
-			If(clientv3.Compare(clientv3.ModRevision(key), "=", modRevision)).
-			Then(clientv3.OpDelete(key)).
-			Else(clientv3.OpGet(key)).
-			Commit()
-		if err != nil || resp.Succeeded {
-			return err
-		}
-		kvs := resp.Responses[0].GetResponseRange().Kvs
-		if again && len(kvs) == 0 {
-			return nil // the attempt before this one did it
-		}
-		return conflict(kind, nodeID, modRevision, kvs)
-	})
+	_, err = r.remove(ctx, e, nil)
+	return err
 }
 
 func (r *Registry) notFound(kind Kind, nodeID string) error {

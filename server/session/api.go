@@ -56,9 +56,9 @@ type Account struct {
 type Cluster interface {
 	// View gives the records no older than revision (0: whatever counts as fresh).
 	View(ctx context.Context, revision int64) (*nodes.Snapshot, error)
-	// SetState writes one node's state and nothing else. It gives the record as it was
-	// before and the revision of the write.
-	SetState(ctx context.Context, kind nodes.Kind, nodeID string, state nodes.State) (old nodes.Record, revision int64, err error)
+	// SetState writes one node's state and nothing else but what goes along with it. It
+	// gives the record as it was before and the revision of the write.
+	SetState(ctx context.Context, kind nodes.Kind, nodeID string, state nodes.State, along ...nodes.Along) (old nodes.Record, revision int64, err error)
 	// Endpoints are PD's addresses, for error messages.
 	Endpoints() []string
 }

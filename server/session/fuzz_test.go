@@ -16,7 +16,7 @@ type fixedCluster struct{ snap *nodes.Snapshot }
 
 func (c fixedCluster) View(context.Context, int64) (*nodes.Snapshot, error) { return c.snap, nil }
 
-func (c fixedCluster) SetState(_ context.Context, kind nodes.Kind, id string, st nodes.State) (nodes.Record, int64, error) {
+func (c fixedCluster) SetState(_ context.Context, kind nodes.Kind, id string, st nodes.State, _ ...nodes.Along) (nodes.Record, int64, error) {
 	e, ok := c.snap.Find(kind, id)
 	switch {
 	case !ok:
