@@ -59,8 +59,8 @@ func ownStatements(text string, ms []managed) []Statement {
 func (m *managed) become(st *Statement, node ast.StmtNode) bool {
 	st.Params = m.params
 	switch m.form.verb {
-	case verbShow:
-		st.Show = &ShowNodes{Kind: m.kind}
+	case verbShow, verbShowFull:
+		st.Show = &ShowNodes{Kind: m.kind, Full: m.form.verb == verbShowFull}
 		if node == nil {
 			return true
 		}
@@ -70,15 +70,26 @@ func (m *managed) become(st *Statement, node ast.StmtNode) bool {
 		}
 		st.Show.Pattern, st.Show.Where = show.Pattern, show.Where
 		st.Params = numberParams(show, st.Text)
+		return true
 	case verbChange:
 		st.Change = &ChangeNode{Kind: m.kind, State: m.literals[0], NodeID: m.literals[1]}
-		if node != nil {
-			_, ok := node.(*ast.DoStmt)
-			return ok
+	case verbHelp:
+		st.Help = &Help{Topic: m.literals[0]}
+	default:
+		st.Act = &ActOnNode{Act: acts[m.form.verb], Kind: m.kind, NodeID: m.literals[0], HasWait: m.nliterals > 1}
+		if st.Act.HasWait {
+			st.Act.Wait = m.literals[1]
 		}
+	}
+	if node != nil {
+		_, ok := node.(*ast.DoStmt)
+		return ok
 	}
 	return true
 }
+
+// acts are the verbs of [ActOnNode].
+var acts = map[verb]Act{verbPause: Pause, verbOffline: Offline, verbDrop: Drop}
 
 // numberParams numbers the ? in a node in order of appearance and counts them.
 func numberParams(node ast.Node, text string) int {

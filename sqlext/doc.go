@@ -4,10 +4,17 @@
 //	SHOW {PUMP | DRAINER} STATUS [LIKE 'pattern' | WHERE expression]
 //	CHANGE {PUMP | DRAINER} TO NODE_STATE = 'state' FOR NODE_ID 'node'
 //
-// which TiDB's grammar had until 2023. They mix with ordinary statements in one text,
-// inside every form of comment, under every sql_mode; a ? may stand for either literal
-// of CHANGE and wherever an expression of SHOW takes one. The words PUMP, DRAINER,
-// NODE_STATE and NODE_ID stay free for names.
+// which TiDB's grammar had until 2023, and those that operators missed in it,
+//
+//	SHOW FULL {PUMP | DRAINER} STATUS [LIKE 'pattern' | WHERE expression]
+//	{PAUSE | OFFLINE} {PUMP | DRAINER} 'node' [WAIT seconds]
+//	DROP {PUMP | DRAINER} 'node'
+//	HELP ?
+//
+// They mix with ordinary statements in one text, inside every form of comment, under
+// every sql_mode; a ? may stand for every literal and wherever an expression of SHOW
+// takes one. The words PUMP, DRAINER, NODE_STATE, NODE_ID, PAUSE, OFFLINE and WAIT stay
+// free for names.
 //
 // # How it works
 //
@@ -19,7 +26,7 @@
 // byte, by ordinary ones of the same length (rewrite.go):
 //
 //	SHOW PUMP STATUS LIKE 'p%'       →  SHOW      STATUS LIKE 'p%'
-//	CHANGE PUMP TO NODE_STATE = …    →  DO 1
+//	CHANGE PUMP TO NODE_STATE = …    →  DO 1       (PAUSE, OFFLINE, DROP, HELP likewise)
 //	CHANGE PUMP TO NODE_STATE 'x'    →  PLAN                      'x'
 //
 // so expressions, statement boundaries, line and column numbers and the wording of
@@ -29,8 +36,8 @@
 // # Guarantees
 //
 // An accepted or refused text, its statements, and an error's text and position are
-// what the last TiDB grammar with these statements gives; the differences there are
-// stand, each with its reason, in the table Differences of testsuite/sqloracle, which
+// what the last TiDB grammar with the first two gives; the differences there are, the
+// newer statements among them, stand, each with its reason, in the table Differences of testsuite/sqloracle, which
 // compares the two on random texts. Errors quote the text as the client sent it.
 //
 // No input makes a Parser panic or exhaust the stack: statements and texts are bounded

@@ -13,6 +13,8 @@ const (
 	pieceKindOf                   // PUMP or DRAINER
 	pieceEquals                   // =
 	pieceLiteral                  // a string literal or ?
+	pieceNumber                   // digits; or a string literal or ?, as drivers put in their place
+	pieceParam                    // ?
 )
 
 type piece struct {
@@ -37,7 +39,12 @@ type verb uint8
 
 const (
 	verbShow verb = iota
+	verbShowFull
 	verbChange
+	verbPause
+	verbOffline
+	verbDrop
+	verbHelp
 )
 
 // maxPieces is the length of the longest production.
@@ -58,6 +65,20 @@ var productions = [...]production{
 		{word: "NODE_STATE"}, {kind: pieceEquals}, {kind: pieceLiteral},
 		{word: "FOR"}, {word: "NODE_ID"}, {kind: pieceLiteral},
 	}},
+	{verb: verbShowFull, own: 3, filter: true, pieces: []piece{
+		{word: "SHOW"}, {word: "FULL"}, {kind: pieceKindOf}, {word: "STATUS"},
+	}},
+	{verb: verbPause, own: 1, pieces: []piece{{word: "PAUSE"}, {kind: pieceKindOf}, {kind: pieceLiteral}}},
+	{verb: verbPause, own: 1, pieces: []piece{
+		{word: "PAUSE"}, {kind: pieceKindOf}, {kind: pieceLiteral}, {word: "WAIT"}, {kind: pieceNumber},
+	}},
+	{verb: verbOffline, own: 1, pieces: []piece{{word: "OFFLINE"}, {kind: pieceKindOf}, {kind: pieceLiteral}}},
+	{verb: verbOffline, own: 1, pieces: []piece{
+		{word: "OFFLINE"}, {kind: pieceKindOf}, {kind: pieceLiteral}, {word: "WAIT"}, {kind: pieceNumber},
+	}},
+	{verb: verbDrop, own: 2, pieces: []piece{{word: "DROP"}, {kind: pieceKindOf}, {kind: pieceLiteral}}},
+	// TiDB's grammar has HELP 'text', but takes no ? there.
+	{verb: verbHelp, own: 2, pieces: []piece{{word: "HELP"}, {kind: pieceParam}}},
 }
 
 // match tells whether token t can be piece p.
@@ -69,9 +90,18 @@ func (l *lexer) match(p piece, t token) bool {
 		return l.isWord(t, "PUMP") || l.isWord(t, "DRAINER")
 	case pieceEquals:
 		return t.isSign('=')
+	case pieceParam:
+		return t.kind == tokenParam
+	case pieceNumber:
+		return t.kind == tokenString || t.kind == tokenParam || l.isNumber(t)
 	default:
 		return t.kind == tokenString || t.kind == tokenParam
 	}
+}
+
+// isNumber tells whether the token is a number without a sign, point or exponent.
+func (l *lexer) isNumber(t token) bool {
+	return t.kind == tokenOther && digits(l.text[t.start:t.end]) && (t.end == len(l.text) || l.text[t.end] != '.')
 }
 
 // isWord tells whether the token is the keyword word, in any letter case.
@@ -133,13 +163,16 @@ func (m *managed) take(l *lexer, kind pieceKind, t token) {
 		if t.end-t.start == len("DRAINER") {
 			m.kind = Drainer
 		}
-	case pieceLiteral:
+	case pieceLiteral, pieceNumber, pieceParam:
 		lit := Literal{Param: -1}
-		if t.kind == tokenParam {
+		switch t.kind {
+		case tokenParam:
 			lit.Param = m.params
 			m.params++
-		} else {
+		case tokenString:
 			lit.Value = l.value(t)
+		default:
+			lit.Value = l.text[t.start:t.end]
 		}
 		m.literals[m.nliterals] = lit
 		m.nliterals++

@@ -32,6 +32,10 @@ func canonical(s Statement) string {
 		return s.Show.String()
 	case s.Change != nil:
 		return s.Change.String()
+	case s.Act != nil:
+		return s.Act.String()
+	case s.Help != nil:
+		return "HELP ?"
 	}
 	return strings.TrimPrefix(fmt.Sprintf("%T", s.Node), "*ast.")
 }
@@ -109,7 +113,6 @@ func TestErrors(t *testing.T) {
 		{text: "show pump", want: `line 1 column 9 near "" `},
 		{text: "show pump;", want: `line 1 column 10 near ";" `},
 		{text: "show pumps status", want: `line 1 column 10 near "pumps status" `},
-		{text: "show full pump status", want: `line 1 column 14 near "pump status" `},
 		{text: "show `pump` status", want: "line 1 column 11 near \"`pump` status\" "},
 		{text: "show pump.status", want: `line 1 column 9 near "pump.status" `},
 		{text: "show pump replayer", want: `line 1 column 18 near "replayer" `},

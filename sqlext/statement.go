@@ -28,7 +28,8 @@ func (k Kind) String() string {
 	return fmt.Sprintf("KIND(%d)", uint8(k))
 }
 
-// Statement is one statement of a text. Exactly one of Node, Show and Change is set.
+// Statement is one statement of a text. Exactly one of Node, Show, Change, Act and Help
+// is set.
 // It stays valid, and is never changed, after the Parser goes on to another text.
 type Statement struct {
 	// Text is the statement as it stands in the text, with the semicolon behind it.
@@ -36,18 +37,21 @@ type Statement struct {
 	Text string
 
 	Node   ast.StmtNode // an ordinary statement
-	Show   *ShowNodes   // SHOW {PUMP | DRAINER} STATUS
+	Show   *ShowNodes   // SHOW [FULL] {PUMP | DRAINER} STATUS
 	Change *ChangeNode  // CHANGE {PUMP | DRAINER}
+	Act    *ActOnNode   // PAUSE, OFFLINE or DROP {PUMP | DRAINER}
+	Help   *Help        // HELP ?; with a literal it is an ordinary statement
 
 	// Params is the number of ? in the statement. Markers in expressions carry their
 	// place in order of appearance, from 0, in ParamMarkerExpr.Order.
 	Params int
 }
 
-// ShowNodes is SHOW {PUMP | DRAINER} STATUS. At most one of Pattern and Where is set;
+// ShowNodes is SHOW [FULL] {PUMP | DRAINER} STATUS. At most one of Pattern and Where is set;
 // they are as in ast.ShowStmt.
 type ShowNodes struct {
 	Kind Kind
+	Full bool
 	// Pattern is the filter LIKE …: the expression is in its field Pattern, its field
 	// Expr is nil. It filters the node IDs.
 	Pattern *ast.PatternLikeOrIlikeExpr
@@ -79,7 +83,11 @@ func (s *ShowNodes) String() string { return restored(s) }
 
 // Restore writes the statement in its canonical form, as ast.Node's Restore does.
 func (s *ShowNodes) Restore(ctx *format.RestoreCtx) error {
-	ctx.WriteKeyWord("SHOW " + s.Kind.String() + " STATUS")
+	full := ""
+	if s.Full {
+		full = "FULL "
+	}
+	ctx.WriteKeyWord("SHOW " + full + s.Kind.String() + " STATUS")
 	switch {
 	case s.Pattern != nil:
 		ctx.WriteKeyWord(" LIKE ")

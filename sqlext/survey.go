@@ -45,13 +45,13 @@ func look(text string, mode mysql.SQLMode) (survey, error) {
 }
 
 // mayManage tells, at the cost of one look at every byte, whether a management
-// statement can stand in a text, right or wrong: whether it holds PUMP, DRAINER or
-// CHANGE, the words that no such statement and no mistake in one can do without.
+// statement can stand in a text, right or wrong: whether it holds one of the words that
+// no such statement and no mistake in one can do without.
 func mayManage(text string) bool {
 	for i := 0; i+len("pump") <= len(text); i++ {
 		switch text[i] | 0x20 {
 		case 'p':
-			if hasFold(text[i:], "pump") {
+			if hasFold(text[i:], "pump") || hasFold(text[i:], "pause") {
 				return true
 			}
 		case 'd':
@@ -60,6 +60,14 @@ func mayManage(text string) bool {
 			}
 		case 'c':
 			if hasFold(text[i:], "change") {
+				return true
+			}
+		case 'o':
+			if hasFold(text[i:], "offline") {
+				return true
+			}
+		case 'h':
+			if hasFold(text[i:], "help") {
 				return true
 			}
 		}

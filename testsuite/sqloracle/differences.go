@@ -42,6 +42,59 @@ var Differences = []Difference{
 		},
 	},
 	{
+		Name:    "SHOW FULL",
+		Reason:  "ours alone: all columns, offline nodes too",
+		Example: "SHOW FULL PUMP STATUS WHERE State = 'online'",
+		Edit: func(c comparison) (string, bool) {
+			at := c.old.errorOffset(c.text)
+			if at < 0 || !kindWord.MatchString(c.text[at:]) || !showFull.MatchString(c.plain(c.text[:at])) {
+				return "", false
+			}
+			all := fullWord.FindAllStringIndex(c.text[:at], -1)
+			if all == nil {
+				return "", false
+			}
+			end := all[len(all)-1][1]
+			return c.text[:end-len("full")] + "    " + c.text[end:], true
+		},
+	},
+	{
+		Name:    "PAUSE and OFFLINE",
+		Reason:  "ours alone: these words start statements, so a mistake is what stands behind them",
+		Example: "PAUSE PUMP 'p' WAIT 10; OFFLINE DRAINER 'd'",
+		Edit: func(c comparison) (string, bool) {
+			at := c.old.errorOffset(c.text)
+			if !c.has(at, "pause") && !c.has(at, "offline") {
+				return "", false
+			}
+			return c.text[:at] + "x" + c.text[at+1:], true
+		},
+	},
+	{
+		Name:    "DROP PUMP and DROP DRAINER",
+		Reason:  "ours alone: what the old grammar refuses is the word behind DROP, or DROP itself where nothing follows it",
+		Example: "SELECT 1; DROP PUMP 'p'",
+		Edit: func(c comparison) (string, bool) {
+			at := c.old.errorOffset(c.text)
+			if at < 0 || !kindWord.MatchString(c.text[at:]) || !dropWord.MatchString(c.plain(c.text[:at])) {
+				return "", false
+			}
+			return c.text[:at] + "x" + c.text[at+1:], true
+		},
+	},
+	{
+		Name:    "HELP with a parameter",
+		Reason:  "ours alone, for prepared statements",
+		Example: "HELP ?",
+		Edit: func(c comparison) (string, bool) {
+			at := c.old.errorOffset(c.text)
+			if !c.has(at, "?") || !helpWord.MatchString(c.plain(c.text[:at])) {
+				return "", false
+			}
+			return c.text[:at] + "'?'" + c.text[at+1:], true
+		},
+	},
+	{
 		Name: "*/ behind TO",
 		Reason: "the old scanner looks two tokens ahead behind TO and forgets that a */ it met there ended an " +
 			"executable comment, so it refuses the */; sqlext does not look ahead",
@@ -169,6 +222,11 @@ var Differences = []Difference{
 var (
 	beforeLiteral = regexp.MustCompile(`(?i)(\bnode_state *=|\bnode_id) *$`)
 	behindTo      = regexp.MustCompile(`(?i)\bto\b *([\w$\x{80}-\x{10FFFF}]*|''|\S) *$`)
+	kindWord      = regexp.MustCompile(`(?i)^(pump|drainer)`)
+	showFull      = regexp.MustCompile(`(?i)\bshow +full *$`)
+	fullWord      = regexp.MustCompile(`(?i)full`)
+	dropWord      = regexp.MustCompile(`(?i)\bdrop *$`)
+	helpWord      = regexp.MustCompile(`(?i)\bhelp *$`)
 	functionName  = regexp.MustCompile(`(?i)\b(pump|drainer) *$`)
 	names         = regexp.MustCompile(`(?i)pump|drainer`)
 	youngFeature  = regexp.MustCompile(`(/\*T!\[[\w,]*)global_index([\w,]*\])`)

@@ -52,11 +52,13 @@ func (g generator) edge(b *strings.Builder) {
 
 // statement gives the tokens of a statement, undamaged.
 func (g generator) statement() []string {
-	switch g.IntN(10) {
+	switch g.IntN(11) {
 	case 0, 1, 2, 3:
 		return g.show()
 	case 4, 5, 6:
 		return g.change()
+	case 10:
+		return g.ours()
 	default:
 		return strings.Split(pick(g, ordinary...), " ")
 	}
@@ -84,6 +86,24 @@ func (g generator) show() []string {
 
 func (g generator) change() []string {
 	return []string{"change", g.kind(), "to", "node_state", "=", g.literal(), "for", "node_id", g.literal()}
+}
+
+// ours gives a statement that the old grammar never had.
+func (g generator) ours() []string {
+	switch g.IntN(6) {
+	case 0:
+		return []string{"drop", g.kind(), g.literal()}
+	case 1:
+		return []string{"help", g.literal()}
+	case 2, 3:
+		s := g.show()
+		return append([]string{"show", "full"}, s[1:]...)
+	}
+	s := []string{pick(g, "pause", "offline"), g.kind(), g.literal()}
+	if g.one(2) {
+		s = append(s, "wait", pick(g, "0", "5", "60", "?", "'5'", "1.5", "1e3", "-1", "soon", "99999999999999999999"))
+	}
+	return s
 }
 
 // condition gives an expression.
@@ -147,7 +167,7 @@ var ordinary = []string{
 
 // words are what gets inserted into statements by mistake.
 var words = []string{
-	"show", "change", "pump", "drainer", "status", "to", "node_state", "node_id", "for", "like", "where", "=", ":=", "==", "'x'", "\"x\"", "`x`", "?", "@x", ";", ",", "(", ")", ".", "*", "*/", "/*", "/*!", "--", "#", "-",
+	"show", "change", "pause", "offline", "drop", "help", "wait", "pump", "drainer", "status", "to", "node_state", "node_id", "for", "like", "where", "=", ":=", "==", "'x'", "\"x\"", "`x`", "?", "@x", ";", ",", "(", ")", ".", "*", "*/", "/*", "/*!", "--", "#", "-",
 	"1", "1.5", "1e", "0x", "x'zz'", "b'12'", "'", "\"", "`", "as", "as of", "member of", "timestamp 'x'", "to timestamp", "tables", "replayer", "from", "select", "full", "global", "and", "limit", "escape '!'", "collate utf8mb4_bin", "\\N", "\\", "$", "$x", "_utf8", "é", "\u00a0", "\x85", "\x00", "{", "}", "[", "|", "||", "&&", "~", "^", "%", "!", "<=>", "->", "->>", "@@", "@", "@@global.x", "end", "null", "not", "1e999", "99999999999999999999",
 }
 
