@@ -54,8 +54,9 @@ func (e *ClusterError) Error() string {
 type Checkpoint struct {
 	store Store
 
-	mu   sync.Mutex
-	last Position
+	mu    sync.Mutex
+	last  Position
+	saved bool // the store has last
 }
 
 // Open reads what store holds, for cluster clusterID. When there is nothing yet, the
@@ -63,6 +64,7 @@ type Checkpoint struct {
 // store's and a [*ClusterError].
 func Open(ctx context.Context, store Store, clusterID uint64, initial nodes.TSO) (*Checkpoint, error) {
 	p, err := store.Load(ctx)
+	saved := err == nil
 	switch {
 	case errors.Is(err, ErrNone):
 		p = Position{CommitTS: initial}
@@ -72,7 +74,7 @@ func Open(ctx context.Context, store Store, clusterID uint64, initial nodes.TSO)
 		return nil, &ClusterError{Store: store.String(), Saved: p.ClusterID, Want: clusterID}
 	}
 	p.ClusterID = clusterID
-	return &Checkpoint{store: store, last: p}, nil
+	return &Checkpoint{store: store, last: p, saved: saved}, nil
 }
 
 // CommitTS is the position: what was saved last, or where the checkpoint begins.
@@ -90,17 +92,18 @@ func (c *Checkpoint) Position() Position {
 }
 
 // Save moves the checkpoint to p, whose cluster ID is filled in. One that is not behind
-// the present one is not written: what is saved stands.
+// the present one is not written: what is saved stands. While nothing is saved, the position
+// where the checkpoint begins is.
 func (c *Checkpoint) Save(ctx context.Context, p Position) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if p.CommitTS <= c.last.CommitTS {
+	if p.CommitTS < c.last.CommitTS || c.saved && p.CommitTS == c.last.CommitTS {
 		return nil
 	}
 	p.ClusterID = c.last.ClusterID
 	if err := c.store.Save(ctx, p); err != nil {
 		return fmt.Errorf("save the checkpoint %s in %s: %w", p.CommitTS, c.store, err)
 	}
-	c.last = p
+	c.last, c.saved = p, true
 	return nil
 }

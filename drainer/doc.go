@@ -1,0 +1,37 @@
+// Package drainer is the service that brings the binlogs of all pumps downstream: it pulls
+// from every pump that is not offline (pull), puts what comes into commit TS order (merge),
+// decodes it with the table definitions of that moment (schema, txn) and hands it to a sink
+// (sink), which applies it to a database, a broker or files. What the sinks are is not known
+// here: a program brings a [Downstream].
+//
+// It guarantees that nothing is applied before every pump that is not offline has shown that
+// it has nothing older; that the checkpoint is never ahead of what is downstream for good, so
+// that after any crash it goes on without a gap; and that it stops, and says why and what to
+// do, at anything that it cannot apply correctly. Nothing is skipped but what the
+// configuration names.
+//
+// Goroutines of a running drainer; when one of them fails, the drainer pauses and ends with
+// its error:
+//
+//	agent       heartbeat, obeys the record
+//	grpc, http  the two servers behind one port
+//	pull        a group of them, one a pump (package pull)
+//	decode      takes from the merge, decodes, fills a short queue
+//	apply       empties it into the sink
+//	saver       moves the checkpoint behind the sink, once a second
+//	watcher     asks PD for the time, says who holds the merge
+//	lifecycle   carries out what signals, HTTP and the record order
+//
+// A drainer ends in this order: PD shows pausing or closing; nothing more is pulled or
+// merged; what was decoded is applied and flushed, for at most StopGrace; the checkpoint is
+// saved; the sink is closed; the port closes; PD shows paused or offline; the data directory
+// is free for the next process. A second signal leaves out every wait.
+//
+// A start claims the record as paused first and goes online when everything is there. So one
+// that fails, because the checkpoint is another cluster's for instance, leaves paused
+// behind, and no pump waits for it.
+//
+// Trade-offs: rows are decoded by one goroutine, which is several times as fast as any
+// downstream. What was pulled and not decoded when the drainer pauses is pulled again at the
+// next start.
+package drainer

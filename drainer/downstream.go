@@ -1,0 +1,38 @@
+package drainer
+
+import (
+	"context"
+	"time"
+
+	"pumphouse/drainer/checkpoint"
+	"pumphouse/drainer/sink"
+	"pumphouse/nodes"
+
+	"github.com/sirupsen/logrus"
+)
+
+// Downstream is where a drainer brings transactions. Nothing is opened before its methods
+// are called, in this order: Checkpoint, Open.
+type Downstream interface {
+	// String names it in logs and in /status; never with a password.
+	String() string
+	// Zone is the time zone in which timestamps are printed for it.
+	Zone() *time.Location
+	// Checkpoint gives the place where the drainer's checkpoint is kept. If the store is an
+	// io.Closer, the drainer closes it when it ends.
+	Checkpoint(ctx context.Context, site Site) (checkpoint.Store, error)
+	// Open gives the sink. Everything up to from is downstream; what is behind from and up to
+	// until may be, from a life of the drainer that did not end well.
+	Open(ctx context.Context, site Site, from, until nodes.TSO) (sink.Sink, error)
+}
+
+// Site is what a Downstream may need to know of the drainer.
+type Site struct {
+	ClusterID uint64
+	NodeID    string
+	DataDir   string
+	Logger    logrus.FieldLogger
+	// Executed is to be called with the time that a write to the downstream took, by what it
+	// was (Insert, Update, Delete, DDL, commit; "" for a whole batch).
+	Executed func(what string, took time.Duration)
+}

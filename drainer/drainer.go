@@ -1,0 +1,279 @@
+package drainer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"pumphouse/binlogpb"
+	"pumphouse/drainer/checkpoint"
+	"pumphouse/drainer/schema"
+	"pumphouse/drainer/sink"
+	"pumphouse/drainer/txn"
+	"pumphouse/nodes"
+	"pumphouse/nodes/daemon"
+
+	"github.com/sirupsen/logrus"
+	"google.golang.org/grpc"
+)
+
+// Drainer is one drainer. Make it with [New], start it with Open, and wait for it with Wait.
+type Drainer struct {
+	opts    Options
+	log     logrus.FieldLogger
+	metrics *metrics
+	decoder decoder
+	clock   clock
+
+	// Set by Open, in this order, and not changed afterwards.
+	dir        *daemon.DataDir
+	port       *daemon.Port
+	nodeID     string
+	clusterID  uint64
+	agent      *nodes.Agent
+	cache      *nodes.Cache
+	store      checkpoint.Store
+	checkpoint atomic.Pointer[checkpoint.Checkpoint]
+	history    *schema.History
+	sink       sink.Sink
+
+	passed  atomic.Int64 // commit TS: everything up to it has been decoded and handed over
+	saving  sync.Mutex
+	flowing flowing
+	held    holding
+	quiet   quiet
+
+	requests chan request    // for the lifecycle
+	leaving  atomic.Bool     // pausing or closing: one more signal means hurry
+	stopping chan struct{}   // closed when the lifecycle takes no more requests
+	hurried  context.Context // done when the drainer must not wait for anything
+	hurryUp  context.CancelFunc
+	workers  group // the saver and the watcher
+	keeper   group // the agent, which outlives them
+
+	// The lifecycle's own.
+	first stateFunc   // the state after the start
+	final nodes.State // what the record will say in the end
+	cause error       // why the drainer stops, if not because it was asked to
+
+	reason   atomic.Pointer[error] // cause, for /status
+	opened   atomic.Bool           // by Open, or by a Close that came before it
+	finished chan struct{}         // closed when all is over
+	over     sync.Once
+	finalErr error // why, valid after finished
+}
+
+// New checks the options. It binds and touches nothing.
+func New(opts Options) (*Drainer, error) {
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	filter, err := txn.NewFilter(opts.Filter)
+	if err != nil {
+		return nil, fmt.Errorf("drainer: %w", err)
+	}
+	m, err := newMetrics(opts.Metrics)
+	if err != nil {
+		return nil, err
+	}
+	failed := make(chan error, 1)
+	d := &Drainer{
+		opts: opts, log: opts.Logger, metrics: m,
+		requests: make(chan request), stopping: make(chan struct{}), finished: make(chan struct{}),
+		workers: group{failed: failed}, keeper: group{failed: failed},
+		clock: clock{now: opts.Now},
+	}
+	d.decoder = newDecoder(opts, filter, m)
+	d.hurried, d.hurryUp = context.WithCancel(context.Background())
+	return d, nil
+}
+
+// Open starts the drainer: it returns when the record says online, or with what kept it from
+// that; then everything it had started is stopped again and the record, if it got so far,
+// says paused. When the record was set to another state while the drainer started, it obeys as
+// if it had been online. A drainer is opened once.
+func (d *Drainer) Open(ctx context.Context) error {
+	if d.opened.Swap(true) {
+		return errors.New("start drainer: it was opened or closed before")
+	}
+	steps := []struct {
+		name string
+		do   func(context.Context) error
+	}{
+		// Nobody else may touch the checkpoint from here on.
+		{"lock the data directory", d.openDir},
+		{"bind the port", d.listen},
+		{"decide the node ID", d.decideID},
+		{"ask PD for the cluster ID and the time", d.askPD},
+		// From here on a failure shows as paused in PD.
+		{"claim the record", d.claim},
+		{"read the checkpoint", d.openCheckpoint},
+		{"load the table definitions", d.openHistory},
+		{"open the downstream", d.openSink},
+		// A pump that sees the record notifies at once, so the servers are up before.
+		{"serve", d.serve},
+		// And only pumps that start from here on do so: the records of those that started
+		// before are there when they are looked at for the first time.
+		{"go online", d.goOnline},
+	}
+	for _, s := range steps {
+		if err := s.do(ctx); err != nil {
+			err = errors.Join(fmt.Errorf("start drainer: %s: %w", s.name, err), d.abort())
+			d.finish(err)
+			return err
+		}
+	}
+	go d.live()
+	return nil
+}
+
+func (d *Drainer) openDir(context.Context) (err error) {
+	d.dir, err = daemon.OpenDataDir(d.opts.DataDir)
+	return err
+}
+
+func (d *Drainer) listen(ctx context.Context) (err error) {
+	d.port, err = daemon.Listen(ctx, d.opts.Addr, d.opts.AdvertiseAddr, "")
+	return err
+}
+
+func (d *Drainer) decideID(context.Context) (err error) {
+	if d.nodeID, err = d.dir.NodeID(d.opts.NodeID, d.port.Advertised()); err != nil {
+		return err
+	}
+	d.log = d.log.WithFields(logrus.Fields{"kind": nodes.Drainer.String(), "node": d.nodeID})
+	d.decoder.log = d.log
+	return nil
+}
+
+func (d *Drainer) askPD(ctx context.Context) (err error) {
+	if d.clusterID, err = d.opts.PD.ClusterID(ctx); err != nil {
+		return err
+	}
+	return d.clock.ask(ctx, d.opts.PD)
+}
+
+func (d *Drainer) claim(ctx context.Context) (err error) {
+	d.agent, err = nodes.NewAgent(nodes.AgentOptions{
+		Kind: nodes.Drainer, NodeID: d.nodeID, Host: d.port.Advertised(), Heartbeat: d.opts.Heartbeat,
+		Registry: d.opts.Registry, TSO: d.opts.PD.TSO, MaxCommitTS: d.consumed,
+		Logger: d.opts.Logger, Now: d.opts.Now,
+	})
+	if err != nil {
+		return err
+	}
+	return d.agent.Register(ctx, nodes.Paused)
+}
+
+// serve begins to answer gRPC and HTTP.
+func (d *Drainer) serve(context.Context) error {
+	d.cache = nodes.OpenCache(d.opts.Registry, nodes.CacheOptions{Logger: d.log})
+	server := grpc.NewServer()
+	binlogpb.RegisterCisternServer(server, cistern{d: d})
+	if err := d.startFlow(); err != nil {
+		return err
+	}
+	return d.port.Serve(d.opts.Security, server, d.routes())
+}
+
+func (d *Drainer) goOnline(ctx context.Context) error {
+	d.first = (*Drainer).online
+	err := d.agent.SetState(ctx, nodes.Online)
+	var ordered *nodes.OrderedError
+	switch {
+	case errors.As(err, &ordered) && ordered.Instruction.Order == nodes.Pause:
+		d.first = (*Drainer).pausing
+		return nil
+	case errors.As(err, &ordered) && ordered.Instruction.Order == nodes.Leave:
+		d.first = (*Drainer).closing
+		return nil
+	case err != nil:
+		return err
+	}
+	d.log.WithFields(logrus.Fields{"addr": d.port.Advertised(), "commit_ts": d.consumed(), "downstream": d.opts.Downstream.String()}).Info("drainer is online")
+	return nil
+}
+
+// NodeID is the drainer's ID, known after Open.
+func (d *Drainer) NodeID() string { return d.nodeID }
+
+// Addr is the address listened on, known after Open.
+func (d *Drainer) Addr() net.Addr { return d.port.Addr() }
+
+// State is what the drainer's record says, as far as the drainer knows; "" before it has one.
+func (d *Drainer) State() nodes.State {
+	if d.agent == nil {
+		return ""
+	}
+	return d.agent.State()
+}
+
+// Wait returns when the drainer has ended and its final state is in PD: nil after a pause or
+// after it went offline as asked, otherwise why it ended.
+func (d *Drainer) Wait() error {
+	<-d.finished
+	return d.finalErr
+}
+
+// Close pauses the drainer, as a signal does, and waits for its end. It may be called again.
+func (d *Drainer) Close() error {
+	if !d.opened.Swap(true) {
+		d.finish(nil)
+	}
+	d.leaving.Store(true)
+	d.submit(request{order: nodes.Pause})
+	return d.Wait()
+}
+
+// stopGrace is how long calls under way may take when the drainer stops.
+const stopGrace = 5 * time.Second
+
+// abort takes back what Open did before it failed.
+func (d *Drainer) abort() error {
+	if f := d.flowing.get(); f != nil {
+		f.stopTaking()
+		f.cut()
+		f.never()
+	}
+	return d.leave(nodes.Paused, nil)
+}
+
+// leave closes everything that could still change something downstream, then writes the
+// final state, then gives the directory back to a next process. cause is why.
+func (d *Drainer) leave(final nodes.State, cause error) error {
+	errs := []error{cause}
+	if d.sink != nil {
+		errs = append(errs, d.sink.Close())
+	}
+	if c, ok := d.store.(io.Closer); ok {
+		errs = append(errs, c.Close())
+	}
+	if d.port != nil {
+		ctx, cancel := context.WithTimeout(d.hurried, stopGrace)
+		d.port.Close(ctx)
+		cancel()
+	}
+	if d.cache != nil {
+		errs = append(errs, d.cache.Close())
+	}
+	if d.agent != nil && d.agent.State() != "" {
+		errs = append(errs, daemon.Finish(d.hurried, nodes.Drainer, d.nodeID, d.agent, final))
+	}
+	if d.dir != nil {
+		errs = append(errs, d.dir.Close())
+	}
+	return errors.Join(errs...)
+}
+
+func (d *Drainer) finish(err error) {
+	d.over.Do(func() {
+		d.finalErr = err
+		close(d.finished)
+	})
+}

@@ -1,0 +1,213 @@
+package drainer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"pumphouse/drainer/merge"
+	"pumphouse/drainer/pull"
+	"pumphouse/drainer/sink"
+	"pumphouse/nodes"
+)
+
+// flow is the way from the pumps to the sink: pull, merge, decode, apply. There is one from
+// the start on, and a new one each time when going offline was cancelled.
+type flow struct {
+	d      *Drainer
+	merger *merge.Merger
+	group  *pull.Group
+
+	taking     context.Context // done: nothing more is pulled and merged
+	stopTaking context.CancelFunc
+	applying   context.Context // done: what was taken is given up as well
+	cut        context.CancelFunc
+
+	decoded chan parcel
+	failed  chan error // the first failure
+	wg      sync.WaitGroup
+	done    chan struct{} // closed when all of it has ended
+	begun   sync.Once
+}
+
+// parcel is what the decoder hands to the sink.
+type parcel struct {
+	sink.Batch
+	bytes  int64 // to be released when the sink has taken it
+	counts counts
+}
+
+// queued is how many parcels may be decoded ahead of the sink.
+const queued = 4
+
+// flowing is the present flow.
+type flowing struct {
+	mu  sync.Mutex
+	now *flow
+}
+
+func (f *flowing) get() *flow {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.now
+}
+
+func (f *flowing) set(next *flow) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.now = next
+}
+
+// startFlow makes a flow from where the last one ended. It does nothing before run.
+func (d *Drainer) startFlow() error {
+	from := nodes.TSO(d.passed.Load())
+	tlsConfig, err := d.opts.Security.Client()
+	if err != nil {
+		return err
+	}
+	f := &flow{d: d, decoded: make(chan parcel, queued), failed: make(chan error, 1), done: make(chan struct{}),
+		merger: merge.New(merge.Options{From: from, BufferBytes: d.opts.BufferBytes, Now: d.opts.Now})}
+	f.group, err = pull.New(pull.Options{Registry: d.opts.Registry, Cache: d.cache, Merger: f.merger, ClusterID: d.clusterID,
+		From: from, TLS: tlsConfig, Gzip: d.opts.Gzip, Received: d.received, Logger: d.log, Now: d.opts.Now})
+	if err != nil {
+		return err
+	}
+	f.taking, f.stopTaking = context.WithCancel(context.Background())
+	f.applying, f.cut = context.WithCancel(context.Background())
+	d.flowing.set(f)
+	return nil
+}
+
+// run starts the flow's goroutines.
+func (f *flow) run() {
+	f.begun.Do(func() {
+		f.start("pull", f.pull)
+		f.start("decode", f.decode)
+		f.start("apply", f.apply)
+		go func() { f.wg.Wait(); close(f.done) }()
+	})
+}
+
+// never is for a flow that is not run: whoever waits for its end need not.
+func (f *flow) never() { f.begun.Do(func() { close(f.done) }) }
+
+// stop ends the flow: nothing more is taken, and what was taken is handed to the sink until
+// ctx is done. It returns when the goroutines have gone.
+func (f *flow) stop(ctx context.Context) {
+	f.stopTaking()
+	defer context.AfterFunc(ctx, f.cut)()
+	<-f.done
+}
+
+// start runs a part of the flow. Its error is the flow's failure; errors that only say that
+// the flow was stopped are not for it to give.
+func (f *flow) start(kind string, part func() error) {
+	f.wg.Go(func() {
+		if err := part(); err != nil {
+			f.d.metrics.failed(kind)
+			select {
+			case f.failed <- err:
+			default:
+			}
+		}
+	})
+}
+
+// pull brings the pumps' binlogs to the merge.
+func (f *flow) pull() error {
+	err := f.group.Run(f.taking)
+	var position *pull.PositionError
+	if errors.As(err, &position) {
+		return fmt.Errorf("%w; what is missing there cannot be replicated any more: dump the upstream anew and begin "+
+			"with -initial-commit-ts, or take the checkpoint of another drainer of this cluster", err)
+	}
+	return err
+}
+
+// decode takes from the merge and makes transactions of it, until the flow is stopped or
+// something cannot be decoded; then what came before goes downstream, and nothing behind.
+func (f *flow) decode() error {
+	defer close(f.decoded)
+	for {
+		b, err := f.merger.Next(f.taking)
+		switch {
+		case f.taking.Err() != nil:
+			return nil
+		case err != nil:
+			f.d.metrics.disorder.Inc()
+			return err
+		}
+		if err := f.decodeBatch(b); err != nil {
+			if f.taking.Err() != nil {
+				return nil // it was waiting for a DDL job
+			}
+			return err
+		}
+	}
+}
+
+// decodeBatch decodes a batch and hands it over. What stands before a DDL does not wait for
+// it: its job may come into the history much later.
+func (f *flow) decodeBatch(b merge.Batch) error {
+	var p parcel
+	for i := range b.Items {
+		t, err := f.d.decoder.decode(f.taking, f.d.history, &b.Items[i], func() { f.hand(&p) })
+		if err != nil {
+			f.hand(&p)
+			return err
+		}
+		p.add(t, nodes.TSO(b.Items[i].CommitTS))
+	}
+	p.Passed, p.bytes = b.Passed, b.Bytes
+	f.hand(&p)
+	return nil
+}
+
+// add adds a transaction, nil if it is not for the downstream.
+func (p *parcel) add(t *sink.Txn, commitTS nodes.TSO) {
+	p.Passed = commitTS
+	p.counts.seen++
+	if t != nil {
+		p.Txns = append(p.Txns, t)
+		p.counts.add(t)
+	}
+}
+
+// hand puts what is decoded into the queue and empties p.
+func (f *flow) hand(p *parcel) {
+	if p.Passed == 0 { // nothing since the last time
+		return
+	}
+	select {
+	case f.decoded <- *p:
+		f.d.passed.Store(int64(p.Passed))
+	case <-f.applying.Done():
+	}
+	*p = parcel{}
+}
+
+// apply hands transactions to the sink.
+func (f *flow) apply() error {
+	for p := range f.decoded {
+		began := f.d.opts.Now()
+		if err := f.d.sink.Apply(f.applying, p.Batch); err != nil {
+			asked := f.applying.Err() != nil
+			f.stopTaking()
+			f.cut()
+			if asked {
+				return nil
+			}
+			return fmt.Errorf("apply to %s: %w", f.d.opts.Downstream, err)
+		}
+		f.merger.Release(p.bytes)
+		if len(p.Txns) > 0 {
+			f.d.metrics.executed("", f.d.opts.Now().Sub(began))
+		}
+		f.d.metrics.taken(&p)
+		if p.counts.seen > 0 {
+			f.d.quiet.disturb(f.d.opts.Now())
+		}
+	}
+	return nil
+}

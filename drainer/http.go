@@ -1,0 +1,105 @@
+package drainer
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+
+	"pumphouse/binlogpb"
+	"pumphouse/drainer/pull"
+	"pumphouse/nodes"
+	"pumphouse/nodes/daemon"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+)
+
+// routes is the HTTP API of a drainer (interop.md).
+func (d *Drainer) routes() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /status", daemon.Answer(d.log, d.getStatus))
+	mux.HandleFunc("GET /commit_ts", daemon.Answer(d.log, d.getCommitTS))
+	mux.HandleFunc("PUT /state/{node}/{action}", daemon.Answer(d.log, daemon.PutState(nodes.Drainer, d.nodeID, d.ask)))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(d.opts.Metrics, promhttp.HandlerOpts{}))
+	return mux
+}
+
+// drainerStatus is the answer of GET /status; the fields after TsMap are ours.
+type drainerStatus struct {
+	PumpPos map[string]nodes.TSO `json:"PumpPos"`
+	Synced  bool                 `json:"Synced"`
+	LastTS  nodes.TSO            `json:"LastTS"`
+	TsMap   string               `json:"TsMap"`
+
+	State      nodes.State  `json:"State"`
+	Downstream string       `json:"Downstream"`
+	Lag        float64      `json:"Lag"`        // seconds that the downstream is behind PD's clock
+	Applied    nodes.TSO    `json:"Applied"`    // everything up to here is downstream
+	Checkpoint nodes.TSO    `json:"Checkpoint"` // a restart goes on from here
+	HeldBy     *heldBy      `json:"HeldBy,omitempty"`
+	Pumps      []pumpStatus `json:"Pumps"`
+	ErrMsg     string       `json:"ErrMsg"` // why the drainer stops, or what does not work
+}
+
+// pumpStatus is how the pull from one pump goes.
+type pumpStatus struct {
+	Pump     string      `json:"Pump"`
+	Addr     string      `json:"Addr"`
+	State    nodes.State `json:"State"`
+	Position nodes.TSO   `json:"Position"`
+	Reached  bool        `json:"Reached"`
+	Since    time.Time   `json:"Since"` // when it was reached, or stopped being so
+	Err      string      `json:"Err,omitempty"`
+}
+
+func (d *Drainer) getStatus(*http.Request) (any, error) {
+	pumps := d.flowing.get().group.Status()
+	st := drainerStatus{PumpPos: make(map[string]nodes.TSO, len(pumps)), Synced: d.synced(), LastTS: d.consumed(),
+		State: d.State(), Downstream: d.opts.Downstream.String(), Lag: d.lag().Seconds(), Applied: d.applied(), Checkpoint: d.consumed(),
+		Pumps: make([]pumpStatus, len(pumps))}
+	for i, p := range pumps {
+		st.PumpPos[p.Pump] = p.Position
+		st.Pumps[i] = pumpStatus(p)
+	}
+	if by, ok := d.holder(pumps); ok {
+		st.HeldBy = &by
+	}
+	if err := d.reason.Load(); err != nil {
+		st.ErrMsg = (*err).Error()
+	} else if err := d.agent.Healthy(); err != nil {
+		st.ErrMsg = err.Error()
+	}
+	return st, nil
+}
+
+func (d *Drainer) getCommitTS(*http.Request) (any, error) {
+	return nodes.Reply{Message: "get drainer's latest commit TS success!", Code: http.StatusOK, Data: map[string]nodes.TSO{"ts": d.consumed()}}, nil
+}
+
+// cistern is the gRPC service of a drainer. DumpBinlog and DumpDDLJobs are not implemented:
+// nobody calls them.
+type cistern struct {
+	binlogpb.UnimplementedCisternServer
+	d *Drainer
+}
+
+// Notify answers when every pump that PD knows takes part in the merge: the pump that asks
+// goes online on that answer. A drainer that stops answers when it merges no more; its next
+// life finds the pump's record.
+func (c cistern) Notify(ctx context.Context, _ *binlogpb.NotifyReq) (*binlogpb.NotifyResp, error) {
+	f := c.d.flowing.get()
+	err := f.group.Notify(ctx)
+	if errors.Is(err, pull.ErrEnded) {
+		select {
+		case <-f.done:
+			err = nil
+		case <-ctx.Done():
+		}
+	}
+	if err != nil {
+		return nil, status.Errorf(codes.Unavailable, "drainer %s: look at the pump records: %v", c.d.nodeID, err)
+	}
+	return &binlogpb.NotifyResp{}, nil
+}

@@ -1,0 +1,268 @@
+package drainer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"pumphouse/nodes"
+	"pumphouse/nodes/daemon"
+)
+
+// request is what HTTP or a signal asks of the lifecycle. A signal needs no answer.
+type request struct {
+	order  nodes.Order
+	answer chan error // nil: accepted
+}
+
+func (r request) reply(err error) {
+	if r.answer != nil {
+		r.answer <- err
+	}
+}
+
+// Pause asks the drainer to pause, as a signal does, and returns when the drainer has heard
+// it. When the drainer is pausing or going offline already, it stops waiting for anything.
+func (d *Drainer) Pause() {
+	if d.leaving.Swap(true) {
+		d.hurryUp()
+		return
+	}
+	d.submit(request{order: nodes.Pause})
+}
+
+// Offline asks the drainer to leave the cluster, as PUT /state/ID/close does.
+func (d *Drainer) Offline(ctx context.Context) error { return d.ask(ctx, nodes.Leave) }
+
+// ask hands an order to the lifecycle, which accepts or refuses it.
+func (d *Drainer) ask(ctx context.Context, order nodes.Order) error {
+	r := request{order: order, answer: make(chan error, 1)}
+	if d.State() == nodes.Online && d.submit(r) {
+		select {
+		case err := <-r.answer:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return d.refuse()
+}
+
+// refuse is the answer to an order that cannot be carried out in the present state.
+func (d *Drainer) refuse() error { return &daemon.StateError{Kind: nodes.Drainer, State: d.State()} }
+
+// submit gives a request to the lifecycle; false: it takes none any more.
+func (d *Drainer) submit(r request) bool {
+	select {
+	case d.requests <- r:
+		return true
+	case <-d.stopping:
+	case <-d.finished:
+	}
+	return false
+}
+
+// group is the parts that work by themselves while the drainer lives.
+type group struct {
+	wg     sync.WaitGroup
+	failed chan error // the first failure
+}
+
+func (g *group) run(name string, part func() error) {
+	g.wg.Go(func() {
+		if err := part(); err != nil {
+			select {
+			case g.failed <- fmt.Errorf("%s: %w", name, err):
+			default:
+			}
+		}
+	})
+}
+
+// live is the drainer's life after the start. The states are functions, each of which
+// returns the next; after the last one everything is stopped, and only then does PD say
+// paused or offline.
+func (d *Drainer) live() {
+	ctx, endWorkers := context.WithCancel(context.Background())
+	agent, endAgent := context.WithCancel(context.Background())
+	d.keeper.run("agent", func() error { return d.agent.Run(agent) })
+	d.workers.run("saver", func() error { return d.keepSaving(ctx) })
+	d.workers.run("watcher", func() error { return d.watch(ctx) })
+	d.flowing.get().run()
+	for state := d.first; state != nil; {
+		state = state(d)
+	}
+	close(d.stopping)
+	endWorkers()
+	d.workers.wg.Wait()
+	err := d.leave(d.final, d.cause)
+	endAgent()
+	d.keeper.wg.Wait()
+	d.log.WithField("state", d.final).WithField("commit_ts", d.consumed()).Info("drainer has stopped")
+	d.finish(err)
+}
+
+// stateFunc is one state of the drainer's life; it gives the next, nil = stop everything.
+type stateFunc func(d *Drainer) stateFunc
+
+// online is the state in which the drainer pulls and applies.
+func (d *Drainer) online() stateFunc {
+	look := time.NewTicker(time.Second)
+	defer look.Stop()
+	for {
+		var order nodes.Order
+		select {
+		case in := <-d.agent.Orders():
+			order = in.Order
+		case r := <-d.requests:
+			order = r.order
+			r.reply(nil)
+		case err := <-d.workers.failed:
+			return d.broken(err)
+		case err := <-d.flowing.get().failed:
+			return d.broken(err)
+		case err := <-d.port.Failed():
+			return d.broken(err)
+		case <-look.C:
+			if d.agent.State() != nodes.Online { // PD was away when the drainer came back here
+				d.move(nodes.Online)
+			}
+		}
+		switch order {
+		case nodes.Pause:
+			return (*Drainer).pausing
+		case nodes.Leave, nodes.Abandon:
+			return (*Drainer).closing
+		}
+	}
+}
+
+// broken pauses because something does not work; the drainer ends with the error.
+func (d *Drainer) broken(err error) stateFunc {
+	d.log.WithError(err).Error("the drainer cannot go on and pauses")
+	d.cause = err
+	d.reason.Store(&err)
+	return (*Drainer).pausing
+}
+
+// pausing finishes what is in flight.
+func (d *Drainer) pausing() stateFunc {
+	signalled := d.leaving.Swap(true)
+	d.final = nodes.Paused
+	if d.move(nodes.Pausing) == nodes.Leave && d.cause == nil && !signalled {
+		return (*Drainer).closing // the record was set to closing before we came: it wins
+	}
+	d.settled(<-d.settle())
+	return nil
+}
+
+// closing finishes what is in flight as well, and can be told otherwise meanwhile.
+func (d *Drainer) closing() stateFunc {
+	d.leaving.Store(true)
+	d.final = nodes.Offline
+	if d.move(nodes.Closing) == nodes.Pause {
+		return (*Drainer).pausing // the record was set to paused before we came: it wins
+	}
+	settling := d.settle()
+	again := time.NewTicker(200 * time.Millisecond)
+	defer again.Stop()
+	cancelled := false // by Resume
+	for {
+		select {
+		case err := <-settling:
+			d.settled(err)
+			if cancelled && d.cause == nil {
+				return d.resume()
+			}
+			if d.cause != nil && d.final == nodes.Offline {
+				d.final = nodes.Paused // not everything that was taken is downstream: it has to come back
+			}
+			return nil
+		case <-again.C:
+			if d.agent.State() != nodes.Closing && !cancelled { // again as long as PD is away
+				d.move(nodes.Closing)
+			}
+		case in := <-d.agent.Orders():
+			switch in.Order {
+			case nodes.Resume:
+				cancelled = true
+			case nodes.Pause:
+				cancelled, d.final = false, nodes.Paused
+			case nodes.Leave:
+				cancelled = false
+			case nodes.Abandon:
+				cancelled = false
+				d.hurryUp()
+			}
+		case r := <-d.requests:
+			r.reply(d.refuse())
+			if r.answer == nil { // Close: as a signal
+				cancelled, d.final = false, nodes.Paused
+			}
+		}
+	}
+}
+
+// settle ends the flow: nothing more is taken, and what was taken is brought downstream.
+func (d *Drainer) settle() <-chan error {
+	over := make(chan error, 1)
+	go func() {
+		ctx, cancel := context.WithTimeout(d.hurried, d.opts.StopGrace)
+		defer cancel()
+		f := d.flowing.get()
+		f.stop(ctx)
+		err := d.sink.Flush(ctx)
+		if err != nil && ctx.Err() != nil {
+			d.log.WithField("commit_ts", d.applied()).WithField("handed_over", nodes.TSO(d.passed.Load())).
+				Warn("what is in flight is not waited for any longer: it is applied again at the next start")
+			err = nil
+		}
+		save, end := context.WithTimeout(context.Background(), saveTimeout)
+		defer end()
+		defer context.AfterFunc(d.hurried, end)()
+		if saveErr := d.save(save); saveErr != nil && err == nil && d.hurried.Err() == nil {
+			err = saveErr
+		}
+		over <- err
+	}()
+	return over
+}
+
+// settled notes that what was in flight is over, and what was wrong with it.
+func (d *Drainer) settled(err error) {
+	if err == nil { // what failed in the flow while it was stopped
+		select {
+		case err = <-d.flowing.get().failed:
+		default:
+		}
+	}
+	if d.cause == nil && err != nil {
+		d.broken(err)
+	}
+}
+
+// resume goes on: going offline is cancelled.
+func (d *Drainer) resume() stateFunc {
+	if d.flowing.get().applying.Err() != nil {
+		return d.broken(errors.New("going offline was cancelled, but the downstream did not take in time what was in flight: start the drainer again"))
+	}
+	d.log.Info("going offline is cancelled: the drainer goes on")
+	d.leaving.Store(false)
+	if err := d.startFlow(); err != nil {
+		return d.broken(err)
+	}
+	d.move(nodes.Online)
+	d.flowing.get().run()
+	return (*Drainer).online
+}
+
+// move writes a state to PD and gives the order that came first, if one did that matters.
+func (d *Drainer) move(s nodes.State) nodes.Order {
+	order, err := daemon.Move(d.hurried, d.agent, s)
+	if err != nil && d.hurried.Err() == nil {
+		d.log.WithField("state", s).WithError(err).Warn("PD does not show the drainer's state")
+	}
+	return order
+}

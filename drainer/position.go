@@ -1,0 +1,130 @@
+package drainer
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"pumphouse/drainer/checkpoint"
+	"pumphouse/drainer/schema"
+	"pumphouse/nodes"
+)
+
+// maxAhead is how far a checkpoint may be ahead of PD's clock: upstreams whose timestamps do
+// not come from PD are ahead of it by moments.
+const maxAhead = 10 * time.Second
+
+// openCheckpoint decides where the drainer begins.
+func (d *Drainer) openCheckpoint(ctx context.Context) (err error) {
+	if d.store, err = d.opts.Downstream.Checkpoint(ctx, d.site()); err != nil {
+		return err
+	}
+	now := d.clock.last()
+	initial := d.opts.InitialCommitTS
+	if initial < 0 {
+		initial = now
+	}
+	c, err := checkpoint.Open(ctx, d.store, d.clusterID, initial)
+	if err != nil {
+		return err
+	}
+	at := c.CommitTS()
+	if ahead := at.Time().Sub(now.Time()); ahead > maxAhead {
+		return fmt.Errorf("the checkpoint %s (%s) in %s is %s ahead of PD's clock (%s): is it of another cluster, or was PD restored? "+
+			"Check -pd-urls and the data directory; if the cluster was made anew, remove the checkpoint and begin with a new dump (-initial-commit-ts)",
+			at, at.Time().Format(time.RFC3339), d.store, ahead.Round(time.Second), now.Time().Format(time.RFC3339))
+	}
+	// Where a first life begins is kept at once: a next one begins there too, not later.
+	if err := c.Save(ctx, c.Position()); err != nil {
+		return err
+	}
+	d.passed.Store(int64(at))
+	d.checkpoint.Store(c)
+	return nil
+}
+
+func (d *Drainer) openHistory(ctx context.Context) (err error) {
+	p := d.checkpoint.Load().Position()
+	began := d.opts.Now()
+	d.history, err = schema.Open(ctx, d.opts.Schema,
+		schema.Position{CommitTS: p.CommitTS, Reached: p.Reached, Exact: p.Exact},
+		schema.Options{Patience: d.opts.Patience, Waiting: func(id int64) {
+			d.log.WithField("job", id).Info("a DDL job is waited for: it is not in TiDB's history yet")
+		}})
+	if err != nil {
+		return err
+	}
+	d.log.WithField("tables", len(d.history.Tables().All())).WithField("took", d.opts.Now().Sub(began).Round(time.Millisecond).String()).
+		Info("table definitions are loaded")
+	return nil
+}
+
+func (d *Drainer) openSink(ctx context.Context) (err error) {
+	d.sink, err = d.opts.Downstream.Open(ctx, d.site(), d.consumed(), d.clock.last())
+	return err
+}
+
+// site is what the downstream may know of this drainer.
+func (d *Drainer) site() Site {
+	return Site{ClusterID: d.clusterID, NodeID: d.nodeID, DataDir: d.opts.DataDir, Logger: d.log, Executed: d.metrics.executed}
+}
+
+// consumed is the checkpoint: everything up to it is downstream for good, and stays so
+// whatever happens to this drainer. 0: not known yet.
+func (d *Drainer) consumed() nodes.TSO {
+	if c := d.checkpoint.Load(); c != nil {
+		return c.CommitTS()
+	}
+	return 0
+}
+
+// applied is the position downstream. A sink that has more from an earlier life is not
+// ahead of what this one knows the definitions of.
+func (d *Drainer) applied() nodes.TSO {
+	return min(d.sink.Applied(), nodes.TSO(d.passed.Load()))
+}
+
+// save moves the checkpoint to where the downstream is.
+func (d *Drainer) save(ctx context.Context) error {
+	d.saving.Lock() // positions are asked for in their order
+	defer d.saving.Unlock()
+	ts := d.applied()
+	c := d.checkpoint.Load()
+	if ts <= c.CommitTS() {
+		return nil
+	}
+	p := d.history.Position(ts)
+	return c.Save(ctx, checkpoint.Position{CommitTS: p.CommitTS, Reached: p.Reached, Exact: p.Exact})
+}
+
+// saveTimeout bounds one attempt to save the checkpoint.
+const saveTimeout = 10 * time.Second
+
+// keepSaving moves the checkpoint until ctx ends. What cannot be saved is tried again: the
+// drainer goes on from an older position then, which is not wrong.
+func (d *Drainer) keepSaving(ctx context.Context) error {
+	tick := time.NewTicker(d.opts.SaveEvery)
+	defer tick.Stop()
+	failing := false
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+		try, cancel := context.WithTimeout(ctx, saveTimeout)
+		err := d.save(try)
+		cancel()
+		if err != nil && ctx.Err() == nil {
+			d.metrics.failed("checkpoint")
+		}
+		if (err != nil) != failing && ctx.Err() == nil { // said at both ends
+			failing = err != nil
+			if failing {
+				d.log.WithError(err).Error("the checkpoint cannot be saved: it is tried again every second")
+			} else {
+				d.log.WithField("commit_ts", d.consumed()).Info("the checkpoint is saved again")
+			}
+		}
+	}
+}

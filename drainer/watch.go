@@ -1,0 +1,180 @@
+package drainer
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"pumphouse/drainer/merge"
+	"pumphouse/drainer/pull"
+	"pumphouse/nodes"
+)
+
+// clock tells the time by PD's clock, which commit TSs are made of.
+type clock struct {
+	now func() time.Time
+
+	mu sync.Mutex
+	ts nodes.TSO // PD's last answer
+	at time.Time // when that came
+}
+
+// ask asks PD.
+func (c *clock) ask(ctx context.Context, pd PD) error {
+	ts, err := pd.TSO(ctx)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ts, c.at = ts, c.now()
+	return nil
+}
+
+// last is PD's last answer.
+func (c *clock) last() nodes.TSO {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ts
+}
+
+// time is the time now: PD's last answer and what has passed since.
+func (c *clock) time() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.ts.Time().Add(c.now().Sub(c.at))
+}
+
+// lag is how far the downstream is behind PD's clock, never negative.
+func (d *Drainer) lag() time.Duration {
+	return max(0, d.clock.time().Sub(d.applied().Time()))
+}
+
+// quiet knows when a transaction came last.
+type quiet struct{ since atomic.Int64 }
+
+func (q *quiet) disturb(now time.Time) { q.since.Store(now.UnixNano()) }
+
+// syncedLag is the largest lag at which the downstream counts as having everything.
+const syncedLag = 10 * time.Second
+
+// synced tells whether the downstream has everything: for SyncedAfter no transaction has
+// come, everything that came is downstream, and no pump holds the merge (the lag is small).
+func (d *Drainer) synced() bool {
+	f := d.flowing.get()
+	return d.opts.Now().UnixNano()-d.quiet.since.Load() >= int64(d.opts.SyncedAfter) &&
+		f.merger.Stats().QueuedBytes == 0 && d.sink.Applied() >= nodes.TSO(d.passed.Load()) && d.lag() < syncedLag
+}
+
+// holding is the pump that holds the merge for so long that it was said.
+type holding struct {
+	mu   sync.Mutex
+	now  heldBy
+	said bool
+}
+
+// heldBy is who keeps everything from going downstream, as /status shows it.
+type heldBy struct {
+	Pump    string    `json:"Pump"`
+	Addr    string    `json:"Addr"`
+	State   string    `json:"State"`    // of the pump's record
+	At      nodes.TSO `json:"Position"` // it has delivered everything up to here
+	Since   time.Time `json:"Since"`
+	Seconds float64   `json:"Seconds"`
+	Reason  string    `json:"Reason"`
+}
+
+// watch looks once a second at what people want to know: the lag, and who holds the merge.
+func (d *Drainer) watch(ctx context.Context) error {
+	d.quiet.disturb(d.opts.Now())
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	var known []pull.Status
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+		ask, cancel := context.WithTimeout(ctx, time.Second)
+		_ = d.clock.ask(ask, d.opts.PD) // the agent says it when PD is away; the clock goes on
+		cancel()
+		f := d.flowing.get()
+		pumps := f.group.Status()
+		d.observe(f.merger.Stats(), pumps)
+		for _, p := range known {
+			if _, ok := find(pumps, p.Pump); !ok {
+				d.metrics.gone(p.Pump)
+			}
+		}
+		known = pumps
+		d.sayHolder(pumps)
+	}
+}
+
+// observe sets the metrics that are looked at, not counted.
+func (d *Drainer) observe(stats merge.Stats, pumps []pull.Status) {
+	m := d.metrics
+	at := d.consumed()
+	m.checkpoint.Set(float64(at.Physical()))
+	m.delay.Observe(max(0, d.clock.time().Sub(at.Time()).Seconds()))
+	m.lag.Set(d.lag().Seconds())
+	m.queue.WithLabelValues("pull").Set(float64(stats.QueuedBytes))
+	m.queue.WithLabelValues("apply").Set(float64(stats.TakenBytes))
+	for _, p := range pumps {
+		m.pump(p.Pump)
+		m.pumpPosition.WithLabelValues(p.Pump).Set(float64(p.Position.Physical()))
+	}
+}
+
+// holder tells whom the merge has been waiting for, and why, if for longer than HeldAfter.
+func (d *Drainer) holder(pumps []pull.Status) (heldBy, bool) {
+	h, ok := d.flowing.get().merger.Holder()
+	if !ok {
+		return heldBy{}, false
+	}
+	took := d.opts.Now().Sub(h.Since)
+	if took < d.opts.HeldAfter {
+		return heldBy{}, false
+	}
+	by := heldBy{Pump: h.Pump, At: h.At, Since: h.Since, Seconds: took.Seconds(), Reason: "it is connected and delivers nothing, not even the time"}
+	if p, ok := find(pumps, h.Pump); ok {
+		by.Addr, by.State = p.Addr, string(p.State)
+		if !p.Reached {
+			by.Reason = p.Err
+		}
+	}
+	return by, true
+}
+
+// sayHolder logs, once each time, that somebody holds the merge, and that it is over.
+func (d *Drainer) sayHolder(pumps []pull.Status) {
+	by, held := d.holder(pumps)
+	for _, p := range pumps {
+		seconds := 0.0
+		if held && p.Pump == by.Pump {
+			seconds = by.Seconds
+		}
+		d.metrics.held.WithLabelValues(p.Pump).Set(seconds)
+	}
+	d.held.mu.Lock()
+	defer d.held.mu.Unlock()
+	switch before := d.held.now; {
+	case held && (!d.held.said || before.Pump != by.Pump):
+		d.log.WithField("pump", by.Pump).WithField("addr", by.Addr).WithField("state", by.State).WithField("commit_ts", by.At).WithField("reason", by.Reason).
+			Warn("the pump holds everything: nothing goes downstream before it delivers (if it is gone for good, set it to offline; what only it has is lost then)")
+	case !held && d.held.said:
+		d.log.WithField("pump", before.Pump).WithField("after", d.opts.Now().Sub(before.Since).Round(time.Second).String()).Info("the pump does not hold the others any more")
+	}
+	d.held.now, d.held.said = by, held
+}
+
+func find(pumps []pull.Status, id string) (pull.Status, bool) {
+	for _, p := range pumps {
+		if p.Pump == id {
+			return p, true
+		}
+	}
+	return pull.Status{}, false
+}

@@ -1,0 +1,197 @@
+package daemon
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/soheilhy/cmux"
+	"google.golang.org/grpc"
+)
+
+// Port is where a node is reached: gRPC and HTTP behind one TCP port and, if wanted, one
+// Unix socket.
+type Port struct {
+	listeners []*conns
+	advertise string
+
+	grpc    *grpc.Server
+	http    *http.Server
+	serving sync.WaitGroup
+	failed  chan error
+}
+
+// Listen binds addr (host:port, port 0 means any) and the Unix socket, if one is named.
+// Nothing is accepted yet. advertise is the address that others are to dial, "" for the one
+// listened on; a port 0 in it stands for the one that was bound.
+func Listen(ctx context.Context, addr, advertise, socket string) (_ *Port, err error) {
+	p := &Port{failed: make(chan error, 4)}
+	defer func() {
+		if err != nil {
+			p.Close(ctx)
+		}
+	}()
+	var lc net.ListenConfig
+	l, err := lc.Listen(ctx, "tcp", addr)
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w: is another node running there? (-addr)", addr, err)
+	}
+	p.listeners = append(p.listeners, trackConns(l))
+	if p.advertise, err = advertised(addr, advertise, l.Addr().String()); err != nil {
+		return nil, err
+	}
+	if socket == "" {
+		return p, nil
+	}
+	if err := removeStale(socket); err != nil {
+		return nil, err
+	}
+	u, err := lc.Listen(ctx, "unix", socket)
+	if err != nil {
+		return nil, fmt.Errorf("listen on the Unix socket %s: %w (-socket)", socket, err)
+	}
+	p.listeners = append(p.listeners, trackConns(u))
+	return p, nil
+}
+
+// CheckAddrs tells what is wrong with the addresses a node is to have; whoever is named in
+// callers dials the advertised one.
+func CheckAddrs(addr, advertise, callers string) error {
+	if _, _, err := net.SplitHostPort(addr); err != nil {
+		return fmt.Errorf("addr %q: want host:port: %w", addr, err)
+	}
+	if advertise == "" {
+		return nil
+	}
+	if host, _, err := net.SplitHostPort(advertise); err != nil || host == "" || host == "0.0.0.0" || host == "::" {
+		return fmt.Errorf("advertise-addr %q: want the host:port that %s dial", advertise, callers)
+	}
+	return nil
+}
+
+// advertised is the address others are told to dial.
+func advertised(addr, advertise, listening string) (string, error) {
+	_, port, err := net.SplitHostPort(listening)
+	if err != nil {
+		return "", err
+	}
+	if advertise == "" {
+		host, _, err := net.SplitHostPort(addr)
+		if err != nil {
+			return "", err
+		}
+		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+			return "", fmt.Errorf("others cannot dial %s: give the address they shall use with -advertise-addr", addr)
+		}
+		return net.JoinHostPort(host, port), nil
+	}
+	host, given, err := net.SplitHostPort(advertise)
+	if err == nil && given == "0" {
+		return net.JoinHostPort(host, port), nil
+	}
+	return advertise, err
+}
+
+// removeStale removes the socket of a node that is gone; one that answers stays.
+func removeStale(path string) error {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return nil // nothing there: Listen says what is wrong, if anything is
+	}
+	if info.Mode()&os.ModeSocket == 0 {
+		return fmt.Errorf("%s is not a socket: give -socket another path", path)
+	}
+	if c, err := net.Dial("unix", path); err == nil {
+		c.Close()
+		return fmt.Errorf("another process listens on the Unix socket %s (-socket)", path)
+	}
+	return os.Remove(path)
+}
+
+// Addr is the TCP address listened on.
+func (p *Port) Addr() net.Addr { return p.listeners[0].Addr() }
+
+// Advertised is the host:port that others are told to dial.
+func (p *Port) Advertised() string { return p.advertise }
+
+// Serve begins to answer: HTTP/1 goes to h, everything else to g. TCP is encrypted when sec
+// says so. It is called once; how it goes on is told by Failed.
+func (p *Port) Serve(sec Security, g *grpc.Server, h http.Handler) error {
+	tlsConfig, err := sec.Server()
+	if err != nil {
+		return err
+	}
+	p.grpc = g
+	p.http = &http.Server{Handler: h, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10}
+	for _, tracked := range p.listeners {
+		l := net.Listener(tracked)
+		if tlsConfig != nil && l.Addr().Network() == "tcp" {
+			c := tlsConfig.Clone()
+			// gRPC offers h2 alone. A browser or curl offers both and must not choose h2, which
+			// would bring it to the gRPC server.
+			c.NextProtos = []string{"http/1.1", "h2"}
+			l = tls.NewListener(l, c)
+		}
+		mux := cmux.New(l)
+		mux.SetReadTimeout(10 * time.Second)
+		forHTTP := mux.Match(cmux.HTTP1Fast())
+		forGRPC := mux.Match(cmux.Any())
+		p.start("gRPC", func() error { return p.grpc.Serve(forGRPC) })
+		p.start("HTTP", func() error { return p.http.Serve(forHTTP) })
+		p.start("connections", mux.Serve) // ends when the listener is closed
+	}
+	return nil
+}
+
+func (p *Port) start(name string, run func() error) {
+	p.serving.Go(func() {
+		err := run()
+		if err == nil || errors.Is(err, http.ErrServerClosed) || errors.Is(err, grpc.ErrServerStopped) ||
+			errors.Is(err, net.ErrClosed) || errors.Is(err, cmux.ErrListenerClosed) || errors.Is(err, cmux.ErrServerClosed) {
+			return
+		}
+		select {
+		case p.failed <- fmt.Errorf("serve %s: %w", name, err):
+		default:
+		}
+	})
+}
+
+// Failed gives the error of a server that ended though it should not.
+func (p *Port) Failed() <-chan error { return p.failed }
+
+// Close takes no more connections, lets calls under way finish until ctx is done, cuts them
+// then, and returns when every goroutine of the servers has gone. It may be called again.
+func (p *Port) Close(ctx context.Context) {
+	for _, l := range p.listeners {
+		_ = l.Close() // closed already, or nothing can be done about it
+		l.cut(false)
+	}
+	if p.grpc != nil {
+		var ends sync.WaitGroup
+		ends.Go(func() {
+			// The error is that of the listeners, which are closed already, or ctx's.
+			_ = p.http.Shutdown(ctx)
+			_ = p.http.Close()
+		})
+		inTime := context.AfterFunc(ctx, func() {
+			for _, l := range p.listeners {
+				l.cut(true)
+			}
+			p.grpc.Stop()
+		})
+		p.grpc.GracefulStop()
+		inTime()
+		ends.Wait()
+	}
+	for _, l := range p.listeners {
+		l.cut(true)
+	}
+	p.serving.Wait()
+}
