@@ -1,0 +1,133 @@
+package replication
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"pumphouse/nodes"
+	"pumphouse/testsuite/mariadbtest"
+	"pumphouse/testsuite/pdtest"
+	"pumphouse/testsuite/tidbtest"
+
+	clientv3 "go.etcd.io/etcd/client/v3"
+)
+
+// Cluster is a whole binlog cluster with a MariaDB downstream. It ends with its test.
+type Cluster struct {
+	PD      *pdtest.Cluster
+	Store   *tidbtest.Storage
+	TiDB    *tidbtest.TiDB
+	Pumps   []*Node
+	Drainer *Node // of MariaDB
+	MariaDB *mariadbtest.Server
+
+	t    testing.TB
+	etcd *clientv3.Client
+}
+
+// Options says how a cluster is made.
+type Options struct {
+	Year       int    // of the TiDB: see tidbtest.Options
+	TiDBConfig string // more TOML of the TiDB
+}
+
+// pumpConfig: a prewrite whose answer was lost with its pump is written to the other pump
+// too, and its end is only told there. TiKV is asked about it soon, instead of after the
+// longest life of a transaction.
+const pumpConfig = "[storage]\nstop-write-at-available-space = \"1 MiB\"\norphan-timeout = \"5s\"\n"
+
+// Start runs everything but the drainer: see StartDrainer.
+func Start(t testing.TB, o Options) *Cluster {
+	t.Helper()
+	c := &Cluster{t: t, PD: pdtest.StartReal(t, 1)}
+	c.etcd = c.PD.Etcd()
+	for _, id := range []string{"pump1", "pump2"} {
+		p := newNode(t, "pump", id, c.PD.Endpoint(0), pumpConfig)
+		p.Start()
+		c.Pumps = append(c.Pumps, p)
+	}
+	c.Store = tidbtest.StartUnistore(t, c.PD.Endpoint(0))
+	c.TiDB = tidbtest.StartTiDB(t, tidbtest.Options{PD: c.PD.Endpoint(0), Store: tidbtest.TiKV, Binlog: true, Year: o.Year, Config: o.TiDBConfig})
+	c.MariaDB = mariadbtest.Start(t, mariaDBOptions...)
+	return c
+}
+
+// mariaDBOptions make its collation the one that TiDB means when a statement names none.
+var mariaDBOptions = []string{"--collation-server=utf8mb4_bin"}
+
+// StartDrainer runs the drainer, from the beginning of all binlogs, with more lines of TOML
+// in its section [syncer].
+func (c *Cluster) StartDrainer(syncer string) {
+	c.t.Helper()
+	config := fmt.Sprintf("[syncer]\ndb-type = \"mysql\"\n%s\n[syncer.to]\nhost = %q\nport = %d\nuser = \"root\"\npassword = \"\"\n", syncer, c.MariaDB.Host, c.MariaDB.Port)
+	c.Drainer = newNode(c.t, "drainer", "drainer1", c.PD.Endpoint(0), config, "-initial-commit-ts", "0")
+	c.Drainer.Start()
+}
+
+// Open gives a pool of connections to the TiDB; closing it is the caller's.
+func (c *Cluster) Open(params string) *sql.DB {
+	db, err := sql.Open("mysql", c.TiDB.DSN(params))
+	if err != nil {
+		panic(err) // only parameters that are no parameters do that
+	}
+	return db
+}
+
+// Now is a timestamp of PD's, as TiDB gets it: everything committed before is below it.
+func (c *Cluster) Now(ctx context.Context) (nodes.TSO, error) {
+	db := c.Open("")
+	defer db.Close()
+	tx, err := db.BeginTx(ctx, nil)
+	if err != nil {
+		return 0, fmt.Errorf("ask TiDB for a timestamp: %w", err)
+	}
+	defer tx.Rollback()
+	var ts int64
+	if err := tx.QueryRowContext(ctx, "select @@tidb_current_ts").Scan(&ts); err != nil {
+		return 0, fmt.Errorf("ask TiDB for a timestamp: %w", err)
+	}
+	return nodes.TSO(ts), nil
+}
+
+// Record is the drainer's record in PD.
+func (c *Cluster) Record(ctx context.Context) (nodes.Record, error) {
+	var r nodes.Record
+	got, err := c.etcd.Get(ctx, "/tidb-binlog/v1/drainers/"+c.Drainer.ID)
+	if err != nil {
+		return r, fmt.Errorf("read the drainer's record: %w", err)
+	}
+	if len(got.Kvs) == 0 {
+		return r, fmt.Errorf("there is no record of %s", c.Drainer.ID)
+	}
+	return r, json.Unmarshal(got.Kvs[0].Value, &r)
+}
+
+// CatchUp waits until everything that is committed now is downstream, as the drainer's
+// record says.
+func (c *Cluster) CatchUp(ctx context.Context, limit time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	goal, err := c.Now(ctx)
+	if err != nil {
+		return err
+	}
+	for {
+		r, err := c.Record(ctx)
+		if err == nil && r.MaxCommitTS >= goal {
+			return nil
+		}
+		if !c.Drainer.Running() {
+			return fmt.Errorf("the drainer has ended: %v\n%s", c.Drainer.err, c.Drainer.tail(20))
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("after %s the drainer is at %d, not at %d, %s behind (%v)\n%s", limit, r.MaxCommitTS, goal,
+				time.Duration((int64(goal)>>18)-(int64(r.MaxCommitTS)>>18))*time.Millisecond, err, c.Drainer.tail(20))
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}

@@ -1,0 +1,340 @@
+package replication
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"math/big"
+	"slices"
+	"strings"
+)
+
+// Compared says what [Compare] has looked at.
+type Compared struct {
+	Tables, Views, Columns, Rows int
+	Differences                  []string // readable, the first few of each table
+}
+
+// maxDifferences of one table are told.
+const maxDifferences = 3
+
+// Compare compares the databases of users in two servers: tables, columns and all rows,
+// those without a key as often as they are there. TiDB is want. Neither may be written to
+// meanwhile. Floats are compared exactly and JSON by what it means; a table's name counts
+// without letter case, as it does for TiDB.
+func Compare(ctx context.Context, want, got *sql.DB) (Compared, error) {
+	var c Compared
+	w, err := open(ctx, want)
+	if err != nil {
+		return c, fmt.Errorf("read TiDB: %w", err)
+	}
+	defer w.close()
+	g, err := open(ctx, got)
+	if err != nil {
+		return c, fmt.Errorf("read the downstream: %w", err)
+	}
+	defer g.close()
+	for _, name := range names(w.tables, g.tables) {
+		a, there := w.tables[name]
+		b, here := g.tables[name]
+		switch {
+		case !here:
+			c.differ("%s is missing downstream", name)
+			continue
+		case !there:
+			c.differ("%s is downstream only", name)
+			continue
+		}
+		if a.view {
+			c.Views++
+		} else {
+			c.Tables++
+		}
+		c.Columns += len(a.columns)
+		if x, y := fmt.Sprint(a.columns), fmt.Sprint(b.columns); x != y {
+			c.differ("%s has the columns\n\t%s, downstream\n\t%s", name, x, y)
+			continue
+		}
+		if err := c.rows(ctx, w, g, a, b); err != nil {
+			return c, err
+		}
+	}
+	for _, db := range names(w.databases, g.databases) {
+		if w.databases[db] != g.databases[db] {
+			c.differ("database %s: %q in TiDB, %q downstream", db, w.databases[db], g.databases[db])
+		}
+	}
+	return c, nil
+}
+
+func (c *Compared) differ(format string, args ...any) {
+	c.Differences = append(c.Differences, fmt.Sprintf(format, args...))
+}
+
+func (c *Compared) String() string {
+	return fmt.Sprintf("%d tables, %d views, %d columns, %d rows: %d differences", c.Tables, c.Views, c.Columns, c.Rows, len(c.Differences))
+}
+
+func names[V any](a, b map[string]V) []string {
+	var all []string
+	for n := range a {
+		all = append(all, n)
+	}
+	for n := range b {
+		if _, both := a[n]; !both {
+			all = append(all, n)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+// content is one server: what users have in it.
+type content struct {
+	conn      *sql.Conn
+	databases map[string]string
+	tables    map[string]*relation // by path, lower case
+}
+
+type relation struct {
+	path    string // quoted
+	view    bool
+	columns []field
+}
+
+type field struct{ name, kind string }
+
+func (c *content) close() { _ = c.conn.Close() } // only read from
+
+// others are databases that are not users' own.
+const others = "('mysql','sys','information_schema','performance_schema','metrics_schema','test','tidb_binlog')"
+
+func open(ctx context.Context, db *sql.DB) (*content, error) {
+	conn, err := db.Conn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := &content{conn: conn, databases: map[string]string{}, tables: map[string]*relation{}}
+	for _, set := range []string{"set time_zone = '+00:00'", "set names utf8mb4"} {
+		if _, err := conn.ExecContext(ctx, set); err != nil {
+			return nil, fmt.Errorf("%s: %w", set, err)
+		}
+	}
+	err = c.each(ctx, "select schema_name, '', '', '' from information_schema.schemata where lower(schema_name) not in "+others, func(v [4]string) {
+		c.databases[v[0]] = "there"
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = c.each(ctx, "select table_schema, table_name, table_type, '' from information_schema.tables where table_type in ('BASE TABLE','VIEW') and table_name not like 'temp\\_%' and lower(table_schema) not in "+others, func(v [4]string) {
+		path := quote(v[0]) + "." + quote(v[1])
+		c.tables[strings.ToLower(path)] = &relation{path: path, view: v[2] == "VIEW"}
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = c.each(ctx, "select table_schema, table_name, column_name, data_type from information_schema.columns where lower(table_schema) not in "+others+" order by table_schema, table_name, ordinal_position", func(v [4]string) {
+		if r := c.tables[strings.ToLower(quote(v[0])+"."+quote(v[1]))]; r != nil {
+			r.columns = append(r.columns, field{v[2], kind(v[3], r.view)})
+		}
+	})
+	return c, err
+}
+
+// kind is a type as both servers tell it: MariaDB's JSON is a longtext. What a view's
+// expression is called differs without meaning.
+func kind(t string, view bool) string {
+	t = strings.ToLower(t)
+	switch {
+	case view:
+		return "expression"
+	case t == "json":
+		return "longtext"
+	}
+	return t
+}
+
+func (c *content) each(ctx context.Context, query string, f func([4]string)) error {
+	rows, err := c.conn.QueryContext(ctx, query)
+	if err != nil {
+		return fmt.Errorf("%.60s…: %w", query, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var v [4]string
+		if err := rows.Scan(&v[0], &v[1], &v[2], &v[3]); err != nil {
+			return fmt.Errorf("%.60s…: %w", query, err)
+		}
+		f(v)
+	}
+	return rows.Err()
+}
+
+// rows compares the rows of one table.
+func (c *Compared) rows(ctx context.Context, w, g *content, a, b *relation) error {
+	// What TiDB calls JSON is JSON in both.
+	want, documents, err := w.rows(ctx, a, nil)
+	if err != nil {
+		return fmt.Errorf("TiDB's rows of %s: %w", a.path, err)
+	}
+	got, _, err := g.rows(ctx, b, documents)
+	if err != nil {
+		return fmt.Errorf("the downstream's rows of %s: %w", b.path, err)
+	}
+	c.Rows += len(want)
+	missing, extra := without(want, got), without(got, want)
+	if len(missing)+len(extra) == 0 {
+		return nil
+	}
+	c.differ("%s: %d rows in TiDB, %d downstream; %d of TiDB's are not there, %d are there only", a.path, len(want), len(got), len(missing), len(extra))
+	for _, s := range missing[:min(len(missing), maxDifferences)] {
+		c.differ("%s: missing %s%s", a.path, s, nearest(s, extra))
+	}
+	for _, s := range extra[:min(len(extra), maxDifferences)] {
+		c.differ("%s: too much %s", a.path, s)
+	}
+	return nil
+}
+
+// without gives what is in a and not in b, with multiplicity; both are sorted.
+func without(a, b []string) (rest []string) {
+	for _, s := range a {
+		for len(b) > 0 && b[0] < s {
+			b = b[1:]
+		}
+		if len(b) > 0 && b[0] == s {
+			b = b[1:]
+			continue
+		}
+		rest = append(rest, s)
+	}
+	return rest
+}
+
+// nearest tells in which fields a row differs from the one most like it.
+func nearest(row string, among []string) string {
+	fields := strings.Split(row, separator)
+	var best []string
+	for _, other := range among {
+		var differ []string
+		for i, f := range strings.Split(other, separator) {
+			if i < len(fields) && f != fields[i] {
+				differ = append(differ, fmt.Sprintf("%.200s, downstream %.200s", fields[i], f))
+			}
+		}
+		if best == nil || len(differ) < len(best) {
+			best = differ
+		}
+	}
+	if best == nil || len(best) > len(fields)/2 {
+		return ""
+	}
+	return "\n\t(a row there differs in " + strings.Join(best, "; ") + ")"
+}
+
+// separator stands between the fields of a row; quoted text never has it.
+const separator = " | "
+
+// rows gives all rows as text, sorted. documents are the columns that hold JSON; if nil,
+// they are those the server calls so. It uses the binary protocol: texts of floats are not
+// exact.
+func (c *content) rows(ctx context.Context, r *relation, documents []bool) ([]string, []bool, error) {
+	var columns []string
+	for _, f := range r.columns {
+		columns = append(columns, quote(f.name))
+	}
+	stmt, err := c.conn.PrepareContext(ctx, "select "+strings.Join(columns, ", ")+" from "+r.path)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer stmt.Close()
+	rows, err := stmt.QueryContext(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer rows.Close()
+	if documents == nil {
+		types, err := rows.ColumnTypes()
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, t := range types {
+			documents = append(documents, t.DatabaseTypeName() == "JSON")
+		}
+	}
+	values, into := make([]any, len(columns)), make([]any, len(columns))
+	for i := range values {
+		into[i] = &values[i]
+	}
+	var all []string
+	for rows.Next() {
+		if err := rows.Scan(into...); err != nil {
+			return nil, nil, err
+		}
+		texts := make([]string, len(values))
+		for i, v := range values {
+			texts[i] = r.columns[i].name + "=" + plain(v, documents[i])
+		}
+		all = append(all, strings.Join(texts, separator))
+	}
+	slices.Sort(all)
+	return all, documents, rows.Err()
+}
+
+// plain is a value as text that is the same for equal values.
+func plain(v any, document bool) string {
+	var s string
+	switch v := v.(type) {
+	case nil:
+		return "NULL"
+	case []byte:
+		s = string(v)
+	case float32, float64, int64, uint64, bool:
+		return fmt.Sprint(v) // the shortest text that gives the number again
+	default:
+		return fmt.Sprintf("%T %v", v, v)
+	}
+	if document {
+		if text, err := canonical(s); err == nil {
+			return text
+		}
+	}
+	return quotedText(s)
+}
+
+// quotedText is readable, and any bytes can be told from any others.
+func quotedText(s string) string { return strings.ReplaceAll(fmt.Sprintf("%+q", s), "|", `\x7c`) }
+
+// canonical is a JSON document with its keys in order and its numbers by their value.
+func canonical(s string) (string, error) {
+	d := json.NewDecoder(strings.NewReader(s))
+	d.UseNumber()
+	var v any
+	if err := d.Decode(&v); err != nil {
+		return "", err
+	}
+	b, err := json.Marshal(numbers(v))
+	return "json " + strings.ReplaceAll(string(b), "|", `\x7c`), err
+}
+
+// numbers replaces numbers by exact fractions: 1, 1.0 and 1e0 are the same.
+func numbers(v any) any {
+	switch v := v.(type) {
+	case json.Number:
+		if r, ok := new(big.Rat).SetString(v.String()); ok {
+			return json.RawMessage(quotedNumber(r))
+		}
+	case []any:
+		for i := range v {
+			v[i] = numbers(v[i])
+		}
+	case map[string]any:
+		for k := range v {
+			v[k] = numbers(v[k])
+		}
+	}
+	return v
+}
+
+func quotedNumber(r *big.Rat) string { return `["number","` + r.RatString() + `"]` }

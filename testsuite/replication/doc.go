@@ -1,0 +1,23 @@
+// Package replication shows the product as a whole: a real pd-server, a real TiDB on
+// unistore, two pumps, a drainer and a MariaDB behind it.
+//
+//   - [Workload] changes a TiDB as many clients do: some sixty column types, every shape of
+//     key, large and conflicting transactions, and every kind of DDL that a MariaDB knows;
+//   - [Compare] says how two servers differ, row by row;
+//   - [Cluster] runs the processes and ends, kills and starts them one by one;
+//   - [Bank] is data of which every snapshot must add up, and looks at snapshots of the
+//     downstream all the time.
+//
+// The tests compare TiDB with MariaDB after an undisturbed run (TestReplication) and after
+// one full of faults (TestReplicationFaults), and measure how far behind MariaDB is
+// (TestLag). PUMPHOUSE_SOAK=1 switches the long forms on, REPLICATION_SEED=n repeats a run.
+//
+// # What a MariaDB cannot be given
+//
+// The workload leaves out what TiDB has and a MariaDB does not, or has with another meaning:
+// indexes on expressions, invisible indexes, NOW() as the default of a column that is added
+// to rows (each side takes its own time), collations of MySQL 8 (utf8mb4_0900_ai_ci),
+// default values from sequences, REORGANIZE PARTITION of a table with rows of zero dates.
+// A CHARACTER SET without a COLLATE means the _bin collation in TiDB and another one in
+// MariaDB, so key columns always name theirs.
+package replication

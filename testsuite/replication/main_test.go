@@ -1,0 +1,53 @@
+package replication
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+)
+
+func TestMain(m *testing.M) {
+	// The programs are what is tested: build them from the tree the tests stand in.
+	root := filepath.Join("..", "..")
+	build := exec.Command("go", "build", "-trimpath", "-o", "bin/", "./cmd/pump", "./cmd/binlogctl")
+	build.Dir, build.Stdout, build.Stderr = root, os.Stderr, os.Stderr
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if err := build.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, "build the programs:", err)
+		os.Exit(1)
+	}
+	os.Exit(m.Run())
+}
+
+// soak tells whether the long forms are wanted.
+func soak() bool { return os.Getenv("PUMPHOUSE_SOAK") != "" }
+
+// seed is another one each time, or that of REPLICATION_SEED.
+func seed(t *testing.T) uint64 {
+	t.Helper()
+	s := uint64(time.Now().UnixNano()) % 1_000_000
+	if given := os.Getenv("REPLICATION_SEED"); given != "" {
+		var err error
+		if s, err = strconv.ParseUint(given, 10, 64); err != nil {
+			t.Fatalf("REPLICATION_SEED: %v", err)
+		}
+	}
+	t.Logf("REPLICATION_SEED=%d", s)
+	return s
+}
+
+// seconds is how long a part of a test takes in its short form, or what REPLICATION_SECONDS says.
+func seconds(t *testing.T, n int) time.Duration {
+	t.Helper()
+	if given := os.Getenv("REPLICATION_SECONDS"); given != "" {
+		var err error
+		if n, err = strconv.Atoi(given); err != nil {
+			t.Fatalf("REPLICATION_SECONDS: %v", err)
+		}
+	}
+	return time.Duration(n) * time.Second
+}
