@@ -1,0 +1,297 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"pumphouse/binlogpb/pbkafka"
+	"pumphouse/nodes"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"google.golang.org/protobuf/proto"
+)
+
+// limits are sizes in bytes.
+type limits struct {
+	message int // larger messages are refused before they are sent; 0: the brokers are asked
+	batch   int // how large batches of more than one message are
+}
+
+const (
+	defaultMax = 1_000_000 // a little less than what topics take if nobody says otherwise
+	maxBatch   = 1_000_000
+)
+
+// begin makes the sink ready: topic, limits, what is in the topic.
+func (s *Sink) begin(ctx context.Context) error {
+	timeout := fmt.Errorf("no answer within %v", s.opts.StartTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, s.opts.StartTimeout, timeout)
+	defer cancel()
+	if err := s.connect(ctx); err != nil {
+		return fmt.Errorf("connect to the brokers %s: %w: check kafka-addrs, and whether they run",
+			strings.Join(s.opts.Addrs, ", "), err)
+	}
+	if err := s.openTopic(ctx); err != nil {
+		return err
+	}
+	max, err := s.topicMax(ctx)
+	if err != nil {
+		s.opts.Logger.WithError(err).WithField("topic", s.opts.Topic).
+			Info("how large messages may be is not known before the topic refuses one")
+	}
+	s.limits = s.limitsFor(max)
+	s.existing, err = s.lastCommitTS(ctx)
+	if ctx.Err() != nil {
+		return fmt.Errorf("read the last message of topic %q: %w", s.opts.Topic, context.Cause(ctx))
+	}
+	if err != nil {
+		s.opts.Logger.WithError(err).WithField("topic", s.opts.Topic).
+			Info("what is in the topic already is not known: transactions behind the checkpoint are sent again")
+	}
+	return nil
+}
+
+// limitsFor combines the topic's limit, 0 when it is not known, with the configured one.
+func (s *Sink) limitsFor(max int) limits {
+	l := limits{message: s.opts.MaxMessageBytes, batch: defaultMax}
+	if max <= 0 {
+		return l
+	}
+	l.batch = min(max, maxBatch)
+	if uncompressed := s.opts.Compression == "" || s.opts.Compression == "none"; uncompressed && (l.message <= 0 || max < l.message) {
+		l.message = max
+	}
+	return l
+}
+
+// connect waits for any broker to answer.
+func (s *Sink) connect(ctx context.Context) error {
+	for {
+		err := s.client.Ping(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			if errors.Is(err, ctx.Err()) {
+				return context.Cause(ctx)
+			}
+			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// openTopic makes sure that there is the topic.
+func (s *Sink) openTopic(ctx context.Context) error {
+	found, err := s.findTopic(ctx)
+	if err != nil || found {
+		return err
+	}
+	if err := s.createTopic(ctx); err != nil {
+		return fmt.Errorf("topic %q does not exist and could not be made: %w: make it (kafka-topics.sh --create --topic %s --partitions 1 …), "+
+			"or allow the drainer to", s.opts.Topic, err, s.opts.Topic)
+	}
+	s.opts.Logger.WithField("topic", s.opts.Topic).Info("the topic has been made")
+	return nil
+}
+
+// findTopic asks for the topic. It need not have a leader at the moment.
+func (s *Sink) findTopic(ctx context.Context) (bool, error) {
+	req := kmsg.NewPtrMetadataRequest()
+	topic := kmsg.NewMetadataRequestTopic()
+	topic.Topic = kmsg.StringPtr(s.opts.Topic)
+	req.Topics = append(req.Topics, topic)
+	resp, err := req.RequestWith(ctx, s.client)
+	if err != nil {
+		return false, fmt.Errorf("ask for topic %q: %w", s.opts.Topic, orCause(ctx, err))
+	}
+	if len(resp.Topics) != 1 {
+		return false, fmt.Errorf("ask for topic %q: the brokers answer for %d topics", s.opts.Topic, len(resp.Topics))
+	}
+	err = kerr.ErrorForCode(resp.Topics[0].ErrorCode)
+	switch {
+	case errors.Is(err, kerr.UnknownTopicOrPartition):
+		return false, nil
+	case err != nil && !kerr.IsRetriable(err):
+		return false, fmt.Errorf("ask for topic %q: %w%s", s.opts.Topic, err, cure(err))
+	}
+	return true, nil
+}
+
+// createTopic makes the topic as the brokers do by default, but with one partition.
+func (s *Sink) createTopic(ctx context.Context) error {
+	err := s.createTopicWith(ctx, -1)
+	if errors.Is(err, kerr.InvalidReplicationFactor) || errors.Is(err, kerr.UnsupportedVersion) {
+		err = s.createTopicWith(ctx, 1) // Kafka before 2.4 has no default
+	}
+	if errors.Is(err, kerr.TopicAlreadyExists) {
+		return nil
+	}
+	return err
+}
+
+func (s *Sink) createTopicWith(ctx context.Context, replicas int16) error {
+	req := kmsg.NewPtrCreateTopicsRequest()
+	topic := kmsg.NewCreateTopicsRequestTopic()
+	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = s.opts.Topic, 1, replicas
+	req.Topics = append(req.Topics, topic)
+	resp, err := req.RequestWith(ctx, s.client)
+	if err != nil {
+		return orCause(ctx, err)
+	}
+	for i := range resp.Topics {
+		if err := kerr.ErrorForCode(resp.Topics[i].ErrorCode); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// topicMax is the topic's max.message.bytes.
+func (s *Sink) topicMax(ctx context.Context) (int, error) {
+	const name = "max.message.bytes"
+	const ofTopic = kmsg.ConfigResourceTypeTopic
+	req := kmsg.NewPtrDescribeConfigsRequest()
+	resource := kmsg.NewDescribeConfigsRequestResource()
+	resource.ResourceType, resource.ResourceName, resource.ConfigNames = ofTopic, s.opts.Topic, []string{name}
+	req.Resources = append(req.Resources, resource)
+	resp, err := req.RequestWith(ctx, s.client)
+	if err != nil {
+		return 0, orCause(ctx, err)
+	}
+	for i := range resp.Resources {
+		if err := kerr.ErrorForCode(resp.Resources[i].ErrorCode); err != nil {
+			return 0, err
+		}
+		for _, c := range resp.Resources[i].Configs {
+			if c.Name == name && c.Value != nil {
+				return strconv.Atoi(*c.Value)
+			}
+		}
+	}
+	return 0, fmt.Errorf("the topic has no %s", name)
+}
+
+// lastCommitTS is the commit TS of the topic's last message, 0 when there is none. The error says
+// why it is not known, or not this drainer's. One that is not behind From is of no use: 0.
+func (s *Sink) lastCommitTS(ctx context.Context) (nodes.TSO, error) {
+	if s.opts.mark() == "" {
+		return 0, nil
+	}
+	end, err := s.endOffset(ctx)
+	if err != nil || end == 0 {
+		return 0, err
+	}
+	r, err := s.readAt(ctx, end-1)
+	if err != nil {
+		return 0, err
+	}
+	if !s.ours(r) {
+		return 0, errors.New("the last message is another producer's")
+	}
+	b := new(pbkafka.Binlog)
+	if err := proto.Unmarshal(r.Value, b); err != nil {
+		return 0, fmt.Errorf("the last message: %w", err)
+	}
+	ts := nodes.TSO(b.GetCommitTs())
+	if ts <= s.opts.From {
+		return 0, nil
+	}
+	s.opts.Logger.WithField("topic", s.opts.Topic).WithField("commit_ts", ts).
+		Info("the topic is ahead of the checkpoint: what it has is not sent again")
+	return ts, nil
+}
+
+func (s *Sink) ours(r *kgo.Record) bool {
+	for _, h := range r.Headers {
+		if h.Key == markHeader {
+			return string(h.Value) == s.opts.mark()
+		}
+	}
+	return false
+}
+
+// endOffset is the offset behind the last message, 0 when the partition is empty.
+func (s *Sink) endOffset(ctx context.Context) (int64, error) {
+	offset := func(at int64) (int64, error) {
+		req := kmsg.NewPtrListOffsetsRequest()
+		req.ReplicaID = -1
+		topic := kmsg.NewListOffsetsRequestTopic()
+		topic.Topic = s.opts.Topic
+		partition := kmsg.NewListOffsetsRequestTopicPartition()
+		partition.Timestamp = at
+		topic.Partitions = append(topic.Partitions, partition)
+		req.Topics = append(req.Topics, topic)
+		resp, err := req.RequestWith(ctx, s.client)
+		if err != nil {
+			return 0, orCause(ctx, err)
+		}
+		if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
+			return 0, errors.New("the brokers answer for another partition")
+		}
+		p := resp.Topics[0].Partitions[0]
+		return p.Offset, kerr.ErrorForCode(p.ErrorCode)
+	}
+	const latest, earliest = -1, -2
+	for {
+		end, err := offset(latest)
+		if err == nil {
+			var start int64
+			if start, err = offset(earliest); err == nil && start >= end {
+				return 0, nil
+			}
+		}
+		if err == nil || !kerr.IsRetriable(err) {
+			return end, err
+		}
+		select { // the partition has no leader yet
+		case <-ctx.Done():
+			return 0, err
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// readAt reads the message at an offset, which may be gone by now.
+func (s *Sink) readAt(ctx context.Context, offset int64) (*kgo.Record, error) {
+	ctx, cancel := context.WithTimeout(ctx, readPatience)
+	defer cancel()
+	opts, err := s.opts.client()
+	if err != nil {
+		return nil, err
+	}
+	opts = append(opts, kgo.KeepControlRecords(),
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{s.opts.Topic: {0: kgo.NewOffset().At(offset)}}))
+	reader, err := kgo.NewClient(opts...)
+	if err != nil {
+		return nil, err
+	}
+	defer reader.Close()
+	fetches := reader.PollRecords(ctx, 1)
+	if err := fetches.Err(); err != nil {
+		return nil, orCause(ctx, err)
+	}
+	for _, r := range fetches.Records() {
+		if r.Offset == offset {
+			return r, nil
+		}
+	}
+	return nil, errors.New("the last message is gone")
+}
+
+const readPatience = 10 * time.Second
+
+// orCause is err, or the context's cause when that is why.
+func orCause(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}

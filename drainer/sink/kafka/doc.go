@@ -1,0 +1,54 @@
+// Package kafka writes transactions to a Kafka topic in the message format of the field, one
+// message a transaction, in the order of their commit TS.
+//
+// # What it guarantees
+//
+//   - The messages of a sink are in partition 0 of the topic in commit TS order, without a
+//     gap. [Sink.Applied] moves when all in-sync replicas have acknowledged them (acks=all).
+//   - Retries within one life of the sink write nothing twice (idempotent producer), and are
+//     not given up while brokers are away; what waits, since when and why is logged every
+//     [Options].StallLog.
+//   - What the broker refuses for good stops the sink before anything later is written.
+//   - A transaction that is too large is a [*TooLargeError].
+//
+// # After a restart
+//
+// The topic's last message tells how far a drainer came: when it carries the drainer's own
+// mark, what is not behind it is not sent again. In the other cases (another producer wrote
+// last, reading is not allowed, the message was still on its way when the process died)
+// messages behind the checkpoint are sent a second time. So consumers drop every message
+// whose commit TS is not above the one before from the same cluster, as those of the field's
+// drainers have to. To have messages written again on purpose, use another topic.
+//
+// # The message
+//
+// The value is a pbkafka.Binlog. A transaction's changes stand under their tables, in the order
+// they were made; a DDL has the statement as TiDB has it, with its database beside it. The columns
+// of a table are the public ones but for virtual generated ones, whose values are not in binlogs;
+// every row has a value for each: one that the binlog does not tell is the column's default.
+// What MySQL type is in which field:
+//
+//	int64_value   tinyint, smallint, mediumint, int, bigint
+//	uint64_value  the same, unsigned; enum (index, 0 is the error value), set (bits)
+//	double_value  float, double
+//	string_value  char, varchar, text types; decimal; date, datetime, timestamp, time, year
+//	bytes_value   binary, varbinary, blob types; bit (big endian); json (text)
+//	is_null       NULL
+//
+// Keys are the primary and unique ones whose columns are all in column_info. time_zone is the
+// zone of timestamps. A message has no key and one header, "pumphouse-drainer", whose value
+// is <cluster ID>/<node ID>: the mark. testdata/golden holds messages byte for byte.
+//
+// # Trade-offs
+//
+// One batch is on its way at a time, made of everything that came in while the one before was
+// (at most 1 MB, kafka-max-messages and what the topic takes). More at once would be no
+// faster but over slow links, and a batch refused could leave a gap before the next.
+//
+// Brokers before Kafka 0.11 know no idempotent producers and are not supported.
+//
+// # Goroutines
+//
+// Apply encodes in the caller's goroutine. One goroutine sends, one watches for stalls; the Kafka
+// client has its own.
+package kafka

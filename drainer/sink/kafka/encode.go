@@ -1,0 +1,283 @@
+package kafka
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"pumphouse/binlogpb/pbkafka"
+	"pumphouse/drainer/schema"
+	"pumphouse/drainer/sink"
+	"pumphouse/drainer/txn"
+
+	"github.com/pingcap/tidb/pkg/parser/charset"
+	"github.com/pingcap/tidb/pkg/parser/mysql"
+	"github.com/pingcap/tidb/pkg/parser/types"
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// encoder makes messages. It writes them itself, inside out: building a tree of objects for
+// every row first costs several times as much.
+type encoder struct {
+	zone   *time.Location
+	tables map[*schema.Table]*tableHead
+
+	dml       []byte // the tables of a DMLData
+	mutations []byte // of a Table
+	row       []byte // of a TableMutation
+	old       []byte
+	column    []byte
+}
+
+func newEncoder(zone *time.Location) *encoder {
+	return &encoder{zone: zone, tables: make(map[*schema.Table]*tableHead)}
+}
+
+// tableHead is what of a message is the same whenever a table is in it.
+type tableHead struct {
+	head    []byte // names and column_info of a Table
+	keys    []byte // unique_keys
+	columns []columnHead
+}
+
+// columnHead is a column that is written.
+type columnHead struct {
+	i      int // its place in the table
+	number protowire.Number
+	def    []byte // the Column for a value that is not in the binlog
+}
+
+// The fields of a Column.
+const (
+	fieldNull   = 1
+	fieldInt    = 2
+	fieldUint   = 3
+	fieldDouble = 4
+	fieldBytes  = 5
+	fieldString = 6
+)
+
+// keepTables is how many tables' heads are kept; definitions come and go with DDL.
+const keepTables = 4096
+
+// table gives a table's head. The error is of a default that makes no sense.
+func (e *encoder) table(t *schema.Table) (*tableHead, error) {
+	if h := e.tables[t]; h != nil {
+		return h, nil
+	}
+	if len(e.tables) >= keepTables {
+		clear(e.tables)
+	}
+	h := &tableHead{}
+	h.head = appendString(h.head, 1, t.Schema)
+	h.head = appendString(h.head, 2, t.Name)
+	for i := range t.Columns {
+		c := &t.Columns[i]
+		if !written(c) {
+			continue
+		}
+		primary := mysql.HasPriKeyFlag(c.Type.GetFlag())
+		info := appendString(nil, 1, c.Name)
+		info = appendString(info, 2, types.TypeToStr(c.Type.GetType(), c.Type.GetCharset()))
+		info = appendVarint(info, 3, protowire.EncodeBool(primary))
+		h.head = appendBytes(h.head, 3, info)
+		col := columnHead{i: i, number: fieldOf(c)}
+		def, err := txn.Default(c, e.zone)
+		if err != nil {
+			return nil, fmt.Errorf("table %s: %w", t, err)
+		}
+		col.def = e.appendColumn(nil, &col, def)
+		h.columns = append(h.columns, col)
+	}
+	for i := range t.Keys {
+		h.keys = appendKey(h.keys, t, &t.Keys[i])
+	}
+	e.tables[t] = h
+	return h, nil
+}
+
+// written tells whether a column is in messages.
+func written(c *schema.Column) bool { return c.Public && !c.Virtual() }
+
+// appendKey appends a key, unless it has columns that are not in messages.
+func appendKey(b []byte, t *schema.Table, k *schema.Key) []byte {
+	key := appendString(nil, 1, k.Name)
+	for _, i := range k.Columns {
+		if !written(&t.Columns[i]) {
+			return b
+		}
+		key = appendString(key, 2, t.Columns[i].Name)
+	}
+	return appendBytes(b, 5, key)
+}
+
+// fieldOf is the field of a Column that a column's values are in.
+func fieldOf(c *schema.Column) protowire.Number {
+	switch c.Type.GetType() {
+	case mysql.TypeTiny, mysql.TypeShort, mysql.TypeInt24, mysql.TypeLong, mysql.TypeLonglong:
+		if c.Unsigned() {
+			return fieldUint
+		}
+		return fieldInt
+	case mysql.TypeEnum, mysql.TypeSet:
+		return fieldUint
+	case mysql.TypeFloat, mysql.TypeDouble:
+		return fieldDouble
+	case mysql.TypeBit, mysql.TypeJSON:
+		return fieldBytes
+	case mysql.TypeVarchar, mysql.TypeString, mysql.TypeVarString,
+		mysql.TypeTinyBlob, mysql.TypeBlob, mysql.TypeMediumBlob, mysql.TypeLongBlob:
+		if c.Type.GetCharset() == charset.CharsetBin {
+			return fieldBytes
+		}
+	}
+	return fieldString
+}
+
+// encode gives the message of a transaction.
+func (e *encoder) encode(t *sink.Txn) ([]byte, error) {
+	head := make([]byte, 0, 32)
+	var field protowire.Number
+	if t.DDL != nil {
+		head = appendVarint(head, 1, uint64(pbkafka.BinlogType_DDL))
+		field, e.dml = 4, appendDDL(e.dml[:0], t)
+	} else {
+		head = appendVarint(head, 1, uint64(pbkafka.BinlogType_DML))
+		field = 3
+		if err := e.encodeTables(t.Changes); err != nil {
+			return nil, err
+		}
+	}
+	head = appendVarint(head, 2, uint64(t.CommitTS))
+	zone := e.zoneName(t)
+	b := make([]byte, 0, len(head)+len(e.dml)+len(zone)+16)
+	b = append(b, head...)
+	b = appendBytes(b, field, e.dml)
+	b = appendString(b, 5, zone)
+	e.shrink()
+	return b, nil
+}
+
+func appendDDL(b []byte, t *sink.Txn) []byte {
+	b = appendString(b, 1, t.DDL.Schema)
+	b = appendString(b, 2, t.DDL.Table)
+	return appendString(b, 3, t.Query)
+}
+
+// zoneName is a name that means something elsewhere.
+func (e *encoder) zoneName(t *sink.Txn) string {
+	if name := e.zone.String(); name != "Local" && name != "" {
+		return name
+	}
+	return t.CommitTS.Time().In(e.zone).Format("-07:00")
+}
+
+// keepBytes is how large a buffer may be to be used again: a giant transaction is rare.
+const keepBytes = 4 << 20
+
+func (e *encoder) shrink() {
+	for _, buf := range []*[]byte{&e.dml, &e.mutations, &e.row, &e.old, &e.column} {
+		if cap(*buf) > keepBytes {
+			*buf = nil
+		}
+	}
+}
+
+// encodeTables fills e.dml: a Table for every run of changes of the same one.
+func (e *encoder) encodeTables(changes []*txn.Change) error {
+	e.dml = e.dml[:0]
+	for len(changes) > 0 {
+		t := changes[0].Table
+		h, err := e.table(t)
+		if err != nil {
+			return err
+		}
+		e.mutations = e.mutations[:0]
+		for len(changes) > 0 && changes[0].Table == t {
+			e.mutation(h, changes[0])
+			changes = changes[1:]
+		}
+		e.dml = protowire.AppendTag(e.dml, 1, protowire.BytesType)
+		e.dml = protowire.AppendVarint(e.dml, uint64(len(h.head)+len(e.mutations)+len(h.keys)))
+		e.dml = append(e.dml, h.head...)
+		e.dml = append(e.dml, e.mutations...)
+		e.dml = append(e.dml, h.keys...)
+	}
+	return nil
+}
+
+// mutation appends a row's change to the mutations.
+func (e *encoder) mutation(h *tableHead, c *txn.Change) {
+	tp := pbkafka.MutationType_Insert
+	row := c.New
+	e.old = e.old[:0]
+	switch c.Op {
+	case txn.Update:
+		tp = pbkafka.MutationType_Update
+		e.old = e.appendRow(e.old, h, c.Old)
+	case txn.Delete:
+		tp, row = pbkafka.MutationType_Delete, c.Old
+	}
+	e.row = e.appendRow(e.row[:0], h, row)
+	size := 2 + sizeBytes(len(e.row)) // the type and its tag are a byte each
+	if c.Op == txn.Update {
+		size += sizeBytes(len(e.old))
+	}
+	e.mutations = protowire.AppendTag(e.mutations, 4, protowire.BytesType)
+	e.mutations = protowire.AppendVarint(e.mutations, uint64(size))
+	e.mutations = appendVarint(e.mutations, 1, uint64(tp))
+	e.mutations = appendBytes(e.mutations, 2, e.row)
+	if c.Op == txn.Update {
+		e.mutations = appendBytes(e.mutations, 3, e.old)
+	}
+}
+
+// appendRow appends the columns of a Row.
+func (e *encoder) appendRow(b []byte, h *tableHead, row txn.Row) []byte {
+	for i := range h.columns {
+		col := &h.columns[i]
+		if v := row[col.i]; v.Kind == txn.Missing {
+			b = append(b, col.def...)
+		} else {
+			b = e.appendColumn(b, col, v)
+		}
+	}
+	return b
+}
+
+// appendColumn appends a value as an entry of a Row's columns.
+func (e *encoder) appendColumn(b []byte, col *columnHead, v txn.Value) []byte {
+	c := e.column[:0]
+	switch {
+	case v.Kind == txn.Null:
+		c = appendVarint(c, fieldNull, 1)
+	case col.number == fieldInt:
+		c = appendVarint(c, fieldInt, uint64(v.Int64()))
+	case col.number == fieldUint:
+		c = appendVarint(c, fieldUint, v.Uint64())
+	case col.number == fieldDouble:
+		c = protowire.AppendTag(c, fieldDouble, protowire.Fixed64Type)
+		c = protowire.AppendFixed64(c, math.Float64bits(v.Float()))
+	case v.Kind == txn.Int: // a year
+		c = appendString(c, fieldString, v.String())
+	default:
+		c = appendBytes(c, col.number, v.Bytes)
+	}
+	e.column = c
+	return appendBytes(b, 1, c)
+}
+
+// sizeBytes is the size of a field of n bytes whose tag is one byte.
+func sizeBytes(n int) int { return 1 + protowire.SizeBytes(n) }
+
+func appendVarint(b []byte, num protowire.Number, n uint64) []byte {
+	return protowire.AppendVarint(protowire.AppendTag(b, num, protowire.VarintType), n)
+}
+
+func appendString(b []byte, num protowire.Number, s string) []byte {
+	return protowire.AppendString(protowire.AppendTag(b, num, protowire.BytesType), s)
+}
+
+func appendBytes(b []byte, num protowire.Number, v []byte) []byte {
+	return protowire.AppendBytes(protowire.AppendTag(b, num, protowire.BytesType), v)
+}

@@ -1,0 +1,52 @@
+package kafka
+
+import (
+	"fmt"
+	"strings"
+
+	"pumphouse/binlogpb/pbkafka"
+	"pumphouse/nodes"
+
+	"google.golang.org/protobuf/proto"
+)
+
+// TooLargeError says that a transaction makes a larger message than the topic takes.
+type TooLargeError struct {
+	Topic    string
+	CommitTS nodes.TSO
+	Tables   []string // that it changes; at most 10
+	Rows     int      // that it changes
+	Bytes    int      // of the message
+	Limit    int      // of the topic or the configuration; 0: not known
+}
+
+func (e *TooLargeError) Error() string {
+	limit := "what the brokers take"
+	if e.Limit > 0 {
+		limit = fmt.Sprintf("the limit of %d", e.Limit)
+	}
+	return fmt.Sprintf("the transaction with commit TS %s (%d rows of %s) makes a message of %d bytes, more than %s for topic %q: "+
+		"raise the topic's max.message.bytes (kafka-configs.sh --alter --entity-type topics --entity-name %s --add-config max.message.bytes=%d), "+
+		"and kafka-max-message-size if it is set, and start the drainer again; "+
+		"or leave the transaction out with ignore-txn-commit-ts = [%d]",
+		e.CommitTS, e.Rows, strings.Join(e.Tables, ", "), e.Bytes, limit, e.Topic, e.Topic, e.Bytes+recordOverhead, e.CommitTS)
+}
+
+// tooLarge describes a message.
+func tooLarge(topic string, m *message, limit int) *TooLargeError {
+	e := &TooLargeError{Topic: topic, CommitTS: m.commitTS, Bytes: len(m.value), Limit: limit}
+	b := new(pbkafka.Binlog)
+	if err := proto.Unmarshal(m.value, b); err != nil {
+		return e // we have just made it
+	}
+	seen := make(map[string]bool)
+	for _, t := range b.GetDmlData().GetTables() {
+		e.Rows += len(t.GetMutations())
+		name := fmt.Sprintf("`%s`.`%s`", t.GetSchemaName(), t.GetTableName())
+		if !seen[name] && len(e.Tables) < 10 {
+			e.Tables = append(e.Tables, name)
+		}
+		seen[name] = true
+	}
+	return e
+}

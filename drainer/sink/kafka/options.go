@@ -1,0 +1,160 @@
+package kafka
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+
+	"pumphouse/nodes"
+
+	"github.com/sirupsen/logrus"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kversion"
+)
+
+// Options say where and how a [Sink] writes. Addrs and ClusterID are required.
+type Options struct {
+	Addrs     []string // kafka-addrs: some brokers, host:port
+	ClusterID uint64   // of PD
+	// NodeID is the drainer's. With it a restart finds out what is in the topic already; without
+	// it messages have no mark.
+	NodeID string
+	// From is the drainer's checkpoint.
+	From nodes.TSO
+	// Topic is topic-name. Default <ClusterID>_obinlog. It is made, with one partition and the
+	// brokers' defaults, when it is not there.
+	Topic string
+	// Version is kafka-version: the newest version of the protocol to be used, like "2.4.0".
+	// Default: what the brokers say. Below 0.11, which is too old, it is taken for the default:
+	// many configurations still have the field's default of 0.8.2.0.
+	Version string
+	// MaxMessages is kafka-max-messages: how many messages are sent in one request at most.
+	// Default 1024.
+	MaxMessages int
+	// MaxMessageBytes is kafka-max-message-size: larger messages are refused before they are
+	// sent. What the topic takes is another limit. Default: the topic's alone.
+	MaxMessageBytes int
+	// Compression is none (default), gzip, snappy, lz4 or zstd. With one the topic's limit is for
+	// the compressed message.
+	Compression string
+	// TimeZone is that of the timestamps in rows and of defaults. Default UTC.
+	TimeZone *time.Location
+	TLS      *tls.Config // nil: plain TCP
+
+	// StartTimeout is how long brokers are tried to be reached at the start. Default 30 s.
+	StartTimeout time.Duration
+	// StallLog is after what time, and then how often, it is logged that brokers do not take
+	// messages. Default 10 s.
+	StallLog time.Duration
+	Logger   logrus.FieldLogger // default: nothing is logged
+}
+
+func (o Options) withDefaults() (Options, error) {
+	switch {
+	case len(o.Addrs) == 0:
+		return o, errors.New("kafka sink: kafka-addrs in [syncer.to] is required")
+	case o.ClusterID == 0 && o.Topic == "":
+		return o, errors.New("kafka sink: the cluster ID is not known and topic-name in [syncer.to] is empty")
+	}
+	if o.Topic == "" {
+		o.Topic = strconv.FormatUint(o.ClusterID, 10) + "_obinlog"
+	}
+	if o.MaxMessages <= 0 {
+		o.MaxMessages = 1024
+	}
+	if o.TimeZone == nil {
+		o.TimeZone = time.UTC
+	}
+	if o.StartTimeout <= 0 {
+		o.StartTimeout = 30 * time.Second
+	}
+	if o.StallLog <= 0 {
+		o.StallLog = 10 * time.Second
+	}
+	if o.Logger == nil {
+		silent := logrus.New()
+		silent.SetOutput(io.Discard)
+		o.Logger = silent
+	}
+	return o, nil
+}
+
+// mark is what the drainer's messages carry; empty: nothing.
+func (o Options) mark() string {
+	if o.NodeID == "" {
+		return ""
+	}
+	return strconv.FormatUint(o.ClusterID, 10) + "/" + o.NodeID
+}
+
+// maxBatchBytes is the most that a Kafka client sends as one.
+const maxBatchBytes = 1 << 30
+
+// client gives the options of the Kafka client.
+func (o Options) client() ([]kgo.Opt, error) {
+	codec, err := codec(o.Compression)
+	if err != nil {
+		return nil, err
+	}
+	opts := []kgo.Opt{
+		kgo.SeedBrokers(o.Addrs...),
+		kgo.ClientID("pumphouse-drainer"),
+		kgo.DialTimeout(5 * time.Second),
+		kgo.MetadataMinAge(100*time.Millisecond), // a new leader is to be found soon
+		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.RequiredAcks(kgo.AllISRAcks()),
+		kgo.ProducerBatchCompression(codec),
+		// The sink makes the batches: nothing leaves before it says so, and all of it as one.
+		kgo.ManualFlushing(),
+		kgo.MaxBufferedRecords(o.MaxMessages + 1),
+		kgo.ProducerBatchMaxBytes(maxBatchBytes),
+		kgo.BrokerMaxWriteBytes(maxBatchBytes),
+		kgo.BrokerMaxReadBytes(maxBatchBytes),
+		kgo.UnknownTopicRetries(-1), // brokers that start say so of every topic
+	}
+	if o.TLS != nil {
+		opts = append(opts, kgo.DialTLSConfig(o.TLS))
+	}
+	versions, err := o.versions()
+	if versions != nil {
+		opts = append(opts, kgo.MaxVersions(versions))
+	}
+	return opts, err
+}
+
+func codec(name string) (kgo.CompressionCodec, error) {
+	switch name {
+	case "", "none":
+		return kgo.NoCompression(), nil
+	case "gzip":
+		return kgo.GzipCompression(), nil
+	case "snappy":
+		return kgo.SnappyCompression(), nil
+	case "lz4":
+		return kgo.Lz4Compression(), nil
+	case "zstd":
+		return kgo.ZstdCompression(), nil
+	}
+	return kgo.NoCompression(), fmt.Errorf("kafka sink: compression %q is none of none, gzip, snappy, lz4, zstd", name)
+}
+
+// versions is the newest version of each request, nil for what the brokers say.
+func (o Options) versions() (*kversion.Versions, error) {
+	if o.Version == "" {
+		return nil, nil
+	}
+	v := kversion.FromString(o.Version)
+	if v == nil {
+		return nil, fmt.Errorf("kafka sink: kafka-version %q is not the version of a Kafka release, like 2.4.0", o.Version)
+	}
+	const initProducerID = 22
+	if !v.HasKey(initProducerID) {
+		o.Logger.WithField("kafka-version", o.Version).
+			Warn("kafka-version is too old for an idempotent producer and is ignored: what the brokers speak is used, which has to be Kafka 0.11 at least")
+		return nil, nil
+	}
+	return v, nil
+}

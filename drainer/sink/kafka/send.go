@@ -1,0 +1,190 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// markHeader is the name of the header that has the drainer's mark.
+const markHeader = "pumphouse-drainer"
+
+// recordOverhead is more than what Kafka's format adds to a message and to a batch, the mark
+// left aside.
+const recordOverhead = 128
+
+// sender sends what is in the queue, a batch after the other.
+func (s *Sink) sender() {
+	for {
+		select {
+		case <-s.work:
+		case <-s.ctx.Done():
+			return
+		}
+		for {
+			batch := s.take()
+			if len(batch) == 0 {
+				break
+			}
+			if err := s.send(batch); err != nil {
+				s.fail(err)
+				return
+			}
+			s.sent(batch)
+		}
+	}
+}
+
+// take takes the next batch from the queue: as many messages as the topic is sure to take at
+// once, or one.
+func (s *Sink) take() []*message {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n, size := 0, recordOverhead
+	for n < len(s.queue) && n < s.opts.MaxMessages && !s.closing {
+		size += len(s.queue[n].value) + len(s.opts.mark()) + recordOverhead
+		if n > 0 && size > s.limits.batch {
+			break
+		}
+		n++
+	}
+	s.sending, s.since = s.queue[:n:n], time.Now()
+	if s.queue = s.queue[n:]; len(s.queue) == 0 {
+		s.queue = nil
+	}
+	return s.sending
+}
+
+// sent says that a batch is in the topic for good.
+func (s *Sink) sent(batch []*message) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range batch {
+		s.waiting -= len(m.value)
+	}
+	s.sending = nil
+	s.advanceLocked(batch[len(batch)-1].commitTS)
+	s.notifyLocked()
+}
+
+// send sends a batch and returns when the brokers have it. They take all of it or nothing.
+func (s *Sink) send(batch []*message) error {
+	err := s.produce(batch)
+	switch {
+	case errors.Is(err, kerr.MessageTooLarge) && len(batch) > 1:
+		// The topic's limit is not known, or has been lowered.
+		half := len(batch) / 2
+		if err := s.send(batch[:half]); err != nil {
+			return err
+		}
+		return s.send(batch[half:])
+	case errors.Is(err, kerr.MessageTooLarge):
+		return fmt.Errorf("%w: %w", tooLarge(s.opts.Topic, batch[0], s.limits.message), err)
+	case err != nil:
+		return fmt.Errorf("write the transaction with commit TS %s to topic %q: %w%s",
+			batch[0].commitTS, s.opts.Topic, err, cure(err))
+	}
+	return nil
+}
+
+// produce is send without a second try. What can be tried again, the client does.
+func (s *Sink) produce(batch []*message) error {
+	var mu sync.Mutex
+	var first error
+	headers := s.headers()
+	for _, m := range batch {
+		r := &kgo.Record{Topic: s.opts.Topic, Partition: 0, Value: m.value, Headers: headers}
+		s.client.Produce(s.ctx, r, func(_ *kgo.Record, err error) {
+			mu.Lock()
+			defer mu.Unlock()
+			if first == nil {
+				first = err
+			}
+		})
+	}
+	err := s.client.Flush(s.ctx)
+	mu.Lock()
+	defer mu.Unlock()
+	if first != nil {
+		return first
+	}
+	return err
+}
+
+func (s *Sink) headers() []kgo.RecordHeader {
+	if mark := s.opts.mark(); mark != "" {
+		return []kgo.RecordHeader{{Key: markHeader, Value: []byte(mark)}}
+	}
+	return nil
+}
+
+// cure is what to do about an error of the brokers, if that is known.
+func cure(err error) string {
+	switch {
+	case errors.Is(err, kerr.TopicAuthorizationFailed):
+		return ": allow the drainer to write to and to describe the topic"
+	case errors.Is(err, kerr.ClusterAuthorizationFailed):
+		return ": allow the drainer IdempotentWrite on the cluster (or Write on the topic, from Kafka 3.0 on)"
+	case errors.Is(err, kerr.UnsupportedVersion):
+		return ": the brokers have to be Kafka 0.11 at least; see kafka-version"
+	}
+	return ""
+}
+
+// watch says now and then that brokers do not take messages, and why.
+func (s *Sink) watch() {
+	tick := time.NewTicker(s.opts.StallLog)
+	defer tick.Stop()
+	stalled := false
+	for {
+		select {
+		case <-tick.C:
+		case <-s.ctx.Done():
+			return
+		}
+		m, since := s.oldest()
+		if m == nil || time.Since(since) < s.opts.StallLog {
+			if stalled {
+				stalled = false
+				s.opts.Logger.WithField("topic", s.opts.Topic).Info("kafka takes messages again")
+			}
+			continue
+		}
+		stalled = true
+		why := s.diagnose()
+		if s.ctx.Err() != nil {
+			return
+		}
+		s.opts.Logger.WithError(why).WithField("topic", s.opts.Topic).WithField("commit_ts", m.commitTS).
+			WithField("waiting", time.Since(since).Round(time.Second).String()).
+			Warn("kafka does not take messages: they are tried again until it does")
+	}
+}
+
+// oldest is the first message on its way, nil if there is none, and since when it is.
+func (s *Sink) oldest() (*message, time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.sending) == 0 {
+		return nil, time.Time{}
+	}
+	return s.sending[0], s.since
+}
+
+// diagnose looks for the reason of a stall.
+func (s *Sink) diagnose() error {
+	ctx, cancel := context.WithTimeout(s.ctx, 5*time.Second)
+	defer cancel()
+	switch found, err := s.findTopic(ctx); {
+	case err != nil:
+		return err
+	case !found:
+		return errors.New("the topic does not exist any more")
+	}
+	return errors.New("the brokers know the topic but do not acknowledge; are there enough replicas in sync (min.insync.replicas)?")
+}

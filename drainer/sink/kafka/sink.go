@@ -1,0 +1,239 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"pumphouse/drainer/sink"
+	"pumphouse/nodes"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Sink writes transactions to a topic.
+type Sink struct {
+	opts   Options
+	limits limits
+	client *kgo.Client
+	enc    *encoder // Apply's
+	ctx    context.Context
+	stop   context.CancelFunc
+	wg     sync.WaitGroup
+	closed sync.Once
+
+	work chan struct{} // capacity 1: there is something to send
+
+	mu       sync.Mutex
+	queue    []*message
+	waiting  int // bytes of the messages in queue and on their way
+	sending  []*message
+	since    time.Time // when sending began
+	changed  chan struct{}
+	existing nodes.TSO // the topic has everything up to there from before
+	passed   nodes.TSO // Passed of the last batch
+	applied  nodes.TSO
+	closing  bool
+	err      error // why the sink does not go on
+}
+
+var _ sink.Sink = (*Sink)(nil)
+
+// message is a transaction on its way.
+type message struct {
+	commitTS nodes.TSO
+	value    []byte
+}
+
+// New connects to the brokers, makes the topic if it is not there, and finds out what is in it
+// already. Errors name what is wrong and the cure; when ctx is done first it is its cause.
+func New(ctx context.Context, opts Options) (*Sink, error) {
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	clientOpts, err := opts.client()
+	if err != nil {
+		return nil, err
+	}
+	client, err := kgo.NewClient(clientOpts...)
+	if err != nil {
+		return nil, fmt.Errorf("kafka sink: %w", err)
+	}
+	s := &Sink{
+		opts: opts, client: client, enc: newEncoder(opts.TimeZone), passed: opts.From, applied: opts.From,
+		work: make(chan struct{}, 1), changed: make(chan struct{}),
+	}
+	if err := s.begin(ctx); err != nil {
+		client.Close()
+		return nil, fmt.Errorf("kafka sink: %w", err)
+	}
+	s.applied = max(s.applied, s.existing)
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.wg.Go(s.sender)
+	s.wg.Go(s.watch)
+	return s, nil
+}
+
+// Apply implements sink.Sink. Transactions without changes are not sent.
+func (s *Sink) Apply(ctx context.Context, b sink.Batch) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	s.mu.Lock()
+	err, passed := s.err, s.passed
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if err := b.Check(passed); err != nil {
+		return err
+	}
+	for _, t := range b.Txns {
+		if t.CommitTS <= s.existing || t.DDL == nil && len(t.Changes) == 0 {
+			continue
+		}
+		m, err := s.encode(t)
+		if err != nil {
+			return s.fail(err)
+		}
+		if err := s.enqueue(ctx, m); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.passed = b.Passed
+	s.advanceLocked(0)
+	return s.err
+}
+
+func (s *Sink) encode(t *sink.Txn) (*message, error) {
+	value, err := s.enc.encode(t)
+	if err != nil {
+		return nil, fmt.Errorf("the transaction with commit TS %s: %w", t.CommitTS, err)
+	}
+	m := &message{t.CommitTS, value}
+	if limit := s.limits.message; limit > 0 && len(value) > limit {
+		return nil, tooLarge(s.opts.Topic, m, limit)
+	}
+	return m, nil
+}
+
+// maxWaiting is how many bytes may wait to be acknowledged before Apply waits, too.
+const maxWaiting = 64 << 20
+
+// enqueue hands a message to the sender, when there is room for it. One that is larger than
+// the room goes alone.
+func (s *Sink) enqueue(ctx context.Context, m *message) error {
+	s.mu.Lock()
+	for s.err == nil && s.waiting > 0 && s.waiting+len(m.value) > maxWaiting {
+		if err := s.waitLocked(ctx); err != nil {
+			s.mu.Unlock()
+			return err
+		}
+	}
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return s.err
+	}
+	s.queue = append(s.queue, m)
+	s.waiting += len(m.value)
+	wake(s.work)
+	return nil
+}
+
+// waitLocked waits for a change of what mu guards, without holding it.
+func (s *Sink) waitLocked(ctx context.Context) error {
+	changed := s.changed
+	s.mu.Unlock()
+	defer s.mu.Lock()
+	select {
+	case <-changed:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// notifyLocked wakes those who wait.
+func (s *Sink) notifyLocked() {
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// advanceLocked moves applied: to ts, and to passed when nothing is on its way.
+func (s *Sink) advanceLocked(ts nodes.TSO) {
+	s.applied = max(s.applied, ts)
+	if s.waiting == 0 {
+		s.applied = max(s.applied, s.passed)
+	}
+}
+
+// Applied implements sink.Sink.
+func (s *Sink) Applied() nodes.TSO {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.applied
+}
+
+// Flush implements sink.Sink.
+func (s *Sink) Flush(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.err == nil && s.waiting > 0 {
+		if err := s.waitLocked(ctx); err != nil {
+			return err
+		}
+	}
+	return s.err
+}
+
+// closePatience is how long Close waits for the brokers' answer about what is on its way. If it is
+// not known, a restart may send that twice.
+const closePatience = time.Second
+
+// Close implements sink.Sink.
+func (s *Sink) Close() error {
+	s.closed.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), closePatience)
+		defer cancel()
+		s.mu.Lock()
+		s.closing = true
+		for s.err == nil && len(s.sending) > 0 && s.waitLocked(ctx) == nil {
+		}
+		s.err = fmt.Errorf("kafka sink: %w", sink.ErrClosed)
+		s.notifyLocked()
+		s.mu.Unlock()
+		s.stop()
+		s.client.Close()
+	})
+	s.wg.Wait()
+	return nil
+}
+
+// fail makes err what the sink says from now on.
+func (s *Sink) fail(err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		s.err = fmt.Errorf("kafka sink: %w", err)
+		s.notifyLocked()
+		if !errors.Is(err, sink.ErrClosed) {
+			s.opts.Logger.WithError(s.err).Error("the kafka sink has failed")
+		}
+	}
+	return s.err
+}
+
+func wake(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
