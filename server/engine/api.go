@@ -33,6 +33,14 @@ type Table interface {
 	Scan(ctx context.Context, yield func(row []Value) bool) error
 }
 
+// ColumnScanner is a Table that can leave out what a statement does not look at.
+type ColumnScanner interface {
+	Table
+	// ScanColumns is Scan where only the columns with need set matter; the others may
+	// hold anything. The row is only valid during the call of yield.
+	ScanColumns(ctx context.Context, need []bool, yield func(row []Value) bool) error
+}
+
 // Env is what an expression may know of its session and server.
 type Env interface {
 	// Table finds a table; db is "" where the statement named none. Errors are

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"strings"
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
@@ -85,8 +86,10 @@ func (st *statement) table(n *ast.TableName, alias string) (*source, error) {
 	if err != nil {
 		return nil, err
 	}
-	src := &source{}
-	for _, col := range t.Columns() {
+	columns := t.Columns()
+	need := make([]bool, len(columns))
+	src := &source{cols: make([]scopeColumn, 0, len(columns))}
+	for i, col := range columns {
 		col.Table = alias
 		if col.OrgTable == "" {
 			col.OrgTable = n.Name.O
@@ -100,11 +103,17 @@ func (st *statement) table(n *ast.TableName, alias string) (*source, error) {
 				col.Schema = st.x.Env.Database()
 			}
 		}
-		src.cols = append(src.cols, scopeColumn{col: col, typ: typeOfColumn(col)})
+		src.cols = append(src.cols, scopeColumn{col: col, typ: typeOfColumn(col), need: &need[i]})
+	}
+	scan := t.Scan
+	if lazy, ok := t.(ColumnScanner); ok {
+		scan = func(ctx context.Context, yield func([]Value) bool) error {
+			return lazy.ScanColumns(ctx, need, yield)
+		}
 	}
 	src.scan = func(_ *frame, yield func([]Value) error) error {
 		var stop error
-		err := t.Scan(st.ctx, func(row []Value) bool {
+		err := scan(st.ctx, func(row []Value) bool {
 			stop = yield(row)
 			return stop == nil
 		})

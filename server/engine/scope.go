@@ -10,7 +10,8 @@ import (
 type scopeColumn struct {
 	col    Column
 	typ    typ
-	hidden bool // behind the common column of USING or NATURAL: only by its table's name
+	hidden bool  // behind the common column of USING or NATURAL: only by its table's name
+	need   *bool // set when an expression reads the column; nil = nobody wants to know
 }
 
 // scope is what names mean inside one query block.
@@ -118,6 +119,9 @@ func tableMatches(n *ast.ColumnName, col Column) bool {
 // columnRef reads column at of the row, depth blocks further out.
 func columnRef(sc *scopeColumn, at, depth int) *expr {
 	e := &expr{typ: sc.typ, origin: &sc.col}
+	if sc.need != nil {
+		*sc.need = true
+	}
 	if depth == 0 {
 		e.eval = func(f *frame) (Value, error) { return f.row[at], nil }
 		return e

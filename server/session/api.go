@@ -116,6 +116,11 @@ type Options struct {
 	MaxConns    int              // @@max_connections
 	RequireTLS  bool             // @@require_secure_transport
 
+	// Reports and Events fill the tables of the database binlog with what PD's records do
+	// not hold. Without them those columns are NULL and those tables empty.
+	Reports Reports
+	Events  Events
+
 	// Views is shared by the sessions of a server, so that they render SHOW … STATUS
 	// once; nil = each session does it for itself. See [NewViews].
 	Views *Views

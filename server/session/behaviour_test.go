@@ -409,7 +409,9 @@ func TestBeyondGrammar(t *testing.T) {
 		"show binary logs;":                         errNoBinlog,
 		"show /*!50000 ENGINE*/ NDB STATUS":         1286,
 		"set password='606706',sql_log_off=0":       errNotSupported,
-		"CHECK TABLE `drainers` ":                   errNotSupported,
+		"CHECK TABLE `drainers` ":                   errNoDB,
+		"DESCRIBE binlog.nosuch '%'":                errUnknownTable,
+		"DESCRIBE binlog.pumps '%":                  errParse,
 		"RESET MASTER":                              errNotSupported,
 		"CHANGE MASTER TO MASTER_HOST='x'":          errNotSupported,
 		"SHOW MASTER LOGS x":                        errParse,
@@ -421,8 +423,15 @@ func TestBeyondGrammar(t *testing.T) {
 			t.Errorf("%s: %d %s, want %d", sql, e.Code, e.Message, code)
 		}
 	}
-	if got := cells(t, s, "SHOW SLAVE HOSTS"); len(got) != 0 {
-		t.Errorf("replicas: %q", got)
+	for sql, rows := range map[string]int{
+		"SHOW SLAVE HOSTS": 0, "SHOW ALL SLAVES STATUS NONBLOCKING": 0, "SHOW SLAVE STATUS NONBLOCKING": 0,
+		"CHECK TABLE `binlog`.`drainers`, binlog.nosuch EXTENDED": 3, "CHECKSUM TABLE binlog.pumps": 1,
+		"REPAIR TABLE binlog.pumps QUICK": 1, "ANALYZE TABLE binlog.pumps": 1, "OPTIMIZE TABLE binlog.pumps": 1,
+		"DESCRIBE `binlog`.`pumps` '%commit%'": 2, "desc binlog.pumps \"node_id\"": 1, "DESCRIBE binlog.pumps address": 1,
+	} {
+		if got := cells(t, s, sql); len(got) != rows {
+			t.Errorf("%s: %d rows, want %d: %q", sql, len(got), rows, got)
+		}
 	}
 	mustRun(t, s, "SET wait_timeout = 0, lock_wait_timeout = 0, net_read_timeout = 0")
 	for limit, want := range map[string]int{"1": 1, "1, 5": 2, "5": 3, "7,1": 0} {

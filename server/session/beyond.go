@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"regexp"
 	"strconv"
 	"strings"
@@ -21,6 +22,9 @@ type beyond struct {
 	answer func(s *Session, rest string) (*engine.Result, error)
 }
 
+// errNotBeyond says that a text only begins like the statement.
+var errNotBeyond = errors.New("another statement")
+
 var beyonds = []beyond{
 	{"SHOW WARNINGS LIMIT", false, limitedConditions(ast.ShowWarnings)},
 	{"SHOW ERRORS LIMIT", false, limitedConditions(ast.ShowErrors)},
@@ -34,7 +38,14 @@ var beyonds = []beyond{
 		return nil, errf(1286, "Unknown storage engine '%s'", name)
 	}},
 	{"SET PASSWORD", false, refused("SET PASSWORD")},
-	{"CHECK|CHECKSUM|REPAIR TABLE|TABLES", false, refused("CHECK, CHECKSUM and REPAIR TABLE")},
+	{"CHECK TABLE|TABLES", false, tableChecks("check")},
+	{"CHECKSUM TABLE|TABLES", false, tableChecks("checksum")},
+	{"REPAIR TABLE|TABLES", false, tableChecks("repair")},
+	{"ANALYZE TABLE|TABLES", false, tableChecks("analyze")},
+	{"OPTIMIZE TABLE|TABLES", false, tableChecks("optimize")},
+	{"DESCRIBE|DESC|EXPLAIN", false, describeLike},
+	{"SHOW ALL SLAVES|REPLICAS STATUS", false, noReplication},
+	{"SHOW SLAVE|REPLICA STATUS", false, noReplication},
 	{"CHANGE MASTER|REPLICATION", false, refused("Replication by MySQL")},
 	{"START|STOP|RESET SLAVE|REPLICA|MASTER|GROUP_REPLICATION", false, refused("Replication by MySQL")},
 	{"PURGE BINARY|MASTER LOGS", false, refused("PURGE")},
@@ -47,6 +58,43 @@ var beyonds = []beyond{
 
 func refused(what string) func(*Session, string) (*engine.Result, error) {
 	return func(*Session, string) (*engine.Result, error) { return nil, refuse(what) }
+}
+
+// tableChecks carries out what maintains tables: the names stand before any option.
+func tableChecks(op string) func(*Session, string) (*engine.Result, error) {
+	return func(s *Session, rest string) (*engine.Result, error) {
+		var names []string
+		for part := range strings.SplitSeq(rest, ",") {
+			part = strings.TrimSpace(part)
+			if part == "" {
+				return nil, errf(errParse, "You have an error in your SQL syntax near '%s'", clip(rest, 80))
+			}
+			names = append(names, part)
+		}
+		return s.checkTables(op, names)
+	}
+}
+
+// describeLike is DESCRIBE table 'pattern'.
+func describeLike(s *Session, rest string) (*engine.Result, error) {
+	first, tail := cutName(rest)
+	db, tab := "", first
+	if strings.HasPrefix(tail, ".") {
+		db = first
+		tab, tail = cutName(tail[1:])
+	}
+	n := len(tail)
+	if n < 2 || tail[0] != tail[n-1] || tail[0] != '\'' && tail[0] != '"' {
+		return nil, errNotBeyond
+	}
+	show := &ast.ShowStmt{Tp: ast.ShowColumns,
+		Table:  &ast.TableName{Schema: ast.NewCIStr(db), Name: ast.NewCIStr(tab)},
+		Column: &ast.ColumnName{Name: ast.NewCIStr(tail[1 : n-1])}}
+	return s.runShow(context.Background(), show)
+}
+
+func noReplication(s *Session, _ string) (*engine.Result, error) {
+	return s.runShow(context.Background(), &ast.ShowStmt{Tp: ast.ShowReplicaStatus})
 }
 
 func noReplicas(*Session, string) (*engine.Result, error) {
@@ -138,6 +186,9 @@ func (s *Session) runBeyond(sql string, emit func(o *Outcome, more bool) error) 
 		s.begin(nil)
 	}
 	r, rerr := b.answer(s, rest)
+	if errors.Is(rerr, errNotBeyond) {
+		return false, nil
+	}
 	if rerr != nil {
 		return true, s.failed(sqlError(context.Background(), rerr))
 	}

@@ -43,6 +43,10 @@ func (s *Session) dispatch(ctx context.Context, st *sqlext.Statement) (*Outcome,
 		return s.done(s.runDeallocate(n))
 	case *ast.ExplainStmt:
 		return s.rows(s.runExplain(ctx, n))
+	case *ast.AnalyzeTableStmt:
+		return s.rows(s.checkTables("analyze", tableNames(n.TableNames)))
+	case *ast.OptimizeTableStmt:
+		return s.rows(s.checkTables("optimize", tableNames(n.Tables)))
 	case *ast.FlushStmt:
 		return s.done(s.runFlush(n))
 	case *ast.LockTablesStmt, *ast.UnlockTablesStmt:
@@ -142,14 +146,6 @@ func (s *Session) runFlush(*ast.FlushStmt) error {
 		return denied("RELOAD")
 	}
 	return nil
-}
-
-// runExplain carries out DESCRIBE table; plans of statements there are none.
-func (s *Session) runExplain(ctx context.Context, n *ast.ExplainStmt) (*engine.Result, error) {
-	if show, ok := n.Stmt.(*ast.ShowStmt); ok {
-		return s.runShow(ctx, show)
-	}
-	return nil, refuse("EXPLAIN")
 }
 
 // refused is the answer to a statement that only a database can carry out. A monitor

@@ -6,54 +6,18 @@ import (
 	"strings"
 	"time"
 
+	"pumphouse/nodes"
 	"pumphouse/server/engine"
 )
 
 // env is what expressions may know of the session: the engine's Env.
 type env struct {
-	s   *Session
-	ctx context.Context // of the running statement
+	s    *Session
+	ctx  context.Context // of the running statement
+	snap *nodes.Snapshot // what it has read of the nodes; nil = nothing yet
 }
 
 var _ engine.Env = (*env)(nil)
-
-// The databases a session sees.
-const (
-	binlogDB = "binlog"
-	infoDB   = "information_schema"
-)
-
-// databases lists them as SHOW DATABASES does.
-func databases() []string { return []string{binlogDB, infoDB} }
-
-// canonicalDB gives a database's name as it is shown, "" if there is none.
-func canonicalDB(name string) string {
-	for _, db := range databases() {
-		if strings.EqualFold(db, name) {
-			return db
-		}
-	}
-	return ""
-}
-
-// Table finds a table. There are none yet: both databases are empty.
-func (e *env) Table(_ context.Context, db, name string) (engine.Table, error) {
-	if db == "" {
-		db = e.s.db
-	}
-	if db == "" {
-		return nil, errf(errNoDB, "No database selected")
-	}
-	return nil, noTable(db, name)
-}
-
-// noTable is the error for a table that does not exist.
-func noTable(db, name string) error {
-	if canonicalDB(db) == "" {
-		return errf(errUnknownDB, "Unknown database '%s'", db)
-	}
-	return errf(errUnknownTable, "Table '%s.%s' doesn't exist", db, name)
-}
 
 func (e *env) UserVar(name string) engine.Value { return e.s.userVars[strings.ToLower(name)] }
 

@@ -80,11 +80,10 @@ func (s *Session) describe(ctx context.Context, st *sqlext.Statement) ([]engine.
 	case *ast.ShowStmt:
 		return s.describeShow(ctx, n)
 	case *ast.ExplainStmt:
-		show, ok := n.Stmt.(*ast.ShowStmt)
-		if !ok {
-			return nil, refuse("EXPLAIN")
+		if show, ok := n.Stmt.(*ast.ShowStmt); ok {
+			return s.describeShow(ctx, show)
 		}
-		return s.describeShow(ctx, show)
+		return explainColumns(n)
 	case *ast.HelpStmt:
 		return helpResult().Columns, nil
 	case *ast.PrepareStmt, *ast.ExecuteStmt, *ast.DeallocateStmt:

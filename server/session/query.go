@@ -135,7 +135,7 @@ func (s *Session) limit(ctx context.Context, st *sqlext.Statement) (context.Cont
 	if s.maxExecution > 0 && onlyReads(st) {
 		ctx, stop = context.WithTimeout(ctx, s.maxExecution)
 	}
-	s.env.ctx = ctx
+	s.env.ctx, s.env.snap = ctx, nil
 	return ctx, stop
 }
 

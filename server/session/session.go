@@ -149,3 +149,16 @@ func (s *Session) view() (*nodes.Snapshot, error) {
 	}
 	return snap, err
 }
+
+// statementView is view, read once for all tables of a statement: a join sees one state
+// of the cluster.
+func (s *Session) statementView() (*nodes.Snapshot, error) {
+	if s.env.snap == nil {
+		snap, err := s.view()
+		if err != nil {
+			return nil, err
+		}
+		s.env.snap = snap
+	}
+	return s.env.snap, nil
+}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"pumphouse/server/engine"
+	"pumphouse/server/session/catalog"
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
 )
@@ -65,8 +66,12 @@ func (s *Session) showing(n *ast.ShowStmt) (*showing, error) {
 	case ast.ShowDatabases, ast.ShowTables, ast.ShowTableStatus, ast.ShowOpenTables,
 		ast.ShowTriggers, ast.ShowEvents, ast.ShowCreateDatabase:
 		return s.showSchema(n)
-	case ast.ShowColumns, ast.ShowIndex, ast.ShowCreateTable, ast.ShowCreateView:
-		return nil, s.noSuchTable(n)
+	case ast.ShowColumns:
+		return s.showColumns(n)
+	case ast.ShowIndex:
+		return s.showIndex(n)
+	case ast.ShowCreateTable, ast.ShowCreateView:
+		return s.showCreateTable(n)
 	}
 	if sh := showStatic(n.Tp); sh != nil {
 		return sh, nil
@@ -85,24 +90,6 @@ func showName(n *ast.ShowStmt) string {
 		return "SHOW CONFIG"
 	}
 	return "This SHOW statement"
-}
-
-// noSuchTable is the error of statements about one table: there are none.
-func (s *Session) noSuchTable(n *ast.ShowStmt) error {
-	db := n.DBName
-	if n.Table != nil && n.Table.Schema.O != "" {
-		db = n.Table.Schema.O
-	}
-	if db == "" {
-		db = s.db
-	}
-	if db == "" {
-		return errf(errNoDB, "No database selected")
-	}
-	if n.Table == nil {
-		return noTable(db, "")
-	}
-	return noTable(db, n.Table.Name.O)
 }
 
 // FieldList carries out COM_FIELD_LIST: the columns of a table of the current database.
@@ -143,7 +130,7 @@ func (s *Session) showSchema(n *ast.ShowStmt) (*showing, error) {
 		return &showing{
 			columns: []engine.Column{text("Database"+likeSuffix(n), 64)},
 			fill: func(_ context.Context, add func(...engine.Value)) error {
-				for _, db := range databases() {
+				for _, db := range catalog.Schemas() {
 					add(str(db))
 				}
 				return nil
@@ -162,13 +149,9 @@ func (s *Session) showSchema(n *ast.ShowStmt) (*showing, error) {
 		return nil, err
 	}
 	if n.Tp == ast.ShowTableStatus {
-		return &showing{columns: tableStatusColumns()}, nil
+		return showTableStatus(db), nil
 	}
-	columns := []engine.Column{text("Tables_in_"+db+likeSuffix(n), 64)}
-	if n.Full {
-		columns = append(columns, text("Table_type", 64))
-	}
-	return &showing{columns: columns}, nil
+	return showTables(n, db), nil
 }
 
 // likeSuffix is what MySQL puts behind the column's name: "Database (bin%)".

@@ -3,9 +3,7 @@ package session
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
-	"time"
 
 	"pumphouse/server/engine"
 
@@ -116,19 +114,7 @@ func (s *Session) showVariables(n *ast.ShowStmt) *showing {
 func (s *Session) showStatus() *showing {
 	return &showing{
 		columns: []engine.Column{text("Variable_name", 64), text("Value", 1024)},
-		fill: func(_ context.Context, add func(...engine.Value)) error {
-			status := s.opts.Server.Status()
-			status["Ssl_cipher"], status["Ssl_version"] = s.acc.Cipher, s.acc.TLSVersion
-			names := make([]string, 0, len(status))
-			for name := range status {
-				names = append(names, name)
-			}
-			slices.Sort(names)
-			for _, name := range names {
-				add(str(name), str(status[name]))
-			}
-			return nil
-		},
+		fill:    func(_ context.Context, add func(...engine.Value)) error { return s.eachStatus(add) },
 	}
 }
 
@@ -142,23 +128,7 @@ func (s *Session) showProcessList(n *ast.ShowStmt) *showing {
 			number("Id"), text("User", 32), text("Host", 261), nullText("db", 64), text("Command", 16),
 			number("Time"), nullText("State", 64), nullText("Info", 1024),
 		},
-		fill: func(_ context.Context, add func(...engine.Value)) error {
-			list := s.opts.Server.Processes()
-			slices.SortFunc(list, func(a, b Process) int { return int(int64(a.ID) - int64(b.ID)) })
-			for _, p := range list {
-				if s.acc.Role != Admin && p.User != s.acc.Name {
-					continue
-				}
-				info := p.Info
-				if !n.Full {
-					info = clip(info, shortInfo)
-				}
-				seconds := max(0, int64(s.opts.Now().Sub(p.Since)/time.Second))
-				add(engine.Int(int64(p.ID)), str(p.User), str(p.Host), orNull(p.DB), str(p.Command),
-					engine.Int(seconds), str(p.State), orNull(info))
-			}
-			return nil
-		},
+		fill: func(_ context.Context, add func(...engine.Value)) error { return s.eachProcess(n.Full, add) },
 	}
 }
 
@@ -177,14 +147,10 @@ func (s *Session) showGrants(n *ast.ShowStmt) (*showing, error) {
 		return nil, errf(errNoSuchGrant, "There is no such grant defined for user '%s' on host '%s'",
 			n.User.Username, n.User.Hostname)
 	}
-	privileges := "SELECT, PROCESS"
-	if s.acc.Role == Admin {
-		privileges = "SELECT, RELOAD, PROCESS, SUPER"
-	}
 	return &showing{
 		columns: []engine.Column{text("Grants for "+user+"@%", 1024)},
 		fill: func(_ context.Context, add func(...engine.Value)) error {
-			add(str("GRANT " + privileges + " ON *.* TO '" + strings.ReplaceAll(user, "'", "''") + "'@'%'"))
+			add(str("GRANT " + strings.Join(s.privileges(), ", ") + " ON *.* TO " + s.grantee()))
 			return nil
 		},
 	}, nil

@@ -16,10 +16,7 @@ import (
 func showStatic(tp ast.ShowStmtType) *showing {
 	switch tp {
 	case ast.ShowEngines:
-		return fixed(
-			[]engine.Column{text("Engine", 64), text("Support", 8), text("Comment", 80), nullText("Transactions", 3),
-				nullText("XA", 3), nullText("Savepoints", 3)},
-			[]string{"MEMORY", "DEFAULT", "Read-only views of the nodes of a TiDB Binlog cluster", "NO", "NO", "NO"})
+		return showEngines()
 	case ast.ShowPlugins:
 		return fixed(
 			[]engine.Column{text("Name", 64), text("Status", 10), text("Type", 80), nullText("Library", 64), text("License", 80)},
@@ -41,6 +38,13 @@ func showStatic(tp ast.ShowStmtType) *showing {
 		return &showing{columns: columns()}
 	}
 	return nil
+}
+
+func showEngines() *showing {
+	return fixed(
+		[]engine.Column{text("Engine", 64), text("Support", 8), text("Comment", 80), nullText("Transactions", 3),
+			nullText("XA", 3), nullText("Savepoints", 3)},
+		[]string{"MEMORY", "DEFAULT", "Read-only views of the nodes of a TiDB Binlog cluster", "NO", "NO", "NO"})
 }
 
 // fixed is a table of texts; "" is NULL where the column allows it.
@@ -80,19 +84,20 @@ func showCollation() *showing {
 		columns: []engine.Column{text("Collation", 64), text("Charset", 64), number("Id"), text("Default", 3),
 			text("Compiled", 3), number("Sortlen"), text("Pad_attribute", 9)},
 		fill: func(_ context.Context, add func(...engine.Value)) error {
-			for _, c := range collations() {
-				isDefault, pad := "", "PAD SPACE"
-				if c.Name == defaultCollation(c.CharsetName) {
-					isDefault = "Yes"
-				}
-				if strings.Contains(c.Name, "_0900_") || c.Name == "binary" {
-					pad = "NO PAD"
-				}
-				add(str(c.Name), str(c.CharsetName), engine.Int(int64(c.ID)), str(isDefault), str("Yes"), engine.Int(1), str(pad))
+			for _, row := range collationRows() {
+				add(row...)
 			}
 			return nil
 		},
 	}
+}
+
+// padAttribute tells whether blanks at the end count in a collation.
+func padAttribute(collation string) string {
+	if strings.Contains(collation, "_0900_") || collation == "binary" {
+		return "NO PAD"
+	}
+	return "PAD SPACE"
 }
 
 // collations lists those of the charsets that the console speaks, by name.

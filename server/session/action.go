@@ -1,0 +1,182 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"pumphouse/nodes"
+	"pumphouse/nodes/audit"
+	"pumphouse/server/engine"
+	"pumphouse/sqlext"
+
+	"github.com/sirupsen/logrus"
+)
+
+// Control is what a session needs to act on live nodes: a *nodes.Control.
+type Control interface {
+	// Ask asks a node to pause or to go offline; nil error = it has begun.
+	Ask(ctx context.Context, kind nodes.Kind, rec nodes.Record, action nodes.Action) (message string, err error)
+	// Status asks a node what it says of itself.
+	Status(ctx context.Context, kind nodes.Kind, rec nodes.Record) (nodes.Status, error)
+}
+
+// actOnNode carries out PAUSE, OFFLINE and DROP PUMP|DRAINER, and logs who did it,
+// whatever came of it.
+func (s *Session) actOnNode(ctx context.Context, n *sqlext.ActOnNode) error {
+	kind, id := nodeKind(n.Kind), s.literal(n.NodeID)
+	log := s.log.WithFields(logrus.Fields{"kind": kind.String(), "node": id})
+	if s.acc.Role != Admin {
+		log.WithField("result", "denied").Warnf("%s refused", n.Act)
+		return denied("SUPER")
+	}
+	var err error
+	if n.Act == sqlext.Drop {
+		err = s.dropNode(ctx, kind, id)
+	} else {
+		err = s.askNode(ctx, n, kind, id)
+	}
+	if err != nil {
+		log.WithError(err).WithField("result", "failed").Warnf("%s failed", n.Act)
+		return err
+	}
+	log.WithField("result", "done").Infof("%s done", n.Act)
+	return nil
+}
+
+// event is what the audit says of a statement of this session.
+func (s *Session) event(statement string, to nodes.State, result string) audit.Event {
+	return audit.Event{New: to, Source: audit.Console, Statement: statement, User: s.acc.Name, From: s.acc.Host, Result: result}
+}
+
+// dropNode removes an offline node's record.
+func (s *Session) dropNode(ctx context.Context, kind nodes.Kind, id string) error {
+	_, revision, err := s.opts.Cluster.Drop(ctx, kind, id, s.opts.Audit.Along(s.event("DROP", "", audit.Done)))
+	if err != nil {
+		return s.changeError(err)
+	}
+	s.wrote = max(s.wrote, revision)
+	if snap, err := s.view(); err == nil && kind == nodes.Pump && len(snap.Pumps) == 0 {
+		s.warn("PD has no pump record any more: TiDB servers that are to write binlog do not start until a pump has")
+	}
+	return nil
+}
+
+func (s *Session) warn(format string, args ...any) {
+	s.diag.add(levelWarning, errUnknown, fmt.Sprintf(format, args...))
+}
+
+// actions are what PAUSE and OFFLINE ask a node for.
+var actions = map[sqlext.Act]nodes.Action{sqlext.Pause: nodes.ActPause, sqlext.Offline: nodes.ActClose}
+
+// askNode asks a live node to pause or to go offline, and waits for it if told so.
+func (s *Session) askNode(ctx context.Context, n *sqlext.ActOnNode, kind nodes.Kind, id string) error {
+	wait, err := s.waitTime(n)
+	if err != nil {
+		return err
+	}
+	if s.opts.Control == nil {
+		return errf(errNotSupported, "%s needs a way to the nodes, which this console was not given", n.Act)
+	}
+	e, err := s.opts.Cluster.Get(ctx, kind, id)
+	if err != nil {
+		return s.changeError(err)
+	}
+	action := actions[n.Act]
+	if e.Record.State == action.Final() && !e.Record.Reporting(s.opts.NodeClock(), s.opts.Heartbeat) {
+		s.diag.add(levelNote, errUnknown, fmt.Sprintf("%s %q is %s already", kind, id, e.Record.State))
+		return nil
+	}
+	_, err = s.opts.Control.Ask(ctx, kind, e.Record, action)
+	s.opts.Audit.Record(ctx, s.asked(n.Act, e, action, err))
+	switch {
+	case err != nil:
+		return err
+	case !n.HasWait:
+		return nil
+	}
+	return s.awaitState(ctx, e, action, wait)
+}
+
+// asked is the audit's event of a node that was asked, and what it said.
+func (s *Session) asked(act sqlext.Act, e nodes.Entry, action nodes.Action, err error) audit.Event {
+	ev := s.event(act.String(), action.Final(), audit.Accepted)
+	ev.Kind, ev.NodeID, ev.Host, ev.Old = e.Kind, e.Record.NodeID, e.Record.Host, e.Record.State
+	if err != nil {
+		ev.Result = audit.Failure(err)
+	}
+	return ev
+}
+
+// maxWait is the longest WAIT, in seconds: a year.
+const maxWait = 365 * 24 * 60 * 60
+
+// waitTime gives how long a statement waits.
+func (s *Session) waitTime(n *sqlext.ActOnNode) (time.Duration, error) {
+	if !n.HasWait {
+		return 0, nil
+	}
+	text := s.literal(n.Wait)
+	seconds, err := strconv.ParseUint(text, 10, 32)
+	if err != nil || seconds > maxWait {
+		return 0, errf(errWrongArguments, "Incorrect arguments to WAIT: '%s' is no number of seconds from 0 to %d", clip(text, 80), maxWait)
+	}
+	return time.Duration(seconds) * time.Second, nil
+}
+
+// awaitState waits until a node that has accepted an action is where that leads to. The
+// action goes on if the waiting ends before.
+func (s *Session) awaitState(ctx context.Context, e nodes.Entry, action nodes.Action, wait time.Duration) error {
+	kind, id := e.Kind, e.Record.NodeID
+	bounded, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	reached, err := s.opts.Cluster.WaitState(bounded, kind, id, action.Final())
+	if err == nil {
+		s.wrote = max(s.wrote, reached.ModRevision)
+		return nil
+	}
+	var late *nodes.WaitError
+	switch {
+	case ctx.Err() != nil:
+		stopped := sqlError(ctx, err)
+		return &engine.Error{Code: stopped.Code, State: stopped.State, Message: fmt.Sprintf(
+			"%s; %s %q has accepted to %s and goes on", stopped.Message, kind, id, doing(action))}
+	case !errors.As(err, &late):
+		return s.changeError(err)
+	}
+	if late.Last.ModRevision != 0 {
+		e = late.Last
+	}
+	return errf(errUnknown, "%s %q has accepted to %s and is %s after %s; %s; it goes on: SHOW %s STATUS shows how far it is",
+		kind, id, doing(action), e.Record.State, wait, s.holdUp(ctx, e), kind.Keyword())
+}
+
+// doing is an action in words.
+func doing(action nodes.Action) string {
+	if action == nodes.ActClose {
+		return "go offline"
+	}
+	return "pause"
+}
+
+// askAgain bounds the question to a node that is late what it waits for.
+const askAgain = 2 * time.Second
+
+// holdUp says what a node waits for, by its own words.
+func (s *Session) holdUp(ctx context.Context, e nodes.Entry) string {
+	ctx, cancel := context.WithTimeout(ctx, askAgain)
+	defer cancel()
+	st, err := s.opts.Control.Status(ctx, e.Kind, e.Record)
+	switch {
+	case err != nil:
+		return "what it waits for is not known: " + err.Error()
+	case len(st.Waiting) > 0:
+		return "it waits for " + strings.Join(st.Waiting, "; and for ")
+	case st.Problem != "":
+		return "it says: " + st.Problem
+	}
+	return "it does not say what it waits for"
+}

@@ -1,0 +1,204 @@
+package session
+
+import (
+	"context"
+	"sync"
+
+	"pumphouse/server/engine"
+	"pumphouse/server/session/catalog"
+
+	"github.com/pingcap/tidb/pkg/parser"
+)
+
+// The tables of information_schema that follow from the catalog alone. Their rows are
+// made once, by the first statement that reads them, and then shared.
+
+// catalogName is the catalog that every database is in.
+const catalogName = "def"
+
+// described are those tables.
+var described = map[string]func() [][]engine.Value{
+	"SCHEMATA":                              sync.OnceValue(schemataRows),
+	"TABLES":                                sync.OnceValue(tableRows),
+	"COLUMNS":                               sync.OnceValue(columnRows),
+	"STATISTICS":                            sync.OnceValue(func() [][]engine.Value { return keyRows(statisticsRow) }),
+	"KEY_COLUMN_USAGE":                      sync.OnceValue(func() [][]engine.Value { return keyRows(keyUsageRow) }),
+	"TABLE_CONSTRAINTS":                     sync.OnceValue(constraintRows),
+	"PARTITIONS":                            sync.OnceValue(partitionRows),
+	"CHARACTER_SETS":                        sync.OnceValue(characterSetRows),
+	"COLLATIONS":                            sync.OnceValue(collationRows),
+	"COLLATION_CHARACTER_SET_APPLICABILITY": sync.OnceValue(applicabilityRows),
+	"KEYWORDS":                              sync.OnceValue(keywordRows),
+}
+
+// informationRows gives the rows of a table of information_schema.
+func (s *Session) informationRows(def *catalog.Table) rowSource {
+	if rows, ok := described[def.Name]; ok {
+		return func(_ context.Context, _ []bool, yield func([]engine.Value) bool) error {
+			return yieldAll(rows(), yield)
+		}
+	}
+	switch def.Name {
+	case "ENGINES":
+		return staticRows(showEngines())
+	case "PLUGINS":
+		return rowList(pluginRows)
+	case "PROCESSLIST":
+		return rowList(func(add func(...engine.Value)) error { return s.eachProcess(true, add) })
+	case "USER_PRIVILEGES":
+		return rowList(s.userPrivilegeRows)
+	}
+	return s.variableRows(def.Name)
+}
+
+// staticRows gives the rows of a SHOW statement.
+func staticRows(sh *showing) rowSource {
+	return func(ctx context.Context, _ []bool, yield func([]engine.Value) bool) error {
+		var rows [][]engine.Value
+		if err := sh.fill(ctx, func(row ...engine.Value) { rows = append(rows, row) }); err != nil {
+			return err
+		}
+		return yieldAll(rows, yield)
+	}
+}
+
+// eachTable calls fn for every table there is.
+func eachTable(fn func(t *catalog.Table)) {
+	for _, db := range catalog.Schemas() {
+		for _, t := range catalog.Tables(db) {
+			fn(t)
+		}
+	}
+}
+
+func schemataRows() (rows [][]engine.Value) {
+	for _, db := range catalog.Schemas() {
+		rows = append(rows, []engine.Value{str(catalogName), str(db), str(catalog.Charset), str(catalog.Collation), engine.Null(), str("NO")})
+	}
+	return rows
+}
+
+func tableRows() (rows [][]engine.Value) {
+	eachTable(func(t *catalog.Table) { rows = append(rows, tableRow(t)) })
+	return rows
+}
+
+// tableRow is a table's row of information_schema.TABLES. How many rows it has is not
+// told: that would take a question to PD.
+func tableRow(t *catalog.Table) []engine.Value {
+	null, zero := engine.Null(), engine.Int(0)
+	format, collation := null, null
+	if t.Engine() != "" {
+		format, collation = str("Fixed"), str(catalog.Collation)
+	}
+	return []engine.Value{str(catalogName), str(t.Schema), str(t.Name), str(t.Type()), orNull(t.Engine()), engine.Int(10),
+		format, null, zero, zero, zero, zero, zero, null, null, null, null, collation, null, str(""), str(t.Comment)}
+}
+
+func columnRows() (rows [][]engine.Value) {
+	eachTable(func(t *catalog.Table) {
+		for i := range t.Columns {
+			c := &t.Columns[i]
+			cs := engine.Null()
+			if c.Collation != "" {
+				cs = str(catalog.Charset)
+			}
+			rows = append(rows, []engine.Value{str(catalogName), str(t.Schema), str(t.Name), str(c.Name), engine.Int(int64(i + 1)),
+				defaultOf(c), str(yesNo(c.Nullable)), str(c.DataType), known(c.Chars), known(c.Bytes), known(int64(c.Precision)),
+				known(int64(c.Scale)), known(int64(c.TimeDigits)), cs, orNull(c.Collation), str(c.Type), str(c.KeyName()),
+				str(""), str("select"), str(c.Comment), str(""), engine.Null()})
+		}
+	})
+	return rows
+}
+
+// known is a number, NULL for -1.
+func known(n int64) engine.Value {
+	if n < 0 {
+		return engine.Null()
+	}
+	return engine.Int(n)
+}
+
+// keyRows makes a row for every column of every primary key; at counts from 1.
+func keyRows(row func(t *catalog.Table, column string, at int64) []engine.Value) (rows [][]engine.Value) {
+	eachTable(func(t *catalog.Table) {
+		for i, c := range t.Key() {
+			rows = append(rows, row(t, t.Columns[c].Name, int64(i+1)))
+		}
+	})
+	return rows
+}
+
+func statisticsRow(t *catalog.Table, column string, at int64) []engine.Value {
+	return []engine.Value{str(catalogName), str(t.Schema), str(t.Name), engine.Int(0), str(t.Schema), str("PRIMARY"), engine.Int(at),
+		str(column), str("A"), engine.Null(), engine.Null(), engine.Null(), str(""), str("BTREE"), str(""), str(""), str("YES"), engine.Null()}
+}
+
+func keyUsageRow(t *catalog.Table, column string, at int64) []engine.Value {
+	null := engine.Null()
+	return []engine.Value{str(catalogName), str(t.Schema), str("PRIMARY"), str(catalogName), str(t.Schema), str(t.Name), str(column),
+		engine.Int(at), null, null, null, null}
+}
+
+func constraintRows() (rows [][]engine.Value) {
+	eachTable(func(t *catalog.Table) {
+		if len(t.Key()) > 0 {
+			rows = append(rows, []engine.Value{str(catalogName), str(t.Schema), str("PRIMARY"), str(t.Schema), str(t.Name),
+				str("PRIMARY KEY"), str("YES")})
+		}
+	})
+	return rows
+}
+
+// partitionRows has, as in MySQL, a row also for each table that has no partitions.
+func partitionRows() (rows [][]engine.Value) {
+	eachTable(func(t *catalog.Table) {
+		if t.Engine() == "" {
+			return
+		}
+		row := make([]engine.Value, 25)
+		row[0], row[1], row[2] = str(catalogName), str(t.Schema), str(t.Name)
+		for i := 13; i < 18; i++ {
+			row[i] = engine.Int(0)
+		}
+		row[22] = str("")
+		rows = append(rows, row)
+	})
+	return rows
+}
+
+func characterSetRows() (rows [][]engine.Value) {
+	for _, c := range charsets {
+		rows = append(rows, []engine.Value{str(c.name), str(c.collation), str(c.description), engine.Int(c.maxLen)})
+	}
+	return rows
+}
+
+// collationRows are those of SHOW COLLATION too.
+func collationRows() (rows [][]engine.Value) {
+	for _, c := range collations() {
+		isDefault := ""
+		if c.Name == defaultCollation(c.CharsetName) {
+			isDefault = "Yes"
+		}
+		rows = append(rows, []engine.Value{str(c.Name), str(c.CharsetName), engine.Int(int64(c.ID)), str(isDefault), str("Yes"),
+			engine.Int(1), str(padAttribute(c.Name))})
+	}
+	return rows
+}
+
+func applicabilityRows() (rows [][]engine.Value) {
+	for _, c := range collations() {
+		rows = append(rows, []engine.Value{str(c.Name), str(c.CharsetName)})
+	}
+	return rows
+}
+
+// keywordRows are the words of TiDB's grammar.
+func keywordRows() (rows [][]engine.Value) {
+	for _, k := range parser.Keywords {
+		rows = append(rows, []engine.Value{str(k.Word), engine.Bool(k.Reserved)})
+	}
+	return rows
+}

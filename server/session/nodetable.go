@@ -1,0 +1,191 @@
+package session
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"pumphouse/nodes"
+	"pumphouse/server/engine"
+
+	"github.com/shopspring/decimal"
+)
+
+// binlogRows gives the rows of a table of the database binlog.
+func (s *Session) binlogRows(name string) rowSource {
+	switch name {
+	case "pumps":
+		return s.nodeRows(nodes.Pump)
+	case "drainers":
+		return s.nodeRows(nodes.Drainer)
+	case "positions":
+		return s.positionRows
+	case "events":
+		return s.eventRows
+	}
+	return nil
+}
+
+// nodeRow is what a cell of binlog.pumps or binlog.drainers is made of.
+type nodeRow struct {
+	s      *Session
+	kind   nodes.Kind
+	snap   *nodes.Snapshot
+	now    time.Time // PD's clock
+	loc    *time.Location
+	record *nodes.Record
+	report Report
+	told   bool // report holds
+	held   *string
+}
+
+// nodeCells make the cells, in the order of the columns.
+var nodeCells = [...]func(r *nodeRow) engine.Value{
+	func(r *nodeRow) engine.Value { return str(r.record.NodeID) },
+	func(r *nodeRow) engine.Value { return str(r.record.Host) },
+	func(r *nodeRow) engine.Value { return str(r.s.stateText(r.record.State)) },
+	func(r *nodeRow) engine.Value { return engine.Bool(r.record.Reporting(r.now, r.s.opts.Heartbeat)) },
+	func(r *nodeRow) engine.Value { return engine.Int(int64(r.record.MaxCommitTS)) },
+	func(r *nodeRow) engine.Value { return timeOf(r.record.MaxCommitTS, r.loc) },
+	func(r *nodeRow) engine.Value { return engine.Int(int64(r.record.UpdateTS)) },
+	func(r *nodeRow) engine.Value { return timeOf(r.record.UpdateTS, r.loc) },
+	func(r *nodeRow) engine.Value { return r.lag() },
+	func(r *nodeRow) engine.Value { return engine.Int(r.record.Score) },
+	func(r *nodeRow) engine.Value { return labels(r.record.Label) },
+	func(r *nodeRow) engine.Value { return orNull(r.report.Version) },
+	func(r *nodeRow) engine.Value {
+		if !r.told {
+			return engine.Null()
+		}
+		return str(r.report.WaitingFor)
+	},
+	func(r *nodeRow) engine.Value { return r.warning() },
+}
+
+const (
+	versionCell = 11
+	waitingCell = 12
+)
+
+// nodeRows gives the nodes of a kind, offline ones too, sorted by node ID. Only the cells
+// that are asked for are made.
+func (s *Session) nodeRows(kind nodes.Kind) rowSource {
+	return func(_ context.Context, need []bool, yield func([]engine.Value) bool) error {
+		snap, err := s.statementView()
+		if err != nil {
+			return err
+		}
+		r := &nodeRow{s: s, kind: kind, snap: snap, now: s.opts.NodeClock(), loc: s.location}
+		ask := s.opts.Reports != nil && (need[versionCell] || need[waitingCell])
+		row := make([]engine.Value, len(nodeCells))
+		entries := snap.Of(kind)
+		for i := range entries {
+			r.record = &entries[i].Record
+			if ask {
+				if r.report, r.told = s.opts.Reports.Report(kind, r.record.NodeID); !r.told {
+					r.report = Report{}
+				}
+			}
+			for c, cell := range nodeCells {
+				if need[c] {
+					row[c] = cell(r)
+				}
+			}
+			if !yield(row) {
+				return nil
+			}
+		}
+		return nil
+	}
+}
+
+// stateText spells a state as SHOW … STATUS does.
+func (s *Session) stateText(st nodes.State) string {
+	if s.opts.Compat == CompatTiDB {
+		return string(st)
+	}
+	return st.Title()
+}
+
+// lag is how far the node is behind PD's clock. Nothing is known of one that has no
+// commit TS yet; one that is offline is behind nothing.
+func (r *nodeRow) lag() engine.Value {
+	if r.record.MaxCommitTS <= 0 || r.record.State == nodes.Offline {
+		return engine.Null()
+	}
+	return seconds(max(0, r.now.UnixMilli()-r.record.MaxCommitTS.Physical()))
+}
+
+// warning says what SHOW WARNINGS says of the node after SHOW … STATUS.
+func (r *nodeRow) warning() engine.Value {
+	var text string
+	if r.s.silent(r.record, r.now) {
+		text = fmt.Sprintf("does not report: last seen %s, %s ago", lastSeen(r.record, r.loc), age(r.record, r.now))
+	}
+	switch r.kind {
+	case nodes.Pump:
+		if r.s.holds(r.record, r.now) && anyNotOffline(r.snap.Drainers) {
+			text = join(text, "holds replication: drainers apply nothing newer than what it has shown them")
+		}
+	case nodes.Drainer:
+		if r.record.State != nodes.Offline {
+			text = join(text, r.holders())
+		}
+	}
+	return orNull(text)
+}
+
+// holders names the pumps that hold every drainer, once for all rows.
+func (r *nodeRow) holders() string {
+	if r.held == nil {
+		var ids []string
+		for i := range r.snap.Pumps {
+			if p := &r.snap.Pumps[i].Record; r.s.holds(p, r.now) {
+				ids = append(ids, p.NodeID)
+			}
+		}
+		text := ""
+		if len(ids) > 0 {
+			text = "held by " + few(ids)
+		}
+		r.held = &text
+	}
+	return *r.held
+}
+
+func join(a, b string) string {
+	if a == "" || b == "" {
+		return a + b
+	}
+	return a + "; " + b
+}
+
+// timeOf is the time of a TSO as a wall clock in loc shows it; NULL for none.
+func timeOf(ts nodes.TSO, loc *time.Location) engine.Value {
+	if ts <= 0 {
+		return engine.Null()
+	}
+	return wallTime(ts.Time(), loc)
+}
+
+// wallTime is a DATETIME(3): what a wall clock in loc shows.
+func wallTime(t time.Time, loc *time.Location) engine.Value {
+	_, offset := t.In(loc).Zone()
+	return engine.Datetime(t.Add(time.Duration(offset)*time.Second).UTC().Truncate(time.Millisecond), 3)
+}
+
+// seconds is a number of milliseconds as a DECIMAL(20,3).
+func seconds(ms int64) engine.Value { return engine.Decimal(decimal.New(ms, -3)) }
+
+// labels are the labels of a record as a JSON object, NULL for none.
+func labels(l *nodes.Label) engine.Value {
+	if l == nil || len(l.Labels) == 0 {
+		return engine.Null()
+	}
+	b, err := json.Marshal(l.Labels)
+	if err != nil {
+		return engine.Null() // a map of texts always can be written
+	}
+	return str(string(b))
+}

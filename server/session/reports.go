@@ -1,0 +1,109 @@
+package session
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"pumphouse/nodes"
+	"pumphouse/nodes/audit"
+	"pumphouse/server/engine"
+)
+
+// Report is what a node last said of itself over HTTP.
+type Report struct {
+	At         time.Time // when it said so
+	Version    string    // its release; "" if it does not say
+	WaitingFor string    // whom it waits for; "" for nobody
+	// Positions are a drainer's: the commit TS up to which it has read each pump.
+	Positions map[string]nodes.TSO
+}
+
+// Reports is what a session needs of whoever asks the nodes. It answers from memory.
+type Reports interface {
+	// Report gives a node's last report; false if the node has never answered, or not
+	// lately: what is old must not be shown as if it were new.
+	Report(kind nodes.Kind, nodeID string) (Report, bool)
+}
+
+// Events is what a session needs of the audit.
+type Events interface {
+	// List gives the newest events, at most limit of them (0: all that are kept).
+	List(ctx context.Context, limit int) ([]audit.Event, error)
+}
+
+// positionRows gives binlog.positions: what the drainers that report say.
+func (s *Session) positionRows(_ context.Context, _ []bool, yield func([]engine.Value) bool) error {
+	if s.opts.Reports == nil {
+		return nil
+	}
+	snap, err := s.statementView()
+	if err != nil {
+		return err
+	}
+	for i := range snap.Drainers {
+		drainer := snap.Drainers[i].Record.NodeID
+		report, ok := s.opts.Reports.Report(nodes.Drainer, drainer)
+		if !ok {
+			continue
+		}
+		pumps := make([]string, 0, len(report.Positions))
+		for pump := range report.Positions {
+			pumps = append(pumps, pump)
+		}
+		slices.Sort(pumps)
+		for _, pump := range pumps {
+			at := report.Positions[pump]
+			row := []engine.Value{str(drainer), str(pump), engine.Int(int64(at)), timeOf(at, s.location),
+				engine.Null(), engine.Null(), wallTime(report.At, s.location)}
+			if e, ok := snap.Find(nodes.Pump, pump); ok {
+				last := e.Record.MaxCommitTS
+				row[4] = engine.Int(int64(last))
+				row[5] = seconds(max(0, last.Physical()-at.Physical()))
+			}
+			if !yield(row) {
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+// eventRows gives binlog.events, oldest first.
+func (s *Session) eventRows(ctx context.Context, _ []bool, yield func([]engine.Value) bool) error {
+	if s.opts.Events == nil {
+		return nil
+	}
+	list, err := s.opts.Events.List(ctx, 0)
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(list, func(a, b audit.Event) int { return int(a.Revision - b.Revision) })
+	for i := range list {
+		e := &list[i]
+		row := []engine.Value{engine.Int(e.Revision), wallTime(e.At, s.location), str(e.Kind.String()), str(e.NodeID),
+			orNull(e.Host), s.stateOrNull(e.Old), s.stateOrNull(e.New), str(string(e.Source)), orNull(e.Statement),
+			orNull(e.User), orNull(e.From), str(e.Result)}
+		if !yield(row) {
+			return nil
+		}
+	}
+	return nil
+}
+
+func (s *Session) stateOrNull(st nodes.State) engine.Value {
+	if st == "" {
+		return engine.Null()
+	}
+	return str(s.stateText(st))
+}
+
+// few joins names, but not too many of them.
+func few(ids []string) string {
+	const most = 5
+	if len(ids) > most {
+		ids = append(slices.Clone(ids[:most]), "…")
+	}
+	return strings.Join(ids, ", ")
+}

@@ -1,0 +1,193 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"pumphouse/server/engine"
+	"pumphouse/server/session/catalog"
+
+	"github.com/pingcap/tidb/pkg/parser/ast"
+)
+
+// showTables is SHOW [FULL] TABLES.
+func showTables(n *ast.ShowStmt, db string) *showing {
+	columns := []engine.Column{text("Tables_in_"+db+likeSuffix(n), 64)}
+	if n.Full {
+		columns = append(columns, text("Table_type", 64))
+	}
+	return &showing{
+		columns: columns,
+		fill: func(_ context.Context, add func(...engine.Value)) error {
+			for _, t := range catalog.Tables(db) {
+				if n.Full {
+					add(str(t.Name), str(t.Type()))
+				} else {
+					add(str(t.Name))
+				}
+			}
+			return nil
+		},
+	}
+}
+
+// showTableStatus is SHOW TABLE STATUS.
+func showTableStatus(db string) *showing {
+	return &showing{
+		columns: tableStatusColumns(),
+		fill: func(_ context.Context, add func(...engine.Value)) error {
+			for _, t := range catalog.Tables(db) {
+				row := tableRow(t) // catalog, schema, name, type, engine …
+				add(append([]engine.Value{row[2]}, row[4:]...)...)
+			}
+			return nil
+		},
+	}
+}
+
+// tableOf is the table that a SHOW is about.
+func (s *Session) tableOf(n *ast.ShowStmt) (*catalog.Table, error) {
+	if n.Table == nil {
+		return nil, errf(errParse, "You have an error in your SQL syntax: no table is named")
+	}
+	db := n.Table.Schema.O
+	if n.DBName != "" {
+		db = n.DBName
+	}
+	return s.findTable(db, n.Table.Name.O)
+}
+
+// showColumns is SHOW [FULL] COLUMNS and DESCRIBE.
+func (s *Session) showColumns(n *ast.ShowStmt) (*showing, error) {
+	t, err := s.tableOf(n)
+	if err != nil {
+		return nil, err
+	}
+	columns := []engine.Column{text("Field", 64), text("Type", 16383), text("Null", 3), text("Key", 3),
+		nullText("Default", 16383), text("Extra", 256)}
+	if n.Full {
+		columns = []engine.Column{columns[0], columns[1], nullText("Collation", 64), columns[2], columns[3], columns[4],
+			columns[5], text("Privileges", 154), text("Comment", 1024)}
+	}
+	return &showing{
+		columns: columns,
+		fill: func(_ context.Context, add func(...engine.Value)) error {
+			for i := range t.Columns {
+				c := &t.Columns[i]
+				if n.Column != nil && !engine.Like(n.Column.Name.O, c.Name, '\\') {
+					continue
+				}
+				if n.Full {
+					add(str(c.Name), str(c.Type), orNull(c.Collation), str(yesNo(c.Nullable)), str(c.KeyName()),
+						defaultOf(c), str(""), str("select"), str(c.Comment))
+					continue
+				}
+				add(str(c.Name), str(c.Type), str(yesNo(c.Nullable)), str(c.KeyName()), defaultOf(c), str(""))
+			}
+			return nil
+		},
+	}, nil
+}
+
+func defaultOf(c *catalog.Column) engine.Value {
+	if c.Default == nil {
+		return engine.Null()
+	}
+	return str(*c.Default)
+}
+
+func yesNo(yes bool) string {
+	if yes {
+		return "YES"
+	}
+	return "NO"
+}
+
+// showIndex is SHOW INDEX.
+func (s *Session) showIndex(n *ast.ShowStmt) (*showing, error) {
+	t, err := s.tableOf(n)
+	if err != nil {
+		return nil, err
+	}
+	return &showing{
+		columns: []engine.Column{text("Table", 64), number("Non_unique"), nullText("Key_name", 64), number("Seq_in_index"),
+			nullText("Column_name", 64), nullText("Collation", 1), nullNumber("Cardinality"), nullNumber("Sub_part"),
+			nullText("Packed", 1), text("Null", 3), text("Index_type", 11), text("Comment", 8), text("Index_comment", 2048),
+			text("Visible", 3), nullText("Expression", 16383)},
+		fill: func(_ context.Context, add func(...engine.Value)) error {
+			for i, c := range t.Key() {
+				add(str(t.Name), engine.Int(0), str("PRIMARY"), engine.Int(int64(i+1)), str(t.Columns[c].Name), str("A"),
+					engine.Null(), engine.Null(), engine.Null(), str(""), str("BTREE"), str(""), str(""), str("YES"), engine.Null())
+			}
+			return nil
+		},
+	}, nil
+}
+
+// showCreateTable is SHOW CREATE TABLE and SHOW CREATE VIEW.
+func (s *Session) showCreateTable(n *ast.ShowStmt) (*showing, error) {
+	t, err := s.tableOf(n)
+	if err != nil {
+		return nil, err
+	}
+	if n.Tp == ast.ShowCreateView {
+		return nil, errf(1347, "'%s.%s' is not VIEW", t.Schema, t.Name)
+	}
+	return &showing{
+		columns: []engine.Column{text("Table", 64), text("Create Table", 16383)},
+		fill: func(_ context.Context, add func(...engine.Value)) error {
+			add(str(t.Name), str(createTable(t)))
+			return nil
+		},
+	}, nil
+}
+
+// createTable is a statement that makes a table like t in a MySQL server.
+func createTable(t *catalog.Table) string {
+	var b strings.Builder
+	temporary := ""
+	if t.Engine() == "" {
+		temporary = "TEMPORARY "
+	}
+	fmt.Fprintf(&b, "CREATE %sTABLE %s (", temporary, name(t.Name))
+	for i := range t.Columns {
+		c := &t.Columns[i]
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, "\n  %s %s", name(c.Name), c.Type)
+		if c.Collation != "" && c.Collation != catalog.Collation {
+			b.WriteString(" CHARACTER SET " + catalog.Charset + " COLLATE " + c.Collation)
+		}
+		switch {
+		case !c.Nullable:
+			b.WriteString(" NOT NULL")
+		case c.DataType == "timestamp":
+			b.WriteString(" NULL DEFAULT NULL")
+		case c.DataType != "text" && c.DataType != "longtext" && c.DataType != "mediumtext" && c.DataType != "blob":
+			b.WriteString(" DEFAULT NULL")
+		}
+		if c.Default != nil {
+			b.WriteString(" DEFAULT " + quoted(*c.Default))
+		}
+		if c.Comment != "" {
+			b.WriteString(" COMMENT " + quoted(c.Comment))
+		}
+	}
+	if key := t.Key(); len(key) > 0 {
+		names := make([]string, len(key))
+		for i, c := range key {
+			names[i] = name(t.Columns[c].Name)
+		}
+		b.WriteString(",\n  PRIMARY KEY (" + strings.Join(names, ",") + ")")
+	}
+	b.WriteString("\n) ENGINE=MEMORY DEFAULT CHARSET=" + catalog.Charset + " COLLATE=" + catalog.Collation)
+	if t.Comment != "" {
+		b.WriteString(" COMMENT=" + quoted(t.Comment))
+	}
+	return b.String()
+}
+
+// name quotes an identifier.
+func name(s string) string { return "`" + strings.ReplaceAll(s, "`", "``") + "`" }
