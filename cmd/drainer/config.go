@@ -1,0 +1,250 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"pumphouse/drainer"
+	"pumphouse/drainer/txn"
+	"pumphouse/nodes"
+	"pumphouse/nodes/daemon"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/sirupsen/logrus"
+)
+
+// config is the drainer's configuration, under the names of the field.
+type config struct {
+	NodeID          string `toml:"node-id"`
+	Addr            string `toml:"addr"`
+	AdvertiseAddr   string `toml:"advertise-addr"`
+	PDURLs          string `toml:"pd-urls"`
+	DataDir         string `toml:"data-dir"`
+	DetectInterval  int    `toml:"detect-interval"` // without effect: pumps are watched
+	LogFile         string `toml:"log-file"`
+	LogLevel        string `toml:"log-level"`
+	InitialCommitTS int64  `toml:"initial-commit-ts"`
+	SyncedCheckTime int    `toml:"synced-check-time"` // minutes
+	Compressor      string `toml:"compressor"`
+
+	MetricsAddr     string `toml:"metrics-addr"`
+	MetricsInterval int    `toml:"metrics-interval"` // seconds
+
+	// SchemaDir is ours: a directory with the DDL jobs, instead of TiKV.
+	SchemaDir string `toml:"schema-dir"`
+
+	Security daemon.Security `toml:"security"`
+	Syncer   syncerConfig    `toml:"syncer"`
+
+	// Keys of older versions that mean nothing here.
+	KafkaAddrs any `toml:"kafka-addrs"`
+	ZKAddrs    any `toml:"zookeeper-addrs"`
+	LogRotate  any `toml:"log-rotate"`
+
+	metrics *prometheus.Registry
+	down    drainer.Downstream
+	file    string
+	version bool
+}
+
+// syncerConfig is the section [syncer].
+type syncerConfig struct {
+	DBType     string  `toml:"db-type"`
+	Workers    int     `toml:"worker-count"`
+	TxnBatch   int     `toml:"txn-batch"` // rows
+	SafeMode   bool    `toml:"safe-mode"`
+	SyncDDL    bool    `toml:"sync-ddl"`
+	Loopback   bool    `toml:"loopback-control"`
+	ChannelID  int64   `toml:"channel-id"`
+	SQLMode    string  `toml:"sql-mode"`
+	IgnoreTxns []int64 `toml:"ignore-txn-commit-ts"`
+
+	IgnoreSchemas string          `toml:"ignore-schemas"`
+	IgnoreTables  []txn.TableName `toml:"ignore-table"`
+	DoDBs         []string        `toml:"replicate-do-db"`
+	DoTables      []txn.TableName `toml:"replicate-do-table"`
+
+	To    toConfig    `toml:"to"`
+	Relay relayConfig `toml:"relay"`
+
+	// Keys of the old implementation. Conflicts are always detected.
+	DisableDispatch    *bool  `toml:"disable-dispatch"`
+	EnableDispatch     *bool  `toml:"enable-dispatch"`
+	DisableDetect      *bool  `toml:"disable-detect"`
+	EnableDetect       *bool  `toml:"enable-detect"`
+	LoadSchemaSnapshot *bool  `toml:"load-schema-snapshot"`
+	PluginPath         string `toml:"plugin-path"`
+	PluginName         string `toml:"plugin-name"`
+}
+
+type relayConfig struct {
+	Dir          string `toml:"log-dir"`
+	MaxFileBytes int64  `toml:"max-file-size"`
+}
+
+// parseConfig reads flags and the file that -config names; flags win. The warnings are
+// about what is accepted and ignored.
+func parseConfig(args []string, stdout io.Writer) (*config, []string, error) {
+	cfg := &config{}
+	fs := flag.NewFlagSet("drainer", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	cfg.flags(fs)
+	ignored := map[string]string{
+		"detect-interval":    "the pump records are watched",
+		"cache-binlog-count": "what is buffered is bounded in bytes",
+		"log-rotate":         "use logrotate(8) or the journal",
+		"disable-detect":     "conflicts between rows are always detected",
+		"enable-detect":      "conflicts between rows are always detected",
+	}
+	for _, name := range []string{"cache-binlog-count", "log-rotate"} {
+		fs.String(name, "", "accepted from old scripts, without effect")
+	}
+	for _, name := range []string{"disable-detect", "enable-detect"} {
+		fs.Bool(name, false, "accepted from old scripts, without effect")
+	}
+	if err := daemon.ParseWithFile(fs, args, &cfg.file, cfg); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
+			fs.SetOutput(stdout)
+			fmt.Fprintln(stdout, "Flags of drainer (drainer -print FILE... prints binlog files):")
+			fs.PrintDefaults()
+		}
+		return nil, nil, err
+	}
+	var warnings []string
+	fs.Visit(func(f *flag.Flag) {
+		if why, ok := ignored[f.Name]; ok {
+			warnings = append(warnings, fmt.Sprintf("-%s has no effect any more (%s): remove it", f.Name, why))
+		}
+	})
+	if cfg.version {
+		return cfg, nil, nil
+	}
+	warnings = append(warnings, cfg.deprecated()...)
+	return cfg, warnings, cfg.adjust()
+}
+
+func (c *config) flags(fs *flag.FlagSet) {
+	fs.StringVar(&c.NodeID, "node-id", "", "ID of the node; default <hostname>:<port>, kept in <data-dir>/.node")
+	fs.StringVar(&c.Addr, "addr", "127.0.0.1:8249", "`host:port` to listen on for pumps and HTTP")
+	fs.StringVar(&c.AdvertiseAddr, "advertise-addr", "", "`host:port` that others dial; default: -addr")
+	fs.StringVar(&c.PDURLs, "pd-urls", "http://127.0.0.1:2379", "PD's client `URLs`, separated by commas")
+	fs.StringVar(&c.DataDir, "data-dir", "data.drainer", "`directory` of the node ID and, for file and kafka, of the checkpoint")
+	fs.IntVar(&c.DetectInterval, "detect-interval", 0, "accepted from old scripts, without effect")
+	fs.StringVar(&c.LogFile, "log-file", "", "`file` to log to instead of stderr")
+	fs.StringVar(&c.LogLevel, "L", "info", "log level: debug, info, warn or error")
+	fs.Int64Var(&c.InitialCommitTS, "initial-commit-ts", -1, "commit `TS` behind which to begin when there is no checkpoint; -1: now")
+	fs.IntVar(&c.SyncedCheckTime, "synced-check-time", 5, "`minutes` without a transaction after which /status says Synced")
+	fs.StringVar(&c.Compressor, "compressor", "", "let pumps compress what they send: gzip")
+	fs.StringVar(&c.MetricsAddr, "metrics-addr", "", "`address` of a Prometheus push gateway; empty: metrics are only served at /metrics")
+	fs.IntVar(&c.MetricsInterval, "metrics-interval", 15, "`seconds` between two pushes; 0: no push")
+	fs.StringVar(&c.SchemaDir, "schema-dir", "", "`directory` with TiDB's DDL jobs as <job ID>.json; default: they are read from TiKV")
+	s := &c.Syncer
+	fs.StringVar(&s.DBType, "dest-db-type", "mysql", "what is downstream: mysql, tidb, kafka or file")
+	fs.IntVar(&s.Workers, "c", 16, "connections to the downstream database")
+	fs.IntVar(&s.TxnBatch, "txn-batch", 20, "rows a transaction downstream")
+	fs.BoolVar(&s.SafeMode, "safe-mode", false, "always apply so that applying twice makes no difference")
+	fs.BoolVar(&s.SyncDDL, "sync-ddl", true, "apply DDL statements")
+	fs.BoolVar(&s.Loopback, "loopback-control", false, "mark what is written, and leave out what is marked, for replication in both directions")
+	fs.Int64Var(&s.ChannelID, "channel-id", 0, "`number` that the marks carry")
+	fs.StringVar(&s.IgnoreSchemas, "ignore-schemas", "INFORMATION_SCHEMA,PERFORMANCE_SCHEMA,mysql", "databases that are not replicated")
+	fs.StringVar(&s.Relay.Dir, "relay-log-dir", "", "`directory` of a relay log")
+	fs.Int64Var(&s.Relay.MaxFileBytes, "relay-max-file-size", 10<<20, "`bytes` of a file of the relay log")
+	fs.BoolFunc("disable-dispatch", "the same as -c 1", setBool(&s.DisableDispatch))
+	fs.BoolFunc("enable-dispatch", "false: the same as -c 1", setBool(&s.EnableDispatch))
+	fs.StringVar(&s.PluginPath, "plugin-path", "", "refused: there are no plugins any more")
+	fs.StringVar(&s.PluginName, "plugin-name", "", "refused: there are no plugins any more")
+	fs.StringVar(&c.file, "config", "", "TOML `file`")
+	fs.BoolVar(&c.version, "V", false, "print the version and exit")
+}
+
+func setBool(to **bool) func(string) error {
+	return func(text string) error {
+		v := text == "true"
+		if !v && text != "false" {
+			return fmt.Errorf("%q is neither true nor false", text)
+		}
+		*to = &v
+		return nil
+	}
+}
+
+// deprecated says which keys of the file have no effect.
+func (c *config) deprecated() (warnings []string) {
+	s := &c.Syncer
+	for _, k := range []struct {
+		name string
+		set  bool
+		why  string
+	}{
+		{"kafka-addrs", c.KafkaAddrs != nil, "kafka's brokers are named in [syncer.to]"},
+		{"zookeeper-addrs", c.ZKAddrs != nil, "name kafka's brokers in [syncer.to]"},
+		{"log-rotate", c.LogRotate != nil, "use logrotate(8) or the journal"},
+		{"syncer.disable-detect", s.DisableDetect != nil, "conflicts between rows are always detected"},
+		{"syncer.enable-detect", s.EnableDetect != nil, "conflicts between rows are always detected"},
+		{"syncer.load-schema-snapshot", s.LoadSchemaSnapshot != nil, "table definitions are made from the whole DDL history"},
+		{"syncer.to.sync-mode", s.To.SyncMode != nil, "a table downstream may have other columns only as ALTER TABLE makes them"},
+		{"syncer.to.merge", s.To.Merge != nil, "rows are put together in any case"},
+		{"syncer.to.kafka-client-id", s.To.KafkaClientID != nil, "the drainer's node ID is used"},
+		{"syncer.to.kafka-version", s.To.KafkaVersion != nil, "the broker is asked what it understands"},
+	} {
+		if k.set {
+			warnings = append(warnings, fmt.Sprintf("the key %s has no effect any more (%s): remove it", k.name, k.why))
+		}
+	}
+	return warnings
+}
+
+// adjust checks what the flag and TOML readers cannot.
+func (c *config) adjust() (err error) {
+	s := &c.Syncer
+	if s.DisableDispatch != nil && *s.DisableDispatch || s.DisableDispatch == nil && s.EnableDispatch != nil && !*s.EnableDispatch {
+		s.Workers = 1
+	}
+	switch {
+	case c.Compressor != "" && c.Compressor != "gzip":
+		return fmt.Errorf("compressor %q does not exist: use gzip, or leave it out", c.Compressor)
+	case c.InitialCommitTS < -1:
+		return fmt.Errorf("initial-commit-ts %d: use a commit TS, or -1 for now", c.InitialCommitTS)
+	case c.SyncedCheckTime <= 0:
+		return fmt.Errorf("synced-check-time %d: must be at least 1 minute", c.SyncedCheckTime)
+	case c.MetricsInterval < 0:
+		return fmt.Errorf("metrics-interval %d: must not be negative", c.MetricsInterval)
+	case s.Workers <= 0:
+		return fmt.Errorf("syncer.worker-count %d (-c): must be at least 1", s.Workers)
+	case s.TxnBatch <= 0:
+		return fmt.Errorf("syncer.txn-batch %d: must be at least 1 row", s.TxnBatch)
+	case s.PluginPath != "" || s.PluginName != "":
+		return errors.New("syncer.plugin-path and syncer.plugin-name: there are no plugins any more; what they change would be lost, so remove them knowingly")
+	}
+	if _, err := txn.NewFilter(c.rules()); err != nil {
+		return fmt.Errorf("syncer.%w", err)
+	}
+	c.metrics = prometheus.NewRegistry()
+	c.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	c.down, err = c.downstream()
+	return err
+}
+
+func (c *config) rules() txn.FilterRules {
+	return txn.FilterRules{IgnoreSchemas: strings.Split(c.Syncer.IgnoreSchemas, ","), IgnoreTables: c.Syncer.IgnoreTables,
+		DoDBs: c.Syncer.DoDBs, DoTables: c.Syncer.DoTables}
+}
+
+// options are those of the drainer, without PD and the schema source.
+func (c *config) options(log logrus.FieldLogger) drainer.Options {
+	ignored := make([]nodes.TSO, len(c.Syncer.IgnoreTxns))
+	for i, ts := range c.Syncer.IgnoreTxns {
+		ignored[i] = nodes.TSO(ts)
+	}
+	return drainer.Options{
+		NodeID: c.NodeID, Addr: c.Addr, AdvertiseAddr: c.AdvertiseAddr, DataDir: c.DataDir, Security: c.Security,
+		Downstream: c.down, InitialCommitTS: nodes.TSO(c.InitialCommitTS),
+		Filter: c.rules(), IgnoreTxns: ignored, SkipDDL: !c.Syncer.SyncDDL, Gzip: c.Compressor == "gzip",
+		SyncedAfter: time.Duration(c.SyncedCheckTime) * time.Minute, Logger: log, Metrics: c.metrics,
+	}
+}

@@ -1,0 +1,138 @@
+// Command drainer merges the binlogs of all pumps in commit order and applies them
+// downstream. Its flags and configuration keys are those of the drainer it replaces.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"time"
+
+	"pumphouse/drainer"
+	"pumphouse/drainer/sink/file"
+	"pumphouse/nodes"
+	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/pd"
+
+	"github.com/sirupsen/logrus"
+)
+
+func main() {
+	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// run is the whole program. It gives the exit code: 0 after a pause or after going offline
+// as asked, 1 when something failed, 2 when flags or configuration were not understood.
+func run(args []string, stdout, stderr io.Writer) int {
+	if len(args) > 0 && (args[0] == "-print" || args[0] == "--print") {
+		return printFiles(args[1:], stdout, stderr)
+	}
+	cfg, warnings, err := parseConfig(args, stdout)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
+		fmt.Fprintln(stderr, "drainer:", err)
+		return 2
+	case cfg.version:
+		fmt.Fprintf(stdout, "drainer (Pumphouse) %s %s %s/%s\n", daemon.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		return 0
+	}
+	log, logFile, err := daemon.NewLogger(cfg.LogLevel, cfg.LogFile, stderr)
+	if err != nil {
+		fmt.Fprintln(stderr, "drainer:", err)
+		return 2
+	}
+	defer logFile.Close()
+	for _, w := range warnings {
+		log.Warn(w)
+	}
+	if err := serve(cfg, log, stdout); err != nil {
+		log.WithError(err).Error("drainer ends")
+		if cfg.LogFile != "" {
+			fmt.Fprintln(stderr, "drainer:", err)
+		}
+		return 1
+	}
+	return 0
+}
+
+// printFiles prints binlog files as text. What is damaged does not keep back the rest.
+func printFiles(paths []string, stdout, stderr io.Writer) int {
+	if len(paths) == 0 {
+		fmt.Fprintln(stderr, "drainer: -print needs the binlog files to print")
+		return 2
+	}
+	if err := file.Print(stdout, paths...); err != nil {
+		fmt.Fprintln(stderr, "drainer:", err)
+		return 1
+	}
+	return 0
+}
+
+// dialTimeout bounds one attempt to reach PD.
+const dialTimeout = 5 * time.Second
+
+// serve runs the drainer until it has ended by itself, by a signal or by an order.
+func serve(cfg *config, log logrus.FieldLogger, stdout io.Writer) error {
+	tlsConfig, err := cfg.Security.Client()
+	if err != nil {
+		return err
+	}
+	etcd, err := nodes.NewClient([]string{cfg.PDURLs}, tlsConfig, dialTimeout)
+	if err != nil {
+		return err
+	}
+	defer etcd.Close()
+	clock, err := pd.New(pd.Options{Endpoints: etcd.Endpoints(), TLS: tlsConfig, Logger: log})
+	if err != nil {
+		return err
+	}
+	defer clock.Close()
+
+	starting, stopStarting := context.WithCancelCause(context.Background())
+	defer stopStarting(nil)
+	jobs, closeJobs, err := cfg.schemaSource(starting, etcd.Endpoints(), log)
+	if err != nil {
+		return err
+	}
+	defer closeJobs()
+	opts := cfg.options(log)
+	opts.Registry, opts.PD, opts.Schema = nodes.NewRegistry(etcd, dialTimeout), clock, jobs
+	d, err := drainer.New(opts)
+	if err != nil {
+		return err
+	}
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	defer signal.Stop(signals)
+	go func() {
+		for sig := range signals { // the first pauses, the second hurries; while it starts, it gives up
+			log.WithField("signal", sig.String()).Info("pausing")
+			stopStarting(&signalError{sig})
+			go d.Pause()
+		}
+	}()
+
+	if err := d.Open(starting); err != nil {
+		if starting.Err() != nil && d.State() == nodes.Paused {
+			return nil // told to stop while it started, and it did
+		}
+		return err
+	}
+	fmt.Fprintf(stdout, "ready: drainer %s at %s\n", d.NodeID(), d.Addr())
+	defer daemon.PushMetrics(cfg.metrics, cfg.MetricsAddr, time.Duration(cfg.MetricsInterval)*time.Second, d.NodeID(), log)()
+	daemon.ReleaseStartup()
+	return d.Wait()
+}
+
+// signalError says that a signal ended the start.
+type signalError struct{ sig os.Signal }
+
+func (e *signalError) Error() string { return "received " + e.sig.String() }
