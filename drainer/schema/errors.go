@@ -7,6 +7,8 @@ var (
 	ErrBadJob = errors.New("schema: unusable DDL job")
 	// ErrNoJob: the source has no such job, or it has not ended yet.
 	ErrNoJob = errors.New("schema: no such DDL job in the history")
+	// ErrNoMeta: what the meta data said at a time is not known any more.
+	ErrNoMeta = errors.New("schema: the meta data of that time are gone")
 	// ErrNoTable: rows of a table nobody has heard of.
 	ErrNoTable = errors.New("schema: unknown table")
 )

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"pumphouse/nodes"
 )
 
 // Source is where DDL jobs come from. TiKV is one: TiDB's meta data keep the ended jobs in the
@@ -22,6 +24,16 @@ type Source interface {
 	// Job is the ended job with an ID; ErrNoJob when there is none (yet): a job comes into the
 	// history a moment after its DDL binlog, DROP COLUMN some seconds after its first one.
 	Job(ctx context.Context, id int64) (*Job, error)
+}
+
+// Meta is what a [Source] that reads TiDB's meta data can tell beside the history: the definition
+// of a table while a job on it is running.
+type Meta interface {
+	// TableAt is the definition of a table as transactions see it that begin at ts: nil when there
+	// is no such table then. ErrNoMeta when nobody knows any more.
+	TableAt(ctx context.Context, schemaID, tableID int64, ts nodes.TSO) (*TableInfo, error)
+	// Now is a time stamp larger than those of all transactions that have been committed.
+	Now(ctx context.Context) (nodes.TSO, error)
 }
 
 // Dir is a Source made of a directory with a file <job ID>.json for each job, TiDB's own JSON.

@@ -1,0 +1,184 @@
+package tikv
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/pingcap/kvproto/pkg/kvrpcpb"
+	tikverr "github.com/tikv/client-go/v2/error"
+	"github.com/tikv/client-go/v2/oracle"
+	"github.com/tikv/client-go/v2/tikv"
+	"github.com/tikv/client-go/v2/tikvrpc"
+
+	"pumphouse/drainer/schema"
+)
+
+const (
+	// batch is how many jobs are asked for at once. A job is some KiB; one on a table with
+	// thousands of partitions is some MiB.
+	batch = 32
+	// attempt bounds how long client-go goes on by itself; what fails then is said and tried again.
+	attempt = 10 * time.Second
+	// request bounds one request to a store.
+	request = 10 * time.Second
+
+	firstPause, maxPause = 50 * time.Millisecond, time.Second
+	// sayAgain is the time between two lines of the log about a failure that goes on.
+	sayAgain = 30 * time.Second
+)
+
+// untilAnswered tries until it works, ctx ends, or the error is not one of reaching PD or TiKV.
+func (s *Source) untilAnswered(ctx context.Context, what string, try func() error) error {
+	var said time.Time
+	var last error
+	for pause := firstPause; ; pause = min(2*pause, maxPause) {
+		err := try()
+		if err == nil || errors.Is(err, schema.ErrNoMeta) {
+			return err
+		}
+		if ctx.Err() == nil || last == nil {
+			last = err // what fails because the time is over tells less than what failed before
+		}
+		if ctx.Err() == nil && time.Since(said) > sayAgain {
+			said = time.Now()
+			s.log.WithError(err).Warnf("cannot %s yet; trying on", what)
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+			if s.life.Err() != nil {
+				return fmt.Errorf("%s: %w", what, ErrClosed)
+			}
+			return fmt.Errorf("%s: %w; at last: %w", what, ctx.Err(), last)
+		}
+	}
+}
+
+func (s *Source) backoff(ctx context.Context) *tikv.Backoffer {
+	return tikv.NewBackofferWithVars(ctx, int(attempt.Milliseconds()), nil)
+}
+
+// now is a time stamp of PD's: what is committed before is seen at it.
+func (s *Source) now(ctx context.Context) (uint64, error) {
+	return s.kv.GetTimestampWithRetry(s.backoff(ctx), oracle.GlobalTxnScope)
+}
+
+// get is the value of a key, nil when there is none.
+func (s *Source) get(ctx context.Context, ts uint64, key []byte) ([]byte, error) {
+	value, err := s.kv.GetSnapshot(ts).Get(ctx, key)
+	if tikverr.IsErrNotFound(err) {
+		return nil, nil
+	}
+	return value, err
+}
+
+// history calls each with the values of the history behind an ID, all as of one time stamp. (An
+// entry is written once, so GC that overtakes it removes nothing of them.)
+func (s *Source) history(ctx context.Context, id int64, each func(id int64, value []byte) error) error {
+	const what = "read TiDB's DDL history"
+	var ts uint64
+	err := s.untilAnswered(ctx, what, func() (err error) {
+		ts, err = s.now(ctx)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	end := after(hashPrefix(historyHash))
+	for from := append(jobKey(id), 0); from != nil; {
+		var pairs []*kvrpcpb.KvPair
+		err := s.untilAnswered(ctx, what, func() (err error) {
+			pairs, from, err = s.scan(ctx, ts, from, end)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+		for _, p := range pairs {
+			if len(p.Value) == 0 {
+				continue // was locked by a transaction that was rolled back or began later
+			}
+			id, err := jobOfKey(p.Key)
+			if err == nil {
+				err = each(id, p.Value)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// scan reads the next few pairs in [from, end), and where to go on: nil at the end. On an error
+// that is where it began.
+func (s *Source) scan(ctx context.Context, ts uint64, from, end []byte) ([]*kvrpcpb.KvPair, []byte, error) {
+	for bo := s.backoff(ctx); ; {
+		region, err := s.kv.GetRegionCache().LocateKey(bo, from)
+		if err != nil {
+			return nil, from, err
+		}
+		to, last := end, true
+		if len(region.EndKey) > 0 && bytes.Compare(region.EndKey, end) < 0 {
+			to, last = region.EndKey, false
+		}
+		req := tikvrpc.NewRequest(tikvrpc.CmdScan,
+			&kvrpcpb.ScanRequest{StartKey: from, EndKey: to, Limit: batch, Version: ts},
+			kvrpcpb.Context{NotFillCache: true})
+		resp, err := s.kv.SendReq(bo, req, region.Region, request)
+		if err != nil {
+			return nil, from, err
+		}
+		if moved, err := resp.GetRegionError(); err != nil {
+			return nil, from, err
+		} else if moved != nil {
+			if err := bo.Backoff(tikv.BoRegionMiss(), errors.New(moved.String())); err != nil {
+				return nil, from, err
+			}
+			continue
+		}
+		answer, ok := resp.Resp.(*kvrpcpb.ScanResponse)
+		if !ok {
+			return nil, from, fmt.Errorf("TiKV answered a scan with %T", resp.Resp)
+		}
+		if e := answer.GetError(); e != nil {
+			if err := s.unlock(ctx, ts, &kvrpcpb.KvPair{Error: e}); err != nil {
+				return nil, from, err
+			}
+			continue
+		}
+		for _, p := range answer.Pairs {
+			if p.Error == nil {
+				continue
+			}
+			if err := s.unlock(ctx, ts, p); err != nil {
+				return nil, from, err
+			}
+		}
+		switch {
+		case len(answer.Pairs) == batch:
+			return answer.Pairs, append(bytes.Clone(answer.Pairs[batch-1].Key), 0), nil
+		case last:
+			return answer.Pairs, nil, nil
+		}
+		return answer.Pairs, to, nil
+	}
+}
+
+// unlock reads a pair that a scan found locked, for which client-go finds out how the lock's
+// transaction ended, or waits for it. The value is empty when there is none at that time stamp.
+func (s *Source) unlock(ctx context.Context, ts uint64, p *kvrpcpb.KvPair) error {
+	lock := p.Error.GetLocked()
+	if lock == nil {
+		return fmt.Errorf("TiKV could not read a key: %s", p.Error)
+	}
+	value, err := s.get(ctx, ts, lock.Key)
+	if err != nil {
+		return fmt.Errorf("the key is locked by the transaction %d: %w", lock.LockVersion, err)
+	}
+	p.Key, p.Value, p.Error = lock.Key, value, nil
+	return nil
+}

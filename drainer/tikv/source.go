@@ -1,0 +1,221 @@
+package tikv
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/tikv/client-go/v2/config"
+	"github.com/tikv/client-go/v2/tikv"
+
+	"pumphouse/drainer/schema"
+	"pumphouse/nodes"
+	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/tikvconn"
+)
+
+// ErrClosed: the source was closed.
+var ErrClosed = errors.New("the source of DDL jobs is closed")
+
+// pdTimeout bounds one request to PD.
+const pdTimeout = 5 * time.Second
+
+// Source reads TiDB's meta data. It may be used by any number of goroutines.
+type Source struct {
+	pd  *tikvconn.PD
+	kv  *tikv.KVStore
+	log logrus.FieldLogger
+
+	life context.Context
+	end  context.CancelFunc
+
+	mu     sync.Mutex
+	closed bool
+	users  sync.WaitGroup
+	close  sync.Once
+}
+
+var (
+	_ schema.Source = (*Source)(nil)
+	_ schema.Meta   = (*Source)(nil)
+)
+
+// New connects to PD, for which it waits as long as ctx lasts; the Source stays when ctx ends.
+// TiKV is connected to when something is read. pdURLs are as [nodes.ParseEndpoints] takes them.
+func New(ctx context.Context, pdURLs []string, sec daemon.Security, log logrus.FieldLogger) (*Source, error) {
+	urls, err := nodes.ParseEndpoints(pdURLs, sec.Enabled())
+	if err != nil {
+		return nil, err
+	}
+	s := &Source{log: log}
+	s.life, s.end = context.WithCancel(context.Background())
+	stop := context.AfterFunc(ctx, s.end) // PD's client ends with the context it is made with
+	s.pd, err = tikvconn.DialPD(s.life, urls, sec, pdTimeout)
+	if !stop() && err == nil {
+		s.pd.Close()
+		err = ctx.Err()
+	}
+	if err == nil {
+		err = s.open(sec)
+	}
+	if err != nil {
+		s.end()
+		return nil, fmt.Errorf("open TiDB's meta data through PD at %s: %w", strings.Join(urls, ","), err)
+	}
+	return s, nil
+}
+
+// open makes client-go's view of the cluster. It takes care of s.pd from here on.
+func (s *Source) open(sec daemon.Security) error {
+	security := config.NewSecurity(sec.CA, sec.Cert, sec.Key, nil)
+	if sec.Enabled() {
+		config.UpdateGlobal(func(c *config.Config) { c.Security = security }) // of health checks only
+	}
+	placement := tikv.NewCodecPDClient(tikv.ModeTxn, s.pd)
+	rpc := tikv.NewRPCClient(tikv.WithSecurity(security), tikv.WithCodec(placement.GetCodec()))
+	// client-go keeps a safe point in memory to refuse old time stamps by. What it would refuse
+	// wrongly or too late is judged by TableAt itself: nothing is kept here.
+	kv, err := tikv.NewKVStore("pumphouse-drainer", placement, tikv.NewMockSafePointKV(), rpc)
+	if err != nil {
+		rpc.Close()
+		s.pd.Close()
+		return err
+	}
+	s.kv = kv
+	return nil
+}
+
+// Close ends calls under way, with ErrClosed, and all connections. It may be called again.
+func (s *Source) Close() error {
+	var err error
+	s.close.Do(func() {
+		s.mu.Lock()
+		s.closed = true
+		s.mu.Unlock()
+		s.end()
+		s.users.Wait()
+		err = s.kv.Close()
+	})
+	return err
+}
+
+// begin gives the context of a call, which ends with the source too, and keeps Close from
+// returning before done is called.
+func (s *Source) begin(parent context.Context) (ctx context.Context, done func(), err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, nil, ErrClosed
+	}
+	s.users.Add(1)
+	ctx, cancel := context.WithCancel(parent)
+	stop := context.AfterFunc(s.life, cancel)
+	return ctx, func() { stop(); cancel(); s.users.Done() }, nil
+}
+
+// History implements [schema.Source]: the jobs that have ended when it is called.
+func (s *Source) History(parent context.Context, after int64, each func(*schema.Job) error) error {
+	ctx, done, err := s.begin(parent)
+	if err != nil {
+		return err
+	}
+	defer done()
+	return s.history(ctx, after, func(id int64, value []byte) error {
+		job, err := parseJob(id, value)
+		if err != nil || !job.Ended() {
+			return err
+		}
+		return each(job)
+	})
+}
+
+// Job implements [schema.Source].
+func (s *Source) Job(parent context.Context, id int64) (*schema.Job, error) {
+	ctx, done, err := s.begin(parent)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	var value []byte
+	err = s.untilAnswered(ctx, fmt.Sprintf("read DDL job %d of TiDB's history", id), func() error {
+		ts, err := s.now(ctx)
+		if err == nil {
+			value, err = s.get(ctx, ts, jobKey(id))
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if value == nil {
+		return nil, fmt.Errorf("%w: %d", schema.ErrNoJob, id)
+	}
+	job, err := parseJob(id, value)
+	if err == nil && !job.Ended() {
+		err = fmt.Errorf("%w: %s has not ended", schema.ErrNoJob, job)
+	}
+	return job, err
+}
+
+func parseJob(id int64, value []byte) (*schema.Job, error) {
+	job, err := schema.ParseJob(value)
+	if err == nil && job.ID != id {
+		err = fmt.Errorf("%w: it is job %d", schema.ErrBadJob, job.ID)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("DDL job %d of TiDB's history: %w", id, err)
+	}
+	return job, nil
+}
+
+// TableAt implements [schema.Meta].
+func (s *Source) TableAt(parent context.Context, schemaID, tableID int64, ts nodes.TSO) (*schema.TableInfo, error) {
+	ctx, done, err := s.begin(parent)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	what := fmt.Sprintf("read the definition of table %d as of %d", tableID, ts)
+	var value []byte
+	err = s.untilAnswered(ctx, what, func() error {
+		var err error
+		if value, err = s.get(ctx, uint64(ts), tableKey(schemaID, tableID)); err != nil {
+			return err
+		}
+		// Asked afterwards: GC up to an older safe point cannot have removed it before.
+		safe, err := s.pd.SafePoint(ctx)
+		if err == nil && safe > uint64(ts) {
+			return fmt.Errorf("%w: GC has removed old versions up to %d", schema.ErrNoMeta, safe)
+		}
+		return err
+	})
+	if err != nil || value == nil {
+		return nil, err
+	}
+	info := new(schema.TableInfo)
+	if err := json.Unmarshal(value, info); err != nil {
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	return info, nil
+}
+
+// Now implements [schema.Meta]: a time stamp of PD's.
+func (s *Source) Now(parent context.Context) (nodes.TSO, error) {
+	ctx, done, err := s.begin(parent)
+	if err != nil {
+		return 0, err
+	}
+	defer done()
+	var ts uint64
+	err = s.untilAnswered(ctx, "get a time stamp", func() error {
+		var err error
+		ts, err = s.now(ctx)
+		return err
+	})
+	return nodes.TSO(ts), err
+}
