@@ -20,7 +20,7 @@ const (
 	Other     Source = "other"     // somebody else wrote it: an old tool, a TiDB server, etcdctl
 )
 
-// Results that are no error text.
+// Results; [Failure] makes the others.
 const (
 	Done     = "done"     // the record was written, or is gone
 	Accepted = "accepted" // the node was asked and has begun
@@ -92,3 +92,6 @@ func decode(b []byte, revision int64) (Event, error) {
 	}
 	return e, nil
 }
+
+// Failure is the result of what a node did not accept.
+func Failure(err error) string { return "failed: " + err.Error() }

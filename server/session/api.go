@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/audit"
 	"pumphouse/server/engine"
 
 	"github.com/sirupsen/logrus"
@@ -59,6 +60,13 @@ type Cluster interface {
 	// SetState writes one node's state and nothing else but what goes along with it. It
 	// gives the record as it was before and the revision of the write.
 	SetState(ctx context.Context, kind nodes.Kind, nodeID string, state nodes.State, along ...nodes.Along) (old nodes.Record, revision int64, err error)
+	// Drop removes the record of a node that is offline, and gives it with the revision of
+	// the removal.
+	Drop(ctx context.Context, kind nodes.Kind, nodeID string, along ...nodes.Along) (old nodes.Record, revision int64, err error)
+	// Get reads one record from PD itself.
+	Get(ctx context.Context, kind nodes.Kind, nodeID string) (nodes.Entry, error)
+	// WaitState waits until a record shows a state, or ctx ends: a *nodes.WaitError.
+	WaitState(ctx context.Context, kind nodes.Kind, nodeID string, want nodes.State) (nodes.Entry, error)
 	// Endpoints are PD's addresses, for error messages.
 	Endpoints() []string
 }
@@ -120,6 +128,11 @@ type Options struct {
 	// not hold. Without them those columns are NULL and those tables empty.
 	Reports Reports
 	Events  Events
+
+	// Control is the way to live nodes, for PAUSE and OFFLINE; nil = they are refused.
+	Control Control
+	// Audit keeps who changed what; nil = only the log does.
+	Audit *audit.Log
 
 	// Views is shared by the sessions of a server, so that they render SHOW … STATUS
 	// once; nil = each session does it for itself. See [NewViews].

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/audit"
 	"pumphouse/sqlext"
 
 	"github.com/sirupsen/logrus"
@@ -50,7 +51,7 @@ func (s *Session) writeState(ctx context.Context, kind nodes.Kind, id, want stri
 	if err != nil {
 		return nodes.Record{}, err
 	}
-	old, revision, err := s.opts.Cluster.SetState(ctx, kind, id, state)
+	old, revision, err := s.opts.Cluster.SetState(ctx, kind, id, state, s.opts.Audit.Along(s.event("CHANGE", state, audit.Done)))
 	if err != nil {
 		return nodes.Record{}, s.changeError(err)
 	}

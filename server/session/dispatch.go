@@ -19,6 +19,10 @@ func (s *Session) dispatch(ctx context.Context, st *sqlext.Statement) (*Outcome,
 		return s.showNodes(ctx, st.Show)
 	case st.Change != nil:
 		return s.done(s.changeNode(ctx, st.Change))
+	case st.Act != nil:
+		return s.done(s.actOnNode(ctx, st.Act))
+	case st.Help != nil:
+		return s.rows(help(s.literal(st.Help.Topic)), nil)
 	}
 	switch n := st.Node.(type) {
 	case *ast.SelectStmt, *ast.SetOprStmt:
@@ -52,7 +56,7 @@ func (s *Session) dispatch(ctx context.Context, st *sqlext.Statement) (*Outcome,
 	case *ast.LockTablesStmt, *ast.UnlockTablesStmt:
 		return s.ok(), nil // nothing that could be locked changes under a reader
 	case *ast.HelpStmt:
-		return s.rows(helpResult(), nil)
+		return s.rows(help(n.Topic), nil)
 	}
 	return nil, s.refused(st)
 }

@@ -29,6 +29,38 @@ func (c fixedCluster) SetState(_ context.Context, kind nodes.Kind, id string, st
 
 func (c fixedCluster) Endpoints() []string { return nil }
 
+func (c fixedCluster) Get(_ context.Context, kind nodes.Kind, id string) (nodes.Entry, error) {
+	e, ok := c.snap.Find(kind, id)
+	if !ok {
+		return nodes.Entry{}, &nodes.NotFoundError{Kind: kind, NodeID: id}
+	}
+	return e, nil
+}
+
+func (c fixedCluster) Drop(ctx context.Context, kind nodes.Kind, id string, _ ...nodes.Along) (nodes.Record, int64, error) {
+	e, err := c.Get(ctx, kind, id)
+	if err == nil && e.Record.State != nodes.Offline {
+		err = &nodes.NotOfflineError{Kind: kind, NodeID: id, State: e.Record.State}
+	}
+	return e.Record, 1, err
+}
+
+func (c fixedCluster) WaitState(ctx context.Context, kind nodes.Kind, id string, want nodes.State) (nodes.Entry, error) {
+	<-ctx.Done()
+	return nodes.Entry{}, &nodes.WaitError{Kind: kind, NodeID: id, Want: want, Err: ctx.Err()}
+}
+
+// willing is nodes that accept everything and do nothing.
+type willing struct{}
+
+func (willing) Ask(context.Context, nodes.Kind, nodes.Record, nodes.Action) (string, error) {
+	return "", nil
+}
+
+func (willing) Status(context.Context, nodes.Kind, nodes.Record) (nodes.Status, error) {
+	return nodes.Status{Waiting: []string{"nothing"}}, nil
+}
+
 // FuzzQuery: no text makes a session panic, hang, or answer with what is no error for a
 // client; and the session goes on.
 func FuzzQuery(f *testing.F) {
@@ -38,6 +70,7 @@ func FuzzQuery(f *testing.F) {
 		"SHOW VARIABLES WHERE Value > 1", "PREPARE s FROM 'SELECT ?'", "EXECUTE s USING @a", "SHOW MASTER LOGS",
 		"set password='x',sql_log_off=0", "BEGIN; SAVEPOINT a; ROLLBACK TO a", "SHOW FULL TABLES FROM binlog LIKE '%'",
 		"SELECT @@warning_count, @@session.time_zone", "/*!40101 SET @x := @@sql_mode */", "CHECK TABLE a", "SET timestamp = 1e300",
+		"PAUSE PUMP 'pump1' WAIT 0", "OFFLINE PUMP 'pump2'; DROP PUMP 'pump3'", "PREPARE s FROM 'PAUSE PUMP ? WAIT ?'", "HELP 'show full pump status'", "SHOW FULL PUMP STATUS WHERE lag_seconds > 1",
 		"SHOW ERRORS LIMIT 1, 18446744073709551615", "SET optimizer_switch = 'a=b,,'", "KILL QUERY 7", "SHOW GRANTS FOR a@b",
 	} {
 		f.Add(sql)
@@ -48,7 +81,7 @@ func FuzzQuery(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, sql string) {
 		opts := testOptions()
-		opts.Cluster = fixedCluster{snap}
+		opts.Cluster, opts.Control = fixedCluster{snap}, willing{}
 		s := New(opts, 7, admin)
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()

@@ -68,10 +68,14 @@ func (s *Session) compile(ctx context.Context, sql string) (*Prepared, error) {
 // cannot run at all fails here already.
 func (s *Session) describe(ctx context.Context, st *sqlext.Statement) ([]engine.Column, error) {
 	switch {
+	case st.Show != nil && st.Show.Full:
+		return fullColumns(nodeKind(st.Show.Kind)), nil
 	case st.Show != nil:
 		return statusColumns(), nil
-	case st.Change != nil:
+	case st.Change != nil, st.Act != nil:
 		return nil, nil
+	case st.Help != nil:
+		return help("binlog").Columns, nil
 	}
 	switch n := st.Node.(type) {
 	case *ast.SelectStmt, *ast.SetOprStmt:
@@ -85,7 +89,7 @@ func (s *Session) describe(ctx context.Context, st *sqlext.Statement) ([]engine.
 		}
 		return explainColumns(n)
 	case *ast.HelpStmt:
-		return helpResult().Columns, nil
+		return help(n.Topic).Columns, nil
 	case *ast.PrepareStmt, *ast.ExecuteStmt, *ast.DeallocateStmt:
 		return nil, errf(1295, "This command is not supported in the prepared statement protocol yet")
 	case *ast.SetStmt, *ast.UseStmt, *ast.DoStmt, *ast.BeginStmt, *ast.CommitStmt, *ast.RollbackStmt,

@@ -179,8 +179,8 @@ func isDiagnostic(n ast.StmtNode) bool {
 }
 
 // onlyReads tells the statements that max_execution_time may end. A CHANGE is none of
-// them: cut short it would leave behind the question whether it was written. Nor is
-// EXECUTE, which goes by the statement it runs.
+// them: cut short it would leave behind the question whether it was written. PAUSE and its
+// like have a limit of their own. Nor is EXECUTE, which goes by the statement it runs.
 func onlyReads(st *sqlext.Statement) bool {
 	if st.Show != nil {
 		return true

@@ -128,7 +128,7 @@ func statusRow(r nodes.Record, compat Compat, loc *time.Location) []engine.Value
 	}
 }
 
-// showNodes carries out SHOW PUMP|DRAINER STATUS.
+// showNodes carries out SHOW [FULL] PUMP|DRAINER STATUS.
 func (s *Session) showNodes(ctx context.Context, n *sqlext.ShowNodes) (*Outcome, error) {
 	kind := nodeKind(n.Kind)
 	snap, err := s.view()
@@ -141,6 +141,11 @@ func (s *Session) showNodes(ctx context.Context, n *sqlext.ShowNodes) (*Outcome,
 		s.shown[kind] = rows
 	}
 	result := rows.result
+	if n.Full {
+		if result, err = s.fullStatus(ctx, kind); err != nil {
+			return nil, err
+		}
+	}
 	switch {
 	case n.Pattern != nil:
 		if result, err = s.like(ctx, result, n.Pattern); err != nil {

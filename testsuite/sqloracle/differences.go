@@ -165,6 +165,23 @@ var Differences = []Difference{
 		},
 	},
 	{
+		Name:    "function named pause",
+		Reason:  "PAUSE is a keyword of TiDB's parser now (ADMIN PAUSE), so it can name no function",
+		Example: "SHOW PUMP STATUS WHERE pause(1)",
+		Edit: func(c comparison) (string, bool) {
+			at := c.new.errorOffset(c.text)
+			if !c.has(at, "(") {
+				return "", false
+			}
+			all := pauseWord.FindAllStringIndex(c.text[:at], -1)
+			if all == nil || !functionPause.MatchString(c.plain(c.text[:at])) {
+				return "", false
+			}
+			end := all[len(all)-1][1]
+			return c.text[:end-1] + "x" + c.text[end:], true
+		},
+	},
+	{
 		Name: "number behind pump or drainer and a dot",
 		Reason: "for the same reason TiDB's scanner takes the number for a name, as behind other names; with " +
 			"IGNORE_SPACE also if there are spaces before the dot",
@@ -227,6 +244,8 @@ var (
 	fullWord      = regexp.MustCompile(`(?i)full`)
 	dropWord      = regexp.MustCompile(`(?i)\bdrop *$`)
 	helpWord      = regexp.MustCompile(`(?i)\bhelp *$`)
+	pauseWord     = regexp.MustCompile(`(?i)pause`)
+	functionPause = regexp.MustCompile(`(?i)\bpause *$`)
 	functionName  = regexp.MustCompile(`(?i)\b(pump|drainer) *$`)
 	names         = regexp.MustCompile(`(?i)pump|drainer`)
 	youngFeature  = regexp.MustCompile(`(/\*T!\[[\w,]*)global_index([\w,]*\])`)

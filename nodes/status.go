@@ -1,0 +1,97 @@
+package nodes
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Status is what a node says of itself at GET /status: what nodes of the field say, and
+// what ours add. Fields that it does not say are empty.
+type Status struct {
+	State    State    // ours
+	CommitTS TSO      // pump: the largest sorted; drainer: everything up to here is downstream
+	Waiting  []string // ours: for whom or what it waits, and since when, in words
+	Problem  string   // what does not work
+	Lag      time.Duration
+	HasLag   bool // Lag is known: a drainer of ours says it
+	Synced   bool // drainer: it has nothing left to do
+}
+
+// statusBody is what the answers of pumps and drainers, old ones and ours, hold together.
+type statusBody struct {
+	CommitTS TSO
+	LastTS   TSO
+	Synced   bool
+	ErrMsg   string
+
+	// Ours.
+	State      State
+	Unresolved int
+	WaitingFor []struct {
+		Drainer  string `json:"drainer"`
+		Host     string `json:"host"`
+		State    string `json:"state"`
+		Consumed TSO    `json:"consumed"`
+		Needed   TSO    `json:"needed"`
+	}
+	Lag    *float64 // seconds
+	HeldBy *struct {
+		Pump, Addr, State, Reason string
+		Since                     time.Time
+	}
+}
+
+// Status asks a node what it says of itself. An error names its address.
+func (c *Control) Status(ctx context.Context, kind Kind, rec Record) (Status, error) {
+	fail := func(err error) (Status, error) {
+		return Status{}, fmt.Errorf("ask %s %s at %s for its status: %w", kind, rec.NodeID, rec.Host, err)
+	}
+	if _, _, err := net.SplitHostPort(rec.Host); err != nil {
+		return fail(fmt.Errorf("its record names no address: %w", err))
+	}
+	target := &url.URL{Scheme: c.scheme, Host: rec.Host, Path: "/status"}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, target.String(), nil)
+	if err != nil {
+		return fail(err)
+	}
+	resp, err := c.client.Do(req)
+	if err != nil {
+		return fail(errors.Unwrap(err))
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return fail(err)
+	}
+	var said statusBody
+	if err := json.Unmarshal(body, &said); err != nil || resp.StatusCode != http.StatusOK {
+		return fail(fmt.Errorf("HTTP status %d: %s", resp.StatusCode, excerpt(body)))
+	}
+	return said.status(), nil
+}
+
+func (b *statusBody) status() Status {
+	s := Status{State: b.State, CommitTS: max(b.CommitTS, b.LastTS), Problem: b.ErrMsg, Synced: b.Synced}
+	if b.Lag != nil {
+		s.Lag, s.HasLag = time.Duration(*b.Lag*float64(time.Second)), true
+	}
+	for _, w := range b.WaitingFor {
+		s.Waiting = append(s.Waiting, fmt.Sprintf("drainer %s (%s, %s), which has consumed up to commit TS %s of %s (%s behind)",
+			w.Drainer, w.State, w.Host, w.Consumed, w.Needed, w.Needed.Time().Sub(w.Consumed.Time()).Round(time.Millisecond)))
+	}
+	if b.Unresolved > 0 && b.State == Closing {
+		s.Waiting = append(s.Waiting, fmt.Sprintf("%d transactions that are prewritten and not yet committed or rolled back", b.Unresolved))
+	}
+	if h := b.HeldBy; h != nil {
+		s.Waiting = append(s.Waiting, fmt.Sprintf("pump %s (%s, %s), which holds the merge since %s: %s",
+			h.Pump, h.State, h.Addr, h.Since.Format(time.DateTime), h.Reason))
+	}
+	return s
+}

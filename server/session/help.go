@@ -1,0 +1,102 @@
+package session
+
+import (
+	"strings"
+
+	"pumphouse/server/engine"
+)
+
+// helpTopic is one text of HELP.
+type helpTopic struct{ name, description, example string }
+
+// helpTopics are what HELP knows: an overview, and every statement that MySQL does not
+// have.
+var helpTopics = []helpTopic{
+	{"BINLOG", `Statements of the Pumphouse console of TiDB Binlog:
+
+  SHOW {PUMP | DRAINER} STATUS       the nodes that are not offline
+  SHOW FULL {PUMP | DRAINER} STATUS  all nodes, all there is to know
+  PAUSE {PUMP | DRAINER} 'id'        a running node stops; it can be started again
+  OFFLINE {PUMP | DRAINER} 'id'      a running node drains and leaves for good
+  CHANGE {PUMP | DRAINER} TO NODE_STATE = 'state' FOR NODE_ID 'id'
+                                     repair: write the state of a dead node
+  DROP {PUMP | DRAINER} 'id'         remove the record of an offline node
+
+HELP 'PAUSE', HELP 'CHANGE PUMP' and so on tell more. The tables of the database
+binlog (pumps, drainers, positions, events) answer SELECT. Nodes that do not report,
+pumps that hold up replication, and risks of a statement come as warnings: SHOW WARNINGS.
+`, `SHOW PUMP STATUS;
+PAUSE PUMP 'pump1' WAIT 30;
+`},
+	{"SHOW STATUS", `Syntax:
+SHOW [FULL] {PUMP | DRAINER} STATUS [LIKE 'pattern' | WHERE expression]
+
+Lists the nodes as their records in PD say, sorted by node ID. LIKE filters node IDs,
+WHERE may use every column. Without FULL offline nodes are left out. FULL adds time, lag,
+labels, version, what a node waits for, and what is wrong with it, under the names
+of the columns of the tables binlog.pumps and binlog.drainers.
+`, `SHOW DRAINER STATUS WHERE State = 'Paused';
+SHOW FULL PUMP STATUS WHERE lag_seconds > 10;
+`},
+	{"PAUSE", `Syntax:
+PAUSE {PUMP | DRAINER} 'node ID' [WAIT seconds]
+
+Asks a running node to stop; its state goes from online over pausing to paused, and its
+process ends. Started again it goes on where it was. Without WAIT the statement returns
+when the node has accepted, with WAIT when it is paused; if that takes longer it fails
+and says what the node waits for, and the node goes on. A paused pump holds up replication.
+`, `PAUSE DRAINER 'drainer1' WAIT 60;
+`},
+	{"OFFLINE", `Syntax:
+OFFLINE {PUMP | DRAINER} 'node ID' [WAIT seconds]
+
+Asks a running node to leave the cluster for good: a pump waits until every drainer that
+is not offline has consumed its binlogs. Its state goes from online over closing to
+offline, and its process ends. This is no pause: see PAUSE. WAIT is as there. CHANGE ... TO
+NODE_STATE = 'online' takes a node that is still closing back.
+`, `OFFLINE PUMP 'pump1' WAIT 600;
+`},
+	{"CHANGE", `Syntax:
+CHANGE {PUMP | DRAINER} TO NODE_STATE = 'state' FOR NODE_ID 'node ID'
+
+Writes the state into the node's record in PD: online, pausing, paused, closing or
+offline. This is the repair for a node whose process is dead; a running node of this
+release takes it as an order and carries it out. SHOW WARNINGS says what it risks.
+`, `CHANGE PUMP TO NODE_STATE = 'paused' FOR NODE_ID 'pump1';
+`},
+	{"DROP", `Syntax:
+DROP {PUMP | DRAINER} 'node ID'
+
+Removes the record of a node that is offline from PD, so that nothing lists it any more.
+The table binlog.events keeps who did it.
+`, `DROP PUMP 'pump1';
+`},
+}
+
+// help answers HELP 'text' as MySQL does: one topic, or nothing found. Words behind the
+// statement's name (PUMP, DRAINER) do not matter; HELP 'contents' is the overview.
+func help(topic string) *engine.Result {
+	words := strings.Fields(strings.ToUpper(strings.TrimRight(topic, " \t\n;")))
+	if len(words) == 0 {
+		return helpResult()
+	}
+	rest := words[1:]
+	if words[0] == "SHOW" && len(rest) > 0 && rest[0] == "FULL" {
+		rest = rest[1:]
+	}
+	if len(rest) > 0 && (rest[0] == "PUMP" || rest[0] == "DRAINER") {
+		rest = rest[1:]
+	}
+	name := strings.Join(append(words[:1:1], rest...), " ")
+	if name == "CONTENTS" {
+		name = "BINLOG"
+	}
+	for _, t := range helpTopics {
+		if t.name == name {
+			r := table(text("name", 64), text("description", 4096), text("example", 4096))
+			r.Rows = [][]engine.Value{{str(t.name), str(t.description), str(t.example)}}
+			return r
+		}
+	}
+	return helpResult()
+}
