@@ -53,8 +53,12 @@ func Start(t testing.TB, o Options) *Cluster {
 	c.Store = tidbtest.StartUnistore(t, c.PD.Endpoint(0))
 	c.TiDB = tidbtest.StartTiDB(t, tidbtest.Options{PD: c.PD.Endpoint(0), Store: tidbtest.TiKV, Binlog: true, Year: o.Year, Config: o.TiDBConfig})
 	c.MariaDB = mariadbtest.Start(t, mariaDBOptions...)
+	c.MariaDB.Exec("create user "+drainerUser+"@'127.0.0.1' identified by 'pass word'", "grant all on *.* to "+drainerUser+"@'127.0.0.1'")
 	return c
 }
+
+// drainerUser is who the drainer is in MariaDB.
+const drainerUser = "drainer"
 
 // mariaDBOptions make its collation the one that TiDB means when a statement names none.
 var mariaDBOptions = []string{"--collation-server=utf8mb4_bin"}
@@ -63,7 +67,7 @@ var mariaDBOptions = []string{"--collation-server=utf8mb4_bin"}
 // in its section [syncer].
 func (c *Cluster) StartDrainer(syncer string) {
 	c.t.Helper()
-	config := fmt.Sprintf("[syncer]\ndb-type = \"mysql\"\n%s\n[syncer.to]\nhost = %q\nport = %d\nuser = \"root\"\npassword = \"\"\n", syncer, c.MariaDB.Host, c.MariaDB.Port)
+	config := fmt.Sprintf("[syncer]\ndb-type = \"mysql\"\n%s\n[syncer.to]\nhost = %q\nport = %d\nuser = %q\npassword = \"pass word\"\n", syncer, c.MariaDB.Host, c.MariaDB.Port, drainerUser)
 	c.Drainer = newNode(c.t, "drainer", "drainer1", c.PD.Endpoint(0), config, "-initial-commit-ts", "0")
 	c.Drainer.Start()
 }

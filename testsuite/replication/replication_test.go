@@ -1,0 +1,146 @@
+package replication
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// run is a cluster with a workload and a bank, and somebody who looks at the bank downstream.
+type run struct {
+	t *testing.T
+	c *Cluster
+	w *Workload
+	b *Bank
+}
+
+func newRun(t *testing.T, o Options) *run {
+	t.Helper()
+	s := seed(t)
+	c := Start(t, o)
+	r := &run{t: t, c: c, w: NewWorkload(c.Open, s), b: NewBank(c.Open, s)}
+	c.StartDrainer("")
+	if err := r.w.Setup(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.b.Setup(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// work runs everything for that long, together with what is to happen meanwhile.
+func (r *run) work(lasts time.Duration, meanwhile func(context.Context) error) {
+	r.t.Helper()
+	ctx, end := context.WithTimeout(r.t.Context(), lasts)
+	defer end()
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := r.w.Run(ctx); err != nil {
+			r.t.Error(err)
+			end()
+		}
+	})
+	wg.Go(func() { r.b.Run(ctx) })
+	if meanwhile != nil {
+		wg.Go(func() {
+			if err := meanwhile(ctx); err != nil {
+				r.t.Error(err)
+				end()
+			}
+		})
+	}
+	wg.Wait()
+	text, never := r.w.Summary()
+	r.t.Logf("%s\n%d transactions of the bank", text, r.b.Moved.Load())
+	for _, n := range never {
+		r.t.Errorf("the workload has never succeeded with %s", n)
+	}
+}
+
+// watch looks at the bank until it is called.
+func (r *run) watch() (stop func()) {
+	ctx, end := context.WithCancel(r.t.Context())
+	db := r.c.MariaDB.Open()
+	db.SetMaxOpenConns(2)
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		seen, err := r.b.Watch(ctx, db)
+		r.t.Logf("%d snapshots of the downstream", seen)
+		if err != nil {
+			r.t.Error(err)
+		} else if seen == 0 {
+			r.t.Error("nobody has seen the bank downstream")
+		}
+	})
+	return func() { end(); wg.Wait() }
+}
+
+// equal waits until everything is downstream and compares.
+func (r *run) equal(limit time.Duration) {
+	r.t.Helper()
+	began := time.Now()
+	if err := r.c.CatchUp(r.t.Context(), limit); err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Logf("everything was downstream %s after the end of the workload", time.Since(began).Round(time.Millisecond))
+	tidb := r.c.Open("")
+	defer tidb.Close()
+	c, err := Compare(r.t.Context(), tidb, r.c.MariaDB.Open())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Log(c.String())
+	if len(c.Differences) > 0 {
+		r.t.Errorf("TiDB and MariaDB differ:\n%s", strings.Join(c.Differences[:min(20, len(c.Differences))], "\n"))
+	}
+	if c.Tables < 30 || c.Rows < 1000 {
+		r.t.Errorf("only %s were compared", c.String())
+	}
+}
+
+// TestReplication: after all kinds of transactions and DDL MariaDB is as TiDB is, and at no
+// time was a transaction seen in part.
+func TestReplication(t *testing.T) {
+	r := newRun(t, Options{})
+	r.b.Free = true
+	stop := r.watch()
+	r.work(seconds(t, 40), nil)
+	r.equal(60 * time.Second)
+	stop()
+}
+
+// TestReplicationFaults is the same while pumps, the drainer, PD and MariaDB are killed, stopped,
+// paused and moved offline, and connections are cut.
+func TestReplicationFaults(t *testing.T) {
+	lasts := seconds(t, 100)
+	if soak() {
+		lasts = 30 * time.Minute
+	}
+	r := newRun(t, Options{})
+	r.w.Rough = true
+	f := NewFaults(r.c, seed(t))
+	f.Say = t.Logf
+	stop := r.watch()
+	r.work(lasts, f.Run)
+	if !t.Failed() {
+		r.equal(120 * time.Second)
+	}
+	stop()
+	t.Logf("faults: %v", f.Done)
+}
+
+// TestReplicationLastVersion is TestReplication with the last TiDB that writes binlogs.
+func TestReplicationLastVersion(t *testing.T) {
+	if !soak() {
+		t.Skip("PUMPHOUSE_SOAK is not set")
+	}
+	r := newRun(t, Options{Year: 2024})
+	r.b.Free = true
+	stop := r.watch()
+	r.work(seconds(t, 120), nil)
+	r.equal(120 * time.Second)
+	stop()
+}
