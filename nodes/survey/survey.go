@@ -1,0 +1,225 @@
+package survey
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"pumphouse/nodes"
+)
+
+const (
+	history    = time.Hour
+	maxTracked = 1000    // nodes whose lag is remembered
+	maxAnswer  = 4 << 20 // bytes of a node's answer
+)
+
+// View gives the node records; nodes.Cluster and nodes.Cache do.
+type View interface {
+	View(ctx context.Context, revision int64) (*nodes.Snapshot, error)
+}
+
+// Options say how a Survey asks. The zero value of every field but View is good.
+type Options struct {
+	View View        // required
+	TLS  *tls.Config // towards nodes; nil: plain HTTP
+
+	Interval  time.Duration // between two rounds while somebody looks; default 2 s
+	Sample    time.Duration // between two points of the lag; default 10 s
+	Idle      time.Duration // how long after the last look rounds go on; default 1 min
+	Fresh     time.Duration // how old a report may be that is given out; default 3 rounds and a time-out
+	Timeout   time.Duration // of one question; default 1 s
+	Parallel  int           // questions at a time; default 16
+	Heartbeat time.Duration // of the nodes: who is silent for three of them is not asked
+
+	Now func() time.Time // PD's clock; default time.Now
+}
+
+type key struct {
+	kind   nodes.Kind
+	nodeID string
+}
+
+// Survey asks nodes in the background.
+type Survey struct {
+	opts   Options
+	client *http.Client
+	scheme string
+
+	looked atomic.Int64  // when somebody looked last, in nanoseconds
+	wake   chan struct{} // somebody looks again
+	cancel context.CancelFunc
+	done   chan struct{}
+
+	mu      sync.Mutex
+	reports map[key]Report
+	tracks  map[key]*track
+}
+
+// Open starts a survey.
+func Open(opts Options) (*Survey, error) {
+	if opts.View == nil {
+		return nil, errors.New("survey: a view of the records is required")
+	}
+	setDefault(&opts.Interval, 2*time.Second)
+	setDefault(&opts.Sample, 10*time.Second)
+	setDefault(&opts.Idle, time.Minute)
+	setDefault(&opts.Timeout, time.Second)
+	setDefault(&opts.Parallel, 16)
+	setDefault(&opts.Heartbeat, nodes.DefaultHeartbeat)
+	setDefault(&opts.Fresh, 3*opts.Interval+opts.Timeout)
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	s := &Survey{
+		opts:    opts,
+		scheme:  "http",
+		wake:    make(chan struct{}, 1),
+		done:    make(chan struct{}),
+		reports: make(map[key]Report),
+		tracks:  make(map[key]*track),
+		client: &http.Client{
+			Timeout:       opts.Timeout,
+			Transport:     &http.Transport{TLSClientConfig: opts.TLS, MaxIdleConnsPerHost: 1, IdleConnTimeout: time.Minute},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}
+	if opts.TLS != nil {
+		s.scheme = "https"
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s.cancel = cancel
+	go s.run(ctx)
+	return s, nil
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// Close ends the asking and returns when it has ended.
+func (s *Survey) Close() error {
+	s.cancel()
+	<-s.done
+	s.client.CloseIdleConnections()
+	return nil
+}
+
+// Report is the newest report of a node, if there is one that is fresh.
+func (s *Survey) Report(kind nodes.Kind, nodeID string) (Report, bool) {
+	s.look()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, ok := s.reports[key{kind, nodeID}]
+	return r, ok && s.opts.Now().Sub(r.At) <= s.opts.Fresh
+}
+
+// look says that somebody is interested.
+func (s *Survey) look() {
+	before := s.looked.Swap(time.Now().UnixNano())
+	if time.Since(time.Unix(0, before)) > s.opts.Idle {
+		select {
+		case s.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// run asks round after round.
+func (s *Survey) run(ctx context.Context) {
+	defer close(s.done)
+	var sampled time.Time
+	for {
+		watched := time.Since(time.Unix(0, s.looked.Load())) <= s.opts.Idle
+		if due := time.Since(sampled) >= s.opts.Sample; watched || due {
+			snap, err := s.opts.View.View(ctx, 0)
+			if err == nil && due {
+				sampled = time.Now()
+				s.sample(snap, s.opts.Now())
+			}
+			if err == nil && watched {
+				s.ask(ctx, snap)
+			}
+		}
+		wait := s.opts.Interval
+		if !watched {
+			wait = min(s.opts.Sample, max(s.opts.Sample-time.Since(sampled), time.Millisecond))
+		}
+		select {
+		case <-time.After(wait):
+		case <-s.wake:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// all are the records of both kinds.
+func all(snap *nodes.Snapshot) []nodes.Entry {
+	return append(append(make([]nodes.Entry, 0, len(snap.Pumps)+len(snap.Drainers)), snap.Pumps...), snap.Drainers...)
+}
+
+// ask asks every node that lives, and forgets the others.
+func (s *Survey) ask(ctx context.Context, snap *nodes.Snapshot) {
+	var wg sync.WaitGroup
+	room := make(chan struct{}, s.opts.Parallel)
+	now := s.opts.Now()
+	living := make(map[key]bool)
+	for _, e := range all(snap) {
+		k := key{e.Kind, e.Record.NodeID}
+		if !e.Record.Reporting(now, s.opts.Heartbeat) {
+			continue
+		}
+		living[k] = true
+		room <- struct{}{}
+		wg.Go(func() {
+			defer func() { <-room }()
+			r, err := s.get(ctx, k, e.Record.Host)
+			if err != nil {
+				r = Report{Kind: k.kind, NodeID: k.nodeID, Err: err.Error()}
+			}
+			r.At = s.opts.Now()
+			s.mu.Lock()
+			s.reports[k] = r
+			s.mu.Unlock()
+		})
+	}
+	wg.Wait()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for k := range s.reports {
+		if !living[k] {
+			delete(s.reports, k)
+		}
+	}
+}
+
+// get asks one node.
+func (s *Survey) get(ctx context.Context, k key, host string) (Report, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.scheme+"://"+host+"/status", nil)
+	if err != nil {
+		return Report{}, err
+	}
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return Report{}, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return Report{}, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return Report{}, fmt.Errorf("%s answers /status with %s", host, resp.Status)
+	}
+	return parse(k.kind, k.nodeID, body)
+}

@@ -1,0 +1,79 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+)
+
+// pages are all manual pages.
+func pages() []page {
+	return []page{
+		{name: "pumphouse", title: "console for TiDB Binlog nodes",
+			about: "Answers SHOW PUMP STATUS, SHOW DRAINER STATUS and CHANGE PUMP|DRAINER TO NODE_STATE over the MySQL protocol, from the node records in PD."},
+		{name: "pumphouse-serve", args: []string{"serve"}, title: "run the console on the records of a PD",
+			about: "Listens for MySQL clients and answers them from the node records in PD. Without users in its configuration it takes root without a password, from this machine only."},
+		{name: "pumphouse-pd", args: []string{"pd"}, title: "run a PD good for one machine",
+			about: "An embedded etcd with what pumps, drainers and TiDB ask PD for. It is not replicated: a cluster that matters has a real PD."},
+		{name: "pumphouse-demo", args: []string{"demo"}, title: "run PD, pumps, drainers and the console in one process",
+			about: "For a first look: everything on this machine, with a writer in the place of TiDB."},
+		{name: "pumphouse-passwd", args: []string{"passwd"}, title: "make a password hash for the console's configuration",
+			about: "Prints a hash to put into [[users]]."},
+		{name: "pump", title: "store and sort TiDB's binlogs",
+			about: "TiDB servers write each transaction to a pump; drainers pull them in commit TS order. A signal pauses the pump; a second one ends it at once."},
+		{name: "drainer", title: "merge the binlogs of all pumps and apply them downstream",
+			about: "Pulls from every pump, merges by commit TS and applies to MySQL, TiDB, Kafka or files. A signal pauses the drainer; a second one ends it at once."},
+		{name: "binlogctl", title: "look at and manage TiDB Binlog nodes",
+			about: "Reads and writes the node records in PD, and asks live nodes to pause or to go offline. Exit status 0 on success; otherwise the reason is on standard error."},
+	}
+}
+
+// man is the page in troff.
+func (d documented) man() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, ".\\\" Made from the program's own help by `make docs`.\n.TH %s 1 \"\" Pumphouse \"User Commands\"\n", strings.ToUpper(d.name))
+	fmt.Fprintf(&b, ".SH NAME\n%s \\- %s\n", d.name, troff(d.title))
+	words := strings.ReplaceAll(d.name, "-", " ")
+	fmt.Fprintf(&b, ".SH SYNOPSIS\n.B %s\n", words)
+	if len(d.commands) > 0 && len(d.flags) == 0 {
+		b.WriteString(".I COMMAND\n")
+	}
+	if len(d.flags) > 0 || len(d.commands) > 0 {
+		b.WriteString("[flags]\n")
+	}
+	fmt.Fprintf(&b, ".SH DESCRIPTION\n%s\n", troff(d.about))
+	if len(d.commands) > 0 {
+		b.WriteString(".SH COMMANDS\n.nf\n")
+		for _, line := range d.intro {
+			if strings.HasPrefix(line, "  ") {
+				b.WriteString(troff(strings.TrimSpace(line)) + "\n")
+			}
+		}
+		b.WriteString(".fi\n")
+	}
+	if len(d.flags) > 0 {
+		b.WriteString(".SH OPTIONS\n")
+	}
+	for _, o := range d.flags {
+		fmt.Fprintf(&b, ".TP\n.BI \\-%s", troff(o.name))
+		if o.value != "" {
+			fmt.Fprintf(&b, " \" %s\"", troff(o.value))
+		}
+		fmt.Fprintf(&b, "\n%s\n", troff(o.usage))
+	}
+	if d.name == "pumphouse" {
+		b.WriteString(".SH SEE ALSO\n.BR pumphouse-serve (1),\n.BR pumphouse-demo (1),\n.BR pumphouse-pd (1),\n.BR pumphouse-passwd (1),\n")
+	} else {
+		b.WriteString(".SH SEE ALSO\n.BR pumphouse (1),\n")
+	}
+	b.WriteString(".BR pump (1),\n.BR drainer (1),\n.BR binlogctl (1)\n")
+	return b.String()
+}
+
+// troff escapes text: backslashes, hyphens that are to stay hyphens, control lines.
+func troff(s string) string {
+	s = strings.NewReplacer(`\`, `\e`, "-", `\-`, `"`, `\(dq`).Replace(s)
+	if strings.HasPrefix(s, ".") || strings.HasPrefix(s, "'") {
+		s = `\&` + s
+	}
+	return s
+}
