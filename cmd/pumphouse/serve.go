@@ -7,6 +7,7 @@ import (
 	"net"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/audit"
 	"pumphouse/nodes/daemon"
 	"pumphouse/nodes/pd"
 	"pumphouse/server"
@@ -44,6 +45,7 @@ type console struct {
 	server *server.Server
 	cache  *nodes.Cache
 	clock  *pdClock
+	audit  *audit.Log
 	closer func() error // of the etcd client
 }
 
@@ -70,8 +72,14 @@ func openConsole(ctx context.Context, cfg config, log logrus.FieldLogger) (*cons
 	}
 	opts := cfg.serverOptions(nodes.NewCluster(registry, c.cache))
 	opts.Session.NodeClock = c.clock.now
+	opts.Session.Control = nodes.NewControl(tlsConfig, cfg.PDTimeout.Duration)
+	c.audit = audit.New(audit.Options{Registry: registry, Now: c.clock.now, Logger: log})
+	opts.Session.Audit, opts.Session.Events = c.audit, c.audit
 	opts.Logger = log
 	srv, err := server.New(opts)
+	if err == nil {
+		err = c.audit.Open()
+	}
 	if err == nil {
 		err = srv.Open(ctx)
 	}
@@ -88,7 +96,7 @@ func (c *console) close() error {
 	if c.server != nil {
 		errs = append(errs, c.server.Close())
 	}
-	errs = append(errs, c.clock.close(), c.cache.Close(), c.closer())
+	errs = append(errs, c.audit.Close(), c.clock.close(), c.cache.Close(), c.closer())
 	return errors.Join(errs...)
 }
 
