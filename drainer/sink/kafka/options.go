@@ -103,7 +103,7 @@ func (o Options) client() ([]kgo.Opt, error) {
 		kgo.SeedBrokers(o.Addrs...),
 		kgo.ClientID("pumphouse-drainer"),
 		kgo.DialTimeout(5 * time.Second),
-		kgo.MetadataMinAge(100*time.Millisecond), // a new leader is to be found soon
+		kgo.MetadataMinAge(100 * time.Millisecond), // a new leader is to be found soon
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ProducerBatchCompression(codec),

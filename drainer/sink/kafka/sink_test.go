@@ -59,16 +59,17 @@ type reader struct {
 	records []*kgo.Record
 }
 
-func newReader(t testing.TB, c *kfake.Cluster) *reader {
+// connect begins to read, when the topic exists: to wait for that takes clients a second.
+func (r *reader) connect(t testing.TB) {
 	t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.MetadataMinAge(10*time.Millisecond),
+	client, err := kgo.NewClient(kgo.SeedBrokers(r.cluster.ListenAddrs()...), kgo.MetadataMinAge(10*time.Millisecond),
 		kgo.FetchMaxWait(20*time.Millisecond), kgo.FetchMaxBytes(1<<30), kgo.BrokerMaxReadBytes(1<<30),
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: {0: kgo.NewOffset().AtStart()}}))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(client.Close)
-	return &reader{cluster: c, client: client}
+	r.client = client
 }
 
 // binlogs gives everything that the brokers have acknowledged.
@@ -77,6 +78,9 @@ func (r *reader) binlogs(t testing.TB) []*pbkafka.Binlog {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	info := r.cluster.PartitionInfo(topic, 0)
+	if info != nil && r.client == nil {
+		r.connect(t)
+	}
 	for info != nil && int64(len(r.records)) < info.HighWatermark && ctx.Err() == nil {
 		r.records = append(r.records, r.client.PollFetches(ctx).Records()...)
 	}
@@ -140,7 +144,7 @@ func TestContract(t *testing.T) {
 			t.Parallel()
 			sinktest.Run(t, func(t *testing.T) sinktest.Downstream {
 				c := brokers(t)
-				d := &downstream{options(c), newReader(t, c)}
+				d := &downstream{options(c), &reader{cluster: c}}
 				set(&d.opts)
 				return d
 			})
@@ -228,7 +232,7 @@ func TestTooLarge(t *testing.T) {
 			if err := s.Apply(t.Context(), sink.Batch{Txns: []*sink.Txn{sinktest.Insert(40)}, Passed: 40}); !errors.As(err, &e) {
 				t.Errorf("Apply after the failure: %v", err)
 			}
-			wantCommits(t, newReader(t, cluster), 10)
+			wantCommits(t, &reader{cluster: cluster}, 10)
 		})
 	}
 }
@@ -246,7 +250,7 @@ func TestCompressedIsSmaller(t *testing.T) {
 		t.Fatal(err)
 	}
 	flush(t, s)
-	wantCommits(t, newReader(t, cluster), 20)
+	wantCommits(t, &reader{cluster: cluster}, 20)
 }
 
 // Messages that the topic would take one by one are taken, though not in one batch.
@@ -267,7 +271,7 @@ func TestBatchIsTooLarge(t *testing.T) {
 		t.Fatal(err)
 	}
 	flush(t, s)
-	wantCommits(t, newReader(t, cluster), want...)
+	wantCommits(t, &reader{cluster: cluster}, want...)
 }
 
 func TestTopicIsMissing(t *testing.T) {
@@ -344,13 +348,13 @@ func TestRefused(t *testing.T) {
 	if s.Applied() != 20 {
 		t.Errorf("Applied: %d", s.Applied())
 	}
-	wantCommits(t, newReader(t, cluster), 10, 20)
+	wantCommits(t, &reader{cluster: cluster}, 10, 20)
 	s.Close()
 
 	s = open(t, options(cluster)) // allowed again
 	apply(t, s, 30, 40)
 	flush(t, s)
-	wantCommits(t, newReader(t, cluster), 10, 20, 30, 40)
+	wantCommits(t, &reader{cluster: cluster}, 10, 20, 30, 40)
 }
 
 // A restart sends nothing twice if the last message is its own, and loses nothing if it is not.
@@ -408,6 +412,7 @@ func TestRestart(t *testing.T) {
 
 // Brokers that go away are waited for, which is said, and nothing is lost or sent twice.
 func TestBrokersAway(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	start := func(port int) *kfake.Cluster {
 		return brokers(t, kfake.Ports(port), kfake.DataDir(dir))
@@ -442,7 +447,7 @@ func TestBrokersAway(t *testing.T) {
 		cluster = start(n)
 		flush(t, s)
 	}
-	wantCommits(t, newReader(t, cluster), want...)
+	wantCommits(t, &reader{cluster: cluster}, want...)
 }
 
 func logged(hook *logtest.Hook, text string) bool {
@@ -478,6 +483,7 @@ func (c *cutter) cut() {
 // Over cut connections, moving leaders and errors that may be tried again, every transaction is
 // in the topic once and in order.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	var mu sync.Mutex
 	var cutters []*cutter
 	cluster := brokers(t, kfake.NumBrokers(3), kfake.ListenFn(func(network, addr string) (net.Listener, error) {
@@ -521,7 +527,7 @@ func TestFaults(t *testing.T) {
 		}
 	}
 	flush(t, s)
-	wantCommits(t, newReader(t, cluster), want...)
+	wantCommits(t, &reader{cluster: cluster}, want...)
 }
 
 // Apply waits when too much is on its way, and gives up with its context.
