@@ -181,7 +181,7 @@ func (d *Drainer) closing() stateFunc {
 			}
 			return nil
 		case <-again.C:
-			if d.agent.State() != nodes.Closing && !cancelled { // again as long as PD is away
+			if d.agent.State() == nodes.Online && !cancelled { // again as long as PD is away
 				d.move(nodes.Closing)
 			}
 		case in := <-d.agent.Orders():
@@ -189,7 +189,8 @@ func (d *Drainer) closing() stateFunc {
 			case nodes.Resume:
 				cancelled = true
 			case nodes.Pause:
-				cancelled, d.final = false, nodes.Paused
+				cancelled = false
+				d.pauseInstead()
 			case nodes.Leave:
 				cancelled = false
 			case nodes.Abandon:
@@ -199,9 +200,18 @@ func (d *Drainer) closing() stateFunc {
 		case r := <-d.requests:
 			r.reply(d.refuse())
 			if r.answer == nil { // Close: as a signal
-				cancelled, d.final = false, nodes.Paused
+				cancelled = false
+				d.pauseInstead()
 			}
 		}
+	}
+}
+
+// pauseInstead lets a drainer that is going offline pause.
+func (d *Drainer) pauseInstead() {
+	if d.final == nodes.Offline {
+		d.final = nodes.Paused
+		d.move(nodes.Pausing)
 	}
 }
 
