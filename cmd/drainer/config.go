@@ -190,7 +190,6 @@ func (c *config) deprecated() (warnings []string) {
 		{"syncer.to.sync-mode", s.To.SyncMode != nil, "a table downstream may have other columns only as ALTER TABLE makes them"},
 		{"syncer.to.merge", s.To.Merge != nil, "rows are put together in any case"},
 		{"syncer.to.kafka-client-id", s.To.KafkaClientID != nil, "the drainer's node ID is used"},
-		{"syncer.to.kafka-version", s.To.KafkaVersion != nil, "the broker is asked what it understands"},
 	} {
 		if k.set {
 			warnings = append(warnings, fmt.Sprintf("the key %s has no effect any more (%s): remove it", k.name, k.why))

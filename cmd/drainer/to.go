@@ -1,14 +1,18 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"strings"
 	"time"
 
 	"pumphouse/drainer"
 	"pumphouse/drainer/downstream"
 	"pumphouse/drainer/schema"
+	"pumphouse/drainer/tikv"
 	"pumphouse/nodes/daemon"
 
 	"github.com/sirupsen/logrus"
@@ -34,13 +38,13 @@ type toConfig struct {
 	KafkaMaxMessages    int    `toml:"kafka-max-messages"`
 	KafkaMaxMessageSize int    `toml:"kafka-max-message-size"`
 	TopicName           string `toml:"topic-name"`
+	KafkaVersion        string `toml:"kafka-version"`
 	ZKAddrs             string `toml:"zookeeper-addrs"`
 
 	// Keys that mean nothing here.
 	SyncMode      any `toml:"sync-mode"`
 	Merge         any `toml:"merge"`
 	KafkaClientID any `toml:"kafka-client-id"`
-	KafkaVersion  any `toml:"kafka-version"`
 }
 
 // checkpointConfig is the section [syncer.to.checkpoint].
@@ -67,16 +71,44 @@ func (c *config) downstream() (drainer.Downstream, error) {
 			return nil, fmt.Errorf("syncer.to.checkpoint.type %q: the checkpoint of db-type file is in the data directory; leave the section out", to.Checkpoint.Type)
 		}
 		return downstream.File{Dir: to.Dir, Retention: time.Duration(to.RetentionDays) * 24 * time.Hour}, nil
-	case "mysql", "tidb", "kafka":
+	case "kafka":
+		return c.kafka()
+	case "mysql", "tidb":
 		return nil, fmt.Errorf("db-type %q is not built into this drainer: use file", c.Syncer.DBType)
 	}
 	return nil, fmt.Errorf("db-type %q does not exist: use mysql, tidb, kafka or file", c.Syncer.DBType)
 }
 
-// schemaSource is where the DDL jobs come from.
-func (c *config) schemaSource(_ context.Context, _ []string, _ logrus.FieldLogger) (schema.Source, func(), error) {
+func (c *config) kafka() (drainer.Downstream, error) {
+	to := &c.Syncer.To
+	if to.ZKAddrs != "" {
+		return nil, errors.New("syncer.to.zookeeper-addrs: brokers are not looked up in ZooKeeper any more: name them with kafka-addrs")
+	}
+	if to.Checkpoint.Type != "" && to.Checkpoint.Type != "file" {
+		return nil, fmt.Errorf("syncer.to.checkpoint.type %q: the checkpoint of db-type kafka is in the data directory; leave the section out", to.Checkpoint.Type)
+	}
+	addrs := cmp.Or(to.KafkaAddrs, os.Getenv("KAFKA_ADDRS"), "127.0.0.1:9092")
+	tlsConfig, err := to.Security.Client()
+	if err != nil {
+		return nil, fmt.Errorf("syncer.to.security: %w", err)
+	}
+	return downstream.Kafka{Addrs: strings.Split(addrs, ","), Topic: to.TopicName, Version: to.KafkaVersion,
+		MaxMessages: to.KafkaMaxMessages, MaxMessageBytes: to.KafkaMaxMessageSize, TLS: tlsConfig}, nil
+}
+
+// connectTimeout is how long PD may be away when the drainer starts.
+const connectTimeout = 30 * time.Second
+
+// schemaSource is where the DDL jobs come from: TiKV, or the directory that is named.
+func (c *config) schemaSource(ctx context.Context, pdURLs []string, log logrus.FieldLogger) (schema.Source, func(), error) {
 	if c.SchemaDir != "" {
 		return schema.Dir(c.SchemaDir), func() {}, nil
 	}
-	return nil, nil, errors.New("reading DDL jobs from TiKV is not built into this drainer: give a directory with -schema-dir")
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	jobs, err := tikv.New(ctx, pdURLs, c.Security, log)
+	if err != nil {
+		return nil, nil, err
+	}
+	return jobs, func() { _ = jobs.Close() }, nil
 }

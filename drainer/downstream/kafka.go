@@ -1,0 +1,50 @@
+package downstream
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"strings"
+	"time"
+
+	"pumphouse/drainer"
+	"pumphouse/drainer/checkpoint"
+	"pumphouse/drainer/sink"
+	"pumphouse/drainer/sink/kafka"
+	"pumphouse/nodes"
+)
+
+// Kafka writes to a topic; the checkpoint is in the drainer's data directory.
+type Kafka struct {
+	Addrs           []string // of some brokers, host:port
+	Topic           string   // "": <cluster ID>_obinlog
+	Version         string   // of the protocol; "": what the brokers say
+	MaxMessages     int      // in one request; 0: the sink's default
+	MaxMessageBytes int      // 0: what the topic takes
+	TLS             *tls.Config
+}
+
+var _ drainer.Downstream = Kafka{}
+
+// String implements drainer.Downstream.
+func (k Kafka) String() string {
+	topic := k.Topic
+	if topic == "" {
+		topic = "<cluster ID>_obinlog"
+	}
+	return fmt.Sprintf("topic %s of kafka at %s", topic, strings.Join(k.Addrs, ","))
+}
+
+// Zone implements drainer.Downstream: messages have timestamps in the local time zone.
+func (Kafka) Zone() *time.Location { return time.Local }
+
+// Checkpoint implements drainer.Downstream.
+func (Kafka) Checkpoint(_ context.Context, site drainer.Site) (checkpoint.Store, error) {
+	return checkpoint.InDir(site.DataDir), nil
+}
+
+// Open implements drainer.Downstream.
+func (k Kafka) Open(ctx context.Context, site drainer.Site, from, _ nodes.TSO) (sink.Sink, error) {
+	return kafka.New(ctx, kafka.Options{Addrs: k.Addrs, ClusterID: site.ClusterID, NodeID: site.NodeID, From: from, Topic: k.Topic,
+		Version: k.Version, MaxMessages: k.MaxMessages, MaxMessageBytes: k.MaxMessageBytes, TimeZone: k.Zone(), TLS: k.TLS, Logger: site.Logger})
+}
