@@ -17,13 +17,19 @@ type metrics struct {
 	rpcSeconds *prometheus.HistogramVec // {method,label}
 	writeSize  *prometheus.HistogramVec // {type}
 	writeTime  *prometheus.HistogramVec // {type}
-	errors     *prometheus.CounterVec   // {type}
-	purged     *prometheus.CounterVec   // {id}
-	abandoned  *prometheus.CounterVec   // {id}
-	deleted    prometheus.Counter
-	gcTS       prometheus.Gauge // physical milliseconds, as all *_ts here
-	doneGC     prometheus.Gauge
-	waiting    prometheus.Gauge
+
+	// What every write needs, looked up once.
+	wrote, notWritten prometheus.Observer                       // of rpcSeconds
+	sizes             [storage.Rollback + 1]prometheus.Observer // of writeSize, by storage.Type
+	batches, syncs    prometheus.Observer                       // of writeTime
+
+	errors    *prometheus.CounterVec // {type}
+	purged    *prometheus.CounterVec // {id}
+	abandoned *prometheus.CounterVec // {id}
+	deleted   prometheus.Counter
+	gcTS      prometheus.Gauge // physical milliseconds, as all *_ts here
+	doneGC    prometheus.Gauge
+	waiting   prometheus.Gauge
 }
 
 func newMetrics(reg *prometheus.Registry) (*metrics, error) {
@@ -63,11 +69,10 @@ func newMetrics(reg *prometheus.Registry) (*metrics, error) {
 		m.errors.WithLabelValues(kind)
 	}
 	for _, kind := range []storage.Type{storage.Prewrite, storage.Commit, storage.Rollback} {
-		m.writeSize.WithLabelValues(kind.String())
+		m.sizes[kind] = m.writeSize.WithLabelValues(kind.String())
 	}
-	for _, kind := range []string{"batch", "sync"} {
-		m.writeTime.WithLabelValues(kind)
-	}
+	m.wrote, m.notWritten = m.rpcSeconds.WithLabelValues("WriteBinlog", "succ"), m.rpcSeconds.WithLabelValues("WriteBinlog", "fail")
+	m.batches, m.syncs = m.writeTime.WithLabelValues("batch"), m.writeTime.WithLabelValues("sync")
 	return m, register(reg, m.rpcSeconds, m.writeSize, m.writeTime, m.errors, m.purged, m.abandoned, m.deleted, m.gcTS, m.doneGC, m.waiting)
 }
 
@@ -87,22 +92,32 @@ func (m *metrics) knows(drainer string) {
 	m.abandoned.WithLabelValues(drainer)
 }
 
-func (m *metrics) rpc(method string, err error, took time.Duration) {
+// write hears how long a WriteBinlog took.
+func (m *metrics) write(err error, took time.Duration) {
+	if err != nil {
+		m.notWritten.Observe(took.Seconds())
+		return
+	}
+	m.wrote.Observe(took.Seconds())
+}
+
+// pull hears how long a PullBinlogs was served.
+func (m *metrics) pull(err error, took time.Duration) {
 	label := "succ"
 	if err != nil {
 		label = "fail"
 	}
-	m.rpcSeconds.WithLabelValues(method, label).Observe(took.Seconds())
+	m.rpcSeconds.WithLabelValues("PullBinlogs", label).Observe(took.Seconds())
 }
 
 func (m *metrics) size(rec storage.Record, bytes int) {
-	m.writeSize.WithLabelValues(rec.Type.String()).Observe(float64(bytes))
+	m.sizes[rec.Type].Observe(float64(bytes))
 }
 
 // batch hears of every group write of the store.
 func (m *metrics) batch(b storage.Batch) {
-	m.writeTime.WithLabelValues("batch").Observe((b.Write + b.Sync).Seconds())
-	m.writeTime.WithLabelValues("sync").Observe(b.Sync.Seconds())
+	m.batches.Observe((b.Write + b.Sync).Seconds())
+	m.syncs.Observe(b.Sync.Seconds())
 }
 
 // watch registers the figures that the store keeps itself.

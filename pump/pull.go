@@ -39,7 +39,7 @@ func (p *pullers) leave() { p.n.Add(-1) }
 func (s service) PullBinlogs(req *binlogpb.PullBinlogReq, stream binlogpb.Pump_PullBinlogsServer) error {
 	began := s.opts.Now()
 	err := s.pull(req, stream)
-	s.metrics.rpc("PullBinlogs", err, s.opts.Now().Sub(began))
+	s.metrics.pull(err, s.opts.Now().Sub(began))
 	return err
 }
 

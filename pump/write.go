@@ -23,7 +23,7 @@ type service struct {
 func (s service) WriteBinlog(ctx context.Context, req *binlogpb.WriteBinlogReq) (*binlogpb.WriteBinlogResp, error) {
 	began := s.opts.Now()
 	err := s.write(ctx, req)
-	s.metrics.rpc("WriteBinlog", err, s.opts.Now().Sub(began))
+	s.metrics.write(err, s.opts.Now().Sub(began))
 	if err != nil {
 		return nil, err
 	}
