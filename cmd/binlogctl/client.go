@@ -4,11 +4,15 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
+	"os/user"
 	"time"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/audit"
 	"pumphouse/nodes/pd"
 
+	"github.com/sirupsen/logrus"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
@@ -17,6 +21,7 @@ type cluster struct {
 	registry *nodes.Registry
 	pd       *pd.Client
 	control  *nodes.Control
+	audit    *audit.Log
 	etcd     *clientv3.Client
 	timeout  time.Duration
 }
@@ -37,6 +42,8 @@ func connect(o options) (*cluster, error) {
 		etcd:     etcd,
 		timeout:  o.timeout,
 	}
+	log := logrus.New() // to stderr
+	c.audit = audit.New(audit.Options{Registry: c.registry, Logger: log})
 	c.pd, err = pd.New(pd.Options{Endpoints: etcd.Endpoints(), TLS: tlsConfig, Timeout: o.timeout})
 	if err != nil {
 		etcd.Close()
@@ -55,8 +62,28 @@ func (c *cluster) close() {
 func (c *cluster) now(ctx context.Context, stderr io.Writer) time.Time {
 	ts, err := c.pd.TSO(ctx)
 	if err != nil {
-		fmt.Fprintf(stderr, "binlogctl: PD gives no TSO, so REPORTING goes by this machine's clock: %v\n", err)
+		fmt.Fprintf(stderr, "binlogctl: PD gives no TSO, so this machine's clock tells who reports and when: %v\n", err)
 		return time.Now()
 	}
 	return ts.Time()
+}
+
+// event is what the audit says of this command: who ran it, where, and when by PD's
+// clock.
+func event(o options, now time.Time, to nodes.State, result string) audit.Event {
+	e := audit.Event{At: now, New: to, Source: audit.Binlogctl, Statement: o.cmd, User: os.Getenv("USER"), Result: result}
+	if u, err := user.Current(); err == nil {
+		e.User = u.Username
+	}
+	if host, err := os.Hostname(); err == nil {
+		e.From = host
+	}
+	return e
+}
+
+// trim keeps the audit within its bounds. What it cannot do now, the next one does.
+func (c *cluster) trim(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, audit.DefaultTimeout)
+	defer cancel()
+	_ = c.audit.Trim(ctx)
 }

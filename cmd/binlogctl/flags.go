@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"sort"
+	"strconv"
 	"strings"
 	"time"
 
@@ -25,6 +27,7 @@ type options struct {
 	text        string
 	output      string
 	timeout     time.Duration
+	wait        patience
 	security    daemon.Security
 	version     bool
 }
@@ -41,7 +44,10 @@ var commands = map[string]command{
 	"drainers":        {run: list(nodes.Drainer), help: "list the drainers"},
 	"update-pump":     {run: update(nodes.Pump), node: true, help: "write -state into a pump's record in PD (repair of a dead node)"},
 	"update-drainer":  {run: update(nodes.Drainer), node: true, help: "the same for a drainer"},
-	"pause-pump":      {run: act(nodes.Pump, nodes.ActPause), node: true, help: "ask a running pump to pause; it can be started again"},
+	"status":          {run: status, help: "ask every running node, or -node-id, what it says of itself: lag, what it waits for"},
+	"drop-pump":       {run: drop(nodes.Pump), node: true, help: "remove the record of a pump that is offline"},
+	"drop-drainer":    {run: drop(nodes.Drainer), node: true, help: "the same for a drainer"},
+	"pause-pump":      {run: act(nodes.Pump, nodes.ActPause), node: true, help: "ask a running pump to pause; it can be started again (see -wait)"},
 	"pause-drainer":   {run: act(nodes.Drainer, nodes.ActPause), node: true, help: "the same for a drainer"},
 	"offline-pump":    {run: act(nodes.Pump, nodes.ActClose), node: true, help: "ask a running pump to drain and leave the cluster for good"},
 	"offline-drainer": {run: act(nodes.Drainer, nodes.ActClose), node: true, help: "the same for a drainer"},
@@ -58,6 +64,32 @@ func commandNames() []string {
 	return names
 }
 
+// patience is -wait.
+type patience struct {
+	set  bool
+	time time.Duration
+}
+
+func (p *patience) String() string {
+	if !p.set {
+		return ""
+	}
+	return p.time.String()
+}
+
+// Set takes seconds or a duration.
+func (p *patience) Set(text string) error {
+	d, err := time.ParseDuration(text)
+	if n, bad := strconv.ParseUint(text, 10, 31); bad == nil {
+		d, err = time.Duration(n)*time.Second, nil
+	}
+	if err != nil || d < 0 {
+		return errors.New("use seconds, or a time like 90s or 5m")
+	}
+	p.set, p.time = true, d
+	return nil
+}
+
 // parseFlags reads and checks the command line. Go's flag package takes -x v, -x=v
 // and --x=v alike.
 func parseFlags(args []string, stderr io.Writer) (options, error) {
@@ -66,13 +98,14 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	fs.SetOutput(io.Discard)
 	fs.StringVar(&o.cmd, "cmd", "pumps", "what to do")
 	fs.StringVar(&o.pdURLs, "pd-urls", "http://127.0.0.1:2379", "PD's client `URLs`, separated by commas")
-	fs.StringVar(&o.nodeID, "node-id", "", "the node that update-*, pause-* and offline-* are about")
+	fs.StringVar(&o.nodeID, "node-id", "", "the node that update-*, pause-*, offline-*, drop-* and status are about")
 	fs.StringVar(&o.state, "state", "", "the state that update-* writes: online, pausing, paused, closing or offline")
 	fs.BoolVar(&o.showOffline, "show-offline-nodes", false, "list offline nodes too")
 	fs.StringVar(&o.dataDir, "data-dir", "binlog_position", "the `directory` that generate_meta writes to")
 	fs.StringVar(&o.timeZone, "time-zone", "", "add the time in this `zone` to generate_meta's file: Asia/Shanghai, Local …")
 	fs.StringVar(&o.text, "text", "", "the text that encrypt encrypts")
 	fs.StringVar(&o.output, "o", "table", "the form of lists: table, json, or log (the old tool's lines)")
+	fs.Var(&o.wait, "wait", "pause-* and offline-*: return when the node is there, or fail after so many `seconds` (or 5m) with what it waits for")
 	fs.DurationVar(&o.timeout, "timeout", 10*time.Second, "how long PD or a node may take to answer")
 	fs.StringVar(&o.security.CA, "ssl-ca", "", "PEM `file` with the cluster's certificate authorities")
 	fs.StringVar(&o.security.Cert, "ssl-cert", "", "PEM `file` with our certificate")
@@ -98,6 +131,8 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 		return o, fmt.Errorf("-cmd %s needs -node-id: -cmd pumps and -cmd drainers list the node IDs", o.cmd)
 	case o.output != "table" && o.output != "json" && o.output != "log":
 		return o, fmt.Errorf("-o %s does not exist: use table, json or log", o.output)
+	case o.wait.set && !strings.HasPrefix(o.cmd, "pause-") && !strings.HasPrefix(o.cmd, "offline-"):
+		return o, fmt.Errorf("-wait does not go with -cmd %s: it is for pause-* and offline-*", o.cmd)
 	case o.timeout <= 0:
 		return o, fmt.Errorf("-timeout %s: must be above 0", o.timeout)
 	}

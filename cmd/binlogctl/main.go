@@ -1,5 +1,5 @@
-// Command binlogctl lists the pumps and drainers of a TiDB Binlog cluster, edits their
-// records in PD, and asks them to pause or go offline. Its flags are those of the tool it
+// Command binlogctl lists the pumps and drainers of a TiDB Binlog cluster, edits and
+// removes their records in PD, and asks them how they are, to pause or to go offline. Its flags are those of the tool it
 // replaces; its results are results, not log lines, and it prints success only when there
 // was one.
 package main
@@ -27,7 +27,8 @@ func main() {
 }
 
 // run is the whole program: it gives the exit code, 0 on success, 1 when the command
-// failed, 2 when it was not understood.
+// failed, 2 when it was not understood, 3 when a node accepted but was not there when
+// -wait had passed.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	opts, err := parseFlags(args, stderr)
 	switch {
@@ -42,6 +43,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	if err := commands[opts.cmd].run(ctx, opts, stdout, stderr); err != nil {
 		fmt.Fprintln(stderr, "binlogctl:", err)
+		var late *lateError
+		if errors.As(err, &late) {
+			return 3
+		}
 		return 1
 	}
 	return 0

@@ -2,6 +2,7 @@ package audit
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -93,5 +94,15 @@ func decode(b []byte, revision int64) (Event, error) {
 	return e, nil
 }
 
-// Failure is the result of what a node did not accept.
-func Failure(err error) string { return "failed: " + err.Error() }
+// Failure is the result of asking a node that did not accept.
+func Failure(err error) string {
+	var refused *nodes.RefusedError
+	var away *nodes.UnreachableError
+	switch {
+	case errors.As(err, &refused):
+		return "refused: " + refused.Message
+	case errors.As(err, &away):
+		return "not reached: " + away.Err.Error()
+	}
+	return "failed: " + err.Error()
+}

@@ -87,11 +87,18 @@ func (s *Session) askNode(ctx context.Context, n *sqlext.ActOnNode, kind nodes.K
 	}
 	action := actions[n.Act]
 	if e.Record.State == action.Final() && !e.Record.Reporting(s.opts.NodeClock(), s.opts.Heartbeat) {
-		s.diag.add(levelNote, errUnknown, fmt.Sprintf("%s %q is %s already", kind, id, e.Record.State))
-		return nil
+		return s.noteAlready(e) // it has no process that could be asked
 	}
+	event := s.asked(n.Act, e, action)
 	_, err = s.opts.Control.Ask(ctx, kind, e.Record, action)
-	s.opts.Audit.Record(ctx, s.asked(n.Act, e, action, err))
+	var away *nodes.UnreachableError
+	if errors.As(err, &away) && !away.Sent && e.Record.State == action.Final() {
+		return s.noteAlready(e)
+	}
+	if err != nil {
+		event.Result = audit.Failure(err)
+	}
+	s.opts.Audit.Record(ctx, event)
 	switch {
 	case err != nil:
 		return err
@@ -101,13 +108,17 @@ func (s *Session) askNode(ctx context.Context, n *sqlext.ActOnNode, kind nodes.K
 	return s.awaitState(ctx, e, action, wait)
 }
 
-// asked is the audit's event of a node that was asked, and what it said.
-func (s *Session) asked(act sqlext.Act, e nodes.Entry, action nodes.Action, err error) audit.Event {
+// noteAlready says that a node is where it was to go.
+func (s *Session) noteAlready(e nodes.Entry) error {
+	s.diag.add(levelNote, errUnknown, fmt.Sprintf("%s %q is %s already", e.Kind, e.Record.NodeID, e.Record.State))
+	return nil
+}
+
+// asked is the audit's event of a node that is asked now and accepts.
+func (s *Session) asked(act sqlext.Act, e nodes.Entry, action nodes.Action) audit.Event {
 	ev := s.event(act.String(), action.Final(), audit.Accepted)
+	ev.At = s.opts.NodeClock()
 	ev.Kind, ev.NodeID, ev.Host, ev.Old = e.Kind, e.Record.NodeID, e.Record.Host, e.Record.State
-	if err != nil {
-		ev.Result = audit.Failure(err)
-	}
 	return ev
 }
 

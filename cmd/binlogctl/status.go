@@ -1,0 +1,162 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"pumphouse/nodes"
+)
+
+// nodeStatus is one line of -cmd status, and one object of its JSON.
+type nodeStatus struct {
+	Kind       string      `json:"kind"`
+	NodeID     string      `json:"nodeId"`
+	Host       string      `json:"host"`
+	State      nodes.State `json:"state"`
+	Answers    bool        `json:"answers"` // the node was asked and said the rest
+	CommitTS   nodes.TSO   `json:"commitTS"`
+	LagSeconds float64     `json:"lagSeconds"` // of CommitTS behind PD's clock; -1: not known
+	WaitingFor []string    `json:"waitingFor"`
+	Problem    string      `json:"problem"`
+}
+
+// askedAtOnce bounds how many nodes are asked at the same time.
+const askedAtOnce = 32
+
+// status asks the nodes what they say of themselves. One that should run and gives no
+// answer makes the command fail after it has printed what the others say.
+func status(ctx context.Context, o options, stdout, stderr io.Writer) error {
+	c, err := connect(o)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	snap, err := c.registry.List(ctx)
+	if err != nil {
+		return err
+	}
+	var asked []nodes.Entry
+	for _, kind := range nodes.Kinds() {
+		for _, e := range snap.Of(kind) {
+			if e.Record.NodeID == o.nodeID || o.nodeID == "" && (o.showOffline || e.Record.State != nodes.Offline) {
+				asked = append(asked, e)
+			}
+		}
+	}
+	if len(asked) == 0 && o.nodeID != "" {
+		return fmt.Errorf("PD at %s has no record of a node %s: -cmd pumps and -cmd drainers list them", strings.Join(c.registry.Endpoints(), ","), o.nodeID)
+	}
+	list := c.askAll(ctx, asked, c.now(ctx, stderr))
+	switch o.output {
+	case "json":
+		enc := json.NewEncoder(stdout)
+		enc.SetIndent("", "  ")
+		err = enc.Encode(list)
+	case "log":
+		err = printStatusLog(stdout, list, time.Now())
+	default:
+		err = printStatus(stdout, list)
+	}
+	if err != nil {
+		return fmt.Errorf("write the status: %w", err)
+	}
+	silent := 0
+	for _, s := range list {
+		if !s.Answers && s.State != nodes.Paused && s.State != nodes.Offline {
+			silent++
+		}
+	}
+	if silent > 0 {
+		return fmt.Errorf("%d of %d nodes should run and give no answer", silent, len(list))
+	}
+	return nil
+}
+
+// askAll asks nodes that may have a process. The rest is told from their records.
+func (c *cluster) askAll(ctx context.Context, asked []nodes.Entry, now time.Time) []nodeStatus {
+	list := make([]nodeStatus, len(asked))
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, askedAtOnce)
+	for i, e := range asked {
+		r := e.Record
+		s := &list[i]
+		*s = nodeStatus{Kind: e.Kind.String(), NodeID: r.NodeID, Host: r.Host, State: r.State, CommitTS: r.MaxCommitTS, WaitingFor: []string{}}
+		wg.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			if r.State != nodes.Offline && (r.State != nodes.Paused || r.Reporting(now, nodes.DefaultHeartbeat)) {
+				c.askOne(ctx, e, s)
+			}
+			s.LagSeconds = -1
+			if s.CommitTS > 0 && r.State != nodes.Offline {
+				s.LagSeconds = max(0, now.Sub(s.CommitTS.Time()).Round(time.Millisecond).Seconds())
+			}
+		})
+	}
+	wg.Wait()
+	return list
+}
+
+func (c *cluster) askOne(ctx context.Context, e nodes.Entry, s *nodeStatus) {
+	st, err := c.control.Status(ctx, e.Kind, e.Record)
+	if err != nil {
+		if e.Record.State != nodes.Paused {
+			s.Problem = err.Error()
+		}
+		return
+	}
+	s.Answers = true
+	s.CommitTS = max(s.CommitTS, st.CommitTS)
+	s.Problem = st.Problem
+	if st.State != "" {
+		s.State = st.State
+	}
+	if st.Waiting != nil {
+		s.WaitingFor = st.Waiting
+	}
+}
+
+func (s nodeStatus) lag() string {
+	if s.LagSeconds < 0 {
+		return "-"
+	}
+	return time.Duration(s.LagSeconds * float64(time.Second)).Round(time.Millisecond).String()
+}
+
+func printStatus(w io.Writer, list []nodeStatus) error {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "KIND\tNODE ID\tADDRESS\tSTATE\tCOMMIT TS\tLAG\tWAITS FOR\tPROBLEM")
+	for _, s := range list {
+		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Kind, s.NodeID, s.Host, s.State, s.CommitTS, s.lag(),
+			orDash(strings.Join(s.WaitingFor, "; ")), orDash(s.Problem))
+	}
+	return tw.Flush()
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+// printStatusLog prints lines of the form in which -o log prints lists.
+func printStatusLog(w io.Writer, list []nodeStatus, now time.Time) error {
+	for _, s := range list {
+		node := fmt.Sprintf("{NodeID: %s, Addr: %s, State: %s, CommitTS: %d, Lag: %s, WaitsFor: %s, Problem: %s}",
+			s.NodeID, s.Host, s.State, s.CommitTS, s.lag(), orDash(strings.Join(s.WaitingFor, "; ")), orDash(s.Problem))
+		_, err := fmt.Fprintf(w, "[%s] [INFO] [nodes.go:53] [\"node status\"] [type=%s] [node=%s]\n",
+			now.Format("2006/01/02 15:04:05.000 -07:00"), s.Kind, strconv.Quote(node))
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
