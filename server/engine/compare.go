@@ -122,7 +122,7 @@ func comparable(l, r *expr) (*expr, *expr) {
 }
 
 func (c *compiler) compareExprs(op opcode.Op, l, r *expr) (*expr, error) {
-	l, r = comparable(l, r)
+	l, r = scalar(comparable(l, r))
 	order, err := c.comparer(opText(op), l, r)
 	if err != nil {
 		return nil, err

@@ -26,7 +26,7 @@ type function struct {
 func lookup(name string) (function, bool) {
 	families := [...]func(string) (function, bool){
 		controlFunction, stringFunction, textFunction, mathFunction, hashFunction,
-		clockFunction, dateFunction, dateMathFunction, infoFunction,
+		clockFunction, dateFunction, dateMathFunction, infoFunction, jsonFunction,
 	}
 	for _, find := range families {
 		if fn, ok := find(name); ok {

@@ -16,6 +16,7 @@ type typ struct {
 	hex     bool   // x'41' or b'1': a number where one is wanted
 	loose   bool   // a decimal that carries more digits than dec until it is shown
 	boolean bool   // 0 or 1
+	json    bool   // a text that is a JSON document
 	wire    uint8  // MySQL type code if the kind does not tell it (columns of tables)
 	flags   uint16 // flags to hand on (columns of tables)
 }
