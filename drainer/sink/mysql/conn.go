@@ -1,0 +1,157 @@
+package mysql
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+	"unsafe"
+
+	mysqldriver "github.com/go-sql-driver/mysql"
+	"github.com/sirupsen/logrus"
+)
+
+// flavour is what kind of server the downstream is.
+type flavour int
+
+const (
+	mySQL flavour = iota
+	mariaDB
+	tiDB
+)
+
+func (f flavour) String() string { return [...]string{"MySQL", "MariaDB", "TiDB"}[f] }
+
+// rowMode is the sql_mode for rows: a value that does not fit is an error, but what the
+// upstream has stored is never too strange.
+const rowMode = "STRICT_TRANS_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION"
+
+// server makes connections to the downstream.
+type server struct {
+	Server
+	flavour   flavour
+	maxPacket int // bytes of a statement
+	rows      driver.Connector
+	ddl       driver.Connector // without a limit of time
+	db        *sql.DB          // for the sink's own questions
+}
+
+// config is the driver's, with session variables.
+func (s Server) config(vars map[string]string) *mysqldriver.Config {
+	c := mysqldriver.NewConfig()
+	c.User, c.Passwd = s.User, s.Password
+	c.Net, c.Addr = "tcp", net.JoinHostPort(s.Host, strconv.Itoa(s.Port))
+	c.TLS = s.TLS
+	c.Timeout, c.ReadTimeout, c.WriteTimeout = s.DialTimeout, s.ReadTimeout, s.ReadTimeout
+	c.MultiStatements, c.ClientFoundRows = true, true
+	c.MaxAllowedPacket = 1 << 30 // we look at the server's ourselves
+	c.Logger = &mysqldriver.NopLogger{}
+	c.ConnectionAttributes = "program_name:pumphouse-drainer"
+	c.Params = vars
+	return c
+}
+
+// connect asks the downstream what it is, and prepares connections to it.
+func connect(ctx context.Context, at Server) (*server, error) {
+	s := &server{Server: at}
+	first, err := mysqldriver.NewConnector(at.config(nil))
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", at.addr(), err)
+	}
+	db := sql.OpenDB(first)
+	defer db.Close()
+	vars, err := s.ask(ctx, db)
+	if err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", at.addr(), err)
+	}
+	if s.rows, err = mysqldriver.NewConnector(at.config(vars)); err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", at.addr(), err)
+	}
+	slow := at.config(vars)
+	slow.ReadTimeout = 0
+	if s.ddl, err = mysqldriver.NewConnector(slow); err != nil {
+		return nil, fmt.Errorf("connect to %s: %w", at.addr(), err)
+	}
+	s.db = sql.OpenDB(s.rows)
+	s.db.SetConnMaxIdleTime(time.Minute)
+	return s, nil
+}
+
+// ask finds out what the server is, and gives the session variables for it.
+func (s *server) ask(ctx context.Context, db *sql.DB) (vars map[string]string, err error) {
+	var version string
+	if err := db.QueryRowContext(ctx, "SELECT VERSION(), @@max_allowed_packet").Scan(&version, &s.maxPacket); err != nil {
+		return nil, err
+	}
+	s.maxPacket -= 1024
+	// Rows come in no order between tables, TiDB's cascades are in its binlogs, and
+	// transactions are applied in parallel: foreign keys hold when all is applied, not before.
+	vars = map[string]string{"time_zone": "'+00:00'", "sql_mode": "'" + rowMode + "'", "foreign_key_checks": "0"}
+	switch {
+	case strings.Contains(version, "TiDB"):
+		s.flavour = tiDB
+		return vars, nil
+	case strings.Contains(version, "MariaDB"):
+		s.flavour = mariaDB
+	}
+	var format string
+	if err := db.QueryRowContext(ctx, "SELECT IF(@@log_bin, @@binlog_format, '')").Scan(&format); err != nil {
+		return nil, err
+	}
+	if format == "STATEMENT" { // allows no more than REPEATABLE READ
+		return vars, nil
+	}
+	// No locks on gaps: transactions that touch different keys do not wait for each other.
+	name := "transaction_isolation"
+	if err := db.QueryRowContext(ctx, "SELECT @@transaction_isolation").Scan(new(string)); err != nil {
+		name = "tx_isolation"
+	}
+	vars[name] = "'READ-COMMITTED'"
+	return vars, nil
+}
+
+func (s *server) close() error { return s.db.Close() }
+
+// conn is one connection. It is for one goroutine.
+type conn struct {
+	raw  driver.Conn
+	exec driver.ExecerContext
+}
+
+func dial(ctx context.Context, c driver.Connector) (*conn, error) {
+	raw, err := c.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	exec, ok := raw.(driver.ExecerContext)
+	if !ok {
+		return nil, errors.Join(fmt.Errorf("the driver's connection is a %T", raw), raw.Close())
+	}
+	return &conn{raw: raw, exec: exec}, nil
+}
+
+// run sends statements in one text. The text may be used again when it returns.
+func (c *conn) run(ctx context.Context, text []byte) error {
+	if len(text) == 0 {
+		return nil
+	}
+	// The driver copies the text into a packet before it returns.
+	_, err := c.exec.ExecContext(ctx, unsafe.String(&text[0], len(text)), nil)
+	return err
+}
+
+func (c *conn) close() {
+	_ = c.raw.Close() // it is given up: what it answers does not matter
+}
+
+func quiet() logrus.FieldLogger {
+	l := logrus.New()
+	l.SetOutput(io.Discard)
+	return l
+}

@@ -1,0 +1,126 @@
+package mysql
+
+import (
+	"context"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+
+	"pumphouse/nodes"
+
+	mysqldriver "github.com/go-sql-driver/mysql"
+)
+
+var (
+	// ErrTakenOver: another drainer has begun to write with the same checkpoint, or this
+	// one does twice.
+	ErrTakenOver = errors.New("another drainer writes to this downstream with the same checkpoint: " +
+		"stop one of them, or give it a checkpoint schema or table of its own ([syncer.to.checkpoint])")
+	// ErrAmbiguousDDL: nobody can tell whether a statement was run before a crash.
+	ErrAmbiguousDDL = errors.New("the drainer ended while this statement was run, and it cannot be told whether it took effect")
+)
+
+// StatementError says that the downstream refuses a statement for a reason that does not
+// pass. Its text names the ways out.
+type StatementError struct {
+	CommitTS  nodes.TSO
+	Table     string // empty: not known
+	Statement string // the beginning of it
+	Err       error
+}
+
+func (e *StatementError) Error() string {
+	of := ""
+	if e.Table != "" {
+		of = " of " + e.Table
+	}
+	return fmt.Sprintf("the downstream refuses a statement%s in the transaction with commit TS %s: %v; the statement: %s; "+
+		"either mend the downstream by hand so that it takes it, or skip this transaction with ignore-txn-commit-ts = [%s]; then start the drainer again",
+		of, e.CommitTS, e.Err, e.Statement, e.CommitTS)
+}
+
+// Unwrap gives the downstream's error.
+func (e *StatementError) Unwrap() error { return e.Err }
+
+// shownBytes is how much of a statement is in errors and logs.
+const shownBytes = 512
+
+func shorten(statement []byte) string {
+	if len(statement) <= shownBytes {
+		return string(statement)
+	}
+	return fmt.Sprintf("%s… (%d bytes)", statement[:shownBytes], len(statement))
+}
+
+// code is a server's error number, 0 when the error is none of a server.
+func code(err error) uint16 {
+	var e *mysqldriver.MySQLError
+	if errors.As(err, &e) {
+		return e.Number
+	}
+	return 0
+}
+
+// Error numbers of MySQL, MariaDB and TiDB.
+const (
+	errDupEntry     = 1062
+	errNotNull      = 1048
+	errLockWait     = 1205
+	errDeadlock     = 1213
+	errUnknownTable = 1146
+)
+
+// passes tells whether an error is about the moment, not about the statement.
+func passes(err error) bool {
+	switch code(err) {
+	case 0:
+		return lost(err)
+	case errLockWait, errDeadlock,
+		1040,       // too many connections
+		1043, 1045, // handshake; access denied: also while a server starts or its users are restored
+		1053,                   // server shutdown in progress
+		1105,                   // TiDB: mostly of its storage
+		1158, 1159, 1160, 1161, // network
+		1189, 1218, // network
+		1020,       // MariaDB: record has changed since the snapshot
+		1203, 1226, // user's connections or resources
+		1290, 1792, 1836, // read-only: a fail-over
+		1317, 1927, 3024, // killed
+		1412, // table definition has changed
+		2006, 2013,
+		8002, 8022, 8027, 8028, // TiDB: conflicts with DDL and other transactions
+		9001, 9002, 9003, 9004, 9005, 9006, 9007, 9010, 9012, 9013: // TiDB: PD, TiKV
+		return true
+	}
+	return false
+}
+
+// lost tells whether an error is that of a connection that has gone, so that nobody knows
+// what the statement did.
+func lost(err error) bool {
+	var network net.Error
+	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, mysqldriver.ErrInvalidConn) || errors.Is(err, io.EOF) ||
+		errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &network) ||
+		errors.Is(err, context.DeadlineExceeded) ||
+		errors.Is(err, mysqldriver.ErrMalformPkt) || errors.Is(err, mysqldriver.ErrPktSync) || errors.Is(err, mysqldriver.ErrBusyBuffer)
+}
+
+// doneCodes are what a statement of DDL that has been run already ends with: what it makes
+// is there, what it drops is not.
+func alreadyDone(err error) bool {
+	switch code(err) {
+	case 1007, 1008, // database exists; does not
+		1050, 1051, errUnknownTable, // table exists; does not
+		1054,       // unknown column: renamed
+		1060, 1061, // column, key exists
+		1068,             // multiple primary keys
+		1091,             // column or key to drop is not there
+		1176,             // key to rename is not there
+		1493, 1507, 1517, // partitions: range must increase; none; exists
+		1826, 1831, 3821, 3822: // constraint: exists, is not there
+		return true
+	}
+	return false
+}

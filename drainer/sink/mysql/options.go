@@ -1,0 +1,146 @@
+package mysql
+
+import (
+	"cmp"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"pumphouse/nodes"
+
+	"github.com/sirupsen/logrus"
+)
+
+// Server is where the downstream is.
+type Server struct {
+	Host     string // default 127.0.0.1
+	Port     int    // default 3306
+	User     string // default root
+	Password string // never in an error or a log
+	TLS      *tls.Config
+
+	// ReadTimeout is how long an answer to rows may take; then the connection counts as
+	// lost. Statements of DDL have no limit. Default 1 min.
+	ReadTimeout time.Duration
+	// DialTimeout is for making a connection. Default 10 s.
+	DialTimeout time.Duration
+}
+
+func (s Server) withDefaults() Server {
+	s.Host = cmp.Or(s.Host, "127.0.0.1")
+	s.Port = cmp.Or(s.Port, 3306)
+	s.User = cmp.Or(s.User, "root")
+	s.ReadTimeout = cmp.Or(s.ReadTimeout, time.Minute)
+	s.DialTimeout = cmp.Or(s.DialTimeout, 10*time.Second)
+	return s
+}
+
+// addr names the server in messages, without the password.
+func (s Server) addr() string { return fmt.Sprintf("%s@%s:%d", s.User, s.Host, s.Port) }
+
+// Place is where in the downstream a drainer keeps its own tables. The checkpoint is in
+// Schema.Table; two more have that name with _applied and _state behind it (see the
+// package comment). Drainers of one cluster that write different tables to one downstream
+// need different places.
+type Place struct {
+	Schema    string // default tidb_binlog
+	Table     string // default checkpoint
+	ClusterID uint64 // of the upstream's PD
+}
+
+func (p Place) withDefaults() Place {
+	p.Schema = cmp.Or(p.Schema, "tidb_binlog")
+	p.Table = cmp.Or(p.Table, "checkpoint")
+	return p
+}
+
+func (p Place) checkpoint() string { return quoteName(p.Schema) + "." + quoteName(p.Table) }
+func (p Place) applied() string    { return quoteName(p.Schema) + "." + quoteName(p.Table+"_applied") }
+func (p Place) state() string      { return quoteName(p.Schema) + "." + quoteName(p.Table+"_state") }
+
+// Options of a Sink.
+type Options struct {
+	Server Server
+	Place  Place
+
+	// From is the drainer's checkpoint: everything up to it is downstream.
+	From nodes.TSO
+	// SafeUntil: transactions up to it may be downstream already without our record of it:
+	// they are applied in safe mode. It counts only when that record does not reach back to
+	// From (the first start on a downstream; a checkpoint that a person moved back), so it
+	// may be "now" at every start.
+	SafeUntil nodes.TSO
+	// SafeMode applies everything so that doing it twice makes no difference in tables with
+	// a key: INSERT as REPLACE, UPDATE as DELETE and REPLACE.
+	SafeMode bool
+
+	Workers  int // connections that write at the same time. Default 16
+	TxnBatch int // rows gathered for one downstream transaction, if more are waiting. Default 20
+	// MaxBytes bounds what is on the way, in bytes of decoded rows. A larger transaction
+	// is on the way alone. Default 64 MiB.
+	MaxBytes int64
+
+	// SQLMode is the upstream's sql_mode, in which statements of DDL are run. Empty: a
+	// permissive one.
+	SQLMode string
+	// SkipDDL (sync-ddl = false): statements of DDL are not run.
+	SkipDDL bool
+	// LoopbackControl marks every downstream transaction in the mark table, and drops
+	// transactions of the upstream that carry the mark of ChannelID.
+	LoopbackControl bool
+	ChannelID       int64
+	// IgnoreTxnCommitTS are transactions to be left out.
+	IgnoreTxnCommitTS []nodes.TSO
+
+	// RetryFor is how long a transaction is tried again while the downstream cannot take
+	// it. Default 5 min.
+	RetryFor time.Duration
+
+	Metrics Metrics
+	Logger  logrus.FieldLogger // default: nothing is logged
+	Now     func() time.Time   // default time.Now
+}
+
+// Metrics are called by the sink, if set, from any goroutine.
+type Metrics struct {
+	// Executed: a downstream transaction is committed that holds that many of the upstream's.
+	Executed func(took time.Duration, txns, rows int)
+	// DDL: a statement of DDL has been run.
+	DDL func(took time.Duration)
+	// Retried: the downstream refused for a reason that passes.
+	Retried func(err error)
+}
+
+const (
+	defaultWorkers  = 16
+	defaultTxnBatch = 20
+	defaultMaxBytes = 64 << 20
+	defaultRetryFor = 5 * time.Minute
+)
+
+func (o Options) withDefaults() (Options, error) {
+	o.Server, o.Place = o.Server.withDefaults(), o.Place.withDefaults()
+	o.Workers = cmp.Or(o.Workers, defaultWorkers)
+	o.TxnBatch = cmp.Or(o.TxnBatch, defaultTxnBatch)
+	o.MaxBytes = cmp.Or(o.MaxBytes, defaultMaxBytes)
+	o.RetryFor = cmp.Or(o.RetryFor, defaultRetryFor)
+	if o.Logger == nil {
+		o.Logger = quiet()
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	switch {
+	case o.Workers < 0 || o.Workers > 1024:
+		return o, fmt.Errorf("mysql sink: worker-count %d: want 1 to 1024", o.Workers)
+	case o.TxnBatch < 0:
+		return o, fmt.Errorf("mysql sink: txn-batch %d: want 1 or more", o.TxnBatch)
+	case o.MaxBytes < 0 || o.RetryFor < 0 || o.Server.ReadTimeout < 0:
+		return o, errors.New("mysql sink: an option is negative")
+	case strings.ContainsAny(o.SQLMode, "'\\"):
+		return o, fmt.Errorf("mysql sink: sql-mode %q is no list of modes", o.SQLMode)
+	}
+	return o, nil
+}

@@ -1,0 +1,120 @@
+package mysql
+
+import (
+	"sync"
+
+	"pumphouse/drainer/schema"
+	"pumphouse/drainer/txn"
+)
+
+// shape is what statements on a table are made of.
+type shape struct {
+	table *schema.Table
+	name  string   // `schema`.`table`
+	names []string // quoted, by the columns' place
+	cols  []int    // places of the columns to be written
+	list  string   // " (`a`,`b`) VALUES " of all of them
+	// key are the columns by which a row is found; none: by all of them.
+	key []int
+	// unique are the keys of which no two rows may have the same values.
+	unique [][]int
+	// whole: which rows get into each other's way cannot be told from their keys.
+	whole bool
+	mark  bool // it is the mark table
+}
+
+func newShape(t *schema.Table) *shape {
+	s := &shape{table: t, name: quoteName(t.Schema) + "." + quoteName(t.Name), mark: IsMarkTable(t.Schema, t.Name)}
+	for i := range t.Columns {
+		c := &t.Columns[i]
+		s.names = append(s.names, quoteName(c.Name))
+		if c.Public && !c.Generated {
+			s.cols = append(s.cols, i)
+		}
+	}
+	s.list = s.columns(s.cols)
+	for i := range t.Keys {
+		k := &t.Keys[i]
+		if k.Prefix || k.Virtual {
+			s.whole = true // values of which we do not know the part that counts
+			continue
+		}
+		s.unique = append(s.unique, k.Columns)
+		if s.key == nil && s.identifies(k) {
+			s.key = k.Columns
+		}
+	}
+	s.whole = s.whole || s.key == nil
+	return s
+}
+
+// identifies tells whether a key's values are those of one row, and in every row.
+func (s *shape) identifies(k *schema.Key) bool {
+	for _, i := range k.Columns {
+		c := &s.table.Columns[i]
+		if !c.Public || c.Virtual() || !k.Primary && !c.NotNull() {
+			return false
+		}
+	}
+	return len(k.Columns) > 0
+}
+
+// columns is a column list before VALUES.
+func (s *shape) columns(places []int) string {
+	b := []byte(" (")
+	for n, i := range places {
+		if n > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, s.names[i]...)
+	}
+	return string(append(b, ") VALUES "...))
+}
+
+// present are the columns to be written of which a row has values, and a text that is the
+// same for rows with the same ones: empty for all of them.
+func (s *shape) present(row txn.Row) (places []int, id string) {
+	for _, i := range s.cols {
+		if i >= len(row) || row[i].Kind == txn.Missing {
+			return s.some(row)
+		}
+	}
+	return s.cols, ""
+}
+
+func (s *shape) some(row txn.Row) (places []int, id string) {
+	set := []byte{1}
+	for _, i := range s.cols {
+		if i < len(row) && row[i].Kind != txn.Missing {
+			places = append(places, i)
+			set = append(set, byte(i), byte(i>>8))
+		}
+	}
+	return places, string(set)
+}
+
+// shapes finds a definition's shape. Definitions never change, so neither do shapes.
+type shapes struct {
+	mu  sync.RWMutex
+	all map[*schema.Table]*shape
+}
+
+// maxShapes bounds the memory: definitions of the past are forgotten with the others.
+const maxShapes = 20000
+
+func (s *shapes) of(t *schema.Table) *shape {
+	s.mu.RLock()
+	sh := s.all[t]
+	s.mu.RUnlock()
+	if sh != nil {
+		return sh
+	}
+	sh = newShape(t)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.all == nil || len(s.all) >= maxShapes {
+		s.all = map[*schema.Table]*shape{}
+	}
+	s.all[t] = sh
+	return sh
+}

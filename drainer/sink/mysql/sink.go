@@ -1,0 +1,256 @@
+package mysql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"sync"
+
+	"pumphouse/drainer/sink"
+	"pumphouse/nodes"
+
+	"github.com/sirupsen/logrus"
+)
+
+// Sink applies transactions to a MySQL, MariaDB or TiDB.
+type Sink struct {
+	opts   Options
+	server *server
+	record *record
+	sched  *scheduler
+	shapes shapes
+	seed   maphash.Seed
+	ignore map[nodes.TSO]bool
+
+	ctx  context.Context // done when the sink has failed or is closed
+	stop context.CancelCauseFunc
+	wg   sync.WaitGroup
+
+	hash    hasher  // Apply's
+	scratch touched // Apply's
+	intent  *intent // Apply's until it is handed to the job of its commit TS
+	closing sync.Once
+	closed  error // of closing
+}
+
+var _ sink.Sink = (*Sink)(nil)
+
+const (
+	aloneRows  = 5000    // a transaction with more rows is applied alone,
+	aloneBytes = 8 << 20 // and one with more bytes: its keys need not be remembered then
+)
+
+// New connects to the downstream and takes it over: it makes the sink's tables if there are
+// none, waits until transactions of the drainer before have ended, and reads which ones
+// have been applied behind opts.From. ctx is for that alone.
+func New(ctx context.Context, opts Options) (*Sink, error) {
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	srv, err := connect(ctx, opts.Server)
+	if err != nil {
+		return nil, fmt.Errorf("mysql sink: %w", err)
+	}
+	s := &Sink{opts: opts, server: srv, seed: maphash.MakeSeed(), ignore: map[nodes.TSO]bool{}}
+	if err := s.open(ctx); err != nil {
+		return nil, errors.Join(fmt.Errorf("mysql sink: open %s: %w", opts.Server.addr(), err), srv.close())
+	}
+	s.hash.seed = s.seed
+	for _, ts := range opts.IgnoreTxnCommitTS {
+		s.ignore[ts] = true
+	}
+	s.sched = newScheduler(limits{
+		workers: opts.Workers, rows: opts.TxnBatch, bytes: opts.MaxBytes, inFlight: max(2000, 8*opts.Workers*opts.TxnBatch),
+	}, opts.From)
+	s.ctx, s.stop = context.WithCancelCause(context.Background())
+	for i := range opts.Workers {
+		s.wg.Go(newWorker(s, i).work)
+	}
+	return s, nil
+}
+
+// open prepares the sink's tables.
+func (s *Sink) open(ctx context.Context) error {
+	if err := createTables(ctx, s.server.db, s.opts.Place); err != nil {
+		return err
+	}
+	if s.opts.LoopbackControl {
+		if err := s.createMark(ctx); err != nil {
+			return fmt.Errorf("make the mark table: %w", err)
+		}
+	}
+	r, err := openRecord(ctx, s.server.db, s.opts)
+	if err != nil {
+		return err
+	}
+	s.record, s.intent = r, r.intent
+	s.opts.Logger.WithFields(logrus.Fields{
+		"addr": s.opts.Server.addr(), "server": s.server.flavour.String(), "commit_ts": s.opts.From,
+		"applied_behind": len(r.applied), "safe_until": r.safeUntil,
+	}).Info("the downstream is open")
+	return nil
+}
+
+func (s *Sink) createMark(ctx context.Context) error {
+	for _, q := range []string{"CREATE DATABASE IF NOT EXISTS `retl`", createMark} {
+		if _, err := s.server.db.ExecContext(ctx, q); err != nil {
+			return err
+		}
+	}
+	for i := range s.opts.Workers {
+		q := "INSERT IGNORE INTO `retl`.`_drainer_repl_mark` (id, channel_id, val, channel_info) VALUES (?, ?, 1, ?)"
+		if _, err := s.server.db.ExecContext(ctx, q, i, s.opts.ChannelID, "pumphouse"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Apply implements sink.Sink.
+func (s *Sink) Apply(ctx context.Context, b sink.Batch) error {
+	passed, _, err := s.sched.state()
+	switch {
+	case err != nil:
+		return err
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	}
+	if err := b.Check(passed); err != nil {
+		return err
+	}
+	for _, t := range b.Txns {
+		if s.drops(t) {
+			continue
+		}
+		j := &job{txn: t, upto: t.CommitTS, safe: s.opts.SafeMode || t.CommitTS <= s.record.safeUntil}
+		if err := s.sched.put(ctx, j, s.touches(j)); err != nil {
+			return err
+		}
+	}
+	s.sched.pass(b.Passed)
+	return nil
+}
+
+// drops tells whether a transaction needs nothing: it is downstream, or not meant for it.
+func (s *Sink) drops(t *sink.Txn) bool {
+	if _, ok := s.record.applied[t.CommitTS]; ok {
+		delete(s.record.applied, t.CommitTS)
+		return true
+	}
+	log := s.opts.Logger.WithField("commit_ts", t.CommitTS)
+	if s.ignore[t.CommitTS] {
+		log.Warn("this transaction is left out, as ignore-txn-commit-ts says")
+		return true
+	}
+	if t.DDL != nil {
+		why := s.skipsDDL(t)
+		if why != "" {
+			log.WithFields(logrus.Fields{"query": shorten([]byte(t.Query)), "why": why}).Info("this statement is not run downstream")
+		}
+		return why != ""
+	}
+	rows := 0
+	for _, c := range t.Changes {
+		if !s.shapes.of(c.Table).mark {
+			rows++
+		} else if s.opts.LoopbackControl && marked(c, s.opts.ChannelID) {
+			return true
+		}
+	}
+	return rows == 0
+}
+
+// skipsDDL tells why a statement is not to be run; empty: it is.
+func (s *Sink) skipsDDL(t *sink.Txn) string {
+	switch d := t.DDL; {
+	case d.Skip != "":
+		return d.Skip
+	case s.opts.SkipDDL:
+		return "sync-ddl is off"
+	case d.OnlyTiDB && s.server.flavour != tiDB:
+		return "the downstream is no TiDB"
+	case IsMarkTable(d.Schema, d.Table):
+		return "it is about the mark table"
+	}
+	return ""
+}
+
+// touches measures a job and finds what it touches.
+func (s *Sink) touches(j *job) touched {
+	t := &s.scratch
+	t.keys, t.shared, t.whole = t.keys[:0], t.shared[:0], t.whole[:0]
+	if j.txn.DDL != nil {
+		j.alone = true
+		return *t
+	}
+	for _, c := range j.txn.Changes {
+		j.bytes += int64(rowBytes(c))
+	}
+	j.rows = len(j.txn.Changes)
+	if j.alone = j.rows > aloneRows || j.bytes > aloneBytes; j.alone {
+		return *t
+	}
+	for _, c := range j.txn.Changes {
+		sh := s.shapes.of(c.Table)
+		if sh.mark {
+			continue
+		}
+		var whole bool
+		t.keys, whole = s.hash.change(t.keys, sh, c)
+		list := &t.shared
+		if whole {
+			list = &t.whole
+		}
+		if n := len(*list); n == 0 || (*list)[n-1] != c.Table.ID {
+			*list = append(*list, c.Table.ID)
+		}
+	}
+	return *t
+}
+
+// Applied implements sink.Sink.
+func (s *Sink) Applied() nodes.TSO {
+	_, applied, _ := s.sched.state()
+	return applied
+}
+
+// Flush implements sink.Sink.
+func (s *Sink) Flush(ctx context.Context) error {
+	if _, _, err := s.sched.state(); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return s.sched.flush(ctx)
+}
+
+// Saved says that a checkpoint has been saved: what the sink recorded up to it is not
+// needed any more. A [Store] of the same place needs no such call.
+func (s *Sink) Saved(ctx context.Context, upTo nodes.TSO) error {
+	return savedBase(ctx, s.server.db, s.opts.Place, upTo, nil)
+}
+
+// failed ends the sink because of an error.
+func (s *Sink) failed(err error) {
+	if s.ctx.Err() != nil {
+		return
+	}
+	err = fmt.Errorf("mysql sink: %w", err)
+	s.opts.Logger.WithError(err).Error("the downstream sink has failed")
+	s.sched.fail(err)
+	s.stop(err)
+}
+
+// Close implements sink.Sink.
+func (s *Sink) Close() error {
+	s.closing.Do(func() {
+		s.sched.close(fmt.Errorf("mysql sink: %w", sink.ErrClosed))
+		s.stop(sink.ErrClosed)
+		s.wg.Wait()
+		s.closed = s.server.close()
+	})
+	return s.closed
+}

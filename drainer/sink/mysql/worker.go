@@ -1,0 +1,252 @@
+package mysql
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"time"
+
+	"github.com/sirupsen/logrus"
+)
+
+// worker writes to the downstream through one connection at a time.
+type worker struct {
+	*Sink
+	id   int
+	conn *conn // nil: to be made
+	rows *rows
+}
+
+func newWorker(s *Sink, id int) *worker {
+	w := &worker{Sink: s, id: id}
+	w.rows = newRows(&s.shapes, s.server.flavour, s.seed, s.server.maxPacket, func(text []byte) error {
+		return w.conn.run(s.ctx, text)
+	})
+	return w
+}
+
+// work applies jobs until the sink ends.
+func (w *worker) work() {
+	defer w.drop()
+	var batch []*job
+	for {
+		if batch = w.sched.take(w.id, batch); len(batch) == 0 {
+			return
+		}
+		if err := w.apply(batch); err != nil {
+			w.failed(err)
+			return
+		}
+		w.sched.finish(w.id, batch)
+	}
+}
+
+func (w *worker) apply(batch []*job) error {
+	if batch[0].txn.DDL != nil {
+		return w.applyDDL(batch[0])
+	}
+	err := w.retry(batch[0], func() error { return w.commit(batch) })
+	if err == nil || w.ctx.Err() != nil || passes(err) || errors.Is(err, ErrTakenOver) {
+		return err
+	}
+	// Something is refused: by itself, each transaction gets as far as it can, and the one
+	// that is to blame says with which statement.
+	for _, j := range batch {
+		one := []*job{j}
+		if len(batch) > 1 {
+			err = w.retry(j, func() error { return w.commit(one) })
+		}
+		if err != nil && !passes(err) && w.ctx.Err() == nil {
+			err = w.blame(j, err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// commit applies whole transactions of the upstream in one of the downstream.
+func (w *worker) commit(batch []*job) error {
+	start := w.opts.Now()
+	if err := w.begin(batch); err != nil {
+		return err
+	}
+	if err := w.send(batch); err != nil {
+		return w.refused(batch, err)
+	}
+	if f := w.opts.Metrics.Executed; f != nil {
+		n := 0
+		for _, j := range batch {
+			n += j.rows
+		}
+		f(w.opts.Now().Sub(start), len(batch), n)
+	}
+	return nil
+}
+
+// begin makes sure of a connection and of empty buffers.
+func (w *worker) begin(batch []*job) error {
+	w.rows.reset()
+	w.rows.each, w.rows.safe = nil, batch[0].safe
+	if w.conn != nil {
+		return nil
+	}
+	c, err := dial(w.ctx, w.server.rows)
+	if err != nil {
+		return fmt.Errorf("connect to %s: %w", w.server.addr(), err)
+	}
+	w.conn = c
+	return nil
+}
+
+// send sends a downstream transaction: in one text with its BEGIN and COMMIT, if it fits.
+func (w *worker) send(batch []*job) error {
+	if err := w.head(batch); err != nil {
+		return err
+	}
+	for _, j := range batch {
+		if j.safe != w.rows.safe {
+			if err := w.rows.emit(); err != nil {
+				return err
+			}
+			w.rows.safe = j.safe
+		}
+		for _, c := range j.txn.Changes {
+			if err := w.rows.add(c); err != nil {
+				return err
+			}
+		}
+	}
+	if err := w.rows.emit(); err != nil {
+		return err
+	}
+	if err := w.rows.statement("COMMIT"); err != nil {
+		return err
+	}
+	return w.rows.finish()
+}
+
+// head begins a downstream transaction: what it applies, and the mark of this drainer.
+func (w *worker) head(batch []*job) error {
+	if err := w.rows.statement("BEGIN"); err != nil {
+		return err
+	}
+	w.rows.text = w.record.applies(w.rows.text, w.id, batch)
+	if err := w.rows.end(); err != nil {
+		return err
+	}
+	if !w.opts.LoopbackControl {
+		return nil
+	}
+	return w.rows.statement(fmt.Sprintf("UPDATE `%s`.`%s` SET val=val+1 WHERE id=%d AND channel_id=%d", markSchema, markTable, w.id, w.opts.ChannelID))
+}
+
+// refused ends a transaction that failed, and finds out whether it had been applied before.
+func (w *worker) refused(batch []*job, err error) error {
+	if code(err) == 0 || w.conn.run(w.ctx, []byte("ROLLBACK")) != nil {
+		w.drop()
+	}
+	if c := code(err); c != errDupEntry && c != errNotNull {
+		return err
+	}
+	applied, owner, verr := w.record.verdict(w.ctx, w.server.db, w.id, batch[len(batch)-1].txn.CommitTS)
+	switch {
+	case verr != nil:
+		return verr
+	case !owner:
+		return ErrTakenOver
+	case applied:
+		return nil // the COMMIT whose answer was lost
+	}
+	return err
+}
+
+// drop gives the connection up.
+func (w *worker) drop() {
+	if w.conn != nil {
+		w.conn.close()
+		w.conn = nil
+	}
+}
+
+// blame applies a refused transaction statement by statement, to name the one that is.
+func (w *worker) blame(j *job, refused error) error {
+	bad := &StatementError{CommitTS: j.txn.CommitTS, Statement: "(not found again)", Err: refused}
+	batch := []*job{j}
+	if err := w.begin(batch); err != nil {
+		return bad
+	}
+	w.rows.each = func(sql []byte) error {
+		err := w.conn.run(w.ctx, sql)
+		if err != nil {
+			bad.Statement, bad.Err = shorten(sql), err
+		}
+		return err
+	}
+	err := w.head(batch)
+	for i := 0; err == nil && i < len(j.txn.Changes); i++ {
+		c := j.txn.Changes[i]
+		bad.Table = c.Table.String()
+		if err = w.rows.add(c); err == nil {
+			err = w.rows.emit()
+		}
+	}
+	if err == nil {
+		bad.Table = ""
+	}
+	if code(bad.Err) == 0 && err != nil && !lost(err) {
+		bad.Err = err // ours: too large
+	}
+	w.drop() // and so roll back
+	return bad
+}
+
+const (
+	firstPause = 20 * time.Millisecond
+	longPause  = 5 * time.Second
+)
+
+// retry does something again while its error is one that passes.
+func (w *worker) retry(j *job, do func() error) error {
+	pause, since := firstPause, time.Time{}
+	for {
+		err := do()
+		if err == nil || w.ctx.Err() != nil || !passes(err) {
+			return err
+		}
+		now := w.opts.Now()
+		if since.IsZero() {
+			since = now
+		}
+		if now.Sub(since) > w.opts.RetryFor {
+			return fmt.Errorf("the downstream %s has not taken the transaction with commit TS %s for %s: %w",
+				w.server.addr(), j.txn.CommitTS, now.Sub(since).Round(time.Second), err)
+		}
+		if f := w.opts.Metrics.Retried; f != nil {
+			f(err)
+		}
+		log := w.opts.Logger.WithError(err).WithFields(logrus.Fields{"commit_ts": j.txn.CommitTS, "addr": w.server.addr(), "pause": pause})
+		if c := code(err); c == errDeadlock || c == errLockWait {
+			log.Debug("apply a transaction again")
+		} else {
+			log.Warn("the downstream does not take a transaction now; it is tried again")
+		}
+		if err := sleep(w.ctx, pause/2+rand.N(pause/2)); err != nil {
+			return err
+		}
+		pause = min(2*pause, longPause)
+	}
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}

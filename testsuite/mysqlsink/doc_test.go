@@ -1,0 +1,2 @@
+// Package mysqlsink tests the drainer's mysql sink against real MariaDB servers.
+package mysqlsink
