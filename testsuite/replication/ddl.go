@@ -32,8 +32,8 @@ func replace(format, name string) string {
 	return out
 }
 
-// ddlKinds are all kinds, in an order in which each finds something to change.
-var ddlKinds = []ddlKind{
+// alterKinds change the evolving tables, in an order in which each finds something to change.
+var alterKinds = []ddlKind{
 	{"add column", addColumn}, {"add column first", addColumnFirst}, {"add column with default", addDefault}, {"add column", addColumn},
 	{"add column", addColumn}, {"add column with default", addDefault},
 	{"modify column", modifyColumn}, {"modify column", modifyColumn}, {"modify column", modifyColumn},
@@ -43,8 +43,26 @@ var ddlKinds = []ddlKind{
 	{"multi-schema change", multiChange}, {"multi-schema change", multiChange},
 	{"rename table", renameTable}, {"rename tables in a ring", swapTables},
 	{"truncate table", truncateTable}, {"unique index that fails", failingUnique},
+}
+
+// partitionKinds are about partitions and what has nothing to do with rows.
+var partitionKinds = []ddlKind{
 	always("table options", "alter table evolve.e0 comment = 'it''s @'", "alter table evolve.e1 auto_increment = 1000",
 		"alter table evolve.e2 default character set utf8mb4 collate utf8mb4_bin"),
+	always("partition", "alter table evolve.parted add partition (partition p300 values less than (300))", "insert into evolve.parted values (250, 1), (50, 2), (150, 3)",
+		"update evolve.parted set id = id + 100 where id < 100 limit 3",
+		"alter table evolve.parted truncate partition p100", "insert into evolve.parted values (9, 9)",
+		"alter table evolve.parted drop partition p300", "insert into evolve.parted values (199, 1)"),
+	always("list partition", "alter table evolve.listed add partition (partition l2 values in (6, 7))", "insert into evolve.listed values (6, 1), (1, 1), (3, 4)",
+		"alter table evolve.listed truncate partition l0", "alter table evolve.listed drop partition l2"),
+	always("exchange partition", "delete from evolve.plain where id >= 100", "alter table evolve.parted exchange partition p100 with table evolve.plain",
+		"insert into evolve.plain values (3, 4), (5, 6)", "insert into evolve.parted values (7, 8), (107, 8)", "update evolve.plain set v = v + 1 limit 2"),
+	always("attributes", "alter table evolve.e0 attributes 'merge_option=allow'", "create table scratch.cached_@ (a int)", "alter table scratch.cached_@ cache",
+		"alter table scratch.cached_@ nocache", "insert into scratch.cached_@ values (1)"),
+}
+
+// objectKinds make and drop databases, tables, views and what only TiDB has.
+var objectKinds = []ddlKind{
 	always("database", "create database `db-@` character set utf8mb4 collate utf8mb4_bin", "create table `db-@`.t (a int primary key, b varchar(9))",
 		"insert into `db-@`.t values (1, 'x'), (2, 'y')", "alter database `db-@` character set utf8mb4 collate utf8mb4_general_ci",
 		"create table `db-@`.u (a int, c varchar(20))", "insert into `db-@`.u values (1, 'Ä')"),
@@ -56,20 +74,11 @@ var ddlKinds = []ddlKind{
 		"create table scratch.gone_@ (b varchar(5))", "insert into scratch.gone_@ values ('again')"),
 	always("view", "create or replace view scratch.w as select id, v from evolve.plain", "create view scratch.view_@ as select v, count(*) as n from evolve.plain group by v",
 		"drop view scratch.view_@"),
-	always("partition", "alter table evolve.parted add partition (partition p300 values less than (300))", "insert into evolve.parted values (250, 1), (50, 2), (150, 3)",
-		"update evolve.parted set id = id + 100 where id < 100 limit 3",
-		"alter table evolve.parted truncate partition p100", "insert into evolve.parted values (9, 9)",
-		"alter table evolve.parted drop partition p300", "insert into evolve.parted values (199, 1)"),
-	always("list partition", "alter table evolve.listed add partition (partition l2 values in (6, 7))", "insert into evolve.listed values (6, 1), (1, 1), (3, 4)",
-		"alter table evolve.listed truncate partition l0", "alter table evolve.listed drop partition l2"),
-	always("exchange partition", "delete from evolve.plain where id >= 100", "alter table evolve.parted exchange partition p100 with table evolve.plain",
-		"insert into evolve.plain values (3, 4), (5, 6)", "insert into evolve.parted values (7, 8), (107, 8)", "update evolve.plain set v = v + 1 limit 2"),
 	always("sequence", "create sequence scratch.seq_@ cache 5", "create table scratch.ids_@ (id bigint primary key)",
 		"insert into scratch.ids_@ values (nextval(scratch.seq_@)), (nextval(scratch.seq_@))", "drop sequence scratch.seq_@"),
 	always("placement", "create placement policy policy_@ followers=2", "create table scratch.placed_@ (a int primary key) placement policy=policy_@",
 		"insert into scratch.placed_@ values (1)", "alter table scratch.placed_@ placement policy=default", "drop placement policy policy_@"),
 	always("temporary table", "create global temporary table scratch.temp_@ (a int primary key) on commit delete rows", "insert into scratch.temp_@ values (1)"),
-	always("attributes", "alter table evolve.e0 attributes 'merge_option=allow'", "alter table evolve.e0 cache", "alter table evolve.e0 nocache"),
 	always("text", "create table scratch.`txt_@ ``q`` %s` (`a ``b` varchar(30) default 'it''s \"q\" \\\\ 中' comment 'c''d \\\\', e enum('x''y','b\\\\') default 'x''y')",
 		"insert into scratch.`txt_@ ``q`` %s` values (default, default)", "alter table scratch.`txt_@ ``q`` %s` rename column `a ``b` to `select`"),
 }

@@ -7,14 +7,26 @@ import (
 	"strings"
 )
 
-// evolution is DDL among transactions. Its tables have columns that always stay (id, v) and
-// others that come, change and go. One client runs the DDL and writes with the columns as
-// they are then, another writes all the time with those that stay.
+// evolution is one client's DDL among transactions. Its tables, if it has any, have columns
+// that always stay (id, v) and others that come, change and go. It runs the DDL and writes
+// with the columns as they are then, while another client writes all the time with those that
+// stay.
 type evolution struct {
 	w       *Workload
+	mark    string // in new names
+	kinds   []ddlKind
 	tables  []*evolving
 	serial  int  // for new names
-	started bool // the catalogue has been run through
+	started bool // all kinds have been run once
+}
+
+// newEvolution is one for these kinds of DDL.
+func newEvolution(w *Workload, mark string, kinds []ddlKind, tables int) *evolution {
+	e := &evolution{w: w, mark: mark, kinds: kinds}
+	for i := range tables {
+		e.tables = append(e.tables, &evolving{name: fmt.Sprintf("evolve.e%d", i)})
+	}
+	return e
 }
 
 // evolving is a table as the DDL so far has left it.
@@ -64,8 +76,8 @@ func evolveSetup() (list []string) {
 		"insert into evolve.plain values (1, 1), (2, 2), (2, 2)")
 }
 
-// writes inserts, changes and deletes with the columns that always stay, while DDL is under way.
-func (e *evolution) writes(ctx context.Context, c *client) {
+// duringDDL inserts, changes and deletes with the columns that always stay, while DDL is under way.
+func (c *client) duringDDL(ctx context.Context) {
 	name := fmt.Sprintf("evolve.e%d", c.r.IntN(evolvingTables))
 	id := c.r.IntN(200)
 	c.within(ctx, "commit, during DDL",
@@ -85,32 +97,29 @@ func (e *evolution) writes(ctx context.Context, c *client) {
 
 // step is one DDL with a few rows before or after it. All kinds come in turn first.
 func (e *evolution) step(ctx context.Context, c *client) {
-	if e.tables == nil {
-		for i := range evolvingTables {
-			e.tables = append(e.tables, &evolving{name: fmt.Sprintf("evolve.e%d", i)})
-		}
-	}
 	if !e.started {
-		for i := 0; i < len(ddlKinds) && ctx.Err() == nil; i++ {
-			e.run(ctx, c, ddlKinds[i].kind, ddlKinds[i].make)
+		for i := 0; i < len(e.kinds) && ctx.Err() == nil; i++ {
+			e.run(ctx, c, e.kinds[i])
 		}
-		e.started = ctx.Err() == nil
+		e.started = true
 		return
 	}
-	k := ddlKinds[c.r.IntN(len(ddlKinds))]
-	e.run(ctx, c, k.kind, k.make)
+	e.run(ctx, c, e.kinds[c.r.IntN(len(e.kinds))])
 	for range c.r.IntN(20) {
 		pause(ctx)
 	}
 }
 
-func (e *evolution) run(ctx context.Context, c *client, kind string, make func(*evolution, *client, *evolving) ([]string, func())) {
-	t := e.tables[c.r.IntN(len(e.tables))]
-	list, done := make(e, c, t)
+func (e *evolution) run(ctx context.Context, c *client, k ddlKind) {
+	var t *evolving
+	if len(e.tables) > 0 {
+		t = e.tables[c.r.IntN(len(e.tables))]
+	}
+	list, done := k.make(e, c, t)
 	for _, q := range list {
-		what := kind
+		what := k.kind
 		if verb, _, _ := strings.Cut(q, " "); !strings.Contains("alter create drop rename truncate", verb) {
-			what = kind + ", " + verb
+			what = k.kind + ", " + verb
 		}
 		if c.exec(ctx, c.db, what, q) != nil {
 			e.learn(ctx, c)
@@ -120,7 +129,9 @@ func (e *evolution) run(ctx context.Context, c *client, kind string, make func(*
 	if done != nil {
 		done()
 	}
-	e.fill(ctx, c, t)
+	if t != nil {
+		e.fill(ctx, c, t)
+	}
 }
 
 // fill writes a few rows with all columns as they are now.
@@ -165,7 +176,7 @@ func (e *evolution) learn(ctx context.Context, c *client) {
 
 func (e *evolution) fresh(prefix string) string {
 	e.serial++
-	return fmt.Sprintf("%s%d_%d", prefix, e.w.runs, e.serial)
+	return fmt.Sprintf("%s%s%d_%d", prefix, e.mark, e.w.runs, e.serial)
 }
 
 // column picks a new one and gives its definition.

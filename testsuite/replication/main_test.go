@@ -13,7 +13,7 @@ import (
 func TestMain(m *testing.M) {
 	// The programs are what is tested: build them from the tree the tests stand in.
 	root := filepath.Join("..", "..")
-	build := exec.Command("go", "build", "-trimpath", "-o", "bin/", "./cmd/pump", "./cmd/binlogctl")
+	build := exec.Command("go", "build", "-trimpath", "-o", "bin/", "./cmd/pump", "./cmd/binlogctl", "./cmd/drainer")
 	build.Dir, build.Stdout, build.Stderr = root, os.Stderr, os.Stderr
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if err := build.Run(); err != nil {

@@ -97,9 +97,12 @@ func (w *Workload) Run(ctx context.Context) error {
 	}
 	work(100, "", (*client).swaps)
 	work(101, "", (*client).large)
-	e := &evolution{w: w}
-	work(102, "", func(c *client, ctx context.Context) { e.step(ctx, c) })
-	work(103, "sql_mode=%27%27", func(c *client, ctx context.Context) { e.writes(ctx, c) })
+	work(102, "sql_mode=%27%27", (*client).duringDDL)
+	for i, e := range []*evolution{
+		newEvolution(w, "a", alterKinds, evolvingTables), newEvolution(w, "p", partitionKinds, 0), newEvolution(w, "o", objectKinds, 0),
+	} {
+		work(uint64(110+i), "", func(c *client, ctx context.Context) { e.step(ctx, c) })
+	}
 	wg.Wait()
 	w.mu.Lock()
 	defer w.mu.Unlock()
