@@ -28,6 +28,7 @@ const (
 	skipSequence   = "sequences are not replicated"
 	skipFailed     = "the job was rolled back"
 	skipDropColumn = "the column was dropped with the job's first binlog"
+	skipEarly      = "the statement was run before the first rows that needed it"
 )
 
 // Reach is called for a DDL binlog, with what it carries. It waits for the job to come into the
@@ -48,6 +49,8 @@ func (h *History) Reach(ctx context.Context, commitTS nodes.TSO, jobID int64, st
 		return d, nil
 	case job.Type == ActionDropColumn && h.begun(job.ID):
 		d.Skip = skipDropColumn
+	case h.wasEarly(job.ID):
+		d.Skip = skipEarly
 	case job.Type.sequence():
 		d.Skip = skipSequence
 	}
@@ -69,6 +72,13 @@ func (h *History) begun(id int64) bool {
 	defer h.mu.Unlock()
 	_, ok := h.reached[id]
 	return ok
+}
+
+// wasEarly tells whether a job was reached before its binlog.
+func (h *History) wasEarly(id int64) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.reached[id].early
 }
 
 // name fills in the names, as they are in the tables before the job. The job's own are those

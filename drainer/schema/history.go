@@ -47,7 +47,8 @@ type History struct {
 	// pending are the jobs behind the start that were in the history when it was opened, by
 	// FinishedTS, without those applied since.
 	pending  []pendingJob
-	searched nodes.TSO // where the source was searched last
+	searched nodes.TSO         // where the source was searched last
+	present  map[int64]present // by table ID
 
 	mu      sync.Mutex
 	reached map[int64]reachedJob // jobs that a Position may have to list
@@ -65,13 +66,15 @@ type pendingJob struct {
 type reachedJob struct {
 	at       nodes.TSO // commit TS of its (first) binlog
 	finished nodes.TSO
+	early    bool // a binlog of it that comes is to be skipped
 }
 
 // Open reads the history up to a position. It holds one job at a time.
 func Open(ctx context.Context, source Source, at Position, opts Options) (*History, error) {
 	opts.Patience = cmp.Or(opts.Patience, 10*time.Minute)
 	opts.Poll = cmp.Or(opts.Poll, 100*time.Millisecond)
-	h := &History{source: source, opts: opts, tables: newTables(), reached: make(map[int64]reachedJob)}
+	h := &History{source: source, opts: opts, tables: newTables(),
+		present: make(map[int64]present), reached: make(map[int64]reachedJob)}
 	err := source.History(ctx, 0, func(job *Job) error {
 		switch {
 		case !job.Succeeded():
@@ -116,6 +119,7 @@ func (h *History) applyReached(ctx context.Context, at Position) error {
 		if err := h.reach(ctx, job, at.CommitTS); err != nil {
 			return err
 		}
+		h.skipLater(id) // it was the first binlog of two, or reached early
 	}
 	return nil
 }
@@ -128,7 +132,7 @@ func (h *History) reach(ctx context.Context, job *Job, at nodes.TSO) error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.reached[job.ID] = reachedJob{at, job.Result.FinishedTS}
+	h.reached[job.ID] = reachedJob{at: at, finished: job.Result.FinishedTS, early: h.reached[job.ID].early}
 	return nil
 }
 
@@ -298,7 +302,7 @@ func (h *History) recoverSchema(ctx context.Context, job *Job) error {
 	h.tables.databases[job.SchemaID] = &database{id: job.SchemaID, name: name}
 	for _, t := range back {
 		moved := *t
-		moved.Schema, moved.Version = name, job.Result.SchemaVersion
+		moved.Schema, moved.Version, moved.job = name, job.Result.SchemaVersion, job.ID
 		h.tables.set(&moved)
 	}
 	h.tables.passed(job)

@@ -36,6 +36,20 @@ type Job struct {
 	// RawArgs are the job's own arguments. Most versions clear them when a job ends.
 	RawArgs json.RawMessage `json:"raw_args"`
 	Result  Result          `json:"binlog"`
+	// Multi is of a multi-schema change only.
+	Multi *MultiSchema `json:"multi_schema_info"`
+}
+
+// MultiSchema are the parts of a multi-schema change (model.MultiSchemaInfo, since 6.2).
+type MultiSchema struct {
+	SubJobs []SubJob `json:"sub_jobs"`
+}
+
+// SubJob is one of them. SchemaVersion is that of its last step; 0 when it shares the step of
+// another one.
+type SubJob struct {
+	Type          Action `json:"type"`
+	SchemaVersion int64  `json:"schema_version"`
 }
 
 // Result is what a job left behind (model.HistoryInfo).
@@ -74,6 +88,20 @@ func (j *Job) Ended() bool {
 // Succeeded tells whether the job did what it was to do. A rolled back one did not, though it
 // has a DDL binlog too.
 func (j *Job) Succeeded() bool { return j.State == JobDone || j.State == JobSynced }
+
+// usable is the schema version from which on clients can use what the job adds. Parts of a
+// multi-schema change become so together, and others may go on for some versions.
+func (j *Job) usable() int64 {
+	version := j.Result.SchemaVersion
+	if j.Multi != nil {
+		for _, sub := range j.Multi.SubJobs {
+			if sub.SchemaVersion > 0 {
+				version = min(version, sub.SchemaVersion)
+			}
+		}
+	}
+	return version
+}
 
 // String names the job in errors and logs.
 func (j *Job) String() string {

@@ -53,6 +53,7 @@ type Table struct {
 	Partitions []Partition
 
 	byID map[int64]int
+	job  int64 // the ID of the job that made this definition
 }
 
 // Column is a column of a Table.

@@ -3,6 +3,8 @@ package schema
 import (
 	"github.com/pingcap/tidb/pkg/parser/ast"
 	"github.com/pingcap/tidb/pkg/parser/types"
+
+	"pumphouse/nodes"
 )
 
 // TableInfo is a table in a job (model.TableInfo): what of it is of use here.
@@ -17,6 +19,8 @@ type TableInfo struct {
 	View           *struct{}      `json:"view"`
 	Sequence       *struct{}      `json:"sequence"`
 	TempTableType  uint8          `json:"temp_table_type"`
+	// UpdateTS is another one after every change of the definition, finished or not.
+	UpdateTS nodes.TSO `json:"update_timestamp"`
 }
 
 // ColumnInfo is a column in a job (model.ColumnInfo).

@@ -169,6 +169,7 @@ func (ts *Tables) put(job *Job, schemaID int64, info *TableInfo) error {
 	if err != nil {
 		return err
 	}
+	t.job = job.ID
 	if now, ok := ts.tables[t.ID]; ok && now.Version > t.Version {
 		return nil // a job that was applied long ago
 	}
@@ -275,7 +276,7 @@ func (ts *Tables) exchange(job *Job) error {
 		return fmt.Errorf("%w: %d partitions of %s are not there any more, one is exchanged", ErrBadJob, len(free), parted)
 	}
 	moved := *plain
-	moved.ID, moved.Version = free[0].ID, job.Result.SchemaVersion
+	moved.ID, moved.Version, moved.job = free[0].ID, job.Result.SchemaVersion, job.ID
 	ts.forget(plain.ID)
 	if err := ts.put(job, parted.SchemaID, info); err != nil {
 		return err
