@@ -31,7 +31,10 @@ func (b *pumpBench) run(part string) (err error) {
 		return err
 	}
 	defer os.RemoveAll(b.dir)
-	ballast := make([]byte, 32<<20) // the loader shall cost little
+	// The loader shall cost little. Two Go programs that both have a thread for every core mostly
+	// wake and preempt each other's threads; half of the cores are as much as the loader needs.
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(1, runtime.NumCPU()/2)))
+	ballast := make([]byte, 32<<20)
 	defer runtime.KeepAlive(ballast)
 	if b.pdURL == "" {
 		pd, err := start("ready:", b.pumphouse, "pd", "-addr", "127.0.0.1:0", "-data-dir", filepath.Join(b.dir, "pd"))
