@@ -15,12 +15,13 @@ import (
 // config is the console's configuration: the TOML file has these keys, and the flags the
 // same names (users can only be given in the file).
 type config struct {
-	Addr    string `toml:"addr"`
-	Socket  string `toml:"socket"`
-	PDURLs  string `toml:"pd-urls"`
-	Compat  string `toml:"compat"`
-	LogBin  string `toml:"log-bin"`
-	Version string `toml:"server-version"`
+	Addr     string `toml:"addr"`
+	Socket   string `toml:"socket"`
+	HTTPAddr string `toml:"http-addr"`
+	PDURLs   string `toml:"pd-urls"`
+	Compat   string `toml:"compat"`
+	LogBin   string `toml:"log-bin"`
+	Version  string `toml:"server-version"`
 
 	PDTimeout        duration `toml:"pd-timeout"`
 	Heartbeat        duration `toml:"heartbeat-interval"`
@@ -56,6 +57,7 @@ func (c *config) flags(name string) *flag.FlagSet {
 	fs.StringVar(&c.file, "config", "", "TOML `file` with the same names as keys, and with [[users]]")
 	fs.StringVar(&c.Addr, "addr", "127.0.0.1:8248", "`host:port` to listen on; port 0 means any free one")
 	fs.StringVar(&c.Socket, "socket", "", "Unix socket `path` to listen on as well")
+	fs.StringVar(&c.HTTPAddr, "http-addr", "", "`host:port` of the page, /metrics and /healthz, which anybody may read; off = none (default 127.0.0.1:8247, or any port if -addr has port 0)")
 	fs.StringVar(&c.PDURLs, "pd-urls", "http://127.0.0.1:2379", "PD's client `URLs`, separated by commas")
 	fs.StringVar(&c.Compat, "compat", "docs", "whose answers to give where they differ: docs (the operations document) or tidb (TiDB servers)")
 	fs.StringVar(&c.LogBin, "log-bin", "auto", "what log_bin says: auto (binlog is enabled while a pump is online), on or off")

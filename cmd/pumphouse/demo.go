@@ -76,7 +76,7 @@ func runDemo(ctx context.Context, o demoOptions, log logrus.FieldLogger, std std
 	defer func() { err = errors.Join(err, c.close()) }()
 
 	fmt.Fprintf(std.out, "PD is at %s (-pd-urls of binlogctl); pump1 and pump2 store what a small shop writes, drainer1 and drainer2 read it.\n"+
-		"A node that you pause comes back when you set it to online. Ctrl-C ends everything.\n%s\n", pd.URL(), c.readyLine())
+		"A node that you pause comes back when you set it to online. Ctrl-C ends everything.\n%s%s\n", pd.URL(), c.pageLine(), c.readyLine())
 	failed := make(chan error, 1)
 	go func() { failed <- pd.Wait() }()
 	select {

@@ -10,7 +10,9 @@ import (
 	"pumphouse/nodes/audit"
 	"pumphouse/nodes/daemon"
 	"pumphouse/nodes/pd"
+	"pumphouse/nodes/survey"
 	"pumphouse/server"
+	"pumphouse/server/web"
 
 	"github.com/sirupsen/logrus"
 )
@@ -34,7 +36,7 @@ func serve(ctx context.Context, args []string, std stdio) error {
 		return err
 	}
 	daemon.ReleaseStartup()
-	fmt.Fprintln(std.out, c.readyLine())
+	fmt.Fprintln(std.out, c.pageLine()+c.readyLine())
 	<-ctx.Done()
 	log.WithField("reason", context.Cause(ctx)).Info("console stops")
 	return c.close()
@@ -46,6 +48,8 @@ type console struct {
 	cache  *nodes.Cache
 	clock  *pdClock
 	audit  *audit.Log
+	survey *survey.Survey
+	page   *web.Server // nil: none
 	closer func() error // of the etcd client
 }
 
@@ -70,31 +74,44 @@ func openConsole(ctx context.Context, cfg config, log logrus.FieldLogger) (*cons
 		clock:  startClock(client),
 		closer: etcd.Close,
 	}
-	opts := cfg.serverOptions(nodes.NewCluster(registry, c.cache))
+	cluster := nodes.NewCluster(registry, c.cache)
+	opts := cfg.serverOptions(cluster)
 	opts.Session.NodeClock = c.clock.now
 	opts.Session.Control = nodes.NewControl(tlsConfig, cfg.PDTimeout.Duration)
 	c.audit = audit.New(audit.Options{Registry: registry, Now: c.clock.now, Logger: log})
 	opts.Session.Audit, opts.Session.Events = c.audit, c.audit
+	c.survey, err = survey.Open(survey.Options{View: cluster, TLS: tlsConfig, Heartbeat: cfg.Heartbeat.Duration, Now: c.clock.now})
+	opts.Session.Reports = reports{c.survey}
 	opts.Logger = log
-	srv, err := server.New(opts)
+	if err == nil {
+		c.server, err = server.New(opts)
+	}
 	if err == nil {
 		err = c.audit.Open()
 	}
 	if err == nil {
-		err = srv.Open(ctx)
+		err = c.server.Open(ctx)
+	}
+	if err == nil {
+		err = c.openHTTP(cfg, cluster, web.Options{Logger: log})
 	}
 	if err != nil {
 		return nil, errors.Join(err, c.close())
 	}
-	c.server = srv
 	return c, nil
 }
 
 // close ends the sessions first, then what they read from.
 func (c *console) close() error {
 	var errs []error
+	if c.page != nil {
+		errs = append(errs, c.page.Close())
+	}
 	if c.server != nil {
 		errs = append(errs, c.server.Close())
+	}
+	if c.survey != nil {
+		errs = append(errs, c.survey.Close())
 	}
 	errs = append(errs, c.audit.Close(), c.clock.close(), c.cache.Close(), c.closer())
 	return errors.Join(errs...)

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"net"
+
+	"pumphouse/nodes"
+	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/survey"
+	"pumphouse/server/session"
+	"pumphouse/server/web"
+)
+
+// noHTTP is the -http-addr that means: no HTTP port.
+const noHTTP = "off"
+
+// httpAddr is where the page is served: what was configured, else the default port, or any
+// free one where the MySQL port is any free one too.
+func (c *config) httpAddr() string {
+	if c.HTTPAddr != "" {
+		return c.HTTPAddr
+	}
+	if _, port, err := net.SplitHostPort(c.Addr); err == nil && port == "0" {
+		return "127.0.0.1:0"
+	}
+	return "127.0.0.1:8247"
+}
+
+// reports gives sessions what the survey knows.
+type reports struct{ survey *survey.Survey }
+
+// Report implements session.Reports. A node that did not answer has no report.
+func (r reports) Report(kind nodes.Kind, nodeID string) (session.Report, bool) {
+	rep, ok := r.survey.Report(kind, nodeID)
+	if !ok || rep.Err != "" {
+		return session.Report{}, false
+	}
+	return session.Report{At: rep.At, Version: rep.Version, WaitingFor: rep.WaitingFor, Positions: rep.Positions}, true
+}
+
+// openHTTP starts the page and the metrics, if they are wanted.
+func (c *console) openHTTP(cfg config, cluster *nodes.Cluster, opts web.Options) error {
+	addr := cfg.httpAddr()
+	if addr == noHTTP {
+		return nil
+	}
+	opts.Addr, opts.View, opts.Survey, opts.Events = addr, cluster, c.survey, c.audit
+	opts.Endpoints, opts.Status = cluster.Endpoints, c.server.Status
+	opts.Heartbeat, opts.Version, opts.Now = cfg.Heartbeat.Duration, daemon.Version, c.clock.now
+	page, err := web.New(opts)
+	if err != nil {
+		return err
+	}
+	if err := page.Open(); err != nil {
+		return err
+	}
+	c.page = page
+	return nil
+}
+
+// pageLine says where the page is; "" if there is none.
+func (c *console) pageLine() string {
+	if c.page == nil {
+		return ""
+	}
+	return fmt.Sprintf("page: http://%s/\n", c.page.Addr())
+}

@@ -1,0 +1,111 @@
+package web
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"pumphouse/nodes"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// collector gives the cluster's metrics as they are at the time of a scrape.
+type collector struct{ s *Server }
+
+// desc describes a metric of ours.
+func desc(name, help string, labels ...string) *prometheus.Desc {
+	return prometheus.NewDesc("pumphouse_"+name, help, labels, nil)
+}
+
+// Describe implements prometheus.Collector: what comes depends on the cluster.
+func (c *collector) Describe(chan<- *prometheus.Desc) {}
+
+// scrapeTimeout bounds how long PD may take; Prometheus gives up after 10 s.
+const scrapeTimeout = 8 * time.Second
+
+// Collect implements prometheus.Collector.
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
+	defer cancel()
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	gauge(desc("build_info", "1, with the version of the console.", "version"), 1, c.s.opts.Version)
+	c.console(gauge)
+	v := c.s.look(ctx)
+	up := 1.0
+	if v.Err != "" {
+		up = 0
+	}
+	gauge(desc("pd_up", "1 while the node records in PD can be read."), up)
+	if v.Err != "" {
+		return
+	}
+	gauge(desc("broken_records", "Keys below the node prefixes in PD whose value is no record."), float64(len(v.Broken)))
+	for _, n := range append(append([]node(nil), v.Pumps...), v.Drainers...) {
+		c.node(gauge, n)
+	}
+}
+
+// console gives the front end's own counters.
+func (c *collector) console(gauge func(*prometheus.Desc, float64, ...string)) {
+	if c.s.opts.Status == nil {
+		return
+	}
+	status := c.s.opts.Status()
+	for _, m := range []struct{ name, variable, help string }{
+		{"console_connections", "Threads_connected", "MySQL clients connected."},
+		{"console_questions_total", "Questions", "Statements that clients sent."},
+		{"console_uptime_seconds", "Uptime", "Seconds since the console started."},
+	} {
+		if v, err := strconv.ParseFloat(status[m.variable], 64); err == nil {
+			gauge(desc(m.name, m.help), v)
+		}
+	}
+}
+
+// node gives what is known of one node.
+func (c *collector) node(gauge func(*prometheus.Desc, float64, ...string), n node) {
+	kind, id := n.Kind.String(), n.Record.NodeID
+	put := func(name, help string, v float64) { gauge(desc(name, help, "kind", "node"), v, kind, id) }
+	gauge(desc("node_state", "1 for the state that the node's record has.", "kind", "node", "state", "address"), 1,
+		kind, id, string(n.Record.State), n.Record.Host)
+	put("node_reporting", "1 if the node wrote its record within three heartbeats.", truth(n.Reporting))
+	put("node_update_age_seconds", "Seconds since the node wrote its record.", n.Silent.Seconds())
+	put("node_max_commit_ts_seconds", "Time of the node's position, seconds since 1970.", float64(n.Record.MaxCommitTS.Time().UnixMilli())/1e3)
+	if n.HasLag {
+		put("node_lag_seconds", "Seconds that the node's position is behind PD's clock.", n.Lag.Seconds())
+	}
+	if !n.Asked {
+		return
+	}
+	r := n.Report
+	put("node_reachable", "1 if the node answered /status.", truth(r.Err == ""))
+	if r.Err != "" {
+		return
+	}
+	put("node_waiting", "1 while the node waits for another one (see the page).", truth(r.WaitingFor != ""))
+	put("node_problem", "1 while the node itself says that something is wrong.", truth(r.Problem != ""))
+	if n.Kind == nodes.Pump {
+		put("pump_unresolved", "Prewrites of which the pump does not know the end.", float64(r.Unresolved))
+		put("pump_log_bytes", "Bytes that the pump's log takes on disk.", float64(r.LogBytes))
+		put("pump_available_bytes", "Bytes left on the pump's file system.", float64(r.Available))
+		put("pump_purged_ts_seconds", "Binlogs up to this time are purged, seconds since 1970; 0: none.", float64(r.PurgedTS.Time().UnixMilli())/1e3)
+	}
+	if r.HeldBy != "" {
+		gauge(desc("drainer_held_seconds", "Seconds since when a pump holds the drainer's merge.", "node", "pump"),
+			max(c.s.opts.Now().Sub(r.WaitSince).Seconds(), 0), id, r.HeldBy)
+	}
+	for pump, ts := range r.Positions {
+		gauge(desc("drainer_pulled_ts_seconds", "Time up to which the drainer has pulled from the pump, seconds since 1970.", "node", "pump"),
+			float64(ts.Time().UnixMilli())/1e3, id, pump)
+	}
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,176 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"html/template"
+	"net/http"
+	"time"
+
+	"pumphouse/nodes"
+	"pumphouse/nodes/audit"
+	"pumphouse/nodes/survey"
+)
+
+// shownEvents is how many of the newest events the page has.
+const shownEvents = 20
+
+// node is a row of the page.
+type node struct {
+	nodes.Entry
+	Report    survey.Report
+	Asked     bool // Report is one
+	Reporting bool
+	Silent    time.Duration // since the record was written
+	Lag       time.Duration
+	HasLag    bool
+	Warnings  []string
+}
+
+// Name is the node's kind and ID.
+func (n node) Name() string { return n.Kind.String() + " " + n.Record.NodeID }
+
+// view is all the page shows.
+type view struct {
+	Now      time.Time
+	Version  string
+	PD       []string
+	Err      string // why the records cannot be read; then there is nothing else
+	Pumps    []node
+	Drainers []node
+	Broken   []nodes.Broken
+	Plot     plot
+	Events   []audit.Event
+	NoEvents string // why they cannot be read
+}
+
+// Waiting are the nodes that wait for something.
+func (v view) Waiting() []node {
+	var out []node
+	for _, n := range append(append([]node(nil), v.Drainers...), v.Pumps...) {
+		if n.Asked && n.Report.WaitingFor != "" {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// Attention are the nodes that have a warning.
+func (v view) Attention() []node {
+	var out []node
+	for _, n := range append(append([]node(nil), v.Pumps...), v.Drainers...) {
+		if len(n.Warnings) > 0 {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// page renders the page.
+func (s *Server) page(w http.ResponseWriter, r *http.Request) {
+	var b bytes.Buffer
+	if err := s.tmpl.Execute(&b, s.look(r.Context())); err != nil {
+		s.opts.Logger.WithError(err).Error("render the page")
+		http.Error(w, "the page cannot be rendered: "+err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	w.Write(b.Bytes())
+}
+
+// look gathers what there is to show.
+func (s *Server) look(ctx context.Context) view {
+	v := view{Now: s.opts.Now().UTC(), Version: s.opts.Version}
+	if s.opts.Endpoints != nil {
+		v.PD = s.opts.Endpoints()
+	}
+	snap, err := s.opts.View.View(ctx, 0)
+	if err != nil {
+		v.Err = err.Error()
+		return v
+	}
+	for _, e := range snap.Pumps {
+		v.Pumps = append(v.Pumps, s.node(e, v.Now))
+	}
+	for _, e := range snap.Drainers {
+		v.Drainers = append(v.Drainers, s.node(e, v.Now))
+	}
+	v.Broken = snap.Broken
+	v.Plot = s.plot(v)
+	if v.Events, err = s.opts.Events.List(ctx, shownEvents); err != nil {
+		v.NoEvents = err.Error()
+	}
+	return v
+}
+
+// node is a record with what else is known.
+func (s *Server) node(e nodes.Entry, now time.Time) node {
+	n := node{Entry: e, Reporting: e.Record.Reporting(now, s.opts.Heartbeat), Silent: now.Sub(e.Record.UpdateTS.Time())}
+	n.Lag, n.HasLag = survey.Lag(e.Record, now, s.opts.Heartbeat)
+	n.Report, n.Asked = s.opts.Survey.Report(e.Kind, e.Record.NodeID)
+	settled := e.Record.State == nodes.Paused || e.Record.State == nodes.Offline
+	if !n.Reporting && !settled {
+		n.Warnings = append(n.Warnings, fmt.Sprintf("its record says %s, but it has not reported for %s: is its process alive? If it is gone for good, set its record to paused or offline",
+			e.Record.State, short(n.Silent)))
+	}
+	if !n.Asked {
+		return n
+	}
+	if n.Report.Err != "" {
+		n.Warnings = append(n.Warnings, "it cannot be asked: "+n.Report.Err)
+	}
+	if n.Report.Problem != "" {
+		n.Warnings = append(n.Warnings, n.Report.Problem)
+	}
+	for pump, why := range n.Report.Unreached {
+		n.Warnings = append(n.Warnings, fmt.Sprintf("it cannot pull from pump %s: %s", pump, why))
+	}
+	return n
+}
+
+// functions are what the template can call.
+func functions() template.FuncMap {
+	return template.FuncMap{
+		"short": short,
+		"clock": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
+		"bytes": size,
+		"word": func(s nodes.State) string {
+			if s == "" {
+				return "none"
+			}
+			return string(s)
+		},
+	}
+}
+
+// short prints a duration as people say it.
+func short(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "0 s"
+	case d < 10*time.Second:
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%.0f s", d.Seconds())
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%.0f min", d.Minutes())
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%.0f h", d.Hours())
+	}
+	return fmt.Sprintf("%.0f days", d.Hours()/24)
+}
+
+// size prints a number of bytes.
+func size(n int64) string {
+	units := []string{"B", "KiB", "MiB", "GiB", "TiB"}
+	f, i := float64(n), 0
+	for f >= 1024 && i < len(units)-1 {
+		f, i = f/1024, i+1
+	}
+	if i == 0 {
+		return fmt.Sprintf("%d B", n)
+	}
+	return fmt.Sprintf("%.1f %s", f, units[i])
+}
