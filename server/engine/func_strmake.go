@@ -21,8 +21,10 @@ func replace(c *compiler, k call) (*expr, error) {
 		}
 		return textValue(strings.ReplaceAll(s, from, to), t), nil
 	})
+	binary := collatorByID(t.coll).binary
 	return strict(pair.typ, k.args[:2], func(f *frame, v []Value) (Value, error) {
-		if v[1].Text() == "" {
+		from := v[1].Text()
+		if from == "" || binary && !strings.Contains(v[0].Text(), from) { // whatever stands for it, NULL too
 			return textValue(v[0].Text(), t), nil
 		}
 		return pair.eval(f)

@@ -113,7 +113,7 @@ func cell(f *mysql.Field, v any) string {
 	return fmt.Sprint(v)
 }
 
-func askEngine(e *env, query string) (a answer) {
+func askEngine(e *env, query string) answer {
 	p := parser.New()
 	p.EnableWindowFunc(true)
 	stmt, err := p.ParseOneStmt(query, "", "")
@@ -135,6 +135,11 @@ func askEngine(e *env, query string) (a answer) {
 		}
 		return answer{code: my.Code}
 	}
+	return answerOf(r)
+}
+
+// answerOf is a result of the engine in the form that can be compared.
+func answerOf(r *engine.Result) (a answer) {
 	for _, c := range r.Columns {
 		a.names = append(a.names, c.Name)
 		a.types = append(a.types, class(c.Type, c.Flags, c.Decimals, c.Charset))

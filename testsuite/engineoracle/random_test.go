@@ -19,7 +19,8 @@ func TestRandomAgainstMariaDB(t *testing.T) {
 	e := &env{vars: map[string]engine.Value{}, now: time.Now()}
 	e.load(t, conn)
 	n, seed := number(t, "PUMPHOUSE_ORACLE_QUERIES", 2000), number(t, "PUMPHOUSE_ORACLE_SEED", 1)
-	g := &generator{r: rand.New(rand.NewPCG(uint64(seed), 2))}
+	g := &generator{r: rand.New(rand.NewPCG(uint64(seed), 2)), nums: []string{"p.id", "p.score", "p.load_avg"},
+		texts: []string{"p.node", "p.state"}, dates: []string{"p.seen"}, id: "p.id"}
 	bad := 0
 	for range n {
 		query := g.query()
@@ -53,7 +54,11 @@ func number(t *testing.T, name string, def int) int {
 // overflow: whether error 1690 comes for a row that no condition needs is up to a
 // server's optimizer. No quotient is so small that it shows as 0: MariaDB then compares
 // it now as 0, now as it is.
-type generator struct{ r *rand.Rand }
+type generator struct {
+	r                  *rand.Rand
+	nums, texts, dates []string // the columns of each class of the table p
+	id                 string   // its key
+}
 
 func (g *generator) pick(choices ...string) string { return choices[g.r.IntN(len(choices))] }
 
@@ -108,7 +113,7 @@ func (g *generator) value(depth int, cols bool) string {
 func (g *generator) num(depth int, cols bool) string {
 	if depth == 0 {
 		if cols && g.r.IntN(2) == 0 {
-			return g.pick("p.id", "p.score", "p.load_avg")
+			return g.pick(g.nums...)
 		}
 		return g.pick("0", "1", "-1", "2", "7", "1.5", "-0.25", "10.125", "1e0", "2.5e1", "NULLIF(1,1)", "100", "1000", "TRUE")
 	}
@@ -129,7 +134,7 @@ func (g *generator) num(depth int, cols bool) string {
 	case 8:
 		return "CASE WHEN " + g.compare(depth-1, cols) + " THEN " + a() + " ELSE " + a() + " END"
 	case 9:
-		return g.pick("YEAR", "MONTH", "DAY", "DAYOFWEEK", "DAYOFYEAR", "QUARTER", "TO_DAYS") + "(" + g.date(depth-1, cols) + ")"
+		return g.pick("YEAR", "MONTH", "DAY", "DAYOFWEEK", "DAYOFYEAR", "QUARTER", "WEEKDAY") + "(" + g.date(depth-1, cols) + ")"
 	case 10:
 		return "INSTR(" + g.text(depth-1, cols) + "," + g.text(depth-1, cols) + ")"
 	}
@@ -139,7 +144,7 @@ func (g *generator) num(depth int, cols bool) string {
 func (g *generator) text(depth int, cols bool) string {
 	if depth == 0 {
 		if cols && g.r.IntN(2) == 0 {
-			return g.pick("p.node", "p.state")
+			return g.pick(g.texts...)
 		}
 		return g.pick("'a'", "'Pump1'", "''", "'online'", "'é'", "'12'", "'x y z'", "NULLIF('a','a')", "'a,b,c'")
 	}
@@ -168,7 +173,7 @@ func (g *generator) text(depth int, cols bool) string {
 func (g *generator) date(depth int, cols bool) string {
 	if depth == 0 {
 		if cols && g.r.IntN(2) == 0 {
-			return "p.seen"
+			return g.pick(g.dates...)
 		}
 		return g.pick("DATE'2020-02-29'", "DATE'1999-12-31'", "TIMESTAMP'2024-06-01 10:00:00'", "TIMESTAMP'2024-01-31 23:59:59.5'")
 	}
@@ -234,7 +239,7 @@ func (g *generator) aggregate() string {
 	case 1:
 		return g.pick("MIN", "MAX", "COUNT") + "(" + g.text(1, true) + ")"
 	case 2:
-		return "GROUP_CONCAT(" + g.pick("", "DISTINCT ") + g.text(0, true) + " ORDER BY p.id)"
+		return "GROUP_CONCAT(" + g.pick("", "DISTINCT ") + g.text(0, true) + " ORDER BY " + g.id + ")"
 	}
 	return g.pick("MIN", "MAX") + "(" + g.date(0, true) + ")"
 }
