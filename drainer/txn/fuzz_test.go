@@ -41,6 +41,9 @@ func FuzzBinlog(f *testing.F) {
 			}
 			return nil, nil
 		}
+		if _, err := b.Unknown(find); err != nil {
+			t.Errorf("%v", err)
+		}
 		size := 0
 		err = b.Each(find, time.UTC, func(c *txn.Change) error {
 			for _, row := range []txn.Row{c.Old, c.New} {

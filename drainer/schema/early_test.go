@@ -1,0 +1,217 @@
+package schema_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pumphouse/drainer/schema"
+	"pumphouse/nodes"
+)
+
+// metaData is a source with TiDB's meta data: versions of one table's definition by commit TS.
+type metaData struct {
+	schema.Source
+	versions map[nodes.TSO]string
+	now      nodes.TSO
+	safe     nodes.TSO // what is older is gone
+	asked    int
+}
+
+func (m *metaData) Now(context.Context) (nodes.TSO, error) { return m.now, nil }
+
+func (m *metaData) TableAt(_ context.Context, schemaID, tableID int64, ts nodes.TSO) (*schema.TableInfo, error) {
+	m.asked++
+	if ts < m.safe {
+		return nil, schema.ErrNoMeta
+	}
+	if schemaID != 1 || tableID != 10 {
+		return nil, fmt.Errorf("asked for table %d of schema %d", tableID, schemaID)
+	}
+	var at nodes.TSO
+	for v := range m.versions {
+		if v <= ts {
+			at = max(at, v)
+		}
+	}
+	info := new(schema.TableInfo)
+	err := json.Unmarshal([]byte(m.versions[at]), info)
+	return info, err
+}
+
+// version is a definition of table 10 with the column b in a state.
+func version(ts nodes.TSO, state schema.State) string {
+	text := bare(tableJSON(10, "t", "a:1 b:2", fmt.Sprintf(`,"update_timestamp":%d`, ts)))
+	i := strings.LastIndex(text, `"state":5`)
+	return text[:i] + fmt.Sprintf(`"state":%d`, state) + text[i+len(`"state":5`):]
+}
+
+const (
+	writeOnlyAt nodes.TSO = 300 // in this step b is write-only
+	publicAt    nodes.TSO = 320 // in this one public
+	binlogAt    nodes.TSO = 340 // in this one the job is done: of binlogTS(3)
+)
+
+// adding is a history with table 10 and, unless it is still running, the multi-schema change that
+// adds the column b.
+func adding(t *testing.T, running bool) (h *history, m *metaData, finish func()) {
+	h = newHistory(t)
+	h.create(10, "t", "a:1", "")
+	finish = func() {
+		h.job(`"type":61,"schema_id":1,"table_id":10,"query":"ALTER TABLE t …","multi_schema_info":{"sub_jobs":[
+			{"type":5,"schema_version":3},{"type":6,"schema_version":6},{"type":5,"schema_version":0}]},
+			"binlog":{` + tableJSON(10, "t", "a:1 b:2", "") + `}`)
+	}
+	if !running {
+		finish()
+	}
+	m = &metaData{Source: schema.Dir(h.dir), now: 1000, versions: map[nodes.TSO]string{
+		0: version(200, schema.StateNone), writeOnlyAt: version(writeOnlyAt, schema.StateWriteOnly),
+		publicAt: version(publicAt, schema.StatePublic), binlogAt: version(binlogAt, schema.StatePublic)}}
+	return h, m, finish
+}
+
+func open(t *testing.T, s schema.Source, at schema.Position) *schema.History {
+	t.Helper()
+	h, err := schema.Open(t.Context(), s, at, schema.Options{Patience: 30 * time.Second, Poll: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+var b2 = []int64{2}
+
+// TestEarly: the statement is due with the first row that is committed when the column is public,
+// and only then; its binlog is skipped, also after a restart in between.
+func TestEarly(t *testing.T) {
+	_, m, _ := adding(t, false)
+	at := schema.Position{CommitTS: 250, Exact: true}
+	s := open(t, m, at)
+	if d, err := s.Early(t.Context(), publicAt-1, 99, 10, b2); d != nil || err != nil {
+		t.Fatalf("while it is write-only: %+v, %v", d, err)
+	}
+	if got := shape(s.Tables()); got != "10 One.t(a)" {
+		t.Errorf("while it is write-only: %s", got)
+	}
+	const row = publicAt + 5
+	d, err := s.Early(t.Context(), row, 1, 10, []int64{1, 2})
+	if err != nil || d == nil || d.Skip != "" || d.Job.ID != 3 || d.Schema != "One" || d.Table != "t" || d.After == nil || d.After.Column(2) < 0 {
+		t.Fatalf("when it is public: %+v, %v", d, err)
+	}
+	if d, err := s.Early(t.Context(), row+1, 1, 10, b2); d != nil || err != nil {
+		t.Errorf("twice: %+v, %v", d, err)
+	}
+
+	if got := s.Position(row - 1).Reached; len(got) != 0 {
+		t.Errorf("a checkpoint before the row has reached %v", got)
+	}
+	behind := s.Position(row)
+	if !slices.Equal(behind.Reached, []int64{3}) {
+		t.Errorf("a checkpoint at the row has reached %v", behind.Reached)
+	}
+	for name, s := range map[string]*schema.History{"goes on": s, "restarted": open(t, m, behind)} {
+		if got := shape(s.Tables()); got != "10 One.t(a,b)" {
+			t.Errorf("%s: %s", name, got)
+		}
+		if d, err := s.Reach(t.Context(), binlogAt, 3, schema.StateNone, "ALTER TABLE t …"); err != nil || d.Skip == "" {
+			t.Errorf("%s: the binlog comes: %+v, %v", name, d, err)
+		}
+	}
+	// From before the row it is all the same again.
+	if d, err := open(t, m, at).Early(t.Context(), row, 1, 10, b2); d == nil || err != nil {
+		t.Errorf("restarted before: %+v, %v", d, err)
+	}
+}
+
+// TestEarlyAsksSeldom: a table whose definition does not change takes two questions, whatever the
+// number of rows.
+func TestEarlyAsksSeldom(t *testing.T) {
+	_, m, _ := adding(t, true)
+	m.now = publicAt - 1
+	s := open(t, m, schema.Position{CommitTS: 250, Exact: true})
+	for ts := writeOnlyAt; ts <= m.now; ts++ {
+		if d, err := s.Early(t.Context(), ts, 3, 10, b2); d != nil || err != nil {
+			t.Fatalf("%+v, %v", d, err)
+		}
+	}
+	if m.asked != 2 {
+		t.Errorf("asked %d times", m.asked)
+	}
+}
+
+// TestEarlyWaits: the job is waited for until it is in the history.
+func TestEarlyWaits(t *testing.T) {
+	_, m, finish := adding(t, true)
+	waits := &countedSource{metaData: m, asked: make(chan struct{}, 1000)}
+	s := open(t, waits, schema.Position{CommitTS: 250, Exact: true})
+	done := make(chan error, 1)
+	go func() {
+		d, err := s.Early(t.Context(), publicAt, 3, 10, b2)
+		if err == nil && (d == nil || d.Job.ID != 3) {
+			err = fmt.Errorf("%+v", d)
+		}
+		done <- err
+	}()
+	<-waits.asked // by Open
+	<-waits.asked
+	<-waits.asked
+	finish()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+
+	_, m, _ = adding(t, true)
+	impatient, err := schema.Open(t.Context(), m, schema.Position{CommitTS: 250, Exact: true},
+		schema.Options{Patience: time.Millisecond, Poll: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = impatient.Early(t.Context(), publicAt, 3, 10, b2)
+	if !errors.Is(err, schema.ErrNoJob) || !strings.Contains(err.Error(), "ADMIN SHOW DDL JOBS") || !strings.Contains(err.Error(), "`One`.`t`") {
+		t.Errorf("a job that does not end: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := open(t, m, schema.Position{CommitTS: 250, Exact: true}).Early(ctx, publicAt, 3, 10, b2); !errors.Is(err, context.Canceled) {
+		t.Errorf("given up: %v", err)
+	}
+}
+
+// countedSource tells of every look into the history.
+type countedSource struct {
+	*metaData
+	asked chan struct{}
+}
+
+func (s *countedSource) History(ctx context.Context, after int64, each func(*schema.Job) error) error {
+	s.asked <- struct{}{}
+	return s.metaData.History(ctx, after, each)
+}
+
+// TestEarlyByVersion: when the meta data of the time are gone, or not there at all, the schema
+// versions of the rows tell.
+func TestEarlyByVersion(t *testing.T) {
+	h, m, _ := adding(t, false)
+	m.safe = 900
+	for name, source := range map[string]schema.Source{"gone": m, "directory": schema.Dir(h.dir)} {
+		for version, early := range map[int64]bool{2: false, 3: true} {
+			d, err := open(t, source, schema.Position{CommitTS: 250, Exact: true}).Early(t.Context(), publicAt, version, 10, b2)
+			if err != nil || (d != nil) != early {
+				t.Errorf("%s: rows of version %d: %+v, %v", name, version, d, err)
+			}
+		}
+	}
+	s := open(t, schema.Dir(h.dir), schema.Position{CommitTS: 250, Exact: true})
+	if d, err := s.Early(t.Context(), publicAt, 99, 10, []int64{5}); d != nil || err != nil {
+		t.Errorf("a column of no job: %+v, %v", d, err)
+	}
+	if d, err := s.Early(t.Context(), publicAt, 99, 4711, b2); d != nil || err != nil {
+		t.Errorf("a table of no job: %+v, %v", d, err)
+	}
+}
