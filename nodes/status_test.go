@@ -1,0 +1,69 @@
+package nodes
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestControlStatus reads what old and new nodes of both kinds say of themselves.
+func TestControlStatus(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		kind   Kind
+		status int
+		body   string
+		want   Status
+		err    string
+	}{
+		{"an old pump", Pump, 200, `{"status":{"p":{"nodeId":"p","host":"h:1","state":"online"}},"CommitTS":470642465486929921,"Checkpoint":{},"ErrMsg":""}`,
+			Status{CommitTS: 470642465486929921}, ""},
+		{"an old drainer", Drainer, 200, `{"PumpPos":{"p":470642465486929921},"Synced":true,"LastTS":470642465486929921,"TsMap":""}`,
+			Status{CommitTS: 470642465486929921, Synced: true}, ""},
+		{"a closing pump", Pump, 200, `{"status":{},"CommitTS":9,"Checkpoint":{},"ErrMsg":"disk","State":"closing","Unresolved":2,` +
+			`"WaitingFor":[{"drainer":"slow","host":"h:2","state":"paused","consumed":262144000,"needed":524288000}],"Pullers":0,"Storage":{}}`,
+			Status{State: Closing, CommitTS: 9, Problem: "disk", Waiting: []string{
+				"drainer slow (paused, h:2), which has consumed up to commit TS 262144000 of 524288000 (1s behind)",
+				"2 transactions that are prewritten and not yet committed or rolled back"}}, ""},
+		{"an online pump", Pump, 200, `{"CommitTS":9,"State":"online","Unresolved":2}`, Status{State: Online, CommitTS: 9}, ""},
+		{"a held drainer", Drainer, 200, `{"PumpPos":{},"Synced":false,"LastTS":5,"TsMap":"","State":"online","Lag":1.5,` +
+			`"HeldBy":{"Pump":"p","Addr":"h:1","State":"paused","Position":3,"Since":"2026-01-02T03:04:05Z","Seconds":7,"Reason":"connection refused"}}`,
+			Status{State: Online, CommitTS: 5, Lag: 1500 * time.Millisecond, HasLag: true,
+				Waiting: []string{"pump p (paused, h:1), which holds the merge since 2026-01-02 03:04:05: connection refused"}}, ""},
+		{"no node", Pump, 200, `<html>`, Status{}, "<html>"},
+		{"an error", Pump, 500, `{"message":"no"}`, Status{}, "HTTP status 500"},
+	} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method != http.MethodGet || r.URL.Path != "/status" {
+				t.Errorf("asked %s %s", r.Method, r.URL)
+			}
+			w.WriteHeader(c.status)
+			fmt.Fprint(w, c.body)
+		}))
+		rec := testRecord("n", Online)
+		rec.Host = srv.Listener.Addr().String()
+		got, err := NewControl(nil, 0).Status(t.Context(), c.kind, rec)
+		srv.Close()
+		if c.err != "" {
+			if err == nil || !strings.Contains(err.Error(), c.err) || !strings.Contains(err.Error(), rec.Host) {
+				t.Errorf("%s: %v", c.name, err)
+			}
+			continue
+		}
+		if err != nil || fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", c.want) {
+			t.Errorf("%s: %+v, %v\nwant %+v", c.name, got, err, c.want)
+		}
+	}
+	rec := testRecord("n", Online)
+	rec.Host = freeAddr(t)
+	if _, err := NewControl(nil, 0).Status(t.Context(), Pump, rec); err == nil || !strings.Contains(err.Error(), "ask pump n at "+rec.Host) {
+		t.Errorf("a dead node: %v", err)
+	}
+	rec.Host = "nonsense"
+	if _, err := NewControl(nil, 0).Status(t.Context(), Pump, rec); err == nil || !strings.Contains(err.Error(), "names no address") {
+		t.Errorf("no address: %v", err)
+	}
+}
