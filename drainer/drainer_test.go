@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -341,6 +342,47 @@ func TestHeldByAPump(t *testing.T) {
 	}
 	if err := d.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// purgedPump is a pump that has nothing as old as what it is asked for.
+type purgedPump struct {
+	binlogpb.UnimplementedPumpServer
+}
+
+func (purgedPump) PullBinlogs(*binlogpb.PullBinlogReq, binlogpb.Pump_PullBinlogsServer) error {
+	return status.Error(codes.OutOfRange, "pump pump1: binlogs up to 8888 are purged")
+}
+
+// A position that a pump does not have any more stops the drainer, which names both positions
+// and the cure; nothing is skipped.
+func TestPurged(t *testing.T) {
+	r := newRig(t)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer()
+	binlogpb.RegisterPumpServer(server, purgedPump{})
+	go server.Serve(l)
+	t.Cleanup(server.Stop)
+	rec := nodes.Record{NodeID: "pump1", Host: l.Addr().String(), State: nodes.Online, UpdateTS: r.tso()}
+	if _, err := r.registry.Put(context.Background(), nodes.Pump, rec, 0); err != nil {
+		t.Fatal(err)
+	}
+	o := r.options("drainer1")
+	o.InitialCommitTS = 4711
+	d := r.open(o)
+	if err = r.ends(d); err == nil {
+		t.Fatal("it ends without an error")
+	}
+	for _, want := range []string{"4711", "8888", "pump1", "dump the upstream anew"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q does not say %q", err, want)
+		}
+	}
+	if got := r.record("drainer1"); got.State != nodes.Paused || got.MaxCommitTS != 4711 {
+		t.Errorf("the record: %+v", got)
 	}
 }
 
