@@ -32,6 +32,12 @@ func (f flavour) String() string { return [...]string{"MySQL", "MariaDB", "TiDB"
 // upstream has stored is never too strange.
 const rowMode = "STRICT_TRANS_TABLES,ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION"
 
+// Statements about it. The lenient mode is only for what a strict server cannot store.
+const (
+	setStrict  = "SET sql_mode='" + rowMode + "'"
+	setLenient = "SET sql_mode='" + ddlMode + "'"
+)
+
 // server makes connections to the downstream.
 type server struct {
 	Server

@@ -271,7 +271,7 @@ func (w *worker) runDDL(st statement, tolerant bool) error {
 
 // ranDDL records that a statement has been run.
 func (w *worker) ranDDL(j *job) error {
-	b := bytes.NewBufferString("SET sql_mode='" + rowMode + "';BEGIN;")
+	b := bytes.NewBufferString(setStrict + ";BEGIN;")
 	b.Write(w.record.applies(nil, w.id, []*job{j}))
 	fmt.Fprintf(b, ";DELETE FROM %s WHERE cluster_id=%d AND name='%s';COMMIT", w.record.place.state(), w.record.place.ClusterID, stateDDL)
 	if err := w.conn.run(w.ctx, b.Bytes()); err != nil {

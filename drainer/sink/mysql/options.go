@@ -76,8 +76,10 @@ type Options struct {
 	// a key: INSERT as REPLACE, UPDATE as DELETE and REPLACE.
 	SafeMode bool
 
-	Workers  int // connections that write at the same time. Default 16
-	TxnBatch int // rows gathered for one downstream transaction, if more are waiting. Default 20
+	Workers int // connections that write at the same time. Default 16
+	// TxnBatch is how many statements are gathered for one downstream transaction, if so
+	// many are waiting, each counted as 16 rows; a larger transaction goes as it is. Default 20.
+	TxnBatch int
 	// MaxBytes bounds what is on the way, in bytes of decoded rows. A larger transaction
 	// is on the way alone. Default 64 MiB.
 	MaxBytes int64
@@ -114,6 +116,7 @@ type Metrics struct {
 }
 
 const (
+	batchRows       = 16 // rows that count as one of TxnBatch
 	defaultWorkers  = 16
 	defaultTxnBatch = 20
 	defaultMaxBytes = 64 << 20

@@ -43,13 +43,15 @@ type group struct {
 	op      txn.Op
 	places  []int // columns, of inserts
 	all     bool  // they are all of the table's
+	lenient bool  // see rowSize
 	changes []*txn.Change
 }
 
 type groupKey struct {
-	shape *shape
-	op    txn.Op
-	cols  string
+	shape   *shape
+	op      txn.Op
+	cols    string
+	lenient bool
 }
 
 // tableUse is who changed a table in a segment.
@@ -100,7 +102,8 @@ func (r *rows) add(c *txn.Change) error {
 	}
 	var whole bool
 	r.keys, whole = r.hash.change(r.keys[:0], s, c)
-	key := groupKey{s, c.Op, cols}
+	size, lenient := rowSize(c)
+	key := groupKey{s, c.Op, cols, lenient}
 	g := r.find[key]
 	if r.collides(s, g, whole) {
 		if err := r.emit(); err != nil {
@@ -113,7 +116,7 @@ func (r *rows) add(c *txn.Change) error {
 	}
 	r.use(s, g, whole)
 	g.changes = append(g.changes, c)
-	if r.bytes += rowBytes(c); r.bytes >= segmentBytes {
+	if r.bytes += size; r.bytes >= segmentBytes {
 		return r.emit()
 	}
 	return nil
@@ -151,7 +154,7 @@ func (r *rows) group(key groupKey, places []int) *group {
 	} else {
 		g = &group{}
 	}
-	g.shape, g.op, g.places, g.all = key.shape, key.op, places, key.cols == ""
+	g.shape, g.op, g.places, g.all, g.lenient = key.shape, key.op, places, key.cols == "", key.lenient
 	r.groups = append(r.groups, g)
 	r.find[key] = g
 	return g
@@ -160,12 +163,27 @@ func (r *rows) group(key groupKey, places []int) *group {
 // emit makes statements of the segment.
 func (r *rows) emit() error {
 	for _, g := range r.groups {
-		if err := r.statements(g); err != nil {
+		do := r.statements
+		if g.lenient {
+			do = r.leniently
+		}
+		if err := do(g); err != nil {
 			return err
 		}
 	}
 	r.clear()
 	return nil
+}
+
+// leniently writes rows that a strict server refuses.
+func (r *rows) leniently(g *group) error {
+	if err := r.statement(setLenient); err != nil {
+		return err
+	}
+	if err := r.statements(g); err != nil {
+		return err
+	}
+	return r.statement(setStrict)
 }
 
 func (r *rows) statements(g *group) error {
@@ -422,14 +440,17 @@ func (r *rows) finish() error {
 // valueBytes is what a decoded value takes beside its bytes, about.
 const valueBytes = 40
 
-// rowBytes is the memory a change takes, about.
-func rowBytes(c *txn.Change) int {
-	n := 64 + valueBytes*(len(c.Old)+len(c.New))
-	for _, v := range c.Old {
-		n += len(v.Bytes)
+// rowSize is the memory a change takes, about. It is lenient when it has an ENUM's error
+// value, which only a server that is not strict stores.
+func rowSize(c *txn.Change) (n int, lenient bool) {
+	n = 64 + valueBytes*(len(c.Old)+len(c.New))
+	for i := range c.Old {
+		n += len(c.Old[i].Bytes)
 	}
-	for _, v := range c.New {
+	for i := range c.New {
+		v := &c.New[i]
 		n += len(v.Bytes)
+		lenient = lenient || v.Kind == txn.Enum && v.Uint64() == 0
 	}
-	return n
+	return n, lenient
 }

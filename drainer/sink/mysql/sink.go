@@ -61,8 +61,9 @@ func New(ctx context.Context, opts Options) (*Sink, error) {
 	for _, ts := range opts.IgnoreTxnCommitTS {
 		s.ignore[ts] = true
 	}
+	rows := batchRows * opts.TxnBatch
 	s.sched = newScheduler(limits{
-		workers: opts.Workers, rows: opts.TxnBatch, bytes: opts.MaxBytes, inFlight: max(2000, 8*opts.Workers*opts.TxnBatch),
+		workers: opts.Workers, rows: rows, bytes: opts.MaxBytes, inFlight: max(2000, 4*opts.Workers*rows),
 	}, opts.From)
 	s.ctx, s.stop = context.WithCancelCause(context.Background())
 	for i := range opts.Workers {
@@ -186,7 +187,8 @@ func (s *Sink) touches(j *job) touched {
 		return *t
 	}
 	for _, c := range j.txn.Changes {
-		j.bytes += int64(rowBytes(c))
+		size, _ := rowSize(c)
+		j.bytes += int64(size)
 	}
 	j.rows = len(j.txn.Changes)
 	if j.alone = j.rows > aloneRows || j.bytes > aloneBytes; j.alone {

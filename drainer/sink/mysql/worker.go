@@ -145,7 +145,7 @@ func (w *worker) head(batch []*job) error {
 
 // refused ends a transaction that failed, and finds out whether it had been applied before.
 func (w *worker) refused(batch []*job, err error) error {
-	if code(err) == 0 || w.conn.run(w.ctx, []byte("ROLLBACK")) != nil {
+	if code(err) == 0 || w.conn.run(w.ctx, []byte("ROLLBACK;"+setStrict)) != nil {
 		w.drop()
 	}
 	if c := code(err); c != errDupEntry && c != errNotNull {
