@@ -100,6 +100,8 @@ func (s *Session) askNode(ctx context.Context, n *sqlext.ActOnNode, kind nodes.K
 	}
 	s.opts.Audit.Record(ctx, event)
 	switch {
+	case err != nil && ctx.Err() != nil:
+		return interrupted(ctx, err, "whether %s %q has accepted to %s is not known: look at its state", kind, id, doing(action))
 	case err != nil:
 		return err
 	case !n.HasWait:
@@ -152,9 +154,7 @@ func (s *Session) awaitState(ctx context.Context, e nodes.Entry, action nodes.Ac
 	var late *nodes.WaitError
 	switch {
 	case ctx.Err() != nil:
-		stopped := sqlError(ctx, err)
-		return &engine.Error{Code: stopped.Code, State: stopped.State, Message: fmt.Sprintf(
-			"%s; %s %q has accepted to %s and goes on", stopped.Message, kind, id, doing(action))}
+		return interrupted(ctx, err, "%s %q has accepted to %s and goes on", kind, id, doing(action))
 	case !errors.As(err, &late):
 		return s.changeError(err)
 	}
@@ -163,6 +163,12 @@ func (s *Session) awaitState(ctx context.Context, e nodes.Entry, action nodes.Ac
 	}
 	return errf(errUnknown, "%s %q has accepted to %s and is %s after %s; %s; it goes on: SHOW %s STATUS shows how far it is",
 		kind, id, doing(action), e.Record.State, wait, s.holdUp(ctx, e), kind.Keyword())
+}
+
+// interrupted is the error of a statement whose ctx ended, with what that leaves behind.
+func interrupted(ctx context.Context, err error, format string, args ...any) error {
+	why := sqlError(ctx, err)
+	return &engine.Error{Code: why.Code, State: why.State, Message: why.Message + "; " + fmt.Sprintf(format, args...)}
 }
 
 // doing is an action in words.
