@@ -22,22 +22,8 @@
 //
 // # The message
 //
-// The value is a pbkafka.Binlog. A transaction's changes stand under their tables, in the order
-// they were made; a DDL has the statement as TiDB has it, with its database beside it. The columns
-// of a table are the public ones but for virtual generated ones, whose values are not in binlogs;
-// every row has a value for each: one that the binlog does not tell is the column's default.
-// What MySQL type is in which field:
-//
-//	int64_value   tinyint, smallint, mediumint, int, bigint
-//	uint64_value  the same, unsigned; enum (index, 0 is the error value), set (bits)
-//	double_value  float, double
-//	string_value  char, varchar, text types; decimal; date, datetime, timestamp, time, year
-//	bytes_value   binary, varbinary, blob types; bit (big endian); json (text)
-//	is_null       NULL
-//
-// Keys are the primary and unique ones whose columns are all in column_info. time_zone is the
-// zone of timestamps. A message has no key and one header, "pumphouse-drainer", whose value
-// is <cluster ID>/<node ID>: the mark. testdata/golden holds messages byte for byte.
+// Package message has its format. A message has no key and one header, "pumphouse-drainer", whose
+// value is <cluster ID>/<node ID>: the mark.
 //
 // # Trade-offs
 //

@@ -33,7 +33,7 @@ func (e *TooLargeError) Error() string {
 }
 
 // tooLarge describes a message.
-func tooLarge(topic string, m *message, limit int) *TooLargeError {
+func tooLarge(topic string, m *outgoing, limit int) *TooLargeError {
 	e := &TooLargeError{Topic: topic, CommitTS: m.commitTS, Bytes: len(m.value), Limit: limit}
 	b := new(pbkafka.Binlog)
 	if err := proto.Unmarshal(m.value, b); err != nil {

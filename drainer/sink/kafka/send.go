@@ -42,7 +42,7 @@ func (s *Sink) sender() {
 
 // take takes the next batch from the queue: as many messages as the topic is sure to take at
 // once, or one.
-func (s *Sink) take() []*message {
+func (s *Sink) take() []*outgoing {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n, size := 0, recordOverhead
@@ -61,7 +61,7 @@ func (s *Sink) take() []*message {
 }
 
 // sent says that a batch is in the topic for good.
-func (s *Sink) sent(batch []*message) {
+func (s *Sink) sent(batch []*outgoing) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, m := range batch {
@@ -73,7 +73,7 @@ func (s *Sink) sent(batch []*message) {
 }
 
 // send sends a batch and returns when the brokers have it. They take all of it or nothing.
-func (s *Sink) send(batch []*message) error {
+func (s *Sink) send(batch []*outgoing) error {
 	err := s.produce(batch)
 	switch {
 	case errors.Is(err, kerr.MessageTooLarge) && len(batch) > 1:
@@ -93,7 +93,7 @@ func (s *Sink) send(batch []*message) error {
 }
 
 // produce is send without a second try. What can be tried again, the client does.
-func (s *Sink) produce(batch []*message) error {
+func (s *Sink) produce(batch []*outgoing) error {
 	var mu sync.Mutex
 	var first error
 	headers := s.headers()
@@ -167,7 +167,7 @@ func (s *Sink) watch() {
 }
 
 // oldest is the first message on its way, nil if there is none, and since when it is.
-func (s *Sink) oldest() (*message, time.Time) {
+func (s *Sink) oldest() (*outgoing, time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.sending) == 0 {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"pumphouse/drainer/sink"
+	"pumphouse/drainer/sink/kafka/message"
 	"pumphouse/nodes"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -18,7 +19,7 @@ type Sink struct {
 	opts   Options
 	limits limits
 	client *kgo.Client
-	enc    *encoder // Apply's
+	enc    *message.Encoder // Apply's
 	ctx    context.Context
 	stop   context.CancelFunc
 	wg     sync.WaitGroup
@@ -27,9 +28,9 @@ type Sink struct {
 	work chan struct{} // capacity 1: there is something to send
 
 	mu       sync.Mutex
-	queue    []*message
+	queue    []*outgoing
 	waiting  int // bytes of the messages in queue and on their way
-	sending  []*message
+	sending  []*outgoing
 	since    time.Time // when sending began
 	changed  chan struct{}
 	existing nodes.TSO // the topic has everything up to there from before
@@ -41,8 +42,8 @@ type Sink struct {
 
 var _ sink.Sink = (*Sink)(nil)
 
-// message is a transaction on its way.
-type message struct {
+// outgoing is a message on its way.
+type outgoing struct {
 	commitTS nodes.TSO
 	value    []byte
 }
@@ -63,7 +64,7 @@ func New(ctx context.Context, opts Options) (*Sink, error) {
 		return nil, fmt.Errorf("kafka sink: %w", err)
 	}
 	s := &Sink{
-		opts: opts, client: client, enc: newEncoder(opts.TimeZone), passed: opts.From, applied: opts.From,
+		opts: opts, client: client, enc: message.NewEncoder(opts.TimeZone), passed: opts.From, applied: opts.From,
 		work: make(chan struct{}, 1), changed: make(chan struct{}),
 	}
 	if err := s.begin(ctx); err != nil {
@@ -110,12 +111,12 @@ func (s *Sink) Apply(ctx context.Context, b sink.Batch) error {
 	return s.err
 }
 
-func (s *Sink) encode(t *sink.Txn) (*message, error) {
-	value, err := s.enc.encode(t)
+func (s *Sink) encode(t *sink.Txn) (*outgoing, error) {
+	value, err := s.enc.Encode(t)
 	if err != nil {
 		return nil, fmt.Errorf("the transaction with commit TS %s: %w", t.CommitTS, err)
 	}
-	m := &message{t.CommitTS, value}
+	m := &outgoing{t.CommitTS, value}
 	if limit := s.limits.message; limit > 0 && len(value) > limit {
 		return nil, tooLarge(s.opts.Topic, m, limit)
 	}
@@ -127,7 +128,7 @@ const maxWaiting = 64 << 20
 
 // enqueue hands a message to the sender, when there is room for it. One that is larger than
 // the room goes alone.
-func (s *Sink) enqueue(ctx context.Context, m *message) error {
+func (s *Sink) enqueue(ctx context.Context, m *outgoing) error {
 	s.mu.Lock()
 	for s.err == nil && s.waiting > 0 && s.waiting+len(m.value) > maxWaiting {
 		if err := s.waitLocked(ctx); err != nil {

@@ -1,4 +1,4 @@
-package kafka
+package message
 
 import (
 	"bytes"
@@ -107,7 +107,7 @@ func everyTable() (*schema.Table, txn.Row) {
 
 func decode(t *testing.T, x *sink.Txn) *pbkafka.Binlog {
 	t.Helper()
-	value, err := newEncoder(time.UTC).encode(x)
+	value, err := NewEncoder(time.UTC).Encode(x)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -189,7 +189,7 @@ func TestTimeZone(t *testing.T) {
 	at := nodes.MakeTSO(time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC), 0)
 	for want, zone := range map[string]*time.Location{"UTC": time.UTC, "Europe/Berlin": berlin, "+01:30": local} {
 		x := sinktest.Insert(at)
-		value, err := newEncoder(zone).encode(x)
+		value, err := NewEncoder(zone).Encode(x)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -223,9 +223,9 @@ func sample() []*sink.Txn {
 // The bytes of messages never change. The file has each with its length before it.
 func TestGolden(t *testing.T) {
 	var got []byte
-	e := newEncoder(time.UTC)
+	e := NewEncoder(time.UTC)
 	for _, x := range sample() {
-		value, err := e.encode(x)
+		value, err := e.Encode(x)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -271,7 +271,7 @@ func TestBadDefault(t *testing.T) {
 	c.Default = "many"
 	tab := &schema.Table{Schema: "s", Name: "t", Columns: []schema.Column{c}}
 	x := &sink.Txn{CommitTS: 5, Changes: []*txn.Change{{Table: tab, Op: txn.Insert, New: txn.Row{{}}}}}
-	if _, err := newEncoder(time.UTC).encode(x); err == nil || !strings.Contains(err.Error(), "`s`.`t`") || !strings.Contains(err.Error(), "`n`") {
+	if _, err := NewEncoder(time.UTC).Encode(x); err == nil || !strings.Contains(err.Error(), "`s`.`t`") || !strings.Contains(err.Error(), "`n`") {
 		t.Errorf("%v", err)
 	}
 }
@@ -284,10 +284,10 @@ func BenchmarkEncode(b *testing.B) {
 	}
 	for name, x := range map[string]*sink.Txn{"one row": sinktest.Insert(5), "100 wide updates": wide} {
 		b.Run(name, func(b *testing.B) {
-			e := newEncoder(time.UTC)
+			e := NewEncoder(time.UTC)
 			b.ReportAllocs()
 			for b.Loop() {
-				value, err := e.encode(x)
+				value, err := e.Encode(x)
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -1,4 +1,4 @@
-package kafka
+package message
 
 import (
 	"fmt"
@@ -16,11 +16,13 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
-// encoder makes messages. It writes them itself, inside out: building a tree of objects for
-// every row first costs several times as much.
-type encoder struct {
+// Encoder makes messages. It is for one goroutine. It writes them itself, inside out: building
+// a tree of objects for every row first costs several times as much.
+type Encoder struct {
 	zone   *time.Location
 	tables map[*schema.Table]*tableHead
+	// numbers are those of the definitions written so far; nil: without additions.
+	numbers map[*schema.Table]uint64
 
 	dml       []byte // the tables of a DMLData
 	mutations []byte // of a Table
@@ -29,9 +31,14 @@ type encoder struct {
 	column    []byte
 }
 
-func newEncoder(zone *time.Location) *encoder {
-	return &encoder{zone: zone, tables: make(map[*schema.Table]*tableHead)}
+// NewEncoder makes an encoder. zone is that of the timestamps in rows and of defaults.
+func NewEncoder(zone *time.Location) *Encoder {
+	return &Encoder{zone: zone, tables: make(map[*schema.Table]*tableHead)}
 }
+
+// Complete makes the messages from now on those of a new stream, with the additions that a
+// [Decoder] needs to make the same transactions of them.
+func (e *Encoder) Complete() { e.numbers = make(map[*schema.Table]uint64) }
 
 // tableHead is what of a message is the same whenever a table is in it.
 type tableHead struct {
@@ -61,7 +68,7 @@ const (
 const keepTables = 4096
 
 // table gives a table's head. The error is of a default that makes no sense.
-func (e *encoder) table(t *schema.Table) (*tableHead, error) {
+func (e *Encoder) table(t *schema.Table) (*tableHead, error) {
 	if h := e.tables[t]; h != nil {
 		return h, nil
 	}
@@ -134,13 +141,13 @@ func fieldOf(c *schema.Column) protowire.Number {
 	return fieldString
 }
 
-// encode gives the message of a transaction.
-func (e *encoder) encode(t *sink.Txn) ([]byte, error) {
+// Encode gives the message of a transaction. The error is of a table whose definition is nonsense.
+func (e *Encoder) Encode(t *sink.Txn) ([]byte, error) {
 	head := make([]byte, 0, 32)
 	var field protowire.Number
 	if t.DDL != nil {
 		head = appendVarint(head, 1, uint64(pbkafka.BinlogType_DDL))
-		field, e.dml = 4, appendDDL(e.dml[:0], t)
+		field, e.dml = 4, e.appendDDL(e.dml[:0], t)
 	} else {
 		head = appendVarint(head, 1, uint64(pbkafka.BinlogType_DML))
 		field = 3
@@ -150,22 +157,29 @@ func (e *encoder) encode(t *sink.Txn) ([]byte, error) {
 	}
 	head = appendVarint(head, 2, uint64(t.CommitTS))
 	zone := e.zoneName(t)
-	b := make([]byte, 0, len(head)+len(e.dml)+len(zone)+16)
+	b := make([]byte, 0, len(head)+len(e.dml)+len(zone)+28)
 	b = append(b, head...)
 	b = appendBytes(b, field, e.dml)
 	b = appendString(b, 5, zone)
+	if e.numbers != nil {
+		b = appendVarint(b, addStartTS, uint64(t.StartTS))
+	}
 	e.shrink()
 	return b, nil
 }
 
-func appendDDL(b []byte, t *sink.Txn) []byte {
+func (e *Encoder) appendDDL(b []byte, t *sink.Txn) []byte {
 	b = appendString(b, 1, t.DDL.Schema)
 	b = appendString(b, 2, t.DDL.Table)
-	return appendString(b, 3, t.Query)
+	b = appendString(b, 3, t.Query)
+	if e.numbers != nil {
+		b = appendBytes(b, addDDL, marshalDDL(t.DDL))
+	}
+	return b
 }
 
 // zoneName is a name that means something elsewhere.
-func (e *encoder) zoneName(t *sink.Txn) string {
+func (e *Encoder) zoneName(t *sink.Txn) string {
 	if name := e.zone.String(); name != "Local" && name != "" {
 		return name
 	}
@@ -175,7 +189,7 @@ func (e *encoder) zoneName(t *sink.Txn) string {
 // keepBytes is how large a buffer may be to be used again: a giant transaction is rare.
 const keepBytes = 4 << 20
 
-func (e *encoder) shrink() {
+func (e *Encoder) shrink() {
 	for _, buf := range []*[]byte{&e.dml, &e.mutations, &e.row, &e.old, &e.column} {
 		if cap(*buf) > keepBytes {
 			*buf = nil
@@ -184,7 +198,7 @@ func (e *encoder) shrink() {
 }
 
 // encodeTables fills e.dml: a Table for every run of changes of the same one.
-func (e *encoder) encodeTables(changes []*txn.Change) error {
+func (e *Encoder) encodeTables(changes []*txn.Change) error {
 	e.dml = e.dml[:0]
 	for len(changes) > 0 {
 		t := changes[0].Table
@@ -198,16 +212,18 @@ func (e *encoder) encodeTables(changes []*txn.Change) error {
 			changes = changes[1:]
 		}
 		e.dml = protowire.AppendTag(e.dml, 1, protowire.BytesType)
-		e.dml = protowire.AppendVarint(e.dml, uint64(len(h.head)+len(e.mutations)+len(h.keys)))
+		addition := e.addition(t)
+		e.dml = protowire.AppendVarint(e.dml, uint64(len(h.head)+len(e.mutations)+len(h.keys)+len(addition)))
 		e.dml = append(e.dml, h.head...)
 		e.dml = append(e.dml, e.mutations...)
 		e.dml = append(e.dml, h.keys...)
+		e.dml = append(e.dml, addition...)
 	}
 	return nil
 }
 
 // mutation appends a row's change to the mutations.
-func (e *encoder) mutation(h *tableHead, c *txn.Change) {
+func (e *Encoder) mutation(h *tableHead, c *txn.Change) {
 	tp := pbkafka.MutationType_Insert
 	row := c.New
 	e.old = e.old[:0]
@@ -219,7 +235,8 @@ func (e *encoder) mutation(h *tableHead, c *txn.Change) {
 		tp, row = pbkafka.MutationType_Delete, c.Old
 	}
 	e.row = e.appendRow(e.row[:0], h, row)
-	size := 2 + sizeBytes(len(e.row)) // the type and its tag are a byte each
+	addition := e.rowAddition(h, c, row)
+	size := 2 + sizeBytes(len(e.row)) + len(addition) // the type and its tag are a byte each
 	if c.Op == txn.Update {
 		size += sizeBytes(len(e.old))
 	}
@@ -230,10 +247,11 @@ func (e *encoder) mutation(h *tableHead, c *txn.Change) {
 	if c.Op == txn.Update {
 		e.mutations = appendBytes(e.mutations, 3, e.old)
 	}
+	e.mutations = append(e.mutations, addition...)
 }
 
 // appendRow appends the columns of a Row.
-func (e *encoder) appendRow(b []byte, h *tableHead, row txn.Row) []byte {
+func (e *Encoder) appendRow(b []byte, h *tableHead, row txn.Row) []byte {
 	for i := range h.columns {
 		col := &h.columns[i]
 		if v := row[col.i]; v.Kind == txn.Missing {
@@ -246,7 +264,7 @@ func (e *encoder) appendRow(b []byte, h *tableHead, row txn.Row) []byte {
 }
 
 // appendColumn appends a value as an entry of a Row's columns.
-func (e *encoder) appendColumn(b []byte, col *columnHead, v txn.Value) []byte {
+func (e *Encoder) appendColumn(b []byte, col *columnHead, v txn.Value) []byte {
 	c := e.column[:0]
 	switch {
 	case v.Kind == txn.Null:

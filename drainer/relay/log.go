@@ -1,0 +1,143 @@
+package relay
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"os"
+	"path/filepath"
+	"time"
+
+	"pumphouse/drainer/sink"
+	"pumphouse/drainer/sink/kafka/message"
+	"pumphouse/nodes"
+)
+
+// The record of package file.
+const (
+	magic      = 471532804
+	headerSize = 12
+)
+
+// log writes the files of a directory. Its methods are called by one goroutine at a time.
+type log struct {
+	dir string
+	max int64
+	enc *message.Encoder
+
+	cur  *os.File // nil: the next transaction begins a new one
+	path string
+	size int64
+	next uint64 // number of the next file
+	last nodes.TSO
+	buf  []byte
+	done []ended // complete files, oldest first
+	bad  error   // why nothing more is written: closed, or a complete file may not be durable
+}
+
+// ended is a file that is not written to any more.
+type ended struct {
+	path string
+	last nodes.TSO // commit TS of its last transaction
+}
+
+// openLog goes on behind what is in a directory.
+func openLog(dir string, max int64, zone *time.Location, found *contents) *log {
+	return &log{
+		dir: dir, max: max, enc: message.NewEncoder(zone),
+		next: found.next, last: found.last, done: found.files,
+	}
+}
+
+// append writes a transaction. It is durable after the next sync.
+func (l *log) append(t *sink.Txn) (size int, err error) {
+	if l.bad != nil {
+		return 0, l.bad
+	}
+	if l.cur != nil && l.size >= l.max {
+		if err := l.finish(); err != nil {
+			return 0, err
+		}
+	}
+	if l.cur == nil {
+		if err := l.create(t.CommitTS); err != nil {
+			return 0, err
+		}
+	}
+	payload, err := l.enc.Encode(t)
+	if err != nil {
+		return 0, fmt.Errorf("the transaction with commit TS %s: %w", t.CommitTS, err)
+	}
+	b := binary.LittleEndian.AppendUint32(l.buf[:0], magic)
+	b = binary.LittleEndian.AppendUint64(b, uint64(len(payload)))
+	b = append(b, payload...)
+	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(payload, crc32.MakeTable(crc32.Castagnoli)))
+	if _, err := l.cur.Write(b); err != nil {
+		return 0, fmt.Errorf("write %s: %w", l.path, err)
+	}
+	l.size += int64(len(b))
+	l.last = t.CommitTS
+	if l.buf = b; cap(b) > keepBytes {
+		l.buf = nil
+	}
+	return len(b), nil
+}
+
+// keepBytes is how large a buffer may be to be used again.
+const keepBytes = 4 << 20
+
+// create begins a file, which makes its name durable.
+func (l *log) create(ts nodes.TSO) error {
+	l.path = filepath.Join(l.dir, fmt.Sprintf("binlog-%016d-%s", l.next, ts.Time().In(time.Local).Format("20060102150405")))
+	f, err := os.OpenFile(l.path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o640)
+	if err != nil {
+		return fmt.Errorf("begin a file of the relay log: %w", err)
+	}
+	l.cur, l.size = f, 0
+	l.next++
+	l.enc.Complete()
+	return syncDir(l.dir)
+}
+
+// finish makes the current file durable and ends it: only the newest can have a torn tail.
+func (l *log) finish() error {
+	if l.cur == nil {
+		return nil
+	}
+	err := errors.Join(l.cur.Sync(), l.cur.Close())
+	if l.cur = nil; err != nil {
+		l.bad = fmt.Errorf("finish %s: %w", l.path, err)
+		return l.bad
+	}
+	l.done = append(l.done, ended{l.path, l.last})
+	return nil
+}
+
+// remove removes the complete files that have nothing behind a commit TS.
+func (l *log) remove(applied nodes.TSO) error {
+	for len(l.done) > 0 && l.done[0].last <= applied {
+		if err := os.Remove(l.done[0].path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("remove a file of the relay log: %w", err)
+		}
+		l.done = l.done[1:]
+	}
+	return nil
+}
+
+func (l *log) close() error {
+	if l.bad = sink.ErrClosed; l.cur == nil {
+		return nil
+	}
+	err := l.cur.Close()
+	l.cur = nil
+	return err
+}
+
+func syncDir(dir string) error {
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}

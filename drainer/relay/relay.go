@@ -1,0 +1,378 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"pumphouse/drainer/sink"
+	"pumphouse/drainer/sink/file"
+	"pumphouse/nodes"
+
+	"github.com/sirupsen/logrus"
+	"golang.org/x/sys/unix"
+)
+
+// Options say how a [Sink] keeps its log. Dir is required.
+type Options struct {
+	Dir string // log-dir of [syncer.relay]; made if it is not there
+	// From is the drainer's checkpoint, with which the inner sink was opened.
+	From nodes.TSO
+	// MaxFileBytes is max-file-size: how large a file becomes before the next one is begun.
+	// Default 10 MiB.
+	MaxFileBytes int64
+	// TimeZone is that of the timestamps in rows. Default UTC.
+	TimeZone *time.Location
+	Logger   logrus.FieldLogger // default: nothing is logged
+}
+
+// Sink is a sink that keeps what it gets in a relay log and then hands it to another.
+type Sink struct {
+	opts  Options
+	inner sink.Sink
+	lock  *os.File
+	ctx   context.Context // done by Close
+	stop  context.CancelFunc
+	wg    sync.WaitGroup
+	once  sync.Once
+	shut  error // what Close came to
+
+	work chan struct{} // capacity 1: something is queued
+
+	// writing is held by who uses the log, and not together with mu.
+	writing sync.Mutex
+	log     *log
+
+	mu       sync.Mutex
+	changed  chan struct{} // closed and made anew when something has ended
+	queue    []queued
+	bytes    int // of the transactions in queue and being handed over
+	pending  int // batches in queue and being handed over
+	replayed nodes.TSO
+	passed   nodes.TSO // Passed of the last batch
+	err      error
+}
+
+var _ sink.Sink = (*Sink)(nil)
+
+// queued is a batch that is in the log.
+type queued struct {
+	batch sink.Batch
+	bytes int
+}
+
+// ErrLocked says that another drainer keeps its relay log in the directory.
+var ErrLocked = errors.New("another drainer keeps its relay log there")
+
+// New opens a relay log in front of a sink, and first applies what it has behind the checkpoint.
+// The inner sink then belongs to it, and is closed with it; after an error it does not. Errors
+// wrap [ErrLocked], a [*file.DamageError], or what the file system or the inner sink came to.
+func New(ctx context.Context, inner sink.Sink, opts Options) (*Sink, error) {
+	opts, err := opts.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(opts.Dir, 0o750); err != nil {
+		return nil, fmt.Errorf("relay log: make the directory: %w", err)
+	}
+	lock, err := lockDir(opts.Dir)
+	if err != nil {
+		return nil, fmt.Errorf("relay log: %w", err)
+	}
+	s := &Sink{
+		opts: opts, inner: inner, lock: lock, passed: opts.From,
+		work: make(chan struct{}, 1), changed: make(chan struct{}),
+	}
+	if err := s.begin(ctx); err != nil {
+		return nil, errors.Join(err, lock.Close())
+	}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	s.wg.Go(s.forward)
+	return s, nil
+}
+
+func (o Options) withDefaults() (Options, error) {
+	if o.Dir == "" {
+		return o, errors.New("relay log: a directory is required (log-dir in [syncer.relay])")
+	}
+	if o.MaxFileBytes <= 0 {
+		o.MaxFileBytes = 10 << 20
+	}
+	if o.TimeZone == nil {
+		o.TimeZone = time.UTC
+	}
+	if o.Logger == nil {
+		silent := logrus.New()
+		silent.SetOutput(io.Discard)
+		o.Logger = silent
+	}
+	return o, nil
+}
+
+const lockName = ".relay.lock"
+
+func lockDir(dir string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o640)
+	if err != nil {
+		return nil, fmt.Errorf("lock the directory: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			err = ErrLocked
+		}
+		return nil, errors.Join(fmt.Errorf("lock %s: %w: stop that one, or give this one a log-dir of its own", dir, err), f.Close())
+	}
+	return f, nil
+}
+
+// begin repairs the log, applies what it has, and goes on behind it.
+func (s *Sink) begin(ctx context.Context) error {
+	found, err := scan(s.opts.Dir)
+	if err != nil {
+		return fmt.Errorf("relay log: %w", err)
+	}
+	if found.torn != nil {
+		if err := s.cut(found.torn); err != nil {
+			return fmt.Errorf("relay log: cut off the torn tail: %w", err)
+		}
+	}
+	if found.last > s.opts.From {
+		s.opts.Logger.WithField("checkpoint", s.opts.From).WithField("commit_ts", found.last).
+			Info("the relay log is ahead of the checkpoint: what it has is applied first")
+	}
+	if s.replayed, err = found.replay(ctx, s.opts.From, s.inner); err != nil {
+		return err
+	}
+	s.log = openLog(s.opts.Dir, s.opts.MaxFileBytes, s.opts.TimeZone, found)
+	if err := s.log.remove(s.inner.Applied()); err != nil {
+		return fmt.Errorf("relay log: %w", err)
+	}
+	return nil
+}
+
+func (s *Sink) cut(d *file.DamageError) error {
+	f, err := os.OpenFile(d.File, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	s.opts.Logger.WithField("file", d.File).WithField("offset", d.Offset).
+		Warn("the newest file of the relay log has a torn tail, as a crash leaves it: it is cut off; nothing of it has gone downstream")
+	return errors.Join(f.Truncate(d.Offset), f.Sync(), f.Close())
+}
+
+// maxWaiting is how many bytes of the log may wait to be handed over before Apply waits.
+const maxWaiting = 16 << 20
+
+// Apply implements sink.Sink.
+func (s *Sink) Apply(ctx context.Context, b sink.Batch) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	s.mu.Lock()
+	err := s.err
+	if err == nil {
+		err = b.Check(s.passed)
+	}
+	for err == nil && s.bytes > maxWaiting {
+		if err = s.waitLocked(ctx); err == nil {
+			err = s.err
+		}
+	}
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	size, err := s.write(&b)
+	if err != nil {
+		return s.fail(err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return s.err
+	}
+	s.passed = b.Passed
+	b.Passed = max(b.Passed, s.replayed)
+	s.queue = append(s.queue, queued{b, size})
+	s.bytes += size
+	s.pending++
+	wake(s.work)
+	return nil
+}
+
+// write puts a batch's transactions into the log, and leaves in the batch those that are to be
+// handed over.
+func (s *Sink) write(b *sink.Batch) (size int, err error) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	var rest []*sink.Txn
+	for _, t := range b.Txns {
+		if t.CommitTS <= s.replayed || t.DDL == nil && len(t.Changes) == 0 {
+			continue
+		}
+		n, err := s.log.append(t)
+		if err != nil {
+			return 0, fmt.Errorf("relay log: %w", err)
+		}
+		size += n
+		rest = append(rest, t)
+	}
+	b.Txns = rest
+	return size, nil
+}
+
+// forward syncs the log and hands over what is durable.
+func (s *Sink) forward() {
+	tick := time.NewTicker(time.Second) // files are removed though nothing comes
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.work:
+		case <-tick.C:
+		case <-s.ctx.Done():
+			return
+		}
+		if err := s.turn(); err != nil {
+			s.fail(err)
+			return
+		}
+	}
+}
+
+// turn hands over what is queued now.
+func (s *Sink) turn() error {
+	s.mu.Lock()
+	queue := s.queue
+	s.queue = nil
+	s.mu.Unlock()
+	if slices.ContainsFunc(queue, func(q queued) bool { return q.bytes > 0 }) {
+		if err := s.sync(); err != nil {
+			return err
+		}
+	}
+	for _, q := range queue {
+		if err := s.inner.Apply(s.ctx, q.batch); err != nil {
+			return err
+		}
+		s.mu.Lock()
+		s.bytes -= q.bytes
+		s.pending--
+		s.notifyLocked()
+		s.mu.Unlock()
+	}
+	return s.remove()
+}
+
+// sync makes what was written durable. It does not keep Apply from writing meanwhile.
+func (s *Sink) sync() error {
+	s.writing.Lock()
+	cur, path := s.log.cur, s.log.path
+	s.writing.Unlock()
+	if cur != nil {
+		// One that is closed meanwhile has been synced before that.
+		if err := cur.Sync(); err != nil && !errors.Is(err, os.ErrClosed) {
+			return fmt.Errorf("relay log: sync %s: %w", path, err)
+		}
+	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	return s.log.bad
+}
+
+// remove removes the files that are not needed any more.
+func (s *Sink) remove() error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if err := s.log.remove(s.inner.Applied()); err != nil {
+		return fmt.Errorf("relay log: %w", err)
+	}
+	return nil
+}
+
+// Applied implements sink.Sink.
+func (s *Sink) Applied() nodes.TSO { return s.inner.Applied() }
+
+// Flush implements sink.Sink.
+func (s *Sink) Flush(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err := s.drain(ctx); err != nil {
+		return err
+	}
+	if err := s.inner.Flush(ctx); err != nil {
+		return err
+	}
+	return s.remove()
+}
+
+// drain waits until the inner sink has everything.
+func (s *Sink) drain(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.err == nil && s.pending > 0 {
+		if err := s.waitLocked(ctx); err != nil {
+			return err
+		}
+	}
+	return s.err
+}
+
+// Close implements sink.Sink. It closes the inner sink, too.
+func (s *Sink) Close() error {
+	s.once.Do(func() {
+		s.mu.Lock()
+		s.err = fmt.Errorf("relay log: %w", sink.ErrClosed)
+		s.notifyLocked()
+		s.mu.Unlock()
+		s.stop()
+		s.wg.Wait()
+		s.writing.Lock()
+		defer s.writing.Unlock()
+		s.shut = errors.Join(s.inner.Close(), s.log.close(), s.lock.Close())
+	})
+	return s.shut
+}
+
+// waitLocked waits for a change of what mu guards, without holding it.
+func (s *Sink) waitLocked(ctx context.Context) error {
+	changed := s.changed
+	s.mu.Unlock()
+	defer s.mu.Lock()
+	select {
+	case <-changed:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// notifyLocked wakes those who wait.
+func (s *Sink) notifyLocked() {
+	close(s.changed)
+	s.changed = make(chan struct{})
+}
+
+// fail makes err what the sink says from now on.
+func (s *Sink) fail(err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		s.err = err
+		s.notifyLocked()
+	}
+	return s.err
+}
+
+func wake(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
