@@ -90,8 +90,8 @@ func (c *client) duringDDL(ctx context.Context) {
 		func(tx *sql.Tx) error {
 			return c.exec(ctx, tx, "evolve update", fmt.Sprintf("update %s set v = v + 1 where id < %d order by id limit 5", name, id))
 		},
-		func(tx *sql.Tx) error {
-			return c.exec(ctx, tx, "evolve parted", fmt.Sprintf("insert into evolve.parted values (%d, %d), (%d, 1)", c.r.IntN(100), id, c.r.IntN(200)))
+		func(tx *sql.Tx) error { // the partition that no DDL is about: see doc.go
+			return c.exec(ctx, tx, "evolve parted", fmt.Sprintf("insert into evolve.parted values (%d, %d), (%d, 1)", 100+c.r.IntN(100), id, 100+c.r.IntN(100)))
 		})
 }
 

@@ -177,8 +177,12 @@ func (n *Node) tail(lines int) []byte {
 	return bytes.Join(all[max(0, len(all)-lines):], []byte("\n"))
 }
 
-// program is the path of a program of ours; tests build them first.
+// program is the path of a program of ours; tests build them first. PUMPHOUSE_DRAINER and the
+// like name another one to run instead.
 func program(name string) string {
+	if other := os.Getenv("PUMPHOUSE_" + strings.ToUpper(name)); other != "" {
+		return other
+	}
 	path, err := filepath.Abs(filepath.Join("..", "..", "bin", name))
 	if err != nil {
 		return name

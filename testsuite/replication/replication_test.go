@@ -94,7 +94,7 @@ func (r *run) equal(limit time.Duration) {
 	}
 	r.t.Log(c.String())
 	if len(c.Differences) > 0 {
-		r.t.Errorf("TiDB and MariaDB differ:\n%s", strings.Join(c.Differences[:min(20, len(c.Differences))], "\n"))
+		r.t.Errorf("TiDB and MariaDB differ:\n%s", strings.Join(c.Differences[:min(60, len(c.Differences))], "\n"))
 	}
 	if c.Tables < 30 || c.Rows < 1000 {
 		r.t.Errorf("only %s were compared", c.String())

@@ -302,6 +302,5 @@ func (c *client) update(t *table) string {
 	for _, i := range c.r.Perm(len(columns))[:1+c.r.IntN(min(3, len(columns)))] {
 		sets = append(sets, quote(columns[i].name)+" = "+columns[i].value(c.r, c.loose))
 	}
-	ignore := []string{"", "ignore "}[c.r.IntN(2)]
-	return fmt.Sprintf("update %s%s set %s order by rand() limit %d", ignore, t.path(), strings.Join(sets, ", "), 1+c.r.IntN(2))
+	return fmt.Sprintf("update %s set %s order by rand() limit %d", t.path(), strings.Join(sets, ", "), 1+c.r.IntN(2))
 }
