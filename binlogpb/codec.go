@@ -48,6 +48,11 @@ func (c Codec) Marshal(v any) (mem.BufferSlice, error) {
 			return c.write(sizeWriteReq(m), func(b []byte) ([]byte, error) { return appendWriteReq(b, m), nil })
 		}
 		return c.marshal(m)
+	case *WriteBinlogResp:
+		if m.Errmsg == "" && len(m.ProtoReflect().GetUnknown()) == 0 {
+			return nil, nil // success, which is no bytes
+		}
+		return c.marshal(m)
 	case proto.Message:
 		return c.marshal(m)
 	}
@@ -88,12 +93,22 @@ func (c Codec) Unmarshal(data mem.BufferSlice, v any) error {
 		return m.unmarshal(own(data))
 	case *WriteBinlogReq:
 		return unmarshalWriteReq(own(data), m)
+	case *WriteBinlogResp:
+		if data.Len() == 0 {
+			m.Reset()
+			return nil
+		}
+		return c.unmarshal(data, m)
 	case proto.Message:
-		buf := data.MaterializeToBuffer(c.pool())
-		defer buf.Free()
-		return proto.Unmarshal(buf.ReadOnlyData(), m)
+		return c.unmarshal(data, m)
 	}
 	return fmt.Errorf("unmarshal: %T is no protocol buffer message", v)
+}
+
+func (c Codec) unmarshal(data mem.BufferSlice, m proto.Message) error {
+	buf := data.MaterializeToBuffer(c.pool())
+	defer buf.Free()
+	return proto.Unmarshal(buf.ReadOnlyData(), m)
 }
 
 // own copies a received message once into memory that the message may keep.

@@ -111,3 +111,15 @@ func speak(t *testing.T, pump PumpClient) {
 		t.Fatalf("behind the last: %v", err)
 	}
 }
+
+// TestCodecSuccess: success is an empty message, and replaces what a response held before.
+func TestCodecSuccess(t *testing.T) {
+	data, err := Codec{}.Marshal(&WriteBinlogResp{})
+	if err != nil || data.Len() != 0 {
+		t.Fatalf("success takes %d bytes, %v", data.Len(), err)
+	}
+	again := &WriteBinlogResp{Errmsg: "the last call failed"}
+	if err := (Codec{}).Unmarshal(data, again); err != nil || again.Errmsg != "" {
+		t.Errorf("%v, %v", again, err)
+	}
+}
