@@ -220,18 +220,29 @@ func sample() []*sink.Txn {
 	}
 }
 
-// The bytes of messages never change. The file has each with its length before it.
+// The bytes of messages never change. The files have each with its length before it.
 func TestGolden(t *testing.T) {
+	for name, prepare := range map[string]func(*Encoder){
+		"messages": func(*Encoder) {},
+		"complete": (*Encoder).Complete,
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := NewEncoder(time.UTC)
+			prepare(e)
+			testGolden(t, e, filepath.Join("testdata", "golden", name))
+		})
+	}
+}
+
+func testGolden(t *testing.T, e *Encoder, golden string) {
 	var got []byte
-	e := NewEncoder(time.UTC)
-	for _, x := range sample() {
+	for _, x := range rich() {
 		value, err := e.Encode(x)
 		if err != nil {
 			t.Fatal(err)
 		}
 		got = protowire.AppendBytes(got, value)
 	}
-	golden := filepath.Join("testdata", "golden", "messages")
 	if *update {
 		if err := errors.Join(os.MkdirAll(filepath.Dir(golden), 0o755), os.WriteFile(golden, got, 0o644)); err != nil {
 			t.Fatal(err)
@@ -242,7 +253,7 @@ func TestGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(got, want) {
-		t.Error("the bytes of messages have changed: see testdata/golden")
+		t.Errorf("the bytes of messages have changed: see %s", golden)
 	}
 	// The same bytes as the generated code makes of them: fields in order, nothing left over.
 	for rest := want; len(rest) > 0; {

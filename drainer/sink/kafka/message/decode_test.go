@@ -1,0 +1,279 @@
+package message
+
+import (
+	"errors"
+	"reflect"
+	"testing"
+	"time"
+
+	"pumphouse/drainer/schema"
+	"pumphouse/drainer/sink"
+	"pumphouse/drainer/sink/sinktest"
+	"pumphouse/drainer/txn"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// stream encodes transactions with the additions.
+func stream(t testing.TB, list []*sink.Txn) [][]byte {
+	t.Helper()
+	e := NewEncoder(time.UTC)
+	e.Complete()
+	var values [][]byte
+	for _, x := range list {
+		value, err := e.Encode(x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		values = append(values, value)
+	}
+	return values
+}
+
+// bare is a transaction as a message can have it: without columns that are in none.
+func bare(x *sink.Txn) *sink.Txn {
+	out := &sink.Txn{StartTS: x.StartTS, CommitTS: x.CommitTS, Query: x.Query}
+	if x.DDL != nil {
+		d := &schema.DDL{Schema: x.DDL.Schema, Table: x.DDL.Table, OnlyTiDB: x.DDL.OnlyTiDB}
+		if j := x.DDL.Job; j != nil {
+			d.Job = &schema.Job{ID: j.ID, Type: j.Type, State: schema.JobSynced, Query: x.Query, SchemaName: d.Schema, TableName: d.Table}
+		}
+		if x.DDL.After != nil {
+			d.After = define(x.DDL.After).table()
+		}
+		out.DDL = d
+		return out
+	}
+	tables := make(map[*schema.Table]*schema.Table)
+	for _, c := range x.Changes {
+		if tables[c.Table] == nil {
+			tables[c.Table] = define(c.Table).table()
+		}
+		row := func(r txn.Row) (out txn.Row) {
+			for i, v := range r {
+				if written(&c.Table.Columns[i]) {
+					out = append(out, v)
+				}
+			}
+			return out
+		}
+		out.Changes = append(out.Changes, &txn.Change{Table: tables[c.Table], Op: c.Op, Old: row(c.Old), New: row(c.New), RowID: c.RowID})
+	}
+	return out
+}
+
+// same tells whether two transactions are the same to a sink.
+func same(a, b *sink.Txn) bool {
+	if a.StartTS != b.StartTS || a.CommitTS != b.CommitTS || a.Query != b.Query || len(a.Changes) != len(b.Changes) {
+		return false
+	}
+	if !reflect.DeepEqual(a.DDL, b.DDL) {
+		return false
+	}
+	for i, c := range a.Changes {
+		d := b.Changes[i]
+		if c.Op != d.Op || c.RowID != d.RowID || !reflect.DeepEqual(c.Table, d.Table) || !sameRow(c.Old, d.Old) || !sameRow(c.New, d.New) {
+			return false
+		}
+	}
+	return true
+}
+
+func sameRow(a, b txn.Row) bool {
+	if len(a) != len(b) {
+		return false
+	}
+	for i := range a {
+		if a[i].Kind != b[i].Kind || a[i].Uint64() != b[i].Uint64() || string(a[i].Bytes) != string(b[i].Bytes) {
+			return false
+		}
+	}
+	return true
+}
+
+// rich is sample, and what is hard to keep.
+func rich() []*sink.Txn {
+	list := sample()
+	ts := list[len(list)-1].CommitTS
+	tab, row := list[1].Changes[0].Table, list[1].Changes[0].New
+	list = append(list, &sink.Txn{StartTS: ts, CommitTS: ts + 1, Changes: []*txn.Change{
+		{Table: tab, Op: txn.Update, Old: row, New: row, RowID: -3}, // a definition that is known
+	}})
+	zero := append(txn.Row(nil), row...)
+	for i, c := range tab.Columns {
+		if c.Name == "e" {
+			zero[i] = txn.Value{Kind: txn.Enum} // the error value
+		}
+	}
+	after, _ := everyTable()
+	return append(list,
+		&sink.Txn{StartTS: ts + 1, CommitTS: ts + 2, Changes: []*txn.Change{{Table: tab, Op: txn.Insert, New: zero}}},
+		&sink.Txn{StartTS: ts + 2, CommitTS: ts + 3, Query: "alter table x",
+			DDL: &schema.DDL{Schema: "a`b", Table: "x", OnlyTiDB: true, Job: &schema.Job{ID: 9, Type: 5}, After: after}},
+		&sink.Txn{StartTS: ts + 3, CommitTS: ts + 4, Query: "no job", DDL: &schema.DDL{}},
+	)
+}
+
+func TestRoundTrip(t *testing.T) {
+	list := rich()
+	d := NewDecoder()
+	var first, second *schema.Table
+	for i, value := range stream(t, list) {
+		got, err := d.Decode(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := bare(list[i]); !same(got, want) {
+			t.Errorf("transaction %d:\n%+v\nwant\n%+v", i, got, want)
+			for n, c := range got.Changes {
+				t.Logf("%+v\nwant\n%+v", *c, *want.Changes[n])
+			}
+		}
+		if i == 1 {
+			first = got.Changes[0].Table
+		}
+		if i == 2 {
+			second = got.Changes[0].Table
+		}
+	}
+	if first != second {
+		t.Error("one definition became two tables")
+	}
+}
+
+// A stream has to be read from its beginning.
+func TestUnknownDefinition(t *testing.T) {
+	values := stream(t, rich())
+	if _, err := NewDecoder().Decode(values[2]); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("%v", err)
+	}
+}
+
+// Without additions, values are the same but for enums and sets, and the primary key is known.
+func TestPlain(t *testing.T) {
+	list := sample()
+	e := NewEncoder(time.UTC)
+	value, err := e.Encode(list[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := NewDecoder().Decode(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := bare(list[1])
+	row, wantRow := got.Changes[0].New, want.Changes[0].New
+	tab := got.Changes[0].Table
+	for i, v := range row {
+		name, w := tab.Columns[i].Name, wantRow[i]
+		switch {
+		case name == "missing":
+			if v.String() != "as ever" {
+				t.Errorf("%s: %v", name, v)
+			}
+		case w.Kind == txn.Enum || w.Kind == txn.Set:
+			if v.Kind != txn.Uint || v.Uint64() != w.Uint64() {
+				t.Errorf("%s: %+v, want the number of %+v", name, v, w)
+			}
+		case w.Kind == txn.Bit:
+			if v.Kind != w.Kind || v.Uint64() != w.Uint64() {
+				t.Errorf("%s: %+v, want %+v", name, v, w)
+			}
+		case w.Kind == txn.Text && v.Kind == txn.Text && string(v.Bytes) == string(w.Bytes):
+		case !sameRow(txn.Row{v}, txn.Row{w}):
+			t.Errorf("%s: %+v, want %+v", name, v, w)
+		}
+		if w := want.Changes[0].Table.Columns[i].Type.GetType(); name != "e" && name != "s" && tab.Columns[i].Type.GetType() != w {
+			t.Errorf("%s: type %d, want %d", name, tab.Columns[i].Type.GetType(), w)
+		}
+	}
+	if pk := tab.PrimaryKey(); pk == nil || len(pk.Columns) != 1 || pk.Columns[0] != 0 || !tab.Columns[0].NotNull() {
+		t.Errorf("keys: %+v", tab.Keys)
+	}
+	if len(got.Changes) != len(want.Changes) {
+		t.Fatalf("%d changes, want %d", len(got.Changes), len(want.Changes))
+	}
+	for i, c := range got.Changes {
+		if w := want.Changes[i]; c.Op != w.Op || len(c.Old) != len(w.Old) || len(c.New) != len(w.New) || c.Table.Name != w.Table.Name {
+			t.Errorf("change %d: %+v", i, c)
+		}
+	}
+}
+
+// Tables keep their ID over changes of their columns: sinks tell by it what has to wait.
+func TestPlainIDs(t *testing.T) {
+	one := sinktest.Insert(10)
+	wide := *one.Changes[0].Table
+	wide.Columns = append(append([]schema.Column(nil), wide.Columns...), wide.Columns[2])
+	wide.Columns[3].Name = "more"
+	two := sinktest.Insert(20)
+	two.Changes[0].Table = &wide
+	two.Changes[0].New = append(two.Changes[0].New, sinktest.Null())
+	e, d := NewEncoder(time.UTC), NewDecoder()
+	var ids []int64
+	for _, x := range []*sink.Txn{one, two} {
+		value, err := e.Encode(x)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := d.Decode(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids = append(ids, got.Changes[0].Table.ID)
+	}
+	if ids[0] != ids[1] || ids[0] == 0 {
+		t.Errorf("IDs %v", ids)
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	for _, value := range stream(f, rich()) {
+		f.Add(value)
+	}
+	for _, x := range sample() {
+		value, err := NewEncoder(time.UTC).Encode(x)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(value)
+	}
+	f.Add(protowire.AppendTag(nil, 100, protowire.Fixed32Type))
+	f.Fuzz(func(t *testing.T, value []byte) {
+		x, err := NewDecoder().Decode(value)
+		if err != nil {
+			if !errors.Is(err, ErrCorrupt) {
+				t.Errorf("%v", err)
+			}
+			return
+		}
+		for _, c := range x.Changes {
+			for _, row := range []txn.Row{c.Old, c.New} {
+				if row != nil && len(row) != len(c.Table.Columns) {
+					t.Fatalf("a row of %d values for %d columns", len(row), len(c.Table.Columns))
+				}
+			}
+		}
+		// What was read can be written.
+		e := NewEncoder(time.UTC)
+		e.Complete()
+		if _, err := e.Encode(x); err != nil {
+			t.Errorf("encode what was decoded: %v", err)
+		}
+	})
+}
+
+func BenchmarkDecode(b *testing.B) {
+	values := stream(b, []*sink.Txn{sinktest.Insert(10), sinktest.Insert(11)})
+	d := NewDecoder()
+	if _, err := d.Decode(values[0]); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	b.SetBytes(int64(len(values[1])))
+	for b.Loop() {
+		if _, err := d.Decode(values[1]); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
