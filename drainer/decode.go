@@ -21,8 +21,10 @@ type decoder struct {
 	ignored map[nodes.TSO]bool
 	skipDDL bool
 	zone    *time.Location
+	keep    func(schema, table string) bool // see Options.Keep
 	log     logrus.FieldLogger
 	metrics *metrics
+	gaps    *gaps
 }
 
 func newDecoder(opts Options, filter *txn.Filter, m *metrics) decoder {
@@ -30,34 +32,29 @@ func newDecoder(opts Options, filter *txn.Filter, m *metrics) decoder {
 	for _, ts := range opts.IgnoreTxns {
 		ignored[ts] = true
 	}
-	return decoder{filter: filter, ignored: ignored, skipDDL: opts.SkipDDL, zone: opts.Downstream.Zone(), log: opts.Logger, metrics: m}
+	return decoder{filter: filter, ignored: ignored, skipDDL: opts.SkipDDL, zone: opts.Downstream.Zone(), keep: opts.Keep, log: opts.Logger, metrics: m, gaps: new(gaps)}
 }
 
-// decode makes a transaction of what a pump delivered, nil if nothing of it is for the
-// downstream. It calls before in front of a DDL, which may take a while. Errors that are not
-// ctx's name the transaction and the cure.
-func (dec *decoder) decode(ctx context.Context, h *schema.History, item *merge.Item, before func()) (*sink.Txn, error) {
+// decode makes transactions of what a pump delivered: mostly one, none if nothing of it is for
+// the downstream. last is the commit TS of the transaction before. It calls before in front of a
+// DDL, which may take a while. Errors that are not ctx's name the transaction and the cure.
+func (dec *decoder) decode(ctx context.Context, h *schema.History, item *merge.Item, last nodes.TSO, before func()) (txns []*sink.Txn, err error) {
 	b, err := txn.Parse(item.Payload)
-	if err != nil && dec.ignored[nodes.TSO(item.CommitTS)] {
+	switch {
+	case err != nil && dec.ignored[nodes.TSO(item.CommitTS)]:
 		dec.log.WithField("commit_ts", item.CommitTS).WithError(err).Warn("a binlog that cannot be read is left out, as ignore-txn-commit-ts says")
 		return nil, nil
+	case err != nil:
+	case b.DDL():
+		before()
+		txns, err = dec.ddl(ctx, h, b)
+	default:
+		txns, err = dec.rows(ctx, h, b, last)
 	}
 	if err != nil {
 		return nil, dec.stuck(item, err)
 	}
-	if !b.DDL() {
-		t, err := dec.rows(ctx, h, b)
-		if err != nil {
-			return nil, dec.stuck(item, err)
-		}
-		return t, nil
-	}
-	before()
-	t, err := dec.ddl(ctx, h, b)
-	if err != nil {
-		return nil, dec.stuck(item, err)
-	}
-	return t, nil
+	return txns, nil
 }
 
 // stuck is the error that ends the drainer at a transaction, or lets it go on behind it if
@@ -69,7 +66,7 @@ func (dec *decoder) stuck(item *merge.Item, err error) error {
 }
 
 // rows decodes a transaction with rows.
-func (dec *decoder) rows(ctx context.Context, h *schema.History, b *txn.Binlog) (*sink.Txn, error) {
+func (dec *decoder) rows(ctx context.Context, h *schema.History, b *txn.Binlog, last nodes.TSO) ([]*sink.Txn, error) {
 	if err := h.Advance(ctx, b.CommitTS, b.SchemaVersion); err != nil {
 		return nil, err
 	}
@@ -77,26 +74,35 @@ func (dec *decoder) rows(ctx context.Context, h *schema.History, b *txn.Binlog) 
 		dec.say(b).Warn("a transaction is left out, as ignore-txn-commit-ts says")
 		return nil, nil
 	}
-	t := &sink.Txn{StartTS: b.StartTS, CommitTS: b.CommitTS}
 	find := func(id int64) (*schema.Table, error) {
 		table, err := h.Find(ctx, id, b.CommitTS)
-		if err != nil || table == nil || dec.filter.Skip(table.Schema, table.Name) {
+		if err != nil || table == nil || dec.skip(table.Schema, table.Name) {
 			return nil, err
 		}
 		return table, nil
 	}
-	err := b.Each(find, dec.zone, func(c *txn.Change) error {
+	txns, err := dec.early(ctx, h, b, find, last)
+	if err != nil {
+		return nil, err
+	}
+	t := &sink.Txn{StartTS: b.StartTS, CommitTS: b.CommitTS}
+	err = b.Each(find, dec.zone, func(c *txn.Change) error {
 		t.Changes = append(t.Changes, c)
 		return nil
 	})
 	if err != nil || len(t.Changes) == 0 {
 		return nil, err
 	}
-	return t, nil
+	return append(txns, t), nil
+}
+
+// skip tells whether a table is left out.
+func (dec *decoder) skip(schema, table string) bool {
+	return dec.filter.Skip(schema, table) && (dec.keep == nil || !dec.keep(schema, table))
 }
 
 // ddl makes a DDL known to the definitions and decides whether it is for the downstream.
-func (dec *decoder) ddl(ctx context.Context, h *schema.History, b *txn.Binlog) (*sink.Txn, error) {
+func (dec *decoder) ddl(ctx context.Context, h *schema.History, b *txn.Binlog) ([]*sink.Txn, error) {
 	t := &sink.Txn{StartTS: b.StartTS, CommitTS: b.CommitTS, Query: string(b.DDLQuery)}
 	d, err := h.Reach(ctx, b.CommitTS, b.DDLJobID, b.DDLState, t.Query)
 	log := dec.say(b).WithField("query", t.Query)
@@ -120,7 +126,7 @@ func (dec *decoder) ddl(ctx context.Context, h *schema.History, b *txn.Binlog) (
 	default:
 		t.DDL = d
 		log.Info("a DDL goes downstream")
-		return t, nil
+		return []*sink.Txn{t}, nil
 	}
 	return nil, nil
 }
@@ -131,16 +137,16 @@ func (dec *decoder) ddl(ctx context.Context, h *schema.History, b *txn.Binlog) (
 func (dec *decoder) filtered(d *schema.DDL, h *schema.History, log *logrus.Entry) bool {
 	if several := d.Job.Result.Tables; len(several) > 0 && d.Job.Type != schema.ActionDropTable {
 		for _, info := range several {
-			if t, ok := h.Tables().Table(info.ID); ok && !dec.filter.Skip(t.Schema, t.Name) {
+			if t, ok := h.Tables().Table(info.ID); ok && !dec.skip(t.Schema, t.Name) {
 				return false
 			}
 		}
 		return true
 	}
-	if !dec.filter.Skip(d.Schema, d.Table) {
+	if !dec.skip(d.Schema, d.Table) {
 		return false
 	}
-	if d.After != nil && !dec.filter.Skip(d.After.Schema, d.After.Name) {
+	if d.After != nil && !dec.skip(d.After.Schema, d.After.Name) {
 		log.WithField("table", d.After.String()).Error("a table that is not replicated became one that is: create it downstream, and fill it, or its rows will stop the drainer")
 	}
 	return true

@@ -33,6 +33,7 @@ type Site struct {
 	DataDir   string
 	Logger    logrus.FieldLogger
 	// Executed is to be called with the time that a write to the downstream took, by what it
-	// was (Insert, Update, Delete, DDL, commit; "" for a whole batch).
+	// was (Insert, Update, Delete, DDL; "" for a transaction there). Where it is not called for
+	// transactions, the time is taken that Apply takes.
 	Executed func(what string, took time.Duration)
 }

@@ -24,6 +24,7 @@ type flow struct {
 	applying   context.Context // done: what was taken is given up as well
 	cut        context.CancelFunc
 
+	last    nodes.TSO // commit TS of the transaction decoded last, or where the flow begins
 	decoded chan parcel
 	failed  chan error // the first failure
 	wg      sync.WaitGroup
@@ -66,7 +67,7 @@ func (d *Drainer) startFlow() error {
 	if err != nil {
 		return err
 	}
-	f := &flow{d: d, decoded: make(chan parcel, queued), failed: make(chan error, 1), done: make(chan struct{}),
+	f := &flow{d: d, last: from, decoded: make(chan parcel, queued), failed: make(chan error, 1), done: make(chan struct{}),
 		merger: merge.New(merge.Options{From: from, BufferBytes: d.opts.BufferBytes, Now: d.opts.Now})}
 	f.group, err = pull.New(pull.Options{Registry: d.opts.Registry, Cache: d.cache, Merger: f.merger, ClusterID: d.clusterID,
 		From: from, TLS: tlsConfig, Gzip: d.opts.Gzip, Received: d.received, Logger: d.log, Now: d.opts.Now})
@@ -152,24 +153,25 @@ func (f *flow) decode() error {
 func (f *flow) decodeBatch(b merge.Batch) error {
 	var p parcel
 	for i := range b.Items {
-		t, err := f.d.decoder.decode(f.taking, f.d.history, &b.Items[i], func() { f.hand(&p) })
+		txns, err := f.d.decoder.decode(f.taking, f.d.history, &b.Items[i], f.last, func() { f.hand(&p) })
 		if err != nil {
 			f.hand(&p)
 			return err
 		}
-		p.add(t, nodes.TSO(b.Items[i].CommitTS))
+		f.last = nodes.TSO(b.Items[i].CommitTS)
+		p.add(txns, f.last)
 	}
 	p.Passed, p.bytes = b.Passed, b.Bytes
 	f.hand(&p)
 	return nil
 }
 
-// add adds a transaction, nil if it is not for the downstream.
-func (p *parcel) add(t *sink.Txn, commitTS nodes.TSO) {
+// add adds what was made of the transaction with a commit TS.
+func (p *parcel) add(txns []*sink.Txn, commitTS nodes.TSO) {
 	p.Passed = commitTS
 	p.counts.seen++
-	if t != nil {
-		p.Txns = append(p.Txns, t)
+	p.Txns = append(p.Txns, txns...)
+	for _, t := range txns {
 		p.counts.add(t)
 	}
 }
@@ -202,7 +204,7 @@ func (f *flow) apply() error {
 		}
 		f.merger.Release(p.bytes)
 		if len(p.Txns) > 0 {
-			f.d.metrics.executed("", f.d.opts.Now().Sub(began))
+			f.d.metrics.applied(f.d.opts.Now().Sub(began))
 		}
 		f.d.metrics.taken(&p)
 		if p.counts.seen > 0 {

@@ -3,6 +3,7 @@ package drainer
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pumphouse/binlogpb"
@@ -30,6 +31,8 @@ type metrics struct {
 	delay        prometheus.Histogram
 	execute      prometheus.Histogram
 	lag          prometheus.Gauge
+
+	reported atomic.Bool // the downstream reports execute itself
 
 	pumps sync.Map // by node ID: *pumpMetrics
 	event [3]prometheus.Counter
@@ -96,10 +99,18 @@ func (m *metrics) failed(kind string) { m.errors.WithLabelValues(kind).Inc() }
 // executed is [Site.Executed].
 func (m *metrics) executed(what string, took time.Duration) {
 	if what == "" {
+		m.reported.Store(true)
 		m.execute.Observe(took.Seconds())
 		return
 	}
 	m.query.WithLabelValues(what).Observe(took.Seconds())
+}
+
+// applied notes how long Apply took, unless the downstream tells more exact figures.
+func (m *metrics) applied(took time.Duration) {
+	if !m.reported.Load() {
+		m.execute.Observe(took.Seconds())
+	}
 }
 
 // pump makes the metrics of a pump exist.

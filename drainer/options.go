@@ -44,6 +44,8 @@ type Options struct {
 	InitialCommitTS nodes.TSO
 
 	Filter txn.FilterRules
+	// Keep tells which tables the downstream needs whatever Filter says; nil: none.
+	Keep func(schema, table string) bool
 	// IgnoreTxns are the commit TSs of transactions that are not applied (their DDL counts
 	// for the table definitions nevertheless).
 	IgnoreTxns []nodes.TSO

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pumphouse/drainer"
+	"pumphouse/drainer/sink/mysql"
 	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
 	"pumphouse/nodes/daemon"
@@ -184,15 +185,17 @@ func (c *config) deprecated() (warnings []string) {
 		{"kafka-addrs", c.KafkaAddrs != nil, "kafka's brokers are named in [syncer.to]"},
 		{"zookeeper-addrs", c.ZKAddrs != nil, "name kafka's brokers in [syncer.to]"},
 		{"log-rotate", c.LogRotate != nil, "use logrotate(8) or the journal"},
+		{"syncer.relay.log-dir (-relay-log-dir)", s.Relay.Dir != "", "there is no relay log: the pumps keep what is not downstream"},
 		{"syncer.disable-detect", s.DisableDetect != nil, "conflicts between rows are always detected"},
 		{"syncer.enable-detect", s.EnableDetect != nil, "conflicts between rows are always detected"},
 		{"syncer.load-schema-snapshot", s.LoadSchemaSnapshot != nil, "table definitions are made from the whole DDL history"},
 		{"syncer.to.sync-mode", s.To.SyncMode != nil, "a table downstream may have other columns only as ALTER TABLE makes them"},
+		{"syncer.to.params", s.To.Params != nil, "the drainer sets its sessions' variables itself"},
 		{"syncer.to.merge", s.To.Merge != nil, "rows are put together in any case"},
 		{"syncer.to.kafka-client-id", s.To.KafkaClientID != nil, "the drainer's node ID is used"},
 	} {
 		if k.set {
-			warnings = append(warnings, fmt.Sprintf("the key %s has no effect any more (%s): remove it", k.name, k.why))
+			warnings = append(warnings, fmt.Sprintf("the key %s has no effect (%s): remove it", k.name, k.why))
 		}
 	}
 	return warnings
@@ -240,10 +243,14 @@ func (c *config) options(log logrus.FieldLogger) drainer.Options {
 	for i, ts := range c.Syncer.IgnoreTxns {
 		ignored[i] = nodes.TSO(ts)
 	}
-	return drainer.Options{
+	o := drainer.Options{
 		NodeID: c.NodeID, Addr: c.Addr, AdvertiseAddr: c.AdvertiseAddr, DataDir: c.DataDir, Security: c.Security,
 		Downstream: c.down, InitialCommitTS: nodes.TSO(c.InitialCommitTS),
 		Filter: c.rules(), IgnoreTxns: ignored, SkipDDL: !c.Syncer.SyncDDL, Gzip: c.Compressor == "gzip",
 		SyncedAfter: time.Duration(c.SyncedCheckTime) * time.Minute, Logger: log, Metrics: c.metrics,
 	}
+	if c.Syncer.Loopback {
+		o.Keep = mysql.IsMarkTable
+	}
+	return o
 }

@@ -6,12 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
 	"pumphouse/drainer"
 	"pumphouse/drainer/downstream"
 	"pumphouse/drainer/schema"
+	"pumphouse/drainer/sink/mysql"
 	"pumphouse/drainer/tikv"
 	"pumphouse/nodes/daemon"
 
@@ -21,15 +23,14 @@ import (
 // toConfig is the section [syncer.to].
 type toConfig struct {
 	// mysql and tidb
-	Host              string            `toml:"host"`
-	Port              int               `toml:"port"`
-	User              string            `toml:"user"`
-	Password          string            `toml:"password"`
-	EncryptedPassword string            `toml:"encrypted_password"`
-	Security          daemon.Security   `toml:"security"`
-	Params            map[string]string `toml:"params"`
-	ReadTimeout       string            `toml:"read-timeout"`
-	Checkpoint        checkpointConfig  `toml:"checkpoint"`
+	Host              string           `toml:"host"`
+	Port              int              `toml:"port"`
+	User              string           `toml:"user"`
+	Password          string           `toml:"password"`
+	EncryptedPassword string           `toml:"encrypted_password"`
+	Security          daemon.Security  `toml:"security"`
+	ReadTimeout       string           `toml:"read-timeout"`
+	Checkpoint        checkpointConfig `toml:"checkpoint"`
 	// file
 	Dir           string `toml:"dir"`
 	RetentionDays int    `toml:"retention-time"`
@@ -43,6 +44,7 @@ type toConfig struct {
 
 	// Keys that mean nothing here.
 	SyncMode      any `toml:"sync-mode"`
+	Params        any `toml:"params"`
 	Merge         any `toml:"merge"`
 	KafkaClientID any `toml:"kafka-client-id"`
 }
@@ -51,6 +53,7 @@ type toConfig struct {
 type checkpointConfig struct {
 	Type              string          `toml:"type"`
 	Schema            string          `toml:"schema"`
+	Table             string          `toml:"table"`
 	Host              string          `toml:"host"`
 	Port              int             `toml:"port"`
 	User              string          `toml:"user"`
@@ -74,9 +77,64 @@ func (c *config) downstream() (drainer.Downstream, error) {
 	case "kafka":
 		return c.kafka()
 	case "mysql", "tidb":
-		return nil, fmt.Errorf("db-type %q is not built into this drainer: use file", c.Syncer.DBType)
+		return c.mysql()
 	}
 	return nil, fmt.Errorf("db-type %q does not exist: use mysql, tidb, kafka or file", c.Syncer.DBType)
+}
+
+// mysql is a database; what [syncer.to] leaves out comes from the environment, as it always did.
+func (c *config) mysql() (drainer.Downstream, error) {
+	to, s := &c.Syncer.To, &c.Syncer
+	server, err := to.server()
+	if err != nil {
+		return nil, fmt.Errorf("syncer.to.%w", err)
+	}
+	m := &downstream.MySQL{Host: server.Host, Port: server.Port, User: server.User, Password: server.Password, TLS: server.TLS,
+		ReadTimeout: server.ReadTimeout, Workers: s.Workers, TxnBatch: s.TxnBatch, SafeMode: s.SafeMode, SQLMode: s.SQLMode,
+		Loopback: s.Loopback, ChannelID: s.ChannelID, Schema: to.Checkpoint.Schema, Table: to.Checkpoint.Table}
+	switch to.Checkpoint.Type {
+	case "file":
+		m.CheckpointFile = true
+	case "", "mysql", "tidb":
+		if to.Checkpoint.Host == "" {
+			break
+		}
+		other, err := to.Checkpoint.server()
+		if err != nil {
+			return nil, fmt.Errorf("syncer.to.checkpoint.%w", err)
+		}
+		m.CheckpointServer = &other
+	default:
+		return nil, fmt.Errorf("syncer.to.checkpoint.type %q does not exist: use mysql, tidb or file", to.Checkpoint.Type)
+	}
+	return m, nil
+}
+
+func (to *toConfig) server() (mysql.Server, error) {
+	port, _ := strconv.Atoi(os.Getenv("MYSQL_PORT"))
+	s := mysql.Server{Host: cmp.Or(to.Host, os.Getenv("MYSQL_HOST"), "localhost"), Port: cmp.Or(to.Port, port, 3306),
+		User: cmp.Or(to.User, os.Getenv("MYSQL_USER"), "root")}
+	var err error
+	if to.ReadTimeout != "" {
+		if s.ReadTimeout, err = time.ParseDuration(to.ReadTimeout); err != nil || s.ReadTimeout <= 0 {
+			return s, fmt.Errorf("read-timeout %q: use a duration such as 1m", to.ReadTimeout)
+		}
+	}
+	if s.TLS, err = to.Security.Client(); err != nil {
+		return s, fmt.Errorf("security: %w", err)
+	}
+	s.Password, err = password(cmp.Or(to.Password, os.Getenv("MYSQL_PSWD")), to.EncryptedPassword)
+	return s, err
+}
+
+func (at *checkpointConfig) server() (mysql.Server, error) {
+	s := mysql.Server{Host: at.Host, Port: at.Port, User: at.User}
+	var err error
+	if s.TLS, err = at.Security.Client(); err != nil {
+		return s, fmt.Errorf("security: %w", err)
+	}
+	s.Password, err = password(at.Password, at.EncryptedPassword)
+	return s, err
 }
 
 func (c *config) kafka() (drainer.Downstream, error) {

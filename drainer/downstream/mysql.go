@@ -1,0 +1,119 @@
+package downstream
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"pumphouse/drainer"
+	"pumphouse/drainer/checkpoint"
+	"pumphouse/drainer/sink"
+	"pumphouse/drainer/sink/mysql"
+	"pumphouse/nodes"
+)
+
+// MySQL applies to a MySQL, MariaDB or TiDB; the checkpoint is in a table there, or in another
+// server, or in the drainer's data directory.
+type MySQL struct {
+	Host        string // default 127.0.0.1
+	Port        int    // default 3306
+	User        string // default root
+	Password    string
+	TLS         *tls.Config
+	ReadTimeout time.Duration // 0: the sink's default
+
+	Workers   int  // connections that write; 0: the sink's default
+	TxnBatch  int  // 0: the sink's default
+	SafeMode  bool // apply everything so that doing it twice makes no difference
+	SQLMode   string
+	Loopback  bool // loopback-control
+	ChannelID int64
+
+	Schema string // of the checkpoint's table; "": tidb_binlog
+	Table  string // its name; "": checkpoint
+	// CheckpointServer is another server for the checkpoint, CheckpointFile the data directory.
+	CheckpointServer *mysql.Server
+	CheckpointFile   bool
+
+	opened atomic.Pointer[mysql.Sink]
+}
+
+var _ drainer.Downstream = (*MySQL)(nil)
+
+// String implements drainer.Downstream.
+func (m *MySQL) String() string {
+	addr := net.JoinHostPort(cmp.Or(m.Host, "127.0.0.1"), strconv.Itoa(cmp.Or(m.Port, 3306)))
+	return fmt.Sprintf("mysql %s@%s", cmp.Or(m.User, "root"), addr)
+}
+
+// Zone implements drainer.Downstream: the sink's sessions are in UTC.
+func (*MySQL) Zone() *time.Location { return time.UTC }
+
+func (m *MySQL) server() mysql.Server {
+	return mysql.Server{Host: m.Host, Port: m.Port, User: m.User, Password: m.Password, TLS: m.TLS, ReadTimeout: m.ReadTimeout}
+}
+
+func (m *MySQL) place(site drainer.Site) mysql.Place {
+	return mysql.Place{Schema: m.Schema, Table: m.Table, ClusterID: site.ClusterID}
+}
+
+// Checkpoint implements drainer.Downstream.
+func (m *MySQL) Checkpoint(ctx context.Context, site drainer.Site) (checkpoint.Store, error) {
+	switch {
+	case m.CheckpointFile:
+		return telling{checkpoint.InDir(site.DataDir), m}, nil
+	case m.CheckpointServer != nil:
+		store, err := mysql.OpenStore(ctx, *m.CheckpointServer, m.place(site))
+		if err != nil {
+			return nil, err
+		}
+		return closing{telling{store, m}, store}, nil
+	}
+	return mysql.OpenStore(ctx, m.server(), m.place(site))
+}
+
+// Open implements drainer.Downstream.
+func (m *MySQL) Open(ctx context.Context, site drainer.Site, from, until nodes.TSO) (sink.Sink, error) {
+	s, err := mysql.New(ctx, mysql.Options{
+		Server: m.server(), Place: m.place(site), From: from, SafeUntil: until, SafeMode: m.SafeMode, Workers: m.Workers, TxnBatch: m.TxnBatch,
+		SQLMode: m.SQLMode, LoopbackControl: m.Loopback, ChannelID: m.ChannelID, Logger: site.Logger,
+		Metrics: mysql.Metrics{
+			Executed: func(took time.Duration, _, _ int) { site.Executed("", took) },
+			DDL:      func(took time.Duration) { site.Executed("DDL", took) },
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	m.opened.Store(s)
+	return s, nil
+}
+
+// telling is a store that is not the sink's own: it tells the sink what is saved.
+type telling struct {
+	checkpoint.Store
+	m *MySQL
+}
+
+func (t telling) Save(ctx context.Context, p checkpoint.Position) error {
+	if err := t.Store.Save(ctx, p); err != nil {
+		return err
+	}
+	if s := t.m.opened.Load(); s != nil {
+		return s.Saved(ctx, p.CommitTS)
+	}
+	return nil
+}
+
+// closing is such a store that has to be closed.
+type closing struct {
+	telling
+	store *mysql.Store
+}
+
+func (c closing) Close() error { return c.store.Close() }
