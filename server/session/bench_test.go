@@ -41,3 +41,20 @@ func BenchmarkShowPumpStatus(b *testing.B) {
 func BenchmarkSelect1(b *testing.B) { benchmarkQuery(b, 1, "SELECT 1") }
 
 func BenchmarkShowVariables(b *testing.B) { benchmarkQuery(b, 1, "SHOW VARIABLES LIKE 'wait_timeout'") }
+
+func BenchmarkSelectPumps(b *testing.B) {
+	for _, n := range []int{10, 10000} {
+		for name, sql := range map[string]string{
+			"all":   "SELECT * FROM binlog.pumps",
+			"where": "SELECT node_id, state, lag_seconds FROM binlog.pumps WHERE state = 'online' AND max_commit_ts > 1",
+			"one":   "SELECT * FROM binlog.pumps WHERE node_id = 'pump0003'",
+			"group": "SELECT state, COUNT(*), MAX(lag_seconds) FROM binlog.pumps GROUP BY state ORDER BY 2 DESC",
+		} {
+			b.Run(fmt.Sprintf("%d/%s", n, name), func(b *testing.B) { benchmarkQuery(b, n, sql) })
+		}
+	}
+}
+
+func BenchmarkInformationSchema(b *testing.B) {
+	benchmarkQuery(b, 10, "SELECT * FROM information_schema.COLUMNS WHERE TABLE_SCHEMA = 'binlog' AND TABLE_NAME = 'pumps'")
+}

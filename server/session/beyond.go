@@ -196,3 +196,32 @@ func (s *Session) runBeyond(sql string, emit func(o *Outcome, more bool) error) 
 	s.finish(o, looks)
 	return true, emit(o, false)
 }
+
+// describeBeyond gives the columns of such a statement's rows; ok false = it is none. All
+// of them only read, so that carrying one out is a way to know.
+func (s *Session) describeBeyond(sql string) (columns []engine.Column, ok bool, err error) {
+	b, rest := beyondGrammar(sql)
+	if b == nil {
+		return nil, false, nil
+	}
+	r, err := b.answer(s, rest)
+	switch {
+	case errors.Is(err, errNotBeyond):
+		return nil, false, nil
+	case err != nil:
+		return nil, true, err
+	}
+	return r.Columns, true, nil
+}
+
+// executeBeyond runs one that was prepared.
+func (s *Session) executeBeyond(p *Prepared, args []engine.Value) (out *Outcome, err error) {
+	if len(args) != 0 {
+		return nil, s.failed(errf(errWrongArguments, "Incorrect arguments to EXECUTE"))
+	}
+	_, err = s.runBeyond(p.SQL, func(o *Outcome, _ bool) error {
+		out = o
+		return nil
+	})
+	return out, err
+}

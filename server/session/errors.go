@@ -41,7 +41,7 @@ const (
 
 // sqlStates are the SQLSTATEs of these numbers; every other one has HY000.
 var sqlStates = map[uint16]string{
-	errNoDB: "3D000", errUnknownDB: "42000", errUnknownTable: "42S02", errParse: "42000",
+	errNoDB: "3D000", errUnknownDB: "42000", errUnknownTable: "42S02", 1109: "42S02", errParse: "42000",
 	errEmptyQuery: "42000", errUnknownCharset: "42000", errNoSuchGrant: "42000",
 	errSpecificAccess: "42000", errWrongValue: "42000", errWrongType: "42000",
 	errNotSupported: "42000", errCollationCharset: "42000", errNoSavepoint: "42000",

@@ -111,7 +111,7 @@ func (s *Session) stateText(st nodes.State) string {
 // lag is how far the node is behind PD's clock. Nothing is known of one that has no
 // commit TS yet; one that is offline is behind nothing.
 func (r *nodeRow) lag() engine.Value {
-	if r.record.MaxCommitTS <= 0 || r.record.State == nodes.Offline {
+	if r.record.MaxCommitTS.Physical() == 0 || r.record.State == nodes.Offline {
 		return engine.Null()
 	}
 	return seconds(max(0, r.now.UnixMilli()-r.record.MaxCommitTS.Physical()))
@@ -163,7 +163,7 @@ func join(a, b string) string {
 
 // timeOf is the time of a TSO as a wall clock in loc shows it; NULL for none.
 func timeOf(ts nodes.TSO, loc *time.Location) engine.Value {
-	if ts <= 0 {
+	if ts.Physical() == 0 {
 		return engine.Null()
 	}
 	return wallTime(ts.Time(), loc)

@@ -18,6 +18,7 @@ type Prepared struct {
 	Params  int             // how many ? it holds
 	Columns []engine.Column // of its rows; nil = it gives none
 
+	beyond  bool // a statement that the grammar does not have: see beyond.go
 	stmt    sqlext.Statement
 	mode    mysql.SQLMode // under which SQL was parsed
 	collate string
@@ -42,6 +43,9 @@ func (s *Session) compile(ctx context.Context, sql string) (*Prepared, error) {
 	stmts, warns, perr := s.parse(sql)
 	switch {
 	case perr != nil:
+		if columns, ok, err := s.describeBeyond(sql); ok {
+			return &Prepared{SQL: strings.Clone(sql), Columns: columns, beyond: true}, err
+		}
 		return nil, perr
 	case len(stmts) == 0:
 		return nil, errf(errEmptyQuery, "Query was empty")
@@ -110,6 +114,9 @@ func (s *Session) Execute(ctx context.Context, p *Prepared, args []engine.Value,
 }
 
 func (s *Session) execute(ctx context.Context, p *Prepared, args []engine.Value) (*Outcome, error) {
+	if p.beyond {
+		return s.executeBeyond(p, args)
+	}
 	if err := s.refresh(p, args); err != nil {
 		return nil, s.failed(err)
 	}
@@ -173,6 +180,9 @@ func (s *Session) runExecute(ctx context.Context, n *ast.ExecuteStmt) (*Outcome,
 			return nil, err
 		}
 		args = append(args, v)
+	}
+	if p.beyond {
+		return s.executeBeyond(p, args)
 	}
 	if err := s.refresh(p, args); err != nil {
 		return nil, err
