@@ -20,6 +20,8 @@ const (
 	headerSize = 12
 )
 
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
 // log writes the files of a directory. Its methods are called by one goroutine at a time.
 type log struct {
 	dir string
@@ -69,23 +71,37 @@ func (l *log) append(t *sink.Txn) (size int, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("the transaction with commit TS %s: %w", t.CommitTS, err)
 	}
-	b := binary.LittleEndian.AppendUint32(l.buf[:0], magic)
-	b = binary.LittleEndian.AppendUint64(b, uint64(len(payload)))
-	b = append(b, payload...)
-	b = binary.LittleEndian.AppendUint32(b, crc32.Checksum(payload, crc32.MakeTable(crc32.Castagnoli)))
-	if _, err := l.cur.Write(b); err != nil {
+	if err := l.write(payload); err != nil {
 		return 0, fmt.Errorf("write %s: %w", l.path, err)
 	}
-	l.size += int64(len(b))
 	l.last = t.CommitTS
-	if l.buf = b; cap(b) > keepBytes {
-		l.buf = nil
-	}
-	return len(b), nil
+	return len(payload), nil
 }
 
-// keepBytes is how large a buffer may be to be used again.
-const keepBytes = 4 << 20
+// largePayload is from what size on a payload is not copied to be written together with what
+// stands before and behind it.
+const largePayload = 1 << 20
+
+func (l *log) write(payload []byte) error {
+	b := binary.LittleEndian.AppendUint32(l.buf[:0], magic)
+	b = binary.LittleEndian.AppendUint64(b, uint64(len(payload)))
+	l.size += headerSize + int64(len(payload)) + 4
+	sum := crc32.Checksum(payload, castagnoli)
+	if len(payload) >= largePayload {
+		if _, err := l.cur.Write(b); err != nil {
+			return err
+		}
+		if _, err := l.cur.Write(payload); err != nil {
+			return err
+		}
+		b = b[:0]
+	} else {
+		b = append(b, payload...)
+	}
+	l.buf = binary.LittleEndian.AppendUint32(b, sum)
+	_, err := l.cur.Write(l.buf)
+	return err
+}
 
 // create begins a file, which makes its name durable.
 func (l *log) create(ts nodes.TSO) error {

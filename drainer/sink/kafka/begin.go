@@ -182,7 +182,7 @@ func (s *Sink) topicMax(ctx context.Context) (int, error) {
 // lastCommitTS is the commit TS of the topic's last message, 0 when there is none. The error says
 // why it is not known, or not this drainer's. One that is not behind From is of no use: 0.
 func (s *Sink) lastCommitTS(ctx context.Context) (nodes.TSO, error) {
-	if s.opts.mark() == "" {
+	if s.mark == "" {
 		return 0, nil
 	}
 	end, err := s.endOffset(ctx)
@@ -212,7 +212,7 @@ func (s *Sink) lastCommitTS(ctx context.Context) (nodes.TSO, error) {
 func (s *Sink) ours(r *kgo.Record) bool {
 	for _, h := range r.Headers {
 		if h.Key == markHeader {
-			return string(h.Value) == s.opts.mark()
+			return string(h.Value) == s.mark
 		}
 	}
 	return false

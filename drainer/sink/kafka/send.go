@@ -47,7 +47,7 @@ func (s *Sink) take() []*outgoing {
 	defer s.mu.Unlock()
 	n, size := 0, recordOverhead
 	for n < len(s.queue) && n < s.opts.MaxMessages && !s.closing {
-		size += len(s.queue[n].value) + len(s.opts.mark()) + recordOverhead
+		size += len(s.queue[n].value) + len(s.mark) + recordOverhead
 		if n > 0 && size > s.limits.batch {
 			break
 		}
@@ -117,8 +117,8 @@ func (s *Sink) produce(batch []*outgoing) error {
 }
 
 func (s *Sink) headers() []kgo.RecordHeader {
-	if mark := s.opts.mark(); mark != "" {
-		return []kgo.RecordHeader{{Key: markHeader, Value: []byte(mark)}}
+	if s.mark != "" {
+		return []kgo.RecordHeader{{Key: markHeader, Value: []byte(s.mark)}}
 	}
 	return nil
 }

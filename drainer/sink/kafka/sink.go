@@ -17,6 +17,7 @@ import (
 // Sink writes transactions to a topic.
 type Sink struct {
 	opts   Options
+	mark   string // of the drainer's messages
 	limits limits
 	client *kgo.Client
 	enc    *message.Encoder // Apply's
@@ -64,7 +65,7 @@ func New(ctx context.Context, opts Options) (*Sink, error) {
 		return nil, fmt.Errorf("kafka sink: %w", err)
 	}
 	s := &Sink{
-		opts: opts, client: client, enc: message.NewEncoder(opts.TimeZone), passed: opts.From, applied: opts.From,
+		opts: opts, mark: opts.mark(), client: client, enc: message.NewEncoder(opts.TimeZone), passed: opts.From, applied: opts.From,
 		work: make(chan struct{}, 1), changed: make(chan struct{}),
 	}
 	if err := s.begin(ctx); err != nil {

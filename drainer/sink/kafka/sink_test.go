@@ -572,3 +572,26 @@ func TestBackpressure(t *testing.T) {
 		t.Errorf("Applied: %d", s.Applied())
 	}
 }
+
+func BenchmarkSink(b *testing.B) {
+	for name, count := range map[string]int{"one by one": 1, "batches of 100": 100} {
+		b.Run(name, func(b *testing.B) {
+			c := brokers(b)
+			s := open(b, options(c))
+			ts := nodes.TSO(0)
+			for b.Loop() {
+				var next sink.Batch
+				for range count {
+					ts++
+					next.Txns = append(next.Txns, sinktest.Insert(ts))
+				}
+				next.Passed = ts
+				if err := s.Apply(b.Context(), next); err != nil {
+					b.Fatal(err)
+				}
+			}
+			flush(b, s)
+			b.ReportMetric(float64(ts)/b.Elapsed().Seconds(), "txns/s")
+		})
+	}
+}

@@ -3,6 +3,7 @@ package message
 import (
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"pumphouse/binlogpb/pbkafka"
@@ -24,11 +25,10 @@ type Encoder struct {
 	// numbers are those of the definitions written so far; nil: without additions.
 	numbers map[*schema.Table]uint64
 
-	dml       []byte // the tables of a DMLData
-	mutations []byte // of a Table
-	row       []byte // of a TableMutation
-	old       []byte
-	column    []byte
+	dml    []byte // the tables of a DMLData
+	row    []byte // of a TableMutation
+	old    []byte
+	column []byte
 }
 
 // NewEncoder makes an encoder. zone is that of the timestamps in rows and of defaults.
@@ -190,7 +190,7 @@ func (e *Encoder) zoneName(t *sink.Txn) string {
 const keepBytes = 4 << 20
 
 func (e *Encoder) shrink() {
-	for _, buf := range []*[]byte{&e.dml, &e.mutations, &e.row, &e.old, &e.column} {
+	for _, buf := range []*[]byte{&e.dml, &e.row, &e.old, &e.column} {
 		if cap(*buf) > keepBytes {
 			*buf = nil
 		}
@@ -206,23 +206,23 @@ func (e *Encoder) encodeTables(changes []*txn.Change) error {
 		if err != nil {
 			return err
 		}
-		e.mutations = e.mutations[:0]
+		start := len(e.dml)
 		for len(changes) > 0 && changes[0].Table == t {
 			e.mutation(h, changes[0])
 			changes = changes[1:]
 		}
-		e.dml = protowire.AppendTag(e.dml, 1, protowire.BytesType)
-		addition := e.addition(t)
-		e.dml = protowire.AppendVarint(e.dml, uint64(len(h.head)+len(e.mutations)+len(h.keys)+len(addition)))
-		e.dml = append(e.dml, h.head...)
-		e.dml = append(e.dml, e.mutations...)
-		e.dml = append(e.dml, h.keys...)
-		e.dml = append(e.dml, addition...)
+		e.dml = append(append(e.dml, h.keys...), e.addition(t)...)
+		// What comes first is put before it now that the size is known: a giant transaction
+		// must not be in two buffers.
+		head := protowire.AppendTag(e.row[:0], 1, protowire.BytesType)
+		head = protowire.AppendVarint(head, uint64(len(h.head)+len(e.dml)-start))
+		e.row = append(head, h.head...)
+		e.dml = slices.Insert(e.dml, start, e.row...)
 	}
 	return nil
 }
 
-// mutation appends a row's change to the mutations.
+// mutation appends a row's change to a Table.
 func (e *Encoder) mutation(h *tableHead, c *txn.Change) {
 	tp := pbkafka.MutationType_Insert
 	row := c.New
@@ -240,14 +240,14 @@ func (e *Encoder) mutation(h *tableHead, c *txn.Change) {
 	if c.Op == txn.Update {
 		size += sizeBytes(len(e.old))
 	}
-	e.mutations = protowire.AppendTag(e.mutations, 4, protowire.BytesType)
-	e.mutations = protowire.AppendVarint(e.mutations, uint64(size))
-	e.mutations = appendVarint(e.mutations, 1, uint64(tp))
-	e.mutations = appendBytes(e.mutations, 2, e.row)
+	e.dml = protowire.AppendTag(e.dml, 4, protowire.BytesType)
+	e.dml = protowire.AppendVarint(e.dml, uint64(size))
+	e.dml = appendVarint(e.dml, 1, uint64(tp))
+	e.dml = appendBytes(e.dml, 2, e.row)
 	if c.Op == txn.Update {
-		e.mutations = appendBytes(e.mutations, 3, e.old)
+		e.dml = appendBytes(e.dml, 3, e.old)
 	}
-	e.mutations = append(e.mutations, addition...)
+	e.dml = append(e.dml, addition...)
 }
 
 // appendRow appends the columns of a Row.
