@@ -188,6 +188,7 @@ func (d *Drainer) closing() stateFunc {
 			switch in.Order {
 			case nodes.Resume:
 				cancelled = true
+				d.log.Info("going offline is to be cancelled: what is in flight comes first")
 			case nodes.Pause:
 				cancelled = false
 				d.pauseInstead()

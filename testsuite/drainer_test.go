@@ -12,7 +12,10 @@ import (
 	"time"
 
 	"pumphouse/binlogpb"
+	"pumphouse/drainer"
+	"pumphouse/drainer/downstream"
 	"pumphouse/drainer/schema"
+	"pumphouse/drainer/sink"
 	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
 
@@ -214,33 +217,65 @@ func TestDrainerFilters(t *testing.T) {
 	}
 }
 
-// Going offline can be cancelled as long as something is in flight.
+// gated is a downstream whose Flush waits for the test.
+type gated struct {
+	downstream.File
+	flushing chan struct{} // Flush has been called
+	release  chan struct{} // Flush may go on
+}
+
+func (g *gated) Open(ctx context.Context, site drainer.Site, from, until nodes.TSO) (sink.Sink, error) {
+	s, err := g.File.Open(ctx, site, from, until)
+	return &gatedSink{s, g}, err
+}
+
+type gatedSink struct {
+	sink.Sink
+	g *gated
+}
+
+func (s *gatedSink) Flush(ctx context.Context) error {
+	s.g.flushing <- struct{}{}
+	<-s.g.release
+	return s.Sink.Flush(ctx)
+}
+
+// Going offline can be cancelled as long as something is in flight: the drainer then goes on
+// where it was, also with pumps that came meanwhile.
 func TestDrainerResumes(t *testing.T) {
 	u := newShop(t)
 	u.pump(u.pumpOptions("pump1"))
+	g := &gated{flushing: make(chan struct{}, 1), release: make(chan struct{}, 1)}
 	d := u.drainer("drainer1")
-	d.opts.Patience = time.Minute
+	d.opts.Downstream = g
 	d.start()
-	u.createDatabase("pump1")
-	last := u.createTable("pump1", firstTable)
-	d.consumes(last)
-	for i := range 5 {
-		// What the drainer does while it is closing may be over at any moment: then it is offline,
-		// and online is for its next life.
-		for _, s := range []nodes.State{nodes.Closing, nodes.Online} {
-			if _, _, err := u.registry.SetState(context.Background(), nodes.Drainer, "drainer1", s); err != nil {
-				t.Fatal(err)
-			}
+	want := []written{{u.createDatabase("pump1"), "create database test;"}}
+	want = append(want, written{u.createTable("pump1", firstTable), "use `test`; create table t100 (id bigint primary key, v varchar(100));"})
+	set := func(s nodes.State) {
+		t.Helper()
+		if _, _, err := u.registry.SetState(context.Background(), nodes.Drainer, "drainer1", s); err != nil {
+			t.Fatal(err)
 		}
-		last = u.insert("pump1", firstTable, int64(i), "x")
-		eventually(t, 20*time.Second, "an end of it", func() (bool, string) {
-			if d.State() == nodes.Offline {
-				if err := d.ends(); err != nil {
-					t.Fatal(err)
-				}
-				d.start()
-			}
-			return d.position() >= last, string(d.State())
+	}
+	for i := range int64(3) {
+		set(nodes.Closing)
+		<-g.flushing
+		want = append(want, written{u.insert("pump1", firstTable, i, "x"), fmt.Sprintf("t100 %d x", i)})
+		u.pump(u.pumpOptions(fmt.Sprintf("pump%d", i+2)))
+		set(nodes.Online)
+		eventually(t, 20*time.Second, "hearing of it", func() (bool, string) {
+			return strings.Count(d.log.String(), "is to be cancelled") > int(i), d.log.String()
 		})
+		g.release <- struct{}{}
+		eventually(t, 20*time.Second, "being online again", func() (bool, string) { return d.State() == nodes.Online, string(d.State()) })
+		want = append(want, written{u.insert(fmt.Sprintf("pump%d", i+2), firstTable, 100+i, "x"), fmt.Sprintf("t100 %d x", 100+i)})
+		d.consumes(want[len(want)-1].ts)
+	}
+	g.release <- struct{}{}
+	if err := d.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := d.written(); !slices.Equal(got, want) {
+		t.Errorf("downstream is %v, want %v", got, want)
 	}
 }
