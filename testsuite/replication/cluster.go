@@ -113,12 +113,11 @@ func (c *Cluster) Record(ctx context.Context) (nodes.Record, error) {
 // CatchUp waits until everything that is committed now is downstream, as the drainer's
 // record says.
 func (c *Cluster) CatchUp(ctx context.Context, limit time.Duration) error {
-	ctx, cancel := context.WithTimeout(ctx, limit)
-	defer cancel()
 	goal, err := c.Now(ctx)
 	if err != nil {
 		return err
 	}
+	deadline := time.After(limit)
 	for {
 		r, err := c.Record(ctx)
 		if err == nil && r.MaxCommitTS >= goal {
@@ -129,6 +128,8 @@ func (c *Cluster) CatchUp(ctx context.Context, limit time.Duration) error {
 		}
 		select {
 		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-deadline:
 			return fmt.Errorf("after %s the drainer is at %d, not at %d, %s behind (%v)\n%s", limit, r.MaxCommitTS, goal,
 				time.Duration((int64(goal)>>18)-(int64(r.MaxCommitTS)>>18))*time.Millisecond, err, c.Drainer.tail(20))
 		case <-time.After(20 * time.Millisecond):

@@ -66,7 +66,7 @@ var faults = []fault{
 		f.c.PD.Stop(0)
 		f.wait(ctx, time.Second)
 		f.c.PD.Start(0)
-		return nil
+		return f.c.reportRegions(context.WithoutCancel(ctx))
 	}},
 	{"pause the drainer", func(f *Faults, ctx context.Context) error { return f.ordered(ctx, f.c.Drainer, "pause") }},
 	{"kill MariaDB and the drainer", func(f *Faults, ctx context.Context) error {
@@ -109,6 +109,9 @@ var faults = []fault{
 		p.Kill()
 		f.wait(ctx, time.Second)
 		f.c.PD.Start(0)
+		if err := f.c.reportRegions(context.WithoutCancel(ctx)); err != nil {
+			return err
+		}
 		return p.TryStart()
 	}},
 }
