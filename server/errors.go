@@ -59,13 +59,15 @@ func errDenied(user, host string, password bool) *engine.Error {
 }
 
 // asClientError gives the error as the client is to see it. When the statement's
-// context was ended, why it was is what counts.
+// context was ended, why it was is what counts; the statement may have added to that what
+// it leaves behind.
 func asClientError(ctx context.Context, err error) *engine.Error {
-	var e *engine.Error
-	if ctx.Err() != nil && errors.As(context.Cause(ctx), &e) {
-		return e
+	var e, why *engine.Error
+	known := errors.As(err, &e)
+	if ctx.Err() != nil && errors.As(context.Cause(ctx), &why) && !(known && e.Code == why.Code) {
+		return why
 	}
-	if errors.As(err, &e) {
+	if known {
 		return e
 	}
 	return &engine.Error{Code: mysql.ER_UNKNOWN_ERROR, State: mysql.DEFAULT_MYSQL_STATE, Message: err.Error()}

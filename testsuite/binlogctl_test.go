@@ -10,8 +10,10 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/user"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -207,6 +209,97 @@ func TestBinlogctlAsksNodes(t *testing.T) {
 	ctl(t, pd, "-cmd", "pause-pump", "-node-id", "nope").expect(t, "an unknown node", 1, "", "node pump, id nope from etcd")
 }
 
+// TestBinlogctlActs waits for real pumps, asks them how they are, and removes them.
+func TestBinlogctlActs(t *testing.T) {
+	pd := pdtest.StartReal(t, 1)
+	c := newPumps(t, pd)
+	console := startConsole(t, pd.Endpoints())
+	first, last := c.behind("pump1")
+	second := c.start("pump2")
+
+	table := regexp.MustCompile(`^KIND +NODE ID +ADDRESS +STATE +COMMIT TS +LAG +WAITS FOR +PROBLEM
+pump +pump1 +` + first.addr + ` +online +\d+ +[\d.]+m?s +- +-
+pump +pump2 +` + second.addr + ` +online +\d+ +([\d.]+m?s|-) +- +-
+drainer +slow +127.0.0.1:\d+ +paused +1 +\d+h\d+m[\d.]+s +- +-
+$`)
+	if r := ctl(t, pd, "-cmd", "status"); r.code != 0 || r.stderr != "" || !table.MatchString(r.out) {
+		t.Errorf("status: exit code %d\n%s%s", r.code, r.out, r.stderr)
+	}
+	r := ctl(t, pd, "-cmd", "offline-pump", "-node-id", "pump1", "-wait", "2")
+	r.expect(t, "it waits in vain", 3, "apply action close success!", "pump pump1 is closing after 2s, not yet offline, and goes on: it waits for drainer slow (paused, ")
+	for _, want := range []string{"pump pump1: online -> closing\n", fmt.Sprintf("pump pump1 waits for drainer slow (paused, %s), which has consumed up to commit TS 1 of %d", c.host("slow"), last)} {
+		if !strings.Contains(r.stderr, want) {
+			t.Errorf("the progress lacks %q:\n%s", want, r.stderr)
+		}
+	}
+	ctl(t, pd, "-cmd", "status", "-node-id", "pump1").expect(t, "status while it waits", 0, "drainer slow (paused, ", "")
+	ctl(t, pd, "-cmd", "status", "-o", "log", "-node-id", "pump1").expect(t, "status as log", 0, `["node status"] [type=pump] [node="{NodeID: pump1, `, "")
+	ctl(t, pd, "-cmd", "drop-pump", "-node-id", "pump1").expect(t, "drop while it is there", 1, "", "-cmd offline-pump -node-id pump1")
+	ctl(t, pd, "-cmd", "update-drainer", "-node-id", "slow", "-state", "offline").expect(t, "give the drainer up", 0, "drainer slow: paused -> offline\n", "")
+	first.ends(10*time.Second, 0)
+	ctl(t, pd, "-cmd", "drop-pump", "-node-id", "pump1").expect(t, "drop", 0, "pump pump1 at "+first.addr+", offline since ", "")
+	ctl(t, pd, "-cmd", "drop-pump", "-node-id", "pump1").expect(t, "drop again", 1, "", "node pump, id pump1 from etcd")
+
+	r = ctl(t, pd, "-cmd", "pause-pump", "-node-id", "pump2", "-wait", "30s")
+	if want := "pump pump2 is paused, after "; r.code != 0 || !strings.Contains(r.out, want) {
+		t.Errorf("wait: exit code %d\n%s%s", r.code, r.out, r.stderr)
+	}
+	second.ends(10*time.Second, 0)
+	second.launch()
+	ctl(t, pd, "-cmd", "update-pump", "-node-id", "pump2", "-state", "paused").expect(t, "an order", 0, "and takes this as an order to pause.", "")
+	second.ends(10*time.Second, 0)
+	second.launch()
+	second.kill()
+	r = ctl(t, pd, "-cmd", "status", "-o", "json", "-show-offline-nodes")
+	var list []struct {
+		NodeID, State, Problem string
+		Answers                bool
+	}
+	if err := json.Unmarshal([]byte(r.out), &list); err != nil || r.code != 1 || len(list) != 2 || list[0].NodeID != "pump2" || list[0].Answers ||
+		!strings.Contains(list[0].Problem, second.addr) || list[1].State != "offline" || !strings.Contains(r.stderr, "1 of 2 nodes should run and give no answer") {
+		t.Errorf("status of a dead pump: %v, exit code %d\n%s%s", err, r.code, r.out, r.stderr)
+	}
+	ctl(t, pd, "-cmd", "status", "-node-id", "nope").expect(t, "status of nobody", 1, "", "no record of a node nope")
+
+	r = runToEnd(t, "", nil, "binlogctl", "-h")
+	for name := range strings.FieldsSeq("status drop-pump drop-drainer -wait") {
+		if !strings.Contains(r.stderr, name) {
+			t.Errorf("the help lacks %s", name)
+		}
+	}
+	// The console shows who did it.
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	me, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	who := me.Username + " " + host
+	got := slices.DeleteFunc(console.events(t), func(e string) bool { return !strings.Contains(e, " binlogctl ") })
+	want := []string{
+		"pump1 online offline binlogctl offline-pump " + who + " accepted",
+		"slow paused offline binlogctl update-drainer " + who + " done",
+		"pump1 offline - binlogctl drop-pump " + who + " done",
+		"pump2 online paused binlogctl pause-pump " + who + " accepted",
+		"pump2 online paused binlogctl update-pump " + who + " done",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the audit says\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// host is the address in a drainer's record.
+func (c *pumps) host(id string) string {
+	c.t.Helper()
+	e, err := c.registry.Get(c.t.Context(), nodes.Drainer, id)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return e.Record.Host
+}
+
 func TestBinlogctlExitCodes(t *testing.T) {
 	for _, c := range []struct {
 		what        string
@@ -220,6 +313,9 @@ func TestBinlogctlExitCodes(t *testing.T) {
 		{"no node", []string{"-cmd", "pause-pump"}, 2, "", "needs -node-id"},
 		{"an unknown form", []string{"-o", "xml"}, 2, "", "-o xml does not exist"},
 		{"a bad PD address", []string{"-pd-urls", "ftp://h"}, 1, "", "ftp"},
+		{"a wait that is no time", []string{"-cmd", "pause-pump", "-node-id", "a", "-wait", "soon"}, 2, "", "use seconds, or a time like 90s"},
+		{"a wait for a list", []string{"-wait", "5"}, 2, "", "-wait does not go with -cmd pumps"},
+		{"no node to drop", []string{"-cmd", "drop-drainer"}, 2, "", "needs -node-id"},
 		{"half a certificate", []string{"-ssl-cert", "/nonexistent"}, 1, "", "ssl-"},
 		{"the version", []string{"-V"}, 0, "binlogctl (Pumphouse) ", ""},
 		{"help", []string{"-h"}, 0, "", "Usage: binlogctl"},
