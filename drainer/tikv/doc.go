@@ -28,8 +28,6 @@
 //
 // # Trade-offs
 //
-// client-go is used for its region cache, lock resolver and connections. It takes the TLS files
-// of its health checks of stores from a configuration of the whole process; New sets them there,
-// so two Sources in one process should have the same ones. (With others both still work, but one
-// of them takes a store for dead that was away for a moment, until that Source is made again.)
+// client-go is used for its region cache, lock resolver and connections. What it learns about a
+// store that was away it may not unlearn: after 3 s without an answer all of it is made anew.
 package tikv

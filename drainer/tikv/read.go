@@ -21,7 +21,7 @@ const (
 	// thousands of partitions is some MiB.
 	batch = 32
 	// attempt bounds how long client-go goes on by itself; what fails then is said and tried again.
-	attempt = 10 * time.Second
+	attempt = 3 * time.Second
 	// request bounds one request to a store.
 	request = 10 * time.Second
 
@@ -35,6 +35,7 @@ func (s *Source) untilAnswered(ctx context.Context, what string, try func() erro
 	var said time.Time
 	var last error
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
+		kv := s.store()
 		err := try()
 		if err == nil || errors.Is(err, schema.ErrNoMeta) {
 			return err
@@ -45,6 +46,9 @@ func (s *Source) untilAnswered(ctx context.Context, what string, try func() erro
 		if ctx.Err() == nil && time.Since(said) > sayAgain {
 			said = time.Now()
 			s.log.WithError(err).Warnf("cannot %s yet; trying on", what)
+		}
+		if ctx.Err() == nil {
+			s.renew(kv)
 		}
 		select {
 		case <-time.After(pause):
@@ -63,12 +67,12 @@ func (s *Source) backoff(ctx context.Context) *tikv.Backoffer {
 
 // now is a time stamp of PD's: what is committed before is seen at it.
 func (s *Source) now(ctx context.Context) (uint64, error) {
-	return s.kv.GetTimestampWithRetry(s.backoff(ctx), oracle.GlobalTxnScope)
+	return s.store().GetTimestampWithRetry(s.backoff(ctx), oracle.GlobalTxnScope)
 }
 
 // get is the value of a key, nil when there is none.
 func (s *Source) get(ctx context.Context, ts uint64, key []byte) ([]byte, error) {
-	value, err := s.kv.GetSnapshot(ts).Get(ctx, key)
+	value, err := s.store().GetSnapshot(ts).Get(ctx, key)
 	if tikverr.IsErrNotFound(err) {
 		return nil, nil
 	}
@@ -116,8 +120,9 @@ func (s *Source) history(ctx context.Context, id int64, each func(id int64, valu
 // scan reads the next few pairs in [from, end), and where to go on: nil at the end. On an error
 // that is where it began.
 func (s *Source) scan(ctx context.Context, ts uint64, from, end []byte) ([]*kvrpcpb.KvPair, []byte, error) {
+	kv := s.store()
 	for bo := s.backoff(ctx); ; {
-		region, err := s.kv.GetRegionCache().LocateKey(bo, from)
+		region, err := kv.GetRegionCache().LocateKey(bo, from)
 		if err != nil {
 			return nil, from, err
 		}
@@ -128,7 +133,7 @@ func (s *Source) scan(ctx context.Context, ts uint64, from, end []byte) ([]*kvrp
 		req := tikvrpc.NewRequest(tikvrpc.CmdScan,
 			&kvrpcpb.ScanRequest{StartKey: from, EndKey: to, Limit: batch, Version: ts},
 			kvrpcpb.Context{NotFillCache: true})
-		resp, err := s.kv.SendReq(bo, req, region.Region, request)
+		resp, err := kv.SendReq(bo, req, region.Region, request)
 		if err != nil {
 			return nil, from, err
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/tikv/client-go/v2/config"
 	"github.com/tikv/client-go/v2/tikv"
+	pd "github.com/tikv/pd/client"
 
 	"pumphouse/drainer/schema"
 	"pumphouse/nodes"
@@ -27,14 +28,15 @@ const pdTimeout = 5 * time.Second
 
 // Source reads TiDB's meta data. It may be used by any number of goroutines.
 type Source struct {
-	pd  *tikvconn.PD
-	kv  *tikv.KVStore
-	log logrus.FieldLogger
+	pd       *tikvconn.PD
+	security config.Security
+	log      logrus.FieldLogger
 
 	life context.Context
 	end  context.CancelFunc
 
 	mu     sync.Mutex
+	kv     *tikv.KVStore
 	closed bool
 	users  sync.WaitGroup
 	close  sync.Once
@@ -52,7 +54,7 @@ func New(ctx context.Context, pdURLs []string, sec daemon.Security, log logrus.F
 	if err != nil {
 		return nil, err
 	}
-	s := &Source{log: log}
+	s := &Source{log: log, security: config.NewSecurity(sec.CA, sec.Cert, sec.Key, nil)}
 	s.life, s.end = context.WithCancel(context.Background())
 	stop := context.AfterFunc(ctx, s.end) // PD's client ends with the context it is made with
 	s.pd, err = tikvconn.DialPD(s.life, urls, sec, pdTimeout)
@@ -61,7 +63,9 @@ func New(ctx context.Context, pdURLs []string, sec daemon.Security, log logrus.F
 		err = ctx.Err()
 	}
 	if err == nil {
-		err = s.open(sec)
+		if s.kv, err = s.open(); err != nil {
+			s.pd.Close()
+		}
 	}
 	if err != nil {
 		s.end()
@@ -70,24 +74,46 @@ func New(ctx context.Context, pdURLs []string, sec daemon.Security, log logrus.F
 	return s, nil
 }
 
-// open makes client-go's view of the cluster. It takes care of s.pd from here on.
-func (s *Source) open(sec daemon.Security) error {
-	security := config.NewSecurity(sec.CA, sec.Cert, sec.Key, nil)
-	if sec.Enabled() {
-		config.UpdateGlobal(func(c *config.Config) { c.Security = security }) // of health checks only
-	}
-	placement := tikv.NewCodecPDClient(tikv.ModeTxn, s.pd)
-	rpc := tikv.NewRPCClient(tikv.WithSecurity(security), tikv.WithCodec(placement.GetCodec()))
+// keptPD is a PD client that outlives the view of the cluster that is made with it.
+type keptPD struct{ pd.Client }
+
+func (keptPD) Close() {}
+
+// open makes client-go's view of the cluster.
+func (s *Source) open() (*tikv.KVStore, error) {
+	placement := tikv.NewCodecPDClient(tikv.ModeTxn, keptPD{s.pd})
+	rpc := tikv.NewRPCClient(tikv.WithSecurity(s.security), tikv.WithCodec(placement.GetCodec()))
 	// client-go keeps a safe point in memory to refuse old time stamps by. What it would refuse
 	// wrongly or too late is judged by TableAt itself: nothing is kept here.
 	kv, err := tikv.NewKVStore("pumphouse-drainer", placement, tikv.NewMockSafePointKV(), rpc)
 	if err != nil {
-		rpc.Close()
-		s.pd.Close()
-		return err
+		_ = rpc.Close() // nothing was sent
+		return nil, err
 	}
-	s.kv = kv
-	return nil
+	return kv, nil
+}
+
+// store is the view of the cluster.
+func (s *Source) store() *tikv.KVStore {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.kv
+}
+
+// renew takes a new view in place of one with which nothing could be read. client-go counts a
+// store as dead until it passes a health check, for which it does not know our TLS files. Calls
+// that still use the old one fail and are repeated.
+func (s *Source) renew(old *tikv.KVStore) {
+	fresh, err := s.open()
+	if err != nil {
+		return // PD does not answer: later
+	}
+	s.mu.Lock()
+	if s.kv == old {
+		s.kv, fresh = fresh, old
+	}
+	s.mu.Unlock()
+	_ = fresh.Close() // the one that is not used; there is nothing to lose
 }
 
 // Close ends calls under way, with ErrClosed, and all connections. It may be called again.
@@ -99,7 +125,8 @@ func (s *Source) Close() error {
 		s.mu.Unlock()
 		s.end()
 		s.users.Wait()
-		err = s.kv.Close()
+		err = s.kv.Close() // nobody else is left to change it
+		s.pd.Close()
 	})
 	return err
 }

@@ -36,6 +36,8 @@ type cluster struct {
 	leader   func() // called when PD is asked for a region
 	safe     uint64 // GC safe point
 	attempts int    // requests to stores
+	// scan, if set, answers scans in the store's place.
+	scan func(*kvrpcpb.ScanRequest) *kvrpcpb.ScanResponse
 }
 
 func newCluster(t testing.TB, n int) *cluster {
