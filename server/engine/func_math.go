@@ -204,8 +204,12 @@ func integral(k call, ofFloat func(float64) float64, ofDecimal func(decimal.Deci
 			return Float(ofFloat(v[0].float(f.warn))), nil
 		}), nil
 	case KindDecimal:
-		if x.intDigits() >= 18 {
-			return strict(decimalType(x.intDigits()+1, 0), []*expr{x}, func(f *frame, v []Value) (Value, error) {
+		digits := x.intDigits()
+		if x.scale() > 0 {
+			digits++ // FLOOR(-9.9) is -10
+		}
+		if digits > 18 { // more than a BIGINT surely holds
+			return strict(decimalType(digits, 0), []*expr{x}, func(f *frame, v []Value) (Value, error) {
 				return Decimal(rescale(ofDecimal(v[0].decimal(f.warn)), 0)), nil
 			}), nil
 		}
@@ -279,7 +283,11 @@ func round(st *statement, k call, cut bool) (*expr, error) {
 		if known {
 			scale = uint8(max(0, min(places, maxDecimalScale)))
 		}
-		t := decimalType(x.intDigits()+int(scale)+1, scale)
+		digits := x.intDigits() + int(scale)
+		if !known || !cut && scale < x.scale() {
+			digits++ // ROUND(9.9, 0) is 10
+		}
+		t := decimalType(digits, scale)
 		return strict(t, args, func(f *frame, v []Value) (Value, error) {
 			p := placesOf(f, v)
 			return Decimal(rescale(roundDecimal(v[0].decimal(f.warn), p, cut), int32(scale))), nil
