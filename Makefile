@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 export CGO_ENABLED ?= 0
 BIN   := $(CURDIR)/bin
-PROGS := pumphouse pump binlogctl
+PROGS := pumphouse pump drainer binlogctl
 UNIT  := ./nodes/... ./sqlext/... ./server/... ./binlogpb/... ./pump/... ./drainer/... ./cmd/...
 LINT  := -modfile=testsuite/lint/go.mod
 FUZZTIME ?= 20s
@@ -13,7 +13,7 @@ all: build
 build: ## build every program into bin/
 	go build -trimpath -o $(BIN)/ $(addprefix ./cmd/,$(PROGS))
 
-demo: build ## run the whole product on this machine; Ctrl-C ends it
+demo: build ## run the whole product on this machine; DOWNSTREAM=mysql://user:password@host:port replicates there
 	$(BIN)/pumphouse demo $(DEMOFLAGS)
 
 deps: ## what the tests need beside Go: MariaDB's client, PyMySQL, node mysql2, a real pd-server

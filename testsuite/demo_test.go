@@ -25,7 +25,7 @@ func TestDemo(t *testing.T) {
 	if got := ask(t, db, `show variables like "log_bin"`); got != "log_bin|0" {
 		t.Fatalf("log_bin: %q", got)
 	}
-	// The shop writes and the readers read: both positions move.
+	// The shop writes and the drainers bring it downstream: both positions move.
 	for _, kind := range []string{"pump", "drainer"} {
 		first := ""
 		eventually(t, 20*time.Second, kind+" positions move", func() (bool, string) {
@@ -67,7 +67,7 @@ func TestDemo(t *testing.T) {
 			t.Fatalf("after %s: %q", change, row)
 		}
 	}
-	// All are back and work on: the readers pass what the pumps write now.
+	// All are back and work on: the drainers pass what the pumps write now.
 	eventually(t, 20*time.Second, "everything online again", func() (bool, string) {
 		now := ask(t, db, "show pump status") + "\n" + ask(t, db, "show drainer status")
 		return strings.Count(now, "Online") == 4, now
@@ -83,8 +83,13 @@ func TestDemo(t *testing.T) {
 	case <-time.After(20 * time.Second):
 		t.Errorf("the demo does not end by Ctrl-C:\n%s", d.output())
 	}
-	if out := d.output(); strings.Contains(out, "level=") {
-		t.Errorf("a demo without trouble has warnings to tell:\n%s", out)
+	// That a pump was away, and held everything, is what the drainers say of it; that the machine
+	// is busy, etcd. Nothing else.
+	expected := regexp.MustCompile("the pump does not deliver|the pump holds everything|took too long")
+	for line := range strings.Lines(d.output()) {
+		if strings.Contains(line, "level=") && !expected.MatchString(line) {
+			t.Errorf("a demo without trouble has this to tell: %s", line)
+		}
 	}
 }
 

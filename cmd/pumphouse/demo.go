@@ -6,9 +6,13 @@ import (
 	"flag"
 	"fmt"
 	"net"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 
+	"pumphouse/drainer/downstream"
 	"pumphouse/nodes/daemon"
 	"pumphouse/nodes/embedpd"
 
@@ -20,10 +24,12 @@ type demoOptions struct {
 	console config
 	pdAddr  string
 	dataDir string
+	// downstream is what drainer1 replicates to; nil: files.
+	downstream *downstream.MySQL
 }
 
-// demo is `pumphouse demo`: PD, two pumps, two readers in the place of drainers, a writer
-// in the place of TiDB, and the console, in one process, for a newcomer.
+// demo is `pumphouse demo`: PD, two pumps, two drainers, a writer in the place of TiDB, and
+// the console, in one process, for a newcomer.
 func demo(ctx context.Context, args []string, std stdio) error {
 	var o demoOptions
 	if err := o.console.flags("serve").Parse(nil); err != nil { // what is not named here has its default
@@ -33,11 +39,15 @@ func demo(ctx context.Context, args []string, std stdio) error {
 	fs.StringVar(&o.console.Addr, "addr", "127.0.0.1:8248", "`host:port` of the console; port 0 means any free one, for pumps too")
 	fs.StringVar(&o.pdAddr, "pd-addr", embedpd.DefaultAddr, "`host:port` of PD; port 0 means any free one")
 	fs.StringVar(&o.dataDir, "data-dir", "", "`directory` to keep the data in; default: a temporary one, removed at the end")
+	to := fs.String("downstream", os.Getenv("DOWNSTREAM"), "database that drainer1 replicates to, mysql://user:password@host:port; default: $DOWNSTREAM, or files")
 	fs.StringVar(&o.console.LogLevel, "log-level", "warn", "debug, info, warn or error")
 	if err := parse(fs, args, std, nil, nil); err != nil {
 		return err
 	}
 	log, logFile, err := daemon.NewLogger(o.console.LogLevel, "", std.err)
+	if err == nil {
+		o.downstream, err = parseDownstream(*to)
+	}
 	if err != nil {
 		return &usageError{err}
 	}
@@ -75,8 +85,10 @@ func runDemo(ctx context.Context, o demoOptions, log logrus.FieldLogger, std std
 	}
 	defer func() { err = errors.Join(err, c.close()) }()
 
-	fmt.Fprintf(std.out, "PD is at %s (-pd-urls of binlogctl); pump1 and pump2 store what a small shop writes, drainer1 and drainer2 read it.\n"+
-		"A node that you pause comes back when you set it to online. Ctrl-C ends everything.\n%s%s\n", pd.URL(), c.pageLine(), c.readyLine())
+	fmt.Fprintf(std.out, "PD is at %s (-pd-urls of binlogctl); pump1 and pump2 store what a small shop writes;\n"+
+		"drainer1 brings it to %s, drainer2 to binlog files in %s (read them with drainer -print).\n"+
+		"A node that you pause comes back when you set it to online. Ctrl-C ends everything.\n%s%s\n",
+		pd.URL(), o.firstDownstream(), filepath.Join(o.dataDir, "drainer2"), c.pageLine(), c.readyLine())
 	failed := make(chan error, 1)
 	go func() { failed <- pd.Wait() }()
 	select {
@@ -85,6 +97,34 @@ func runDemo(ctx context.Context, o demoOptions, log logrus.FieldLogger, std std
 	case <-ctx.Done():
 		return nil
 	}
+}
+
+// firstDownstream says where drainer1 writes.
+func (o demoOptions) firstDownstream() string {
+	if o.downstream != nil {
+		return o.downstream.String()
+	}
+	return "binlog files in " + filepath.Join(o.dataDir, "drainer1")
+}
+
+// parseDownstream reads mysql://user:password@host:port; "" is none. Errors do not repeat what
+// may hold a password.
+func parseDownstream(text string) (*downstream.MySQL, error) {
+	if text == "" {
+		return nil, nil
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "mysql" || u.Hostname() == "" || strings.Trim(u.Path, "/") != "" {
+		return nil, errors.New("-downstream: want mysql://user:password@host:port")
+	}
+	m := &downstream.MySQL{Host: u.Hostname(), User: u.User.Username()}
+	m.Password, _ = u.User.Password()
+	if u.Port() != "" {
+		if m.Port, err = strconv.Atoi(u.Port()); err != nil {
+			return nil, fmt.Errorf("-downstream: port %q is no number", u.Port())
+		}
+	}
+	return m, nil
 }
 
 // anyPort tells whether the demo was asked to find free ports.

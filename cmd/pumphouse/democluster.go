@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
+	"pumphouse/drainer"
+	"pumphouse/drainer/downstream"
+	"pumphouse/drainer/schema"
 	"pumphouse/nodes"
 	"pumphouse/nodes/pd"
 	"pumphouse/pump"
@@ -32,6 +36,7 @@ var demoNodes = []struct {
 type demoCluster struct {
 	opts     demoOptions
 	log      logrus.FieldLogger
+	jobs     string // directory of the writer's DDL jobs, which drainers read
 	etcd     *clientv3.Client
 	registry *nodes.Registry
 	pd       *pd.Client
@@ -41,7 +46,10 @@ type demoCluster struct {
 
 // openDemoCluster starts everything and returns when all nodes are online.
 func openDemoCluster(ctx context.Context, o demoOptions, log logrus.FieldLogger) (_ *demoCluster, err error) {
-	d := &demoCluster{opts: o, log: log}
+	d := &demoCluster{opts: o, log: log, jobs: filepath.Join(o.dataDir, "jobs")}
+	if err := os.MkdirAll(d.jobs, 0o750); err != nil {
+		return nil, err
+	}
 	if d.etcd, err = nodes.NewClient([]string{o.console.PDURLs}, nil, 5*time.Second); err != nil {
 		return nil, err
 	}
@@ -59,7 +67,7 @@ func openDemoCluster(ctx context.Context, o demoOptions, log logrus.FieldLogger)
 		}
 		run := d.runPump
 		if n.kind == nodes.Drainer {
-			run = d.runReader
+			run = d.runDrainer
 		}
 		s := &supervisor{registry: d.registry, kind: n.kind, nodeID: n.id, log: log,
 			run: func(ctx context.Context, ready func()) error { return run(ctx, n.id, addr, ready) }}
@@ -111,4 +119,26 @@ func (d *demoCluster) runPump(ctx context.Context, id, addr string, ready func()
 	ready()
 	defer context.AfterFunc(ctx, p.Pause)()
 	return p.Wait()
+}
+
+// runDrainer is one life of a drainer. The first one replicates to the database that the demo
+// was given, if it was; the others write files into their data directories.
+func (d *demoCluster) runDrainer(ctx context.Context, id, addr string, ready func()) error {
+	var down drainer.Downstream = downstream.File{}
+	if id == demoNodes[0].id && d.opts.downstream != nil {
+		down = d.opts.downstream
+	}
+	dr, err := drainer.New(drainer.Options{
+		NodeID: id, Addr: addr, DataDir: filepath.Join(d.opts.dataDir, id), Registry: d.registry, PD: d.pd,
+		Schema: schema.Dir(d.jobs), Downstream: down, Logger: d.log,
+	})
+	if err != nil {
+		return err
+	}
+	if err := dr.Open(ctx); err != nil {
+		return err
+	}
+	ready()
+	defer context.AfterFunc(ctx, dr.Pause)()
+	return dr.Wait()
 }

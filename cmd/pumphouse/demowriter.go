@@ -14,18 +14,6 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
-// The writer's tables, as TiDB would number them.
-const (
-	ordersTable = 101
-	eventsTable = 102
-)
-
-var shopDDL = []string{
-	"CREATE DATABASE shop",
-	"CREATE TABLE shop.orders (id BIGINT PRIMARY KEY, customer VARCHAR(32), cents BIGINT)",
-	"CREATE TABLE shop.events (id BIGINT PRIMARY KEY, what VARCHAR(32))",
-}
-
 // shop plays TiDB: it writes transactions to the pumps that are online, one after the
 // other, the way TiDB does: prewrite, then commit or rollback at the same pump.
 type shop struct {
@@ -43,10 +31,11 @@ func (d *demoCluster) write(ctx context.Context) {
 	if err != nil {
 		return // the demo is ending
 	}
-	s := &shop{d: d, cluster: cluster, cache: nodes.OpenCache(d.registry, nodes.CacheOptions{}), conns: make(map[string]*grpc.ClientConn)}
+	s := &shop{d: d, cluster: cluster, cache: nodes.OpenCache(d.registry, nodes.CacheOptions{}), conns: make(map[string]*grpc.ClientConn),
+		order: time.Now().Unix() * 1000} // no order of an earlier demo on the same downstream has such a number
 	defer s.close()
-	for job, query := range shopDDL {
-		for ctx.Err() == nil && !s.transact(ctx, ddl(query, int64(job+1)), true) {
+	for _, job := range shopJobs() {
+		for ctx.Err() == nil && !s.define(ctx, job) {
 			pauseFor(ctx, time.Second)
 		}
 	}
@@ -139,10 +128,6 @@ func (s *shop) send(ctx context.Context, pump *grpc.ClientConn, b *binlogpb.Binl
 	return err
 }
 
-func ddl(query string, job int64) *binlogpb.Binlog {
-	return &binlogpb.Binlog{PrewriteKey: []byte("m"), DdlQuery: []byte(query), DdlJobId: &job, DdlSchemaState: ptr[int32](5)}
-}
-
 // next is an order, and what happened to it.
 func (s *shop) next() *binlogpb.Binlog {
 	s.order++
@@ -150,7 +135,7 @@ func (s *shop) next() *binlogpb.Binlog {
 	order := append(appendInt(nil, s.order), row(2, customer, 3, int64(100+rand.IntN(9900)))...)
 	event := append(appendInt(nil, s.order), row(2, "ordered")...)
 	value, err := binlogpb.EncodePrewriteValue(&binlogpb.PrewriteValue{
-		SchemaVersion: ptr(int64(len(shopDDL))),
+		SchemaVersion: ptr(int64(len(shopJobs()))),
 		Mutations:     []*binlogpb.TableMutation{insert(ordersTable, order), insert(eventsTable, event)},
 	})
 	if err != nil {
