@@ -97,6 +97,27 @@ func (c *Cluster) Now(ctx context.Context) (nodes.TSO, error) {
 	return nodes.TSO(ts), nil
 }
 
+// Settled waits until TiDB has no DDL under way: that of clients which have gone goes on.
+func (c *Cluster) Settled(ctx context.Context, limit time.Duration) error {
+	db := c.Open("")
+	defer db.Close()
+	deadline := time.After(limit)
+	for {
+		var jobs int
+		err := db.QueryRowContext(ctx, "select count(*) from mysql.tidb_ddl_job").Scan(&jobs)
+		if err == nil && jobs == 0 {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-deadline:
+			return fmt.Errorf("after %s TiDB still has %d DDL jobs under way (%v)", limit, jobs, err)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
 // Record is the drainer's record in PD.
 func (c *Cluster) Record(ctx context.Context) (nodes.Record, error) {
 	var r nodes.Record

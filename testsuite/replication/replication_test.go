@@ -83,6 +83,9 @@ func (r *run) watch() (stop func()) {
 // equal waits until everything is downstream and compares.
 func (r *run) equal(limit time.Duration) {
 	r.t.Helper()
+	if err := r.c.Settled(r.t.Context(), limit); err != nil {
+		r.t.Fatal(err)
+	}
 	began := time.Now()
 	if err := r.c.CatchUp(r.t.Context(), limit); err != nil {
 		r.t.Fatal(err)
