@@ -145,9 +145,9 @@ func (b *Binlog) Each(find Finder, zone *time.Location, do func(*Change) error) 
 }
 
 func (b *Binlog) eachRow(d *decoder, t *schema.Table, id int64, rows *rowLists, do func(*Change) error) error {
-	for i, op := range rows.sequence {
+	for i := range rows.rows {
+		op, body, err := rows.take()
 		c := &Change{Table: t, Op: op}
-		body, err := rows.take(op)
 		if err == nil {
 			switch op {
 			case Insert:
@@ -182,60 +182,119 @@ func (b *Binlog) Changes(find Finder, zone *time.Location) ([]*Change, error) {
 	return list, err
 }
 
-// rowLists are the rows of a mutation: three lists, and in which order to take from them.
+// rowLists are the rows of a mutation: three lists, and in which order to take from them. They are
+// read from the message row by row: a transaction may have millions.
 type rowLists struct {
-	lists    [3][][]byte // by Op
-	sequence []Op
+	rows     int
+	sequence cursor
+	lists    [3]cursor // by Op
 }
 
-// take is the next row of a list.
-func (r *rowLists) take(op Op) ([]byte, error) {
-	if len(r.lists[op]) == 0 {
-		return nil, corrupt("it is in the sequence and not there")
+// rowFields are the numbers of the lists' fields, by Op.
+var rowFields = [...]protowire.Number{Insert: 2, Update: 3, Delete: 6}
+
+const sequenceField = 7
+
+// take is the next row, in the order they were made.
+func (r *rowLists) take() (Op, []byte, error) {
+	kind, _, ok := r.sequence.next()
+	if !ok {
+		return 0, nil, corrupt("the sequence is cut off")
 	}
-	row := r.lists[op][0]
-	r.lists[op] = r.lists[op][1:]
-	return row, nil
+	op, err := opOf(kind)
+	if err != nil {
+		return 0, nil, err
+	}
+	_, row, ok := r.lists[op].next()
+	if !ok {
+		return op, nil, corrupt("it is in the sequence and not there")
+	}
+	return op, row, nil
 }
 
-// parseRows reads a TableMutation.
-func parseRows(body []byte) (*rowLists, error) {
-	r := new(rowLists)
-	add := func(n uint64) error {
-		switch binlogpb.MutationType(n) {
-		case binlogpb.MutationType_Insert:
-			r.sequence = append(r.sequence, Insert)
-		case binlogpb.MutationType_Update:
-			r.sequence = append(r.sequence, Update)
-		case binlogpb.MutationType_DeleteRow:
-			r.sequence = append(r.sequence, Delete)
-		default:
-			return corrupt("there is a change of the kind %d, which TiDB has not written since 1.0", n)
+// opOf is what a number of the sequence means.
+func opOf(n uint64) (Op, error) {
+	switch binlogpb.MutationType(n) {
+	case binlogpb.MutationType_Insert:
+		return Insert, nil
+	case binlogpb.MutationType_Update:
+		return Update, nil
+	case binlogpb.MutationType_DeleteRow:
+		return Delete, nil
+	}
+	return 0, corrupt("there is a change of the kind %d, which TiDB has not written since 1.0", n)
+}
+
+// cursor goes through the fields of a message that have one number. The message is known to be whole.
+type cursor struct {
+	num    protowire.Number
+	msg    []byte // the rest
+	packed []byte // the rest of a packed field of numbers
+}
+
+// next is the next one: a number, or bytes.
+func (c *cursor) next() (n uint64, bytes []byte, ok bool) {
+	for {
+		if len(c.packed) > 0 {
+			n, size := protowire.ConsumeVarint(c.packed)
+			c.packed = c.packed[max(size, 0):]
+			return n, nil, size > 0
 		}
-		return nil
+		if len(c.msg) == 0 {
+			return 0, nil, false
+		}
+		num, typ, size := protowire.ConsumeTag(c.msg)
+		if size < 0 {
+			return 0, nil, false
+		}
+		value := c.msg[size:]
+		if size = protowire.ConsumeFieldValue(num, typ, value); size < 0 {
+			return 0, nil, false
+		}
+		c.msg = value[size:]
+		switch {
+		case num != c.num:
+		case typ == protowire.VarintType:
+			n, _ := protowire.ConsumeVarint(value)
+			return n, nil, true
+		case typ == protowire.BytesType:
+			bytes, _ := protowire.ConsumeBytes(value)
+			if num != sequenceField {
+				return 0, bytes, true
+			}
+			c.packed = bytes
+		}
 	}
+}
+
+// parseRows checks a TableMutation, and that its sequence is as long as its lists are together.
+func parseRows(body []byte) (*rowLists, error) {
+	r := &rowLists{sequence: cursor{num: sequenceField, msg: body}}
+	for op, num := range rowFields {
+		r.lists[op] = cursor{num: num, msg: body}
+	}
+	rows := 0
 	err := fields(body, func(num protowire.Number, n uint64, row []byte) error {
 		switch num {
-		case 2:
-			r.lists[Insert] = append(r.lists[Insert], row)
-		case 3:
-			r.lists[Update] = append(r.lists[Update], row)
-		case 6:
-			r.lists[Delete] = append(r.lists[Delete], row)
+		case 2, 3, 6:
+			rows++
 		case 4, 5:
 			return corrupt("rows are deleted by key only, as TiDB has not done since 1.0")
-		case 7:
+		case sequenceField:
 			if row == nil {
-				return add(n)
+				r.rows++
+				_, err := opOf(n)
+				return err
 			}
 			for len(row) > 0 { // packed
 				n, size := protowire.ConsumeVarint(row)
 				if size < 0 {
 					return corrupt("the sequence is cut off")
 				}
-				if err := add(n); err != nil {
+				if _, err := opOf(n); err != nil {
 					return err
 				}
+				r.rows++
 				row = row[size:]
 			}
 		}
@@ -244,8 +303,8 @@ func parseRows(body []byte) (*rowLists, error) {
 	if err != nil {
 		return nil, err
 	}
-	if n := len(r.lists[Insert]) + len(r.lists[Update]) + len(r.lists[Delete]); n != len(r.sequence) {
-		return nil, corrupt("%d rows are there, %d in the sequence", n, len(r.sequence))
+	if rows != r.rows {
+		return nil, corrupt("%d rows are there, %d in the sequence", rows, r.rows)
 	}
 	return r, nil
 }
