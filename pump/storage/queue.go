@@ -68,9 +68,9 @@ func (q *queue) submit(rec Record, flags uint8, write func([]*request) []error) 
 	return q.lead(r, write)
 }
 
-// gatherTurns is how often a leader lets others run at most before it writes. Among 128
-// writers it doubles what a batch holds, and saves a fifth of the time a record costs; the
-// turns take far less time than a sync.
+// gatherTurns is how often a leader lets others run at most before it writes. With 128
+// writers on two cores a batch holds half as much again as after one turn, 60 records instead
+// of 40, and a transaction takes a tenth less CPU.
 const gatherTurns = 4
 
 // gather takes everything that waits. Who is about to come may still come along: as long as
