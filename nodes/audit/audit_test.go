@@ -206,11 +206,11 @@ func TestObserved(t *testing.T) {
 		"drainer d >online node  done", "drainer d online> other  done",
 		"pump before online>paused node  done",
 	}
-	events := f.listed(logs[2], len(want))
+	f.listed(logs[2], len(want))
 	for _, l := range logs { // nobody adds anything when all have seen everything
 		l.Close()
 	}
-	events = f.list(New(Options{Registry: f.reg}))
+	events := f.list(New(Options{Registry: f.reg}))
 	slices.Reverse(events)
 	var got []string
 	for _, e := range events {

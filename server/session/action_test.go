@@ -360,3 +360,34 @@ func TestNoWayToNodes(t *testing.T) {
 	fails(t, s, "PAUSE PUMP 'pump1'", 1235, "PAUSE needs a way to the nodes")
 	mustRun(t, s, "DROP PUMP 'pump3'")
 }
+
+// said is what nodes have said of themselves.
+type said map[string]Report
+
+func (r said) Report(kind nodes.Kind, id string) (Report, bool) {
+	report, ok := r[kind.String()+" "+id]
+	return report, ok
+}
+
+// TestHeldDrainersAreWarnedOf: what a drainer says it waits for is a warning of SHOW, beside
+// those that the records give rise to.
+func TestHeldDrainersAreWarnedOf(t *testing.T) {
+	records := standard()
+	records[nodes.Pump] = records[nodes.Pump][:1] // nobody is paused
+	records[nodes.Drainer][1].UpdateTS = ago(0)   // nobody is silent
+	takePD(t, records)
+	opts := actingOptions(t)
+	opts.Reports = said{"drainer drainer1": {WaitingFor: "pump pump1: connection refused"}, "drainer Drainer2": {}, "pump pump1": {WaitingFor: "x"}}
+	s := newSession(t, opts, monitor)
+	for _, sql := range []string{"SHOW DRAINER STATUS", "SHOW FULL DRAINER STATUS", "SHOW DRAINER STATUS"} {
+		if o := mustRun(t, s, sql); o.Warnings != 1 {
+			t.Errorf("%s: %d warnings", sql, o.Warnings)
+		}
+		if got := cells(t, s, "SHOW WARNINGS"); len(got) != 1 || got[0][2] != `drainer "drainer1" waits for pump pump1: connection refused` {
+			t.Errorf("%s: %q", sql, got)
+		}
+	}
+	if o := mustRun(t, s, "SHOW PUMP STATUS"); o.Warnings != 0 {
+		t.Errorf("SHOW PUMP STATUS: %d warnings", o.Warnings)
+	}
+}

@@ -36,6 +36,9 @@ func suspicion(snap *nodes.Snapshot, kind nodes.Kind) (suspect bool, oldest time
 // somebody asks. Nothing of it changes the rows.
 func (s *Session) advise(rows *statusRows, kind nodes.Kind) {
 	snap, now := rows.snap, s.opts.NodeClock()
+	if kind == nodes.Drainer {
+		defer s.adviseOfWaits(rows)
+	}
 	if !rows.suspect && (rows.oldest.IsZero() || now.Sub(rows.oldest) <= 3*s.opts.Heartbeat) {
 		return
 	}
