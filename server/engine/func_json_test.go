@@ -96,3 +96,30 @@ func TestJSONErrors(t *testing.T) {
 		}
 	}
 }
+
+// FuzzJSON: whatever is taken for a document prints as one that means the same, and no
+// path does harm.
+func FuzzJSON(f *testing.F) {
+	f.Add(`{"b": [1, 2.5e3, "x\u00e9\n", null], "a": true}`, `$.b[last-1]`)
+	f.Add(`[[[]]]`, `$**[*]."k\""`)
+	f.Add(`"\ud800"`, `$ . a [ 0 ]`)
+	f.Fuzz(func(t *testing.T, doc, path string) {
+		p, perr := parseJSONPath(path)
+		n, _, err := parseJSON(doc)
+		if err != nil {
+			return
+		}
+		again, _, err := parseJSON(n.String())
+		if err != nil || !n.equal(again) || n.String() != again.String() {
+			t.Fatalf("%q prints as %q, which is %v, %v", doc, n, again, err)
+		}
+		if !n.contains(n) {
+			t.Fatalf("%q does not contain itself", doc)
+		}
+		if perr == nil {
+			for _, found := range p.find(n) {
+				_ = found.String()
+			}
+		}
+	})
+}

@@ -13,6 +13,14 @@
 // of it; what it risks is a warning, never a refusal. Errors of statements are
 // *engine.Error values that a client can be sent.
 //
+// # Tables
+//
+// SELECT sees the databases that package catalog describes: binlog, and as much of
+// information_schema, mysql and performance_schema as clients ask for. Rows are made when
+// they are read, of the columns that the statement uses and no others. All that a
+// statement reads of the nodes is of one snapshot, as fresh as that of SHOW … STATUS; what the
+// nodes say of themselves is NULL when they do not say it now.
+//
 // # Trade-offs
 //
 // Variables that nothing here obeys are kept and shown again, because clients set
