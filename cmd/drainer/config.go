@@ -153,7 +153,7 @@ func (c *config) flags(fs *flag.FlagSet) {
 	fs.BoolVar(&s.Loopback, "loopback-control", false, "mark what is written, and leave out what is marked, for replication in both directions")
 	fs.Int64Var(&s.ChannelID, "channel-id", 0, "`number` that the marks carry")
 	fs.StringVar(&s.IgnoreSchemas, "ignore-schemas", "INFORMATION_SCHEMA,PERFORMANCE_SCHEMA,mysql", "databases that are not replicated")
-	fs.StringVar(&s.Relay.Dir, "relay-log-dir", "", "`directory` of a relay log")
+	fs.StringVar(&s.Relay.Dir, "relay-log-dir", "", "`directory` in which transactions are kept before they go to the database; empty: none")
 	fs.Int64Var(&s.Relay.MaxFileBytes, "relay-max-file-size", 10<<20, "`bytes` of a file of the relay log")
 	fs.BoolFunc("disable-dispatch", "the same as -c 1", setBool(&s.DisableDispatch))
 	fs.BoolFunc("enable-dispatch", "false: the same as -c 1", setBool(&s.EnableDispatch))
@@ -185,7 +185,7 @@ func (c *config) deprecated() (warnings []string) {
 		{"kafka-addrs", c.KafkaAddrs != nil, "kafka's brokers are named in [syncer.to]"},
 		{"zookeeper-addrs", c.ZKAddrs != nil, "name kafka's brokers in [syncer.to]"},
 		{"log-rotate", c.LogRotate != nil, "use logrotate(8) or the journal"},
-		{"syncer.relay.log-dir (-relay-log-dir)", s.Relay.Dir != "", "there is no relay log: the pumps keep what is not downstream"},
+		{"syncer.relay.log-dir (-relay-log-dir)", s.Relay.Dir != "" && s.DBType != "mysql" && s.DBType != "tidb", "only databases have a relay log"},
 		{"syncer.disable-detect", s.DisableDetect != nil, "conflicts between rows are always detected"},
 		{"syncer.enable-detect", s.EnableDetect != nil, "conflicts between rows are always detected"},
 		{"syncer.load-schema-snapshot", s.LoadSchemaSnapshot != nil, "table definitions are made from the whole DDL history"},

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 
 	"pumphouse/drainer"
 	"pumphouse/drainer/checkpoint"
+	"pumphouse/drainer/relay"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/mysql"
 	"pumphouse/nodes"
@@ -39,6 +41,10 @@ type MySQL struct {
 	// CheckpointServer is another server for the checkpoint, CheckpointFile the data directory.
 	CheckpointServer *mysql.Server
 	CheckpointFile   bool
+
+	// RelayDir is where transactions are durable before they go downstream; "": nowhere.
+	RelayDir          string
+	RelayMaxFileBytes int64 // 0: the default
 
 	opened atomic.Pointer[mysql.Sink]
 }
@@ -91,7 +97,14 @@ func (m *MySQL) Open(ctx context.Context, site drainer.Site, from, until nodes.T
 		return nil, err
 	}
 	m.opened.Store(s)
-	return s, nil
+	if m.RelayDir == "" {
+		return s, nil
+	}
+	relayed, err := relay.New(ctx, s, relay.Options{Dir: m.RelayDir, From: from, MaxFileBytes: m.RelayMaxFileBytes, TimeZone: m.Zone(), Logger: site.Logger})
+	if err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return relayed, nil
 }
 
 // telling is a store that is not the sink's own: it tells the sink what is saved.

@@ -1,0 +1,167 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"pumphouse/drainer/downstream"
+)
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "drainer.toml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// A configuration of the field, with every key it may have, is understood; the command line
+// wins over it.
+func TestConfigOfTheField(t *testing.T) {
+	path := write(t, `
+addr = "127.0.0.1:8249"
+advertise-addr = "10.0.0.9:8249"
+node-id = "drainer9"
+pd-urls = "http://10.0.0.1:2379"
+data-dir = "/var/lib/drainer"
+detect-interval = 10
+initial-commit-ts = 470642465486929921
+synced-check-time = 7
+compressor = "gzip"
+log-file = ""
+log-level = "warn"
+[security]
+ssl-ca = "ca.pem"
+[syncer]
+db-type = "mysql"
+sql-mode = "ANSI_QUOTES"
+ignore-txn-commit-ts = [7, 8]
+ignore-schemas = "mysql,sys"
+txn-batch = 50
+worker-count = 4
+disable-dispatch = false
+enable-detect = true
+safe-mode = true
+loopback-control = true
+channel-id = 3
+sync-ddl = false
+replicate-do-db = ["~^shop.*", "test"]
+[[syncer.replicate-do-table]]
+db-name = "log"
+tbl-name = "~.*"
+[[syncer.ignore-table]]
+db-name = "test"
+tbl-name = "scratch"
+[syncer.relay]
+log-dir = "relay"
+max-file-size = 1000
+[syncer.to]
+host = "db"
+port = 3307
+user = "repl"
+password = "open sesame"
+sync-mode = 1
+read-timeout = "2m"
+[syncer.to.security]
+[syncer.to.checkpoint]
+type = "mysql"
+schema = "cp"
+`)
+	c, warnings, err := parseConfig([]string{"-config", path, "-c", "9", "-disable-detect"}, new(bytes.Buffer))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := c.options(nil)
+	if o.NodeID != "drainer9" || o.AdvertiseAddr != "10.0.0.9:8249" || !o.Gzip || o.InitialCommitTS != 470642465486929921 ||
+		o.SyncedAfter != 7*time.Minute || !o.SkipDDL || len(o.IgnoreTxns) != 2 || o.Keep == nil || !o.Keep("retl", "_drainer_repl_mark") {
+		t.Errorf("options: %+v", o)
+	}
+	m, ok := c.down.(*downstream.MySQL)
+	if !ok || m.String() != "mysql repl@db:3307" || m.Password != "open sesame" || m.Workers != 9 || m.TxnBatch != 50 || !m.SafeMode ||
+		m.SQLMode != "ANSI_QUOTES" || m.ChannelID != 3 || m.Schema != "cp" || m.ReadTimeout != 2*time.Minute || m.RelayDir != "relay" || m.RelayMaxFileBytes != 1000 {
+		t.Errorf("downstream: %s, %T", c.down, c.down)
+	}
+	all := strings.Join(warnings, "\n")
+	for _, want := range []string{"-disable-detect", "syncer.enable-detect", "syncer.to.sync-mode"} {
+		if !strings.Contains(all, want) {
+			t.Errorf("no warning about %s in %q", want, all)
+		}
+	}
+}
+
+func TestConfigDefaults(t *testing.T) {
+	c, warnings, err := parseConfig([]string{"-dest-db-type", "file"}, new(bytes.Buffer))
+	if err != nil || len(warnings) > 0 {
+		t.Fatal(err, warnings)
+	}
+	if o := c.options(nil); o.InitialCommitTS != -1 || o.SkipDDL || o.Gzip || o.Addr != "127.0.0.1:8249" || o.DataDir != "data.drainer" ||
+		strings.Join(o.Filter.IgnoreSchemas, ",") != "INFORMATION_SCHEMA,PERFORMANCE_SCHEMA,mysql" {
+		t.Errorf("%+v", o)
+	}
+}
+
+// What cannot be done is refused with the name of the key, and the exit code says so; no
+// message repeats a password.
+func TestConfigRefused(t *testing.T) {
+	for text, want := range map[string]string{
+		"[syncer]\nunheard-of = 1\n":                                                 "syncer.unheard-of",
+		"[syncer]\ndb-type = \"oracle\"\n":                                           `db-type "oracle"`,
+		"[syncer]\ndb-type = \"kafka\"\n[syncer.to]\nzookeeper-addrs = \"z:2181\"\n": "zookeeper-addrs",
+		"[syncer]\nplugin-path = \"p\"\n":                                            "plugin-path",
+		"[syncer]\nreplicate-do-db = [\"~(\"]\n":                                     "replicate-do-db",
+		"[syncer]\nworker-count = 0\n":                                               "worker-count",
+		"compressor = \"zip\"\n":                                                     "compressor",
+		"initial-commit-ts = -2\n":                                                   "initial-commit-ts",
+		"[syncer.to]\nencrypted_password = \"secret!\"\n":                            "encrypted_password",
+		"[syncer.to]\nread-timeout = \"soon\"\n":                                     "read-timeout",
+		"[syncer]\ndb-type = \"file\"\n[syncer.to]\nretention-time = -1\n":           "retention-time",
+		"[syncer.to.checkpoint]\ntype = \"stone\"\n":                                 "checkpoint.type",
+		"[syncer]\ndb-type = \"file\"\n[syncer.to.checkpoint]\ntype = \"mysql\"\n":   "checkpoint.type",
+		"[syncer.to.checkpoint]\nhost = \"h\"\nencrypted_password = \"secret!\"\n":   "checkpoint.encrypted_password",
+	} {
+		var out, errs bytes.Buffer
+		if code := run([]string{"-config", write(t, text)}, &out, &errs); code != 2 || !strings.Contains(errs.String(), want) {
+			t.Errorf("%q: exit %d, %q", text, code, errs.String())
+		}
+		if strings.Contains(errs.String()+out.String(), "secret!") {
+			t.Errorf("%q: %q repeats a secret", text, errs.String())
+		}
+	}
+}
+
+// The password that binlogctl -cmd encrypt made comes back.
+func TestEncryptedPassword(t *testing.T) {
+	t.Setenv("BINLOG_SECRET_KEY", "")
+	if got, err := password("other", encryptedSesame); err != nil || got != "open sesame" {
+		t.Errorf("%q, %v", got, err)
+	}
+	t.Setenv("BINLOG_SECRET_KEY", "zz")
+	if _, err := password("", encryptedSesame); err == nil {
+		t.Error("a key that is none is taken")
+	}
+}
+
+func TestVersionHelpAndPrint(t *testing.T) {
+	var out, errs bytes.Buffer
+	if code := run([]string{"-V"}, &out, &errs); code != 0 || !strings.HasPrefix(out.String(), "drainer (Pumphouse) ") {
+		t.Errorf("-V: %d, %q", code, out.String())
+	}
+	out.Reset()
+	if code := run([]string{"-h"}, &out, &errs); code != 0 || !strings.Contains(out.String(), "-initial-commit-ts") || !strings.Contains(out.String(), "-print FILE") {
+		t.Errorf("-h: %d, %q", code, out.String())
+	}
+	if code := run([]string{"-print"}, &out, &errs); code != 2 {
+		t.Errorf("-print without files: %d", code)
+	}
+	if code := run([]string{"-print", filepath.Join(t.TempDir(), "none")}, &out, &errs); code != 1 {
+		t.Errorf("-print of a file that is not there: %d", code)
+	}
+}
+
+// encryptedSesame is "open sesame" under the key that everybody has.
+const encryptedSesame = "rSxhxPGNIh2ZJ/t0MuaV1kDcpYrvSFuaLHOnRA=="
