@@ -104,6 +104,9 @@ func (o Options) client() ([]kgo.Opt, error) {
 		kgo.ClientID("pumphouse-drainer"),
 		kgo.DialTimeout(5 * time.Second),
 		kgo.MetadataMinAge(100 * time.Millisecond), // a new leader is to be found soon
+		kgo.RetryBackoffFn(func(tries int) time.Duration { // for ever, so not too often, and not too late
+			return min(100*time.Millisecond<<min(tries, 5), 2*time.Second)
+		}),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ProducerBatchCompression(codec),
