@@ -267,6 +267,11 @@ $`)
 			t.Errorf("the help lacks %s", name)
 		}
 	}
+	for form, want := range map[string]string{
+		"table": "pump  pump1    closing  offline  node ", "json": `"statement": "drop-pump"`, "log": `["node event"] [type=pump] [event="{NodeID: pump1, Addr: ` + first.addr,
+	} {
+		ctl(t, pd, "-cmd", "events", "-node-id", "pump1", "-o", form).expect(t, "events as "+form, 0, want, "")
+	}
 	// The console shows who did it.
 	host, err := os.Hostname()
 	if err != nil {

@@ -45,6 +45,7 @@ var commands = map[string]command{
 	"update-pump":     {run: update(nodes.Pump), node: true, help: "write -state into a pump's record in PD (repair of a dead node)"},
 	"update-drainer":  {run: update(nodes.Drainer), node: true, help: "the same for a drainer"},
 	"status":          {run: status, help: "ask every running node, or -node-id, what it says of itself: lag, what it waits for"},
+	"events":          {run: events, help: "list who changed which node's state when, or that of -node-id"},
 	"drop-pump":       {run: drop(nodes.Pump), node: true, help: "remove the record of a pump that is offline"},
 	"drop-drainer":    {run: drop(nodes.Drainer), node: true, help: "the same for a drainer"},
 	"pause-pump":      {run: act(nodes.Pump, nodes.ActPause), node: true, help: "ask a running pump to pause; it can be started again (see -wait)"},
