@@ -72,6 +72,8 @@ func (s *Source) now(ctx context.Context) (uint64, error) {
 
 // get is the value of a key, nil when there is none.
 func (s *Source) get(ctx context.Context, ts uint64, key []byte) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, attempt)
+	defer cancel()
 	value, err := s.store().GetSnapshot(ts).Get(ctx, key)
 	if tikverr.IsErrNotFound(err) {
 		return nil, nil

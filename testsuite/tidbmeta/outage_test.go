@@ -1,0 +1,73 @@
+package tidbmeta
+
+import (
+	"context"
+	"errors"
+	"io"
+	"testing"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"pumphouse/drainer/schema"
+	"pumphouse/drainer/tikv"
+	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/tikvconn"
+	"pumphouse/testsuite/pdtest"
+	"pumphouse/testsuite/tidbtest"
+)
+
+// TestSourceOverOutages: reading goes on when the storage, and then PD, come back.
+func TestSourceOverOutages(t *testing.T) {
+	pd := pdtest.StartReal(t, 1)
+	storage := tidbtest.StartUnistore(t, pd.Endpoint(0))
+	s := newSource(t, pd)
+	read := func() error {
+		ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+		defer cancel()
+		_, err := s.Job(ctx, 1)
+		return err
+	}
+	if err := read(); !errors.Is(err, schema.ErrNoJob) {
+		t.Fatalf("at first: %v", err)
+	}
+	for what, restart := range map[string]func(while func()){
+		"storage": func(while func()) { storage.Kill(); while(); storage.Start(t) },
+		"PD":      func(while func()) { pd.Kill(0); while(); pd.Start(0) },
+	} {
+		done := make(chan error, 1)
+		restart(func() {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if _, err := s.Job(ctx, 1); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("without %s: %v", what, err)
+			}
+			go func() { done <- read() }()
+		})
+		if err := <-done; !errors.Is(err, schema.ErrNoJob) {
+			t.Errorf("%s is back: %v", what, err)
+		}
+	}
+}
+
+// TestSourceTLS: the TLS files are used towards PD, and needed.
+func TestSourceTLS(t *testing.T) {
+	certs := pdtest.NewCerts(t)
+	pd := pdtest.StartRealTLS(t, 1, certs)
+	quiet := logrus.New()
+	quiet.SetOutput(io.Discard)
+	defer tikvconn.RedirectLogs(quiet)()
+	sec := daemon.Security{CA: certs.CAFile, Cert: certs.CertFile, Key: certs.KeyFile}
+	s, err := tikv.New(t.Context(), pd.Endpoints(), sec, quiet)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if ts, err := s.Now(t.Context()); err != nil || ts <= 0 {
+		t.Errorf("with certificate: %d, %v", ts, err)
+	}
+	if s, err := tikv.New(t.Context(), pd.Endpoints(), daemon.Security{}, quiet); err == nil {
+		s.Close()
+		t.Error("an address with https is taken without certificates")
+	}
+}
