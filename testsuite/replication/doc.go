@@ -18,6 +18,13 @@
 // indexes on expressions, invisible indexes, NOW() as the default of a column that is added
 // to rows (each side takes its own time), collations of MySQL 8 (utf8mb4_0900_ai_ci),
 // default values from sequences, REORGANIZE PARTITION of a table with rows of zero dates.
+//
+// Two things it leaves out because TiDB's binlogs are wrong or not enough. UPDATE IGNORE that
+// runs into a duplicate while it changes a clustered key: TiDB keeps the row and still writes
+// its deletion. Transactions that write to a partition while it is truncated, dropped or
+// exchanged: rows carry the table's number, not the partition's, so nobody downstream can tell
+// which side of the DDL they are on.
+//
 // A CHARACTER SET without a COLLATE means the _bin collation in TiDB and another one in
 // MariaDB, so key columns always name theirs.
 package replication

@@ -19,7 +19,7 @@ func TestLag(t *testing.T) {
 	db := c.Open("")
 	defer db.Close()
 	db.SetMaxOpenConns(1)
-	for _, q := range []string{"create database lag", "create table lag.t (id bigint primary key, v varchar(100))"} {
+	for _, q := range []string{"create database measured", "create table measured.t (id bigint primary key, v varchar(100))"} {
 		if _, err := db.ExecContext(t.Context(), q); err != nil {
 			t.Fatalf("%s: %v", q, err)
 		}
@@ -34,12 +34,12 @@ func TestLag(t *testing.T) {
 	}
 	var lags []time.Duration
 	for id := range n {
-		if err := onEven(t.Context(), db, fmt.Sprintf("insert into lag.t values (%d, repeat('x', 100))", id)); err != nil {
+		if err := onEven(t.Context(), db, fmt.Sprintf("insert into measured.t values (%d, repeat('x', 100))", id)); err != nil {
 			t.Fatal(err)
 		}
 		committed := time.Now()
 		for there := 0; there == 0; {
-			if err := down.QueryRowContext(t.Context(), "select count(*) from lag.t where id = ?", id).Scan(&there); err != nil {
+			if err := down.QueryRowContext(t.Context(), "select count(*) from measured.t where id = ?", id).Scan(&there); err != nil {
 				t.Fatal(err)
 			}
 			if time.Since(committed) > 20*time.Second {
