@@ -12,8 +12,10 @@
 //   - [Cache] is a view of all records for readers that ask often; [Cluster] joins it
 //     with the registry for a front end.
 //   - [Agent] is what a live service runs to keep its own record and to hear orders.
-//   - [Control] asks a live node over HTTP to pause or go offline, and [WaitState]
-//     waits until its record says that it has.
+//   - [Control] asks a live node over HTTP to pause or go offline, or what it waits for,
+//     and [WaitState] waits until its record says that it has.
+//   - [Along] lets somebody write beside a record in the transaction that changes it:
+//     package audit does.
 //
 // # Trade-offs
 //
