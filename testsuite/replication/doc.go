@@ -20,8 +20,8 @@
 // default values from sequences, REORGANIZE PARTITION of a table with rows of zero dates.
 //
 // Two things it leaves out because TiDB's binlogs are wrong or not enough. UPDATE IGNORE that
-// runs into a duplicate while it changes a clustered key: TiDB keeps the row and still writes
-// its deletion. Transactions that write to a partition while it is truncated, dropped or
+// runs into a duplicate while it changes a clustered key, in a transaction that changes
+// something else too: TiDB keeps the row and still writes its deletion (seen, 2023). Transactions that write to a partition while it is truncated, dropped or
 // exchanged: rows carry the table's number, not the partition's, so nobody downstream can tell
 // which side of the DDL they are on.
 //

@@ -28,7 +28,7 @@ func TestLag(t *testing.T) {
 		t.Fatal(err)
 	}
 	down := c.MariaDB.Open()
-	n := 300
+	n := 200
 	if soak() {
 		n = 3000
 	}
