@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pumphouse/nodes"
+	"pumphouse/testsuite/mariadbtest"
 )
 
 // TestDemo does what a newcomer does: every statement of the operations document, and the
@@ -90,6 +91,23 @@ func TestDemo(t *testing.T) {
 		if strings.Contains(line, "level=") && !expected.MatchString(line) {
 			t.Errorf("a demo without trouble has this to tell: %s", line)
 		}
+	}
+}
+
+// TestDemoDownstream: the demo replicates to the database it is given, and two demos one after
+// the other do not get into each other's way there.
+func TestDemoDownstream(t *testing.T) {
+	db := mariadbtest.Start(t)
+	t.Setenv("DOWNSTREAM", "mysql://root@"+db.Addr())
+	downstream, rows := db.Open(), 0
+	for range 2 {
+		d := launch(t, "pumphouse", "demo", "-addr", "127.0.0.1:0", "-pd-addr", "127.0.0.1:0")
+		before := rows
+		eventually(t, 30*time.Second, "orders come downstream", func() (bool, string) {
+			err := downstream.QueryRow("select count(*) from shop.orders o join shop.events e using (id)").Scan(&rows)
+			return err == nil && rows >= before+3, fmt.Sprint(rows, err, d.output())
+		})
+		d.stop(t)
 	}
 }
 

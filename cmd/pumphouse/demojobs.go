@@ -25,7 +25,8 @@ const (
 	eventsTable = 102
 )
 
-// shopJobs are the DDL jobs of the writer, as TiDB keeps them in its history.
+// shopJobs are the DDL jobs of the writer, as TiDB keeps them in its history. A downstream may
+// have the tables from an earlier demo.
 func shopJobs() []*schema.Job {
 	number, text := types.NewFieldType(mysql.TypeLonglong), types.NewFieldType(mysql.TypeVarchar)
 	text.SetFlen(32)
@@ -37,14 +38,14 @@ func shopJobs() []*schema.Job {
 		return schema.ColumnInfo{ID: id, Name: ast.NewCIStr(name), Offset: int(id - 1), Type: *tp, State: schema.StatePublic}
 	}
 	jobs := []*schema.Job{
-		{Type: schema.ActionCreateSchema, Query: "CREATE DATABASE shop",
+		{Type: schema.ActionCreateSchema, Query: "CREATE DATABASE IF NOT EXISTS shop",
 			Result: schema.Result{DBInfo: &schema.DBInfo{ID: shopSchema, Name: ast.NewCIStr("shop")}}},
 		{Type: schema.ActionCreateTable, TableID: ordersTable, TableName: "orders",
-			Query: "CREATE TABLE orders (id BIGINT PRIMARY KEY, customer VARCHAR(32), cents BIGINT)",
+			Query: "CREATE TABLE IF NOT EXISTS orders (id BIGINT PRIMARY KEY, customer VARCHAR(32), cents BIGINT)",
 			Result: schema.Result{TableInfo: &schema.TableInfo{ID: ordersTable, Name: ast.NewCIStr("orders"), PKIsHandle: true,
 				Columns: []schema.ColumnInfo{column(1, "id", key), column(2, "customer", text), column(3, "cents", number)}}}},
 		{Type: schema.ActionCreateTable, TableID: eventsTable, TableName: "events",
-			Query: "CREATE TABLE events (id BIGINT PRIMARY KEY, what VARCHAR(32))",
+			Query: "CREATE TABLE IF NOT EXISTS events (id BIGINT PRIMARY KEY, what VARCHAR(32))",
 			Result: schema.Result{TableInfo: &schema.TableInfo{ID: eventsTable, Name: ast.NewCIStr("events"), PKIsHandle: true,
 				Columns: []schema.ColumnInfo{column(1, "id", key), column(2, "what", text)}}}},
 	}
