@@ -154,6 +154,13 @@ func (w *worker) applyDDL(j *job) error {
 	if err == nil || passes(err) || w.ctx.Err() != nil || errors.Is(err, ErrTakenOver) {
 		return err
 	}
+	if code(err) != 0 {
+		// It has not been run, and what somebody mends now must not look like its effect.
+		q := fmt.Sprintf("DELETE FROM %s WHERE cluster_id=%d AND name='%s' AND value=%d", w.record.place.state(), w.record.place.ClusterID, stateDDL, j.txn.CommitTS)
+		if _, err := w.server.db.ExecContext(w.ctx, q); err != nil {
+			w.opts.Logger.WithError(err).Error("a statement of DDL that was refused is still noted as begun: skip it when it has been mended by hand")
+		}
+	}
 	return &StatementError{CommitTS: j.txn.CommitTS, Table: nameOf(j.txn), Statement: shorten([]byte(st.text)), Err: err}
 }
 

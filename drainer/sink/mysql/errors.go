@@ -19,7 +19,8 @@ var (
 	ErrTakenOver = errors.New("another drainer writes to this downstream with the same checkpoint: " +
 		"stop one of them, or give it a checkpoint schema or table of its own ([syncer.to.checkpoint])")
 	// ErrAmbiguousDDL: nobody can tell whether a statement was run before a crash.
-	ErrAmbiguousDDL = errors.New("the drainer ended while this statement was run, and it cannot be told whether it took effect")
+	ErrAmbiguousDDL = errors.New("the drainer ended while this statement was run, and it cannot be told whether it took effect " +
+		"(the downstream user lacks the privilege PROCESS): look at the tables, run it by hand if it did not, and skip it")
 )
 
 // StatementError says that the downstream refuses a statement for a reason that does not

@@ -179,14 +179,16 @@ func (r *record) set(ctx context.Context, tx *sql.Tx, name string, ts nodes.TSO)
 	return err
 }
 
-// prune removes what a checkpoint makes needless.
+// prune removes what a checkpoint makes needless. It deletes as many rows as there are: the
+// server would look at, and wait for, the row behind them too, which a worker is writing.
 func (r *record) prune(ctx context.Context, tx *sql.Tx, upTo nodes.TSO) error {
-	_, err := tx.ExecContext(ctx, pruneText(r.place, upTo))
+	var n int
+	of := fmt.Sprintf(" FROM %s WHERE cluster_id=%d AND commit_ts<=%d", r.place.applied(), r.place.ClusterID, upTo)
+	if err := tx.QueryRowContext(ctx, "SELECT COUNT(*)"+of).Scan(&n); err != nil || n == 0 {
+		return err
+	}
+	_, err := tx.ExecContext(ctx, fmt.Sprintf("DELETE%s ORDER BY commit_ts LIMIT %d", of, n))
 	return err
-}
-
-func pruneText(p Place, upTo nodes.TSO) string {
-	return fmt.Sprintf("DELETE FROM %s WHERE cluster_id=%d AND commit_ts<=%d", p.applied(), p.ClusterID, upTo)
 }
 
 func (r *record) load(ctx context.Context, tx *sql.Tx, from nodes.TSO) error {
