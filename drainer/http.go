@@ -34,6 +34,7 @@ type drainerStatus struct {
 	TsMap   string               `json:"TsMap"`
 
 	State      nodes.State  `json:"State"`
+	Version    string       `json:"Version"`
 	Downstream string       `json:"Downstream"`
 	Lag        float64      `json:"Lag"`        // seconds that the downstream is behind PD's clock
 	Applied    nodes.TSO    `json:"Applied"`    // everything up to here is downstream
@@ -57,7 +58,7 @@ type pumpStatus struct {
 func (d *Drainer) getStatus(*http.Request) (any, error) {
 	pumps := d.flowing.get().group.Status()
 	st := drainerStatus{PumpPos: make(map[string]nodes.TSO, len(pumps)), Synced: d.synced(), LastTS: d.consumed(),
-		State: d.State(), Downstream: d.opts.Downstream.String(), Lag: d.lag().Seconds(), Applied: d.applied(), Checkpoint: d.consumed(),
+		State: d.State(), Version: daemon.Version, Downstream: d.opts.Downstream.String(), Lag: d.lag().Seconds(), Applied: d.applied(), Checkpoint: d.consumed(),
 		Pumps: make([]pumpStatus, len(pumps))}
 	for i, p := range pumps {
 		st.PumpPos[p.Pump] = p.Position

@@ -16,12 +16,27 @@ import (
 // what ours add. Fields that it does not say are empty.
 type Status struct {
 	State    State    // ours
+	Version  string   // ours: of the program
 	CommitTS TSO      // pump: the largest sorted; drainer: everything up to here is downstream
 	Waiting  []string // ours: for whom or what it waits, and since when, in words
 	Problem  string   // what does not work
-	Lag      time.Duration
-	HasLag   bool // Lag is known: a drainer of ours says it
-	Synced   bool // drainer: it has nothing left to do
+
+	// Of a pump of ours.
+	Unresolved     int    // prewrites whose end is not known
+	LogBytes       int64  // on disk
+	AvailableBytes uint64 // left on its file system
+	PurgedTS       TSO    // binlogs up to here are gone; 0: none
+
+	// Of a drainer.
+	Positions map[string]TSO // by pump: everything up to here has been pulled
+	Synced    bool           // it has nothing left to do
+	// Of one of ours.
+	Lag        time.Duration
+	HasLag     bool              // Lag is known
+	Downstream string            // kind and place, without secrets
+	HeldBy     string            // node ID of the pump that holds its merge
+	HeldSince  time.Time         // zero when nobody does
+	Unreached  map[string]string // by pump: why it cannot be pulled from
 }
 
 // statusBody is what the answers of pumps and drainers, old ones and ours, hold together.
@@ -30,9 +45,12 @@ type statusBody struct {
 	LastTS   TSO
 	Synced   bool
 	ErrMsg   string
+	PumpPos  map[string]TSO
 
 	// Ours.
 	State      State
+	Version    string
+	Downstream string
 	Unresolved int
 	WaitingFor []struct {
 		Drainer  string `json:"drainer"`
@@ -45,6 +63,15 @@ type statusBody struct {
 	HeldBy *struct {
 		Pump, Addr, State, Reason string
 		Since                     time.Time
+	}
+	Pumps []struct {
+		Pump, Err string
+		Reached   bool
+	}
+	Storage struct {
+		PurgedTS             TSO
+		LogBytes, IndexBytes int64
+		AvailableBytes       uint64
 	}
 }
 
@@ -78,7 +105,11 @@ func (c *Control) Status(ctx context.Context, kind Kind, rec Record) (Status, er
 }
 
 func (b *statusBody) status() Status {
-	s := Status{State: b.State, CommitTS: max(b.CommitTS, b.LastTS), Problem: b.ErrMsg, Synced: b.Synced}
+	s := Status{
+		State: b.State, Version: b.Version, CommitTS: max(b.CommitTS, b.LastTS), Problem: b.ErrMsg,
+		Unresolved: b.Unresolved, LogBytes: b.Storage.LogBytes + b.Storage.IndexBytes, AvailableBytes: b.Storage.AvailableBytes, PurgedTS: b.Storage.PurgedTS,
+		Positions: b.PumpPos, Synced: b.Synced, Downstream: b.Downstream,
+	}
 	if b.Lag != nil {
 		s.Lag, s.HasLag = time.Duration(*b.Lag*float64(time.Second)), true
 	}
@@ -92,6 +123,15 @@ func (b *statusBody) status() Status {
 	if h := b.HeldBy; h != nil {
 		s.Waiting = append(s.Waiting, fmt.Sprintf("pump %s (%s, %s), which holds the merge since %s: %s",
 			h.Pump, h.State, h.Addr, h.Since.Format(time.DateTime), h.Reason))
+		s.HeldBy, s.HeldSince = h.Pump, h.Since
+	}
+	for _, p := range b.Pumps {
+		if !p.Reached && p.Err != "" {
+			if s.Unreached == nil {
+				s.Unreached = make(map[string]string)
+			}
+			s.Unreached[p.Pump] = p.Err
+		}
 	}
 	return s
 }

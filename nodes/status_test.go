@@ -22,16 +22,17 @@ func TestControlStatus(t *testing.T) {
 		{"an old pump", Pump, 200, `{"status":{"p":{"nodeId":"p","host":"h:1","state":"online"}},"CommitTS":470642465486929921,"Checkpoint":{},"ErrMsg":""}`,
 			Status{CommitTS: 470642465486929921}, ""},
 		{"an old drainer", Drainer, 200, `{"PumpPos":{"p":470642465486929921},"Synced":true,"LastTS":470642465486929921,"TsMap":""}`,
-			Status{CommitTS: 470642465486929921, Synced: true}, ""},
+			Status{CommitTS: 470642465486929921, Synced: true, Positions: map[string]TSO{"p": 470642465486929921}}, ""},
 		{"a closing pump", Pump, 200, `{"status":{},"CommitTS":9,"Checkpoint":{},"ErrMsg":"disk","State":"closing","Unresolved":2,` +
-			`"WaitingFor":[{"drainer":"slow","host":"h:2","state":"paused","consumed":262144000,"needed":524288000}],"Pullers":0,"Storage":{}}`,
-			Status{State: Closing, CommitTS: 9, Problem: "disk", Waiting: []string{
+			`"WaitingFor":[{"drainer":"slow","host":"h:2","state":"paused","consumed":262144000,"needed":524288000}],"Pullers":0,"Version":"1.2","Storage":{"LogBytes":10,"IndexBytes":2,"AvailableBytes":7,"PurgedTS":4}}`,
+			Status{State: Closing, CommitTS: 9, Problem: "disk", Version: "1.2", Unresolved: 2, LogBytes: 12, AvailableBytes: 7, PurgedTS: 4, Waiting: []string{
 				"drainer slow (paused, h:2), which has consumed up to commit TS 262144000 of 524288000 (1s behind)",
 				"2 transactions that are prewritten and not yet committed or rolled back"}}, ""},
-		{"an online pump", Pump, 200, `{"CommitTS":9,"State":"online","Unresolved":2}`, Status{State: Online, CommitTS: 9}, ""},
-		{"a held drainer", Drainer, 200, `{"PumpPos":{},"Synced":false,"LastTS":5,"TsMap":"","State":"online","Lag":1.5,` +
+		{"an online pump", Pump, 200, `{"CommitTS":9,"State":"online","Unresolved":2}`, Status{State: Online, CommitTS: 9, Unresolved: 2}, ""},
+		{"a held drainer", Drainer, 200, `{"PumpPos":{},"Synced":false,"LastTS":5,"TsMap":"","State":"online","Lag":1.5,"Downstream":"file","Pumps":[{"Pump":"p","Reached":false,"Err":"refused"},{"Pump":"q","Reached":true}],` +
 			`"HeldBy":{"Pump":"p","Addr":"h:1","State":"paused","Position":3,"Since":"2026-01-02T03:04:05Z","Seconds":7,"Reason":"connection refused"}}`,
-			Status{State: Online, CommitTS: 5, Lag: 1500 * time.Millisecond, HasLag: true,
+			Status{State: Online, CommitTS: 5, Lag: 1500 * time.Millisecond, HasLag: true, Downstream: "file",
+				HeldBy: "p", HeldSince: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Unreached: map[string]string{"p": "refused"},
 				Waiting: []string{"pump p (paused, h:1), which holds the merge since 2026-01-02 03:04:05: connection refused"}}, ""},
 		{"no node", Pump, 200, `<html>`, Status{}, "<html>"},
 		{"an error", Pump, 500, `{"message":"no"}`, Status{}, "HTTP status 500"},

@@ -9,6 +9,7 @@ import (
 
 	"pumphouse/binlogpb"
 	"pumphouse/nodes"
+	"pumphouse/nodes/daemon"
 	"pumphouse/pump/storage"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -68,6 +69,7 @@ type pumpStatus struct {
 	ErrMsg     string                  `json:"ErrMsg"`
 
 	State      nodes.State   `json:"State"`
+	Version    string        `json:"Version"`
 	Unresolved int           `json:"Unresolved"`
 	WaitingFor []waiter      `json:"WaitingFor,omitempty"`
 	Pullers    int64         `json:"Pullers"`
@@ -77,7 +79,7 @@ type pumpStatus struct {
 func (p *Pump) getStatus(r *http.Request) (any, error) {
 	stats := p.store.Stats()
 	left, _ := p.drain.waiting()
-	st := pumpStatus{Status: make(map[string]nodes.Record), CommitTS: stats.MaxCommitTS, State: p.agent.State(),
+	st := pumpStatus{Status: make(map[string]nodes.Record), CommitTS: stats.MaxCommitTS, State: p.agent.State(), Version: daemon.Version,
 		Unresolved: stats.Unresolved, WaitingFor: left, Pullers: p.pullers.n.Load(), Storage: stats}
 	var problems []string
 	snap, err := p.opts.Registry.List(r.Context())

@@ -35,7 +35,7 @@ func (r reports) Report(kind nodes.Kind, nodeID string) (session.Report, bool) {
 	if !ok || rep.Err != "" {
 		return session.Report{}, false
 	}
-	return session.Report{At: rep.At, Version: rep.Version, WaitingFor: rep.WaitingFor, Positions: rep.Positions}, true
+	return session.Report{At: rep.At, Version: rep.Version, WaitingFor: rep.WaitingFor(), Positions: rep.Positions}, true
 }
 
 // openHTTP starts the page and the metrics, if they are wanted.

@@ -49,7 +49,7 @@ type console struct {
 	clock  *pdClock
 	audit  *audit.Log
 	survey *survey.Survey
-	page   *web.Server // nil: none
+	page   *web.Server  // nil: none
 	closer func() error // of the etcd client
 }
 

@@ -59,10 +59,11 @@ func (d *decoder) insert(t *schema.Table, b []byte) (Row, int64, error) {
 	return row, rowID(t, handle[0]), nil
 }
 
-// impliesNull tells whether an inserted row without the column means NULL. (A column that can
-// not be left out so is being dropped.)
+// impliesNull tells whether an inserted row without the column means NULL: TiDB leaves out a
+// NULL where the default was NULL when the row was written, whatever it is by now. (A column
+// that can not be left out so is being dropped.)
 func impliesNull(c *schema.Column) bool {
-	return c.Public && !c.Virtual() && !c.NotNull() && c.Default == nil && c.OriginDefault == nil
+	return c.Public && !c.Virtual() && !c.NotNull() && c.OriginDefault == nil
 }
 
 // update decodes an updated row: the old and the new one, both with the same columns.

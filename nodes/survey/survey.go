@@ -4,9 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
-	"io"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -16,8 +13,7 @@ import (
 
 const (
 	history    = time.Hour
-	maxTracked = 1000    // nodes whose lag is remembered
-	maxAnswer  = 4 << 20 // bytes of a node's answer
+	maxTracked = 1000 // nodes whose lag is remembered
 )
 
 // View gives the node records; nodes.Cluster and nodes.Cache do.
@@ -48,9 +44,8 @@ type key struct {
 
 // Survey asks nodes in the background.
 type Survey struct {
-	opts   Options
-	client *http.Client
-	scheme string
+	opts    Options
+	control *nodes.Control
 
 	looked atomic.Int64  // when somebody looked last, in nanoseconds
 	wake   chan struct{} // somebody looks again
@@ -79,19 +74,11 @@ func Open(opts Options) (*Survey, error) {
 	}
 	s := &Survey{
 		opts:    opts,
-		scheme:  "http",
 		wake:    make(chan struct{}, 1),
 		done:    make(chan struct{}),
 		reports: make(map[key]Report),
 		tracks:  make(map[key]*track),
-		client: &http.Client{
-			Timeout:       opts.Timeout,
-			Transport:     &http.Transport{TLSClientConfig: opts.TLS, MaxIdleConnsPerHost: 1, IdleConnTimeout: time.Minute},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		},
-	}
-	if opts.TLS != nil {
-		s.scheme = "https"
+		control: nodes.NewControl(opts.TLS, opts.Timeout),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	s.cancel = cancel
@@ -110,7 +97,6 @@ func setDefault[T comparable](field *T, value T) {
 func (s *Survey) Close() error {
 	s.cancel()
 	<-s.done
-	s.client.CloseIdleConnections()
 	return nil
 }
 
@@ -183,11 +169,11 @@ func (s *Survey) ask(ctx context.Context, snap *nodes.Snapshot) {
 		room <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-room }()
-			r, err := s.get(ctx, k, e.Record.Host)
+			st, err := s.control.Status(ctx, e.Kind, e.Record)
+			r := Report{Kind: k.kind, NodeID: k.nodeID, At: s.opts.Now(), Status: st}
 			if err != nil {
-				r = Report{Kind: k.kind, NodeID: k.nodeID, Err: err.Error()}
+				r.Err = err.Error()
 			}
-			r.At = s.opts.Now()
 			s.mu.Lock()
 			s.reports[k] = r
 			s.mu.Unlock()
@@ -201,25 +187,4 @@ func (s *Survey) ask(ctx context.Context, snap *nodes.Snapshot) {
 			delete(s.reports, k)
 		}
 	}
-}
-
-// get asks one node.
-func (s *Survey) get(ctx context.Context, k key, host string) (Report, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.scheme+"://"+host+"/status", nil)
-	if err != nil {
-		return Report{}, err
-	}
-	resp, err := s.client.Do(req)
-	if err != nil {
-		return Report{}, err
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return Report{}, err
-	}
-	if resp.StatusCode != http.StatusOK {
-		return Report{}, fmt.Errorf("%s answers /status with %s", host, resp.Status)
-	}
-	return parse(k.kind, k.nodeID, body)
 }

@@ -85,17 +85,17 @@ func (c *collector) node(gauge func(*prometheus.Desc, float64, ...string), n nod
 	if r.Err != "" {
 		return
 	}
-	put("node_waiting", "1 while the node waits for another one (see the page).", truth(r.WaitingFor != ""))
+	put("node_waiting", "1 while the node waits for another one (see the page).", truth(r.WaitingFor() != ""))
 	put("node_problem", "1 while the node itself says that something is wrong.", truth(r.Problem != ""))
 	if n.Kind == nodes.Pump {
 		put("pump_unresolved", "Prewrites of which the pump does not know the end.", float64(r.Unresolved))
 		put("pump_log_bytes", "Bytes that the pump's log takes on disk.", float64(r.LogBytes))
-		put("pump_available_bytes", "Bytes left on the pump's file system.", float64(r.Available))
+		put("pump_available_bytes", "Bytes left on the pump's file system.", float64(r.AvailableBytes))
 		put("pump_purged_ts_seconds", "Binlogs up to this time are purged, seconds since 1970; 0: none.", float64(r.PurgedTS.Time().UnixMilli())/1e3)
 	}
 	if r.HeldBy != "" {
 		gauge(desc("drainer_held_seconds", "Seconds since when a pump holds the drainer's merge.", "node", "pump"),
-			max(c.s.opts.Now().Sub(r.WaitSince).Seconds(), 0), id, r.HeldBy)
+			max(c.s.opts.Now().Sub(r.HeldSince).Seconds(), 0), id, r.HeldBy)
 	}
 	for pump, ts := range r.Positions {
 		gauge(desc("drainer_pulled_ts_seconds", "Time up to which the drainer has pulled from the pump, seconds since 1970.", "node", "pump"),

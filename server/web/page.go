@@ -49,7 +49,7 @@ type view struct {
 func (v view) Waiting() []node {
 	var out []node
 	for _, n := range append(append([]node(nil), v.Drainers...), v.Pumps...) {
-		if n.Asked && n.Report.WaitingFor != "" {
+		if n.Asked && n.Report.WaitingFor() != "" {
 			out = append(out, n)
 		}
 	}

@@ -75,9 +75,9 @@ func busy(now time.Time) *cluster {
 			Broken:   []nodes.Broken{{Key: "/tidb-binlog/v1/pumps/x", Err: errors.New("no JSON")}},
 		},
 		report: map[string]survey.Report{
-			"<b>p1</b>": {Version: "0.1", LogBytes: 5 << 20, Unresolved: 7},
-			"d1": {Downstream: "mysql", WaitingFor: "pump dead: not reached", HeldBy: "dead", WaitSince: now.Add(-time.Minute),
-				Positions: map[string]nodes.TSO{"dead": nodes.MakeTSO(now, 0)}, Unreached: map[string]string{"dead": "refused"}},
+			"<b>p1</b>": {Status: nodes.Status{Version: "0.1", LogBytes: 5 << 20, Unresolved: 7}},
+			"d1": {Status: nodes.Status{Downstream: "mysql", Waiting: []string{"pump dead: not reached"}, HeldBy: "dead", HeldSince: now.Add(-time.Minute),
+				Positions: map[string]nodes.TSO{"dead": nodes.MakeTSO(now, 0)}, Unreached: map[string]string{"dead": "refused"}}},
 		},
 		points: []survey.Point{{At: now.Add(-30 * time.Minute), Lag: 90 * time.Second}, {At: now, Lag: 3 * time.Second}},
 		events: []audit.Event{{At: now, Kind: nodes.Pump, NodeID: "dead", Old: nodes.Online, New: nodes.Paused, User: "root", Statement: "CHANGE", Result: audit.Done}},
