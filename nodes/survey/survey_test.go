@@ -84,7 +84,7 @@ func TestReports(t *testing.T) {
 	if r := get(nodes.Pump, "gone"); !strings.Contains(r.Err, "refused") {
 		t.Errorf("unreachable: %+v", r)
 	}
-	if r := get(nodes.Drainer, "html"); !strings.Contains(r.Err, "HTTP status 200: <html>") {
+	if r := get(nodes.Drainer, "html"); !strings.Contains(r.Err, `HTTP status 200: "<html>"`) {
 		t.Errorf("nonsense: %+v", r)
 	}
 	if _, ok := s.Report(nodes.Pump, "silent"); ok || askedDead.Load() != 0 {
