@@ -1,2 +1,89 @@
-// Package mysql is the sink that applies transactions to a MySQL, MariaDB or TiDB.
+// Package mysql is the sink that applies transactions to a MySQL, MariaDB or TiDB, and the
+// store that keeps a drainer's checkpoint there.
+//
+// # What it guarantees
+//
+//   - A transaction of the upstream is downstream whole or not at all: it is never split over
+//     two commits. Many whole ones may share one.
+//   - Transactions that touch the same row, or compete for the same unique value, take effect
+//     in commit order; others in parallel. A statement of DDL, and a transaction of more than
+//     5,000 rows or 8 MiB, waits for everything before it, and everything behind waits for it.
+//   - Every transaction takes effect once, whatever is killed or cut in between; also in
+//     tables without a key, and also if it is DDL.
+//   - Two drainers with the same checkpoint do not mix: the second takes over, and the first
+//     stops with [ErrTakenOver].
+//   - What the downstream refuses stops the sink with a [*StatementError] that names the
+//     statement, the table, the commit TS and the two cures. Nothing is left out silently.
+//
+// # Once
+//
+// Every downstream transaction begins with an INSERT of its own into a small table: which
+// commit TS it applies. They become durable together, so what is in that table is downstream,
+// and the rest is not. Three things follow:
+//
+//   - a restart reads the table and leaves out what it finds;
+//   - when the answer to a COMMIT is lost, the transaction is sent again: if it was committed,
+//     the INSERT meets its own row (error 1062), and that is the answer;
+//   - the INSERT reads, and so locks, the worker's row with the epoch of this opening of the
+//     sink. To open is to raise the epochs, which waits for transactions that the server is
+//     still working on for a drainer that has died, and makes later ones of it fail (the
+//     value is then NULL, error 1048).
+//
+// The other way would have been safe mode alone (replay as REPLACE and DELETE): it has
+// nothing to say about tables without a key, and REPLACE costs more than a row a batch. Safe
+// mode is there for what our record does not know: the first start after another drainer or
+// a dump ([Options.SafeUntil]), and a checkpoint that somebody moved back, which is taken as
+// an order to apply again.
+//
+// DDL commits by itself, so a row with a fingerprint of the definitions is written before a
+// statement and removed, together with the record of it, behind it. Who finds that row after
+// a crash first waits, on a lock by name, until the server has ended the statement, and
+// compares: another fingerprint, and it was run. The fingerprint has the numbers InnoDB and TiDB
+// give to tables and partitions: RENAME and EXCHANGE PARTITION can leave definitions just as
+// they were. Without the privilege to read those (PROCESS) such a statement stops the sink
+// with [ErrAmbiguousDDL]. A statement that the server refuses was not run: its row goes.
+//
+// Its tables, in the checkpoint's database (names for the default [Place]):
+//
+//	checkpoint          clusterID, checkPoint: JSON as the field's drainers have it, and our
+//	                    key ddl-reached
+//	checkpoint_applied  cluster_id, commit_ts: the last one in a downstream transaction;
+//	                    txns: those before it, as distances from the last backwards (uvarint)
+//	checkpoint_state    cluster_id, name, value, detail: base (the record is complete behind
+//	                    it), safe-until, ddl (the statement begun), epoch/<worker>
+//
+// Saving the checkpoint removes rows of checkpoint_applied up to it.
+//
+// # Rows
+//
+// Changes that do not touch the same keys are grouped by table and operation: INSERT and
+// REPLACE of many rows, DELETE by a list of keys, UPDATE one by one, with every column set,
+// since ON UPDATE CURRENT_TIMESTAMP would change those that are not. Rows are found by the
+// primary key, else by a unique key that takes no NULL, else by all values, exactly (not as
+// the collation compares), LIMIT 1. A text of up to 128 KiB holds BEGIN, statements and
+// COMMIT, so a batch is one round trip.
+//
+// Text is equal in ways that depend on the downstream's collation, so keys are compared
+// coarsely: without letter case and trailing spaces; and text that is not plain ASCII, like
+// a row of a table without a usable key, gets in the way of every other change of its table.
+//
+// Sessions are in UTC, with checks of foreign keys off (rows come in no order between
+// tables, and cascades are in binlogs themselves), READ COMMITTED (no locks on gaps) where
+// the server's binlog allows it, and strict but for dates. DDL runs in the upstream's
+// sql_mode, without a limit of time.
+//
+// # Goroutines
+//
+// One for each worker, with one connection. Apply measures and distributes transactions in
+// its caller's goroutine.
+//
+// # Trade-offs
+//
+//   - A batch is retried whole; if something in it is refused, its transactions are applied one
+//     by one, so that everything before the one to blame is downstream.
+//   - Large transactions are applied alone. Their keys need no memory, but a load of nothing
+//     else uses one connection.
+//   - The record needs transactions: the downstream's tables must be InnoDB or TiDB. Rows of
+//     other engines may be there twice after a crash.
+//   - Rows of the mark table are never applied, with and without loop-back control.
 package mysql

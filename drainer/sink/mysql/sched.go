@@ -64,13 +64,12 @@ type limits struct {
 
 // lane are the jobs of one worker.
 type lane struct {
-	queue    []*job
-	rows     int    // in queue
-	put      uint64 // the last place given
-	done     uint64 // the last place that is downstream
-	busy     bool
-	wake     chan struct{} // capacity 1
-	finished bool
+	queue []*job
+	rows  int    // in queue
+	put   uint64 // the last place given
+	done  uint64 // the last place that is downstream
+	busy  bool
+	wake  chan struct{} // capacity 1
 }
 
 // tableLane is who changes a table of which keys do not tell everything.

@@ -29,7 +29,6 @@ type Sink struct {
 
 	hash    hasher  // Apply's
 	scratch touched // Apply's
-	intent  *intent // Apply's until it is handed to the job of its commit TS
 	closing sync.Once
 	closed  error // of closing
 }
@@ -86,7 +85,7 @@ func (s *Sink) open(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.record, s.intent = r, r.intent
+	s.record = r
 	s.opts.Logger.WithFields(logrus.Fields{
 		"addr": s.opts.Server.addr(), "server": s.server.flavour.String(), "commit_ts": s.opts.From,
 		"applied_behind": len(r.applied), "safe_until": r.safeUntil,
