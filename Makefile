@@ -7,7 +7,7 @@ UNIT  := ./nodes/... ./sqlext/... ./server/... ./binlogpb/... ./pump/... ./drain
 LINT  := -modfile=testsuite/lint/go.mod
 FUZZTIME ?= 20s
 
-.PHONY: all build demo test unit race lint fuzz soak bench suite oracles deps clean
+.PHONY: all build demo test unit race lint fuzz soak bench suite oracles deps docs clean
 all: build
 
 build: ## build every program into bin/
@@ -16,7 +16,10 @@ build: ## build every program into bin/
 demo: build ## run the whole product on this machine; DOWNSTREAM=mysql://user:password@host:port replicates there
 	$(BIN)/pumphouse demo $(DEMOFLAGS)
 
-deps: ## what the tests need beside Go: MariaDB's client, PyMySQL, node mysql2, a real pd-server
+docs: build ## man pages and shell completions, from the programs' own help
+	go run ./packaging/gen
+
+deps: ## what the tests need beside Go: MariaDB, MySQL clients and tools, Chromium, a real PD and TiDB
 	testsuite/deps.sh
 
 test: deps lint race oracles suite ## everything CI runs
@@ -27,8 +30,8 @@ unit: ## quick tests, no set-up
 race: ## the same with the race detector
 	CGO_ENABLED=1 go test -race $(UNIT)
 
-suite: build ## the whole thing against real PD and real clients, short form
-	go test -count=1 -timeout 25m ./testsuite/...
+suite: build ## the whole thing against real PD, TiDB, MariaDB and real clients, short form
+	go test -count=1 -p 1 -timeout 25m ./testsuite/...
 
 oracles: ## comparisons with other people's implementations, in modules of their own
 	cd testsuite/sqloracle && go test ./...
@@ -42,10 +45,11 @@ lint:
 fuzz: ## every fuzz target for FUZZTIME each
 	testsuite/fuzz.sh $(FUZZTIME)
 
-soak: build deps ## the long forms: 1,000,000 texts, 200 kills, 10 minutes of abuse, fuzzing
+soak: build deps ## the long forms: 1,000,000 texts and rows, 200 kills, 30 minutes of faults, 10 of abuse, fuzzing
 	cd testsuite/sqloracle && go test -count=1 -timeout 120m ./... -texts 1000000
 	PUMPHOUSE_SOAK=1 go test -count=1 -timeout 60m ./pump/storage
-	PUMPHOUSE_SOAK=1 PUMPHOUSE_ORACLE_QUERIES=200000 go test -count=1 -timeout 120m -v ./testsuite/...
+	go test -count=1 -timeout 60m -run Oracle ./drainer/txn -rows 1000000
+	PUMPHOUSE_SOAK=1 PUMPHOUSE_ORACLE_QUERIES=200000 go test -count=1 -p 1 -timeout 180m -v ./testsuite/...
 	testsuite/fuzz.sh 2m
 
 bench: build ## figures for BENCHMARKS.md

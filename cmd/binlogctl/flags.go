@@ -92,8 +92,8 @@ func (p *patience) Set(text string) error {
 }
 
 // parseFlags reads and checks the command line. Go's flag package takes -x v, -x=v
-// and --x=v alike.
-func parseFlags(args []string, stderr io.Writer) (options, error) {
+// and --x=v alike. Help that is asked for goes to stdout.
+func parseFlags(args []string, stdout io.Writer) (options, error) {
 	var o options
 	fs := flag.NewFlagSet("binlogctl", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
@@ -114,7 +114,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	fs.BoolVar(&o.version, "V", false, "print the version and exit")
 	if err := fs.Parse(args); err != nil {
 		if err == flag.ErrHelp {
-			usage(fs, stderr)
+			usage(fs, stdout)
 		}
 		return o, err
 	}

@@ -30,7 +30,7 @@ func main() {
 // failed, 2 when it was not understood, 3 when a node accepted but was not there when
 // -wait had passed.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	opts, err := parseFlags(args, stderr)
+	opts, err := parseFlags(args, stdout)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		return 0
