@@ -32,7 +32,7 @@ func (d *demoCluster) write(ctx context.Context) {
 		return // the demo is ending
 	}
 	s := &shop{d: d, cluster: cluster, cache: nodes.OpenCache(d.registry, nodes.CacheOptions{}), conns: make(map[string]*grpc.ClientConn),
-		order: time.Now().Unix() * 1000} // no order of an earlier demo on the same downstream has such a number
+		order: time.Now().UnixMicro()} // no order of an earlier demo on the same downstream has such a number
 	defer s.close()
 	for _, job := range shopJobs() {
 		for ctx.Err() == nil && !s.define(ctx, job) {
