@@ -36,6 +36,19 @@ func (r Record) Reporting(now time.Time, heartbeat time.Duration) bool {
 	return now.Sub(r.UpdateTS.Time()) <= 3*heartbeat
 }
 
+// Lag is how far behind PD's clock, now, the record's position is: for a node that runs and
+// reports, as it was when it wrote the record, else as it is by now. It is not known (false)
+// before the node has a position, and a node that is offline has none.
+func (r Record) Lag(now time.Time, heartbeat time.Duration) (time.Duration, bool) {
+	if r.MaxCommitTS.Physical() == 0 || r.State == Offline {
+		return 0, false
+	}
+	if r.State != Paused && r.Reporting(now, heartbeat) {
+		now = r.UpdateTS.Time()
+	}
+	return max(now.Sub(r.MaxCommitTS.Time()), 0), true
+}
+
 // maxNodeID is the longest node ID taken, in bytes: the longest host name, a colon
 // and a port fit in.
 const maxNodeID = 261

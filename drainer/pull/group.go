@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"pumphouse/nodes"
+
+	"google.golang.org/grpc/status"
 )
 
 // Group pulls from every pump of a cluster.
@@ -227,7 +229,7 @@ func (g *Group) Status() []Status {
 	for _, p := range g.pumps {
 		s := Status{Pump: p.id, Addr: p.rec.host, State: p.rec.state, Position: p.src.Position(), Reached: p.why == nil, Since: p.since}
 		if p.why != nil {
-			s.Err = p.why.Error()
+			s.Err = status.Convert(p.why).Message() // the reason without gRPC's words around it
 		}
 		list = append(list, s)
 	}

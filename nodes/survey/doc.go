@@ -8,8 +8,8 @@
 //   - A [Report] says when it was made. One that is older than [Options.Fresh] is not
 //     given out: what nobody knows is shown as unknown.
 //   - Asking is cheap and bounded: one GET /status a node and round, some at a time, each
-//     with a time-out and a limit on the answer. Nodes that do not report in PD are not
-//     asked. While nobody has looked at the survey for [Options.Idle], it asks once in
+//     with a time-out and a limit on the answer. Nodes that have ended, or do not report in
+//     PD, are not asked. While nobody has looked at the survey for [Options.Idle], it asks once in
 //     [Options.Sample] only, for the history of the lag.
 //   - Nodes of the old kind answer too; what they do not tell stays empty.
 //

@@ -14,19 +14,6 @@ type Point struct {
 	Lag time.Duration
 }
 
-// Lag is how far behind PD's clock the position in a record is: for a node that reports, as
-// it was when it wrote the record, else as it is now. It is not known (false) before the
-// node has a position, and a node that is offline has none.
-func Lag(r nodes.Record, now time.Time, heartbeat time.Duration) (time.Duration, bool) {
-	if r.MaxCommitTS == 0 || r.State == nodes.Offline {
-		return 0, false
-	}
-	if r.Reporting(now, heartbeat) {
-		now = r.UpdateTS.Time()
-	}
-	return max(now.Sub(r.MaxCommitTS.Time()), 0), true
-}
-
 // track is the lag of one node over the last while: a ring.
 type track struct {
 	points []Point
@@ -73,7 +60,7 @@ func (s *Survey) sample(snap *nodes.Snapshot, now time.Time) {
 	for _, e := range all(snap) {
 		k := key{e.Kind, e.Record.NodeID}
 		known[k] = true
-		lag, ok := Lag(e.Record, now, s.opts.Heartbeat)
+		lag, ok := e.Record.Lag(now, s.opts.Heartbeat)
 		if !ok || len(known) > maxTracked {
 			continue
 		}

@@ -162,7 +162,8 @@ func (s *Survey) ask(ctx context.Context, snap *nodes.Snapshot) {
 	living := make(map[key]bool)
 	for _, e := range all(snap) {
 		k := key{e.Kind, e.Record.NodeID}
-		if !e.Record.Reporting(now, s.opts.Heartbeat) {
+		ended := e.Record.State == nodes.Paused || e.Record.State == nodes.Offline
+		if ended || !e.Record.Reporting(now, s.opts.Heartbeat) {
 			continue
 		}
 		living[k] = true

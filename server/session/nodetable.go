@@ -108,13 +108,13 @@ func (s *Session) stateText(st nodes.State) string {
 	return st.Title()
 }
 
-// lag is how far the node is behind PD's clock. Nothing is known of one that has no
-// commit TS yet; one that is offline is behind nothing.
+// lag is what [nodes.Record.Lag] says; NULL = not known.
 func (r *nodeRow) lag() engine.Value {
-	if r.record.MaxCommitTS.Physical() == 0 || r.record.State == nodes.Offline {
+	lag, ok := r.record.Lag(r.now, r.s.opts.Heartbeat)
+	if !ok {
 		return engine.Null()
 	}
-	return seconds(max(0, r.now.UnixMilli()-r.record.MaxCommitTS.Physical()))
+	return seconds(lag.Milliseconds())
 }
 
 // warning says what SHOW WARNINGS says of the node after SHOW … STATUS.

@@ -108,7 +108,7 @@ func (s *Server) look(ctx context.Context) view {
 // node is a record with what else is known.
 func (s *Server) node(e nodes.Entry, now time.Time) node {
 	n := node{Entry: e, Reporting: e.Record.Reporting(now, s.opts.Heartbeat), Silent: now.Sub(e.Record.UpdateTS.Time())}
-	n.Lag, n.HasLag = survey.Lag(e.Record, now, s.opts.Heartbeat)
+	n.Lag, n.HasLag = e.Record.Lag(now, s.opts.Heartbeat)
 	n.Report, n.Asked = s.opts.Survey.Report(e.Kind, e.Record.NodeID)
 	settled := e.Record.State == nodes.Paused || e.Record.State == nodes.Offline
 	if !n.Reporting && !settled {
