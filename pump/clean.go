@@ -29,6 +29,9 @@ func (p *Pump) clean(ctx context.Context) error {
 	}
 }
 
+// collectTimeout bounds what a round asks of PD.
+const collectTimeout = 10 * time.Second
+
 // collected is how a round went.
 type collected struct {
 	text string
@@ -37,7 +40,7 @@ type collected struct {
 
 // collect does one round and says what it did.
 func (p *Pump) collect(ctx context.Context) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, finalTimeout)
+	ctx, cancel := context.WithTimeout(ctx, collectTimeout)
 	defer cancel()
 	now, err := p.opts.PD.TSO(ctx)
 	if err != nil {

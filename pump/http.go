@@ -1,7 +1,6 @@
 package pump
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -19,46 +18,13 @@ import (
 // routes is the HTTP API of a pump (interop.md).
 func (p *Pump) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /status", p.answer(p.getStatus))
-	mux.HandleFunc("GET /drainers", p.answer(p.getDrainers))
-	mux.HandleFunc("PUT /state/{node}/{action}", p.answer(p.putState))
-	mux.HandleFunc("GET /debug/binlog/{ts}", p.answer(p.getBinlog))
-	mux.HandleFunc("POST /debug/gc/trigger", p.answer(p.triggerGC))
+	mux.HandleFunc("GET /status", daemon.Answer(p.log, p.getStatus))
+	mux.HandleFunc("GET /drainers", daemon.Answer(p.log, p.getDrainers))
+	mux.HandleFunc("PUT /state/{node}/{action}", daemon.Answer(p.log, daemon.PutState(nodes.Pump, p.nodeID, p.ask)))
+	mux.HandleFunc("GET /debug/binlog/{ts}", daemon.Answer(p.log, p.getBinlog))
+	mux.HandleFunc("POST /debug/gc/trigger", daemon.Answer(p.log, p.triggerGC))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(p.opts.Metrics, promhttp.HandlerOpts{}))
 	return mux
-}
-
-// httpError is an error with the status to answer it with.
-type httpError struct {
-	code int
-	error
-}
-
-// answer turns (value, error) into JSON, or text for a string, and a status code. The
-// body of an error is the one that clients of the field know.
-func (p *Pump) answer(handle func(*http.Request) (any, error)) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		value, err := handle(r)
-		if text, ok := value.(string); ok && err == nil {
-			w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-			fmt.Fprintln(w, text)
-			return
-		}
-		code := http.StatusOK
-		if err != nil {
-			code = http.StatusInternalServerError
-			var he *httpError
-			if errors.As(err, &he) {
-				code = he.code
-			}
-			value = nodes.Reply{Message: err.Error(), Code: code}
-		}
-		w.Header().Set("Content-Type", "application/json; charset=utf-8")
-		w.WriteHeader(code)
-		if err := json.NewEncoder(w).Encode(value); err != nil {
-			p.log.WithError(err).Debug("an HTTP client left before its answer")
-		}
-	}
 }
 
 // pumpStatus is the answer of GET /status; the fields after ErrMsg are ours.
@@ -105,30 +71,13 @@ func (p *Pump) getStatus(r *http.Request) (any, error) {
 func (p *Pump) getDrainers(r *http.Request) (any, error) {
 	snap, err := p.opts.Registry.List(r.Context())
 	if err != nil {
-		return nil, &httpError{http.StatusServiceUnavailable, err}
+		return nil, &daemon.HTTPError{Code: http.StatusServiceUnavailable, Err: err}
 	}
 	records := make([]nodes.Record, len(snap.Drainers))
 	for i, e := range snap.Drainers {
 		records[i] = e.Record
 	}
 	return records, nil
-}
-
-// putState carries out PUT /state/ID/pause and …/close.
-func (p *Pump) putState(r *http.Request) (any, error) {
-	node, action := r.PathValue("node"), r.PathValue("action")
-	order := map[string]nodes.Order{string(nodes.ActPause): nodes.Pause, string(nodes.ActClose): nodes.Leave}[action]
-	switch {
-	case node != p.nodeID:
-		return nil, &httpError{http.StatusNotFound, fmt.Errorf("this is pump %s, not %s: look its address up with binlogctl -cmd pumps", p.nodeID, node)}
-	case order == nodes.NoOrder:
-		return nil, &httpError{http.StatusBadRequest, fmt.Errorf("action %s does not exist: use pause or close", action)}
-	}
-	if err := p.ask(r.Context(), order); err != nil {
-		//lint:ignore ST1005 tools of the field know this text
-		return nil, &httpError{http.StatusConflict, fmt.Errorf("%w, apply %s failed!", err, action)}
-	}
-	return nodes.Reply{Message: fmt.Sprintf("apply action %s success!", action), Code: http.StatusOK}, nil
 }
 
 // maxPrinted is the largest prewrite value in bytes that is printed as text.
@@ -138,11 +87,11 @@ const maxPrinted = 1 << 20
 func (p *Pump) getBinlog(r *http.Request) (any, error) {
 	ts, err := nodes.ParseTSO(r.PathValue("ts"))
 	if err != nil {
-		return nil, &httpError{http.StatusBadRequest, err}
+		return nil, &daemon.HTTPError{Code: http.StatusBadRequest, Err: err}
 	}
 	found, err := p.store.Lookup(r.Context(), ts)
 	if errors.Is(err, storage.ErrNotFound) {
-		return nil, &httpError{http.StatusNotFound, fmt.Errorf("pump %s has no binlog with start TS %s", p.nodeID, ts)}
+		return nil, &daemon.HTTPError{Code: http.StatusNotFound, Err: fmt.Errorf("pump %s has no binlog with start TS %s", p.nodeID, ts)}
 	}
 	if err != nil {
 		return nil, err
@@ -170,7 +119,7 @@ func (p *Pump) triggerGC(r *http.Request) (any, error) {
 		done := <-answer
 		return done.text, done.err
 	case <-p.stopping:
-		return nil, &httpError{http.StatusConflict, &stateError{p.gate.current()}}
+		return nil, &daemon.HTTPError{Code: http.StatusConflict, Err: p.refuse(p.gate.current())}
 	case <-r.Context().Done():
 		return nil, r.Context().Err()
 	}

@@ -2,12 +2,12 @@ package pump
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/daemon"
 )
 
 // request is what HTTP or a signal asks of the lifecycle. A signal needs no answer.
@@ -47,8 +47,11 @@ func (p *Pump) ask(ctx context.Context, order nodes.Order) error {
 			return ctx.Err()
 		}
 	}
-	return &stateError{p.gate.current()}
+	return p.refuse(p.gate.current())
 }
+
+// refuse is the answer to an order that cannot be carried out in a state.
+func (p *Pump) refuse(s nodes.State) error { return &daemon.StateError{Kind: nodes.Pump, State: s} }
 
 // submit gives a request to the lifecycle; false: it takes none any more.
 func (p *Pump) submit(r request) bool {
@@ -124,7 +127,7 @@ func (p *Pump) online(ctx context.Context) stateFunc {
 			r.reply(nil)
 		case err := <-p.workers.failed:
 			return p.broken(err)
-		case err := <-p.served:
+		case err := <-p.port.Failed():
 			return p.broken(err)
 		case <-look.C:
 			if err := p.store.Failed(); err != nil {
@@ -187,7 +190,7 @@ func (p *Pump) closing(ctx context.Context) stateFunc {
 		case in := <-p.agent.Orders():
 			order = in.Order
 		case r := <-p.requests:
-			r.reply(&stateError{nodes.Closing})
+			r.reply(p.refuse(nodes.Closing))
 			if r.answer == nil { // Close: as a signal
 				return (*Pump).pausing
 			}
@@ -197,7 +200,7 @@ func (p *Pump) closing(ctx context.Context) stateFunc {
 			return (*Pump).pausing
 		case err := <-p.workers.failed:
 			return p.broken(err)
-		case err := <-p.served:
+		case err := <-p.port.Failed():
 			return p.broken(err)
 		}
 		switch order {
@@ -227,29 +230,9 @@ func (p *Pump) resume() stateFunc {
 // when it matters for where the pump is now, and otherwise writes once more. While PD is
 // away the pump behaves as the state says nevertheless.
 func (p *Pump) move(s nodes.State) nodes.Order {
-	ctx, cancel := context.WithTimeout(p.hurried, moveTimeout)
-	defer cancel()
-	err := p.agent.SetState(ctx, s)
-	var ordered *nodes.OrderedError
-	if errors.As(err, &ordered) {
-		if o := ordered.Instruction.Order; p.agent.State() == nodes.Online && (o == nodes.Pause || o == nodes.Leave) {
-			return o
-		}
-		err = p.agent.SetState(ctx, s)
-	}
+	order, err := daemon.Move(p.hurried, p.agent, s)
 	if err != nil && p.hurried.Err() == nil {
 		p.log.WithField("state", s).WithError(err).Warn("PD does not show the pump's state")
 	}
-	return nodes.NoOrder
-}
-
-// stateError refuses an action because of the state the pump is in.
-type stateError struct{ state nodes.State }
-
-func (e *stateError) Error() string {
-	state := e.state
-	if state == "" {
-		state = "starting"
-	}
-	return fmt.Sprintf("this pump's state is %s", state)
+	return order
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"time"
 
 	"pumphouse/nodes"
@@ -101,13 +100,8 @@ func (o Options) withDefaults() (Options, error) {
 	if o.MaxMessageSize < 0 {
 		return o, fmt.Errorf("pump: max-message-size %d: must be above 0", o.MaxMessageSize)
 	}
-	if _, _, err := net.SplitHostPort(o.Addr); err != nil {
-		return o, fmt.Errorf("pump: addr %q: want host:port: %w", o.Addr, err)
-	}
-	if o.AdvertiseAddr != "" {
-		if host, _, err := net.SplitHostPort(o.AdvertiseAddr); err != nil || host == "" || host == "0.0.0.0" || host == "::" {
-			return o, fmt.Errorf("pump: advertise-addr %q: want the host:port that TiDB and drainers dial", o.AdvertiseAddr)
-		}
+	if err := daemon.CheckAddrs(o.Addr, o.AdvertiseAddr, "TiDB and drainers"); err != nil {
+		return o, fmt.Errorf("pump: %w", err)
 	}
 	return o, nil
 }

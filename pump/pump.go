@@ -5,17 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"pumphouse/nodes"
 	"pumphouse/nodes/daemon"
 	"pumphouse/pump/storage"
 
 	"github.com/sirupsen/logrus"
-	"google.golang.org/grpc"
 )
 
 // Pump is one pump. Make it with [New], start it with Open, and wait for it with Wait.
@@ -28,12 +25,9 @@ type Pump struct {
 	dir       *daemon.DataDir
 	nodeID    string
 	store     *storage.Store
-	listeners []*conns
-	advertise string
+	port      *daemon.Port
 	clusterID uint64
 	agent     *nodes.Agent
-	grpc      *grpc.Server
-	http      *http.Server
 
 	gate     gate            // what writes and pulls are let through
 	pulls    context.Context // done when streams have to end
@@ -55,10 +49,8 @@ type Pump struct {
 	final nodes.State // what the record will say in the end
 	cause error       // why the pump stops, if not because it was asked to
 
-	serving  sync.WaitGroup // the two servers
-	served   chan error     // how a server ended
-	opened   atomic.Bool    // by Open, or by a Close that came before it
-	finished chan struct{}  // closed when all is over
+	opened   atomic.Bool   // by Open, or by a Close that came before it
+	finished chan struct{} // closed when all is over
 	over     sync.Once
 	finalErr error // why, valid after finished
 }
@@ -76,7 +68,7 @@ func New(opts Options) (*Pump, error) {
 	failed := make(chan error, 1)
 	p := &Pump{
 		opts: opts, log: opts.Logger, metrics: m,
-		gcNow: make(chan chan collected), requests: make(chan request), served: make(chan error, 4),
+		gcNow: make(chan chan collected), requests: make(chan request),
 		stopping: make(chan struct{}), finished: make(chan struct{}),
 		pullers: pullers{came: make(chan struct{}, 1)},
 		workers: group{failed: failed}, keeper: group{failed: failed},
@@ -130,7 +122,7 @@ func (p *Pump) openDir(context.Context) (err error) {
 }
 
 func (p *Pump) decideID(context.Context) (err error) {
-	if p.nodeID, err = p.dir.NodeID(p.opts.NodeID, p.advertise); err != nil {
+	if p.nodeID, err = p.dir.NodeID(p.opts.NodeID, p.port.Advertised()); err != nil {
 		return err
 	}
 	p.log = p.log.WithFields(logrus.Fields{"kind": nodes.Pump.String(), "node": p.nodeID})
@@ -156,7 +148,7 @@ func (p *Pump) openStore(context.Context) (err error) {
 
 func (p *Pump) claim(ctx context.Context) (err error) {
 	p.agent, err = nodes.NewAgent(nodes.AgentOptions{
-		Kind: nodes.Pump, NodeID: p.nodeID, Host: p.advertise, Heartbeat: p.opts.Heartbeat,
+		Kind: nodes.Pump, NodeID: p.nodeID, Host: p.port.Advertised(), Heartbeat: p.opts.Heartbeat,
 		Registry: p.opts.Registry, TSO: p.opts.PD.TSO, MaxCommitTS: p.store.MaxCommitTS,
 		Logger: p.opts.Logger, Now: p.opts.Now,
 	})
@@ -182,7 +174,7 @@ func (p *Pump) goOnline(ctx context.Context) error {
 	case err != nil:
 		return err
 	}
-	p.log.WithFields(logrus.Fields{"addr": p.advertise, "max_commit_ts": p.store.MaxCommitTS()}).Info("pump is online")
+	p.log.WithFields(logrus.Fields{"addr": p.port.Advertised(), "max_commit_ts": p.store.MaxCommitTS()}).Info("pump is online")
 	return nil
 }
 
@@ -190,7 +182,7 @@ func (p *Pump) goOnline(ctx context.Context) error {
 func (p *Pump) NodeID() string { return p.nodeID }
 
 // Addr is the address listened on, known after Open.
-func (p *Pump) Addr() net.Addr { return p.listeners[0].Addr() }
+func (p *Pump) Addr() net.Addr { return p.port.Addr() }
 
 // State is what the pump's record says, as far as the pump knows; "" before it has one.
 func (p *Pump) State() nodes.State {
@@ -233,7 +225,7 @@ func (p *Pump) leave(final nodes.State, cause error) error {
 		errs = append(errs, p.store.Close())
 	}
 	if p.agent != nil && p.agent.State() != "" {
-		errs = append(errs, p.writeFinal(final))
+		errs = append(errs, daemon.Finish(p.hurried, nodes.Pump, p.nodeID, p.agent, final))
 	}
 	if p.dir != nil {
 		errs = append(errs, p.dir.Close())
@@ -246,40 +238,4 @@ func (p *Pump) finish(err error) {
 		p.finalErr = err
 		close(p.finished)
 	})
-}
-
-// Bounds of the writes to PD: a pump must be able to stop while PD is away.
-const (
-	moveTimeout    = 5 * time.Second // a state on the way
-	finalTimeout   = 10 * time.Second
-	hurriedTimeout = 2 * time.Second // the final state when nothing may be waited for
-)
-
-// writeFinal writes the state the pump ends in, unless the record is another process's.
-func (p *Pump) writeFinal(s nodes.State) error {
-	ctx, cancel := context.WithTimeout(context.Background(), finalTimeout)
-	defer cancel()
-	defer context.AfterFunc(p.hurried, func() { time.AfterFunc(hurriedTimeout, cancel) })()
-	var err error
-	if !nodes.CanMove(p.agent.State(), s) { // PD was away when the state between was due
-		err = p.setState(ctx, map[nodes.State]nodes.State{nodes.Paused: nodes.Pausing, nodes.Offline: nodes.Closing}[s])
-	}
-	if err == nil {
-		err = p.setState(ctx, s)
-	}
-	var held *nodes.HeldError
-	if err != nil && !errors.As(err, &held) {
-		return fmt.Errorf("the record could not be set to %s (set it with binlogctl -cmd update-pump -node-id %s -state %s): %w", s, p.nodeID, s, err)
-	}
-	return nil
-}
-
-// setState writes a state whatever the record orders: it was told, and this stands.
-func (p *Pump) setState(ctx context.Context, s nodes.State) error {
-	err := p.agent.SetState(ctx, s)
-	var ordered *nodes.OrderedError
-	if errors.As(err, &ordered) {
-		err = p.agent.SetState(ctx, s)
-	}
-	return err
 }

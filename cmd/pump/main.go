@@ -122,8 +122,7 @@ func serve(cfg *config, log logrus.FieldLogger, stdout io.Writer) error {
 		return err
 	}
 	fmt.Fprintf(stdout, "ready: pump %s at %s\n", p.NodeID(), p.Addr())
-	stopPush := startPush(cfg, p, log)
-	defer stopPush()
+	defer daemon.PushMetrics(cfg.metrics, cfg.MetricsAddr, time.Duration(cfg.MetricsInterval)*time.Second, p.NodeID(), log)()
 	// The pump needs no answer to this: it is for the log, and to have TiKV at hand.
 	go func() {
 		if _, err := resolver.Available(context.Background()); err != nil && !errors.Is(err, tikv.ErrClosed) {
