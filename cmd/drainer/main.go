@@ -19,6 +19,7 @@ import (
 	"pumphouse/nodes"
 	"pumphouse/nodes/daemon"
 	"pumphouse/nodes/pd"
+	"pumphouse/nodes/tikvconn"
 
 	"github.com/sirupsen/logrus"
 )
@@ -96,6 +97,7 @@ func serve(cfg *config, log logrus.FieldLogger, stdout io.Writer) error {
 	}
 	defer clock.Close()
 
+	defer tikvconn.RedirectLogs(log)()
 	starting, stopStarting := context.WithCancelCause(context.Background())
 	defer stopStarting(nil)
 	jobs, closeJobs, err := cfg.schemaSource(starting, etcd.Endpoints(), log)
