@@ -1,0 +1,81 @@
+package mysqlsink
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"pumphouse/drainer/sink"
+	"pumphouse/drainer/sink/mysql"
+	"pumphouse/drainer/sink/sinktest"
+	"pumphouse/drainer/txn"
+	"pumphouse/nodes"
+	"pumphouse/testsuite/pdtest"
+	"pumphouse/testsuite/tidbtest"
+)
+
+// TestTiDB: the contract, random transactions over restarts of the sink, and DDL that only
+// TiDB knows, with a TiDB as the downstream.
+func TestTiDB(t *testing.T) {
+	tidb := tidbtest.StartTiDB(t, tidbtest.Options{PD: pdtest.StartEmbed(t).Endpoint(0)})
+	host, port, err := net.SplitHostPort(tidb.Addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	number, err := strconv.Atoi(port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	fresh := func(t *testing.T) *lab {
+		return &lab{db: tidb.Open(t, "multiStatements=true"), opts: mysql.Options{
+			Server: mysql.Server{Host: host, Port: number},
+			Place:  mysql.Place{ClusterID: 9000 + clusters.Add(1)},
+		}}
+	}
+	t.Run("contract", func(t *testing.T) {
+		sinktest.Run(t, func(t *testing.T) sinktest.Downstream {
+			l := fresh(t)
+			l.exec(t, "DROP DATABASE IF EXISTS sinktest")
+			l.exec(t, strings.Split(sinktest.CreateTable, ";")...)
+			return l
+		})
+	})
+	t.Run("random transactions", func(t *testing.T) {
+		l := fresh(t)
+		l.exec(t, strings.Split(modelTables, ";")...)
+		m := &model{rnd: rand.New(rand.NewPCG(1, 0)), keyed: map[int]txn.Row{}, class: map[int]int{}}
+		var all []*sink.Txn
+		for range 4 {
+			for range 60 {
+				all = append(all, m.next())
+			}
+			s := l.open(t, 0)
+			if err := s.Apply(t.Context(), sink.Batch{Txns: all, Passed: m.ts}); err != nil {
+				t.Fatal(err)
+			}
+			s.Close()
+		}
+		s := l.open(t, 0)
+		mustApply(t, s, all...)
+		if got, want := l.modelLines(t), m.lines(); !slices.Equal(got, want) {
+			t.Errorf("the downstream differs:\n%s", difference(got, want))
+		}
+	})
+	t.Run("DDL", func(t *testing.T) {
+		l := fresh(t)
+		l.exec(t, "CREATE DATABASE d")
+		s := l.open(t, nodes.TSO(50))
+		only := ddl(103, "t", "ALTER TABLE `t` /*T! SHARD_ROW_ID_BITS = 4 */;")
+		only.DDL.OnlyTiDB = true
+		mustApply(t, s, ddl(100, "t", "CREATE TABLE `t` (`a` INT) PARTITION BY RANGE (`a`) (PARTITION `p0` VALUES LESS THAN (10));"),
+			ddl(101, "u", "CREATE TABLE `u` (`a` INT);"), ddl(102, "t", "ALTER TABLE `t` EXCHANGE PARTITION `p0` WITH TABLE `u`;"), only)
+		var name, text string
+		if err := l.db.QueryRow("SHOW CREATE TABLE d.t").Scan(&name, &text); err != nil || !strings.Contains(text, "SHARD_ROW_ID_BITS=4") {
+			t.Error(fmt.Sprint(text, err))
+		}
+	})
+}
