@@ -26,28 +26,40 @@ func run() error {
 	var (
 		bin     = flag.String("bin", "bin/pumphouse", "the console and PD to measure with")
 		pump    = flag.String("pump", "bin/pump", "the pump to measure")
-		only    = flag.String("only", "all", "what to measure: console, pump or all")
-		part    = flag.String("part", "", "of the pump only this: writes, pulls or clock")
+		drainer = flag.String("drainer", "bin/drainer", "the drainer to measure")
+		only    = flag.String("only", "all", "what to measure: console, pump, drainer or all")
+		part    = flag.String("part", "", "of the pump only this: writes, pulls or clock; of the drainer: rows, stages, file or lag")
+		rounds  = flag.Int("rounds", 3, "how often the drainer's figures are measured; the median counts")
+		workers = flag.Int("c", 0, "the drainer's -c; 0: its default")
+		batch   = flag.Int("txn-batch", 0, "the drainer's -txn-batch; 0: its default")
 		pdURL   = flag.String("pd", "", "`URL` of a running PD for the pumps; default: one that -bin embeds")
 		cells   = flag.String("cells", "", "of the writes only those whose sync-log/bytes/writers this `regexp` finds, such as on/256/128")
 		d       = flag.Duration("time", 5*time.Second, "how long each figure is measured")
 		binlogs = flag.Int("binlogs", 1_000_000, "how many binlogs of 256 B to pull; an eighth of 4 KiB")
 	)
 	flag.Parse()
-	if *only != "all" && *only != "console" && *only != "pump" {
-		return fmt.Errorf("-only %q: use console, pump or all", *only)
+	known := map[string]bool{"all": true, "console": true, "pump": true, "drainer": true}
+	if !known[*only] {
+		return fmt.Errorf("-only %q: use console, pump, drainer or all", *only)
 	}
-	if *only != "pump" {
+	wanted := func(what string) bool { return *only == "all" || *only == what }
+	if wanted("console") {
 		if err := benchConsole(*bin, *d); err != nil {
 			return err
 		}
 	}
-	if *only != "console" {
+	if wanted("pump") {
 		pattern, err := regexp.Compile(*cells)
 		if err != nil {
 			return err
 		}
 		b := &pumpBench{pumphouse: *bin, pump: *pump, d: *d, binlogs: *binlogs, cells: pattern, pdURL: *pdURL}
+		if err := b.run(*part); err != nil {
+			return err
+		}
+	}
+	if wanted("drainer") {
+		b := &drainerBench{pumphouse: *bin, pump: *pump, drainer: *drainer, rounds: max(1, *rounds), workers: *workers, batch: *batch, d: *d}
 		return b.run(*part)
 	}
 	return nil
