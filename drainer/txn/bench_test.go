@@ -67,3 +67,33 @@ func largeBinlogs(b *testing.B) (large []*txn.Binlog, find txn.Finder, rows int)
 	}
 	return large, find, rows
 }
+
+// BenchmarkSmall parses and decodes the other transactions, of one row mostly.
+func BenchmarkSmall(b *testing.B) {
+	data, err := golden.Load(2023)
+	if err != nil {
+		b.Fatal(err)
+	}
+	_, find, _ := largeBinlogs(b)
+	var small [][]byte
+	for _, payload := range committed(b, data) {
+		bl, err := txn.Parse(payload)
+		if err == nil && !bl.DDL() && len(payload) < 1000 && bl.Each(find, time.UTC, func(*txn.Change) error { return nil }) == nil {
+			small = append(small, payload)
+		}
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		for _, payload := range small {
+			bl, err := txn.Parse(payload)
+			if err != nil {
+				b.Fatal(err)
+			}
+			if err := bl.Each(find, time.UTC, func(*txn.Change) error { return nil }); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	b.ReportMetric(float64(len(small)*b.N)/b.Elapsed().Seconds(), "binlogs/s")
+	b.ReportMetric(float64(len(small)), "binlogs/op")
+}

@@ -64,6 +64,7 @@ func wrongForm(ft *types.FieldType, r raw) error {
 
 // numbered gives the types that are numbers in rows and more than that for clients.
 func (d *decoder) numbered(ft *types.FieldType, n uint64) (Value, error) {
+	d.room()
 	elems := ft.GetElems()
 	switch ft.GetType() {
 	case mysql.TypeEnum:
@@ -98,6 +99,7 @@ func (d *decoder) numbered(ft *types.FieldType, n uint64) (Value, error) {
 
 // printed gives the types that are text for clients and something else in rows.
 func (d *decoder) printed(ft *types.FieldType, r raw) (Value, error) {
+	d.room()
 	start := len(d.scratch)
 	var err error
 	switch tp := ft.GetType(); tp {

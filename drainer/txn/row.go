@@ -6,8 +6,12 @@ import (
 	"pumphouse/drainer/schema"
 )
 
-// scratchSize is the size of the memory that printed values share.
-const scratchSize = 4 << 10
+// The size of the memory that printed values share: of the first piece, and of the largest.
+// Most transactions have one row, and many need none.
+const (
+	firstScratch = 128
+	maxScratch   = 4 << 10
+)
 
 // decoder decodes rows of one binlog.
 type decoder struct {
@@ -17,8 +21,8 @@ type decoder struct {
 
 // room makes sure that there is some scratch memory. What was given away is left alone.
 func (d *decoder) room() {
-	if cap(d.scratch)-len(d.scratch) < 256 {
-		d.scratch = make([]byte, 0, scratchSize)
+	if cap(d.scratch)-len(d.scratch) < 64 {
+		d.scratch = make([]byte, 0, min(max(2*cap(d.scratch), firstScratch), maxScratch))
 	}
 }
 
@@ -26,8 +30,8 @@ func (d *decoder) room() {
 // column that is the integer handle, columns of a clustered key whose value in the key
 // is enough, virtual columns, and NULLs of columns that have no default at all.
 func (d *decoder) insert(t *schema.Table, b []byte) (Row, int64, error) {
-	d.room()
-	handle := make([]raw, max(1, len(t.HandleColumns)))
+	var few [4]raw // more are rare
+	handle := append(few[:0], make([]raw, max(1, len(t.HandleColumns)))...)
 	for i := range handle {
 		var err error
 		if handle[i], b, err = next(b); err != nil {
@@ -68,7 +72,6 @@ func impliesNull(c *schema.Column) bool {
 
 // update decodes an updated row: the old and the new one, both with the same columns.
 func (d *decoder) update(t *schema.Table, b []byte) (old, new Row, id int64, err error) {
-	d.room()
 	old, new = make(Row, len(t.Columns)), make(Row, len(t.Columns))
 	id, b, err = d.columns(t, b, old)
 	if err != nil {
@@ -94,7 +97,6 @@ func (d *decoder) update(t *schema.Table, b []byte) (old, new Row, id int64, err
 
 // delete decodes a deleted row.
 func (d *decoder) delete(t *schema.Table, b []byte) (Row, int64, error) {
-	d.room()
 	row := make(Row, len(t.Columns))
 	id, b, err := d.columns(t, b, row)
 	if err != nil {
