@@ -25,7 +25,9 @@
 // A drainer ends in this order: PD shows pausing or closing; nothing more is pulled or
 // merged; what was decoded is applied and flushed, for at most StopGrace; the checkpoint is
 // saved; the sink is closed; the port closes; PD shows paused or offline; the data directory
-// is free for the next process. A second signal leaves out every wait.
+// is free for the next process. A second signal leaves out every wait. What is not downstream
+// then leaves the drainer paused, also when it was going offline: only setting its record to
+// offline gives that up.
 //
 // A start claims the record as paused first and goes online when everything is there. So one
 // that fails, because the checkpoint is another cluster's for instance, leaves paused

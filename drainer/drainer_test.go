@@ -91,7 +91,7 @@ func TestStopping(t *testing.T) {
 			d.Pause()
 		}, nodes.Pausing, nodes.Paused},
 		{"closing, then offline", (*rig).closeIt, func(r *rig, d *drainer.Drainer) { r.set(d.NodeID(), nodes.Offline) }, nodes.Closing, nodes.Offline},
-		{"closing, then a signal", (*rig).closeIt, (*rig).signal, nodes.Closing, nodes.Offline},
+		{"closing, then a signal", (*rig).closeIt, (*rig).signal, nodes.Closing, nodes.Paused},
 		{"closing, then paused, then a signal", (*rig).closeIt, func(r *rig, d *drainer.Drainer) {
 			r.set(d.NodeID(), nodes.Paused)
 			r.reaches(d.NodeID(), nodes.Pausing)

@@ -154,7 +154,7 @@ func (d *Drainer) pausing() stateFunc {
 	if d.move(nodes.Pausing) == nodes.Leave && d.cause == nil && !signalled {
 		return (*Drainer).closing // the record was set to closing before we came: it wins
 	}
-	d.settled(<-d.settle())
+	d.settled((<-d.settle()).err)
 	return nil
 }
 
@@ -169,14 +169,15 @@ func (d *Drainer) closing() stateFunc {
 	again := time.NewTicker(200 * time.Millisecond)
 	defer again.Stop()
 	cancelled := false // by Resume
+	abandoned := false // an operator gives up what is in flight
 	for {
 		select {
-		case err := <-settling:
-			d.settled(err)
+		case s := <-settling:
+			d.settled(s.err)
 			if cancelled && d.cause == nil {
 				return d.resume()
 			}
-			if d.cause != nil && d.final == nodes.Offline {
+			if d.final == nodes.Offline && (d.cause != nil || s.short && !abandoned) {
 				d.final = nodes.Paused // not everything that was taken is downstream: it has to come back
 			}
 			return nil
@@ -195,7 +196,7 @@ func (d *Drainer) closing() stateFunc {
 			case nodes.Leave:
 				cancelled = false
 			case nodes.Abandon:
-				cancelled = false
+				cancelled, abandoned = false, true
 				d.hurryUp()
 			}
 		case r := <-d.requests:
@@ -216,16 +217,23 @@ func (d *Drainer) pauseInstead() {
 	}
 }
 
+// settlement is how the flow ended.
+type settlement struct {
+	err   error
+	short bool // not everything that was taken is downstream: it was not waited for
+}
+
 // settle ends the flow: nothing more is taken, and what was taken is brought downstream.
-func (d *Drainer) settle() <-chan error {
-	over := make(chan error, 1)
+func (d *Drainer) settle() <-chan settlement {
+	over := make(chan settlement, 1)
 	go func() {
 		ctx, cancel := context.WithTimeout(d.hurried, d.opts.StopGrace)
 		defer cancel()
 		f := d.flowing.get()
 		f.stop(ctx)
 		err := d.sink.Flush(ctx)
-		if err != nil && ctx.Err() != nil {
+		short := ctx.Err() != nil && (err != nil || d.sink.Applied() < nodes.TSO(d.passed.Load()))
+		if short {
 			d.log.WithField("commit_ts", d.applied()).WithField("handed_over", nodes.TSO(d.passed.Load())).
 				Warn("what is in flight is not waited for any longer: it is applied again at the next start")
 			err = nil
@@ -236,7 +244,7 @@ func (d *Drainer) settle() <-chan error {
 		if saveErr := d.save(save); saveErr != nil && err == nil && d.hurried.Err() == nil {
 			err = saveErr
 		}
-		over <- err
+		over <- settlement{err, short}
 	}()
 	return over
 }
