@@ -182,7 +182,10 @@ func (c *countingConn) Read(p []byte) (int, error) {
 }
 
 // seed fills PD with fresh records of online pumps.
-func seed(pdURL string, n int) error {
+func seed(pdURL string, n int) error { return seedState(pdURL, n, nodes.Online) }
+
+// seedState fills PD with fresh records of pumps in a state.
+func seedState(pdURL string, n int, state nodes.State) error {
 	cli, err := clientv3.New(clientv3.Config{Endpoints: []string{pdURL}, DialTimeout: 5 * time.Second, Logger: zap.NewNop()})
 	if err != nil {
 		return err
@@ -191,15 +194,20 @@ func seed(pdURL string, n int) error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	now := nodes.MakeTSO(time.Now().Add(time.Hour), 1) // reporting for as long as the run takes
+	var puts []clientv3.Op
 	for i := range n {
 		id := fmt.Sprintf("pump-%04d", i)
 		b, err := nodes.EncodeRecord(nodes.Record{NodeID: id, Host: fmt.Sprintf("10.0.%d.%d:8250", i/250, i%250),
-			State: nodes.Online, MaxCommitTS: now, UpdateTS: now})
+			State: state, MaxCommitTS: now, UpdateTS: now})
 		if err != nil {
 			return err
 		}
-		if _, err := cli.Put(ctx, nodes.Pump.Key(id), string(b)); err != nil {
-			return err
+		puts = append(puts, clientv3.OpPut(nodes.Pump.Key(id), string(b)))
+		if len(puts) == 100 || i == n-1 {
+			if _, err := cli.Txn(ctx).Then(puts...).Commit(); err != nil {
+				return err
+			}
+			puts = puts[:0]
 		}
 	}
 	return nil

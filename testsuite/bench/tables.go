@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+
+	"pumphouse/nodes"
+)
+
+// benchTables measures SELECTs from the database binlog: how many a second on one connection
+// with the nodes of a cluster, and how long one takes with far more.
+func benchTables(bin string, d time.Duration) error {
+	self, err := os.Executable()
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "pumphouse-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	pd, err := start("ready:", bin, "pd", "-addr", "127.0.0.1:0", "-data-dir", filepath.Join(dir, "pd"))
+	if err != nil {
+		return err
+	}
+	defer pd.stop()
+	fmt.Print("### Console: SELECT from binlog.pumps, one connection, go-sql-driver, text protocol\n\n")
+	fmt.Println("| nodes | statement | statements/s | median time | TCP echo of the same bytes/s | ratio |")
+	fmt.Println("|---:|---|---:|---:|---:|---:|")
+	// Nodes that have ended are not asked for their status: none of these could answer.
+	for _, n := range []int{10, 10000} {
+		if err := seedState(lastField(pd.line), n, nodes.Paused); err != nil {
+			return err
+		}
+		if err := benchTablesWith(bin, self, lastField(pd.line), n, d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func benchTablesWith(bin, self, pdURL string, n int, d time.Duration) error {
+	console, err := start("ready:", bin, "serve", "-addr", "127.0.0.1:0", "-pd-urls", pdURL, "-log-level", "error")
+	if err != nil {
+		return err
+	}
+	defer console.stop()
+	time.Sleep(time.Second) // the figure at rest is taken at rest
+	rest, err := console.rss()
+	if err != nil {
+		return err
+	}
+	for _, q := range []struct {
+		text string
+		rows int
+	}{
+		{"SELECT node_id, state, lag_seconds FROM binlog.pumps WHERE state = 'paused'", n},
+		{"SELECT * FROM binlog.pumps WHERE node_id = 'pump-0007'", 1},
+		{"SELECT state, COUNT(*), MAX(lag_seconds) FROM binlog.pumps GROUP BY state", 1},
+		{"SELECT * FROM binlog.pumps", n},
+	} {
+		addr := portOf(console.line)
+		times, bytes, err := selectTimes(addr, q.text, q.rows, d)
+		if err != nil {
+			return fmt.Errorf("%s: %w", q.text, err)
+		}
+		echo, err := start("ready:", self, "echo", fmt.Sprint(5+len(q.text)), fmt.Sprint(bytes))
+		if err != nil {
+			return err
+		}
+		limit, err := echoRate(lastField(echo.line), 1, 5+len(q.text), bytes, d)
+		echo.stop()
+		if err != nil {
+			return err
+		}
+		var sum time.Duration
+		for _, t := range times {
+			sum += t
+		}
+		slices.Sort(times)
+		got := float64(len(times)) / sum.Seconds()
+		fmt.Printf("| %d | `%s` | %.0f | %v | %.0f | %.2f |\n", n, q.text, got, times[len(times)/2].Round(time.Microsecond), limit, got/limit)
+	}
+	after, err := console.rss()
+	if err != nil {
+		return err
+	}
+	fmt.Printf("\n%d nodes: resident memory at rest %.1f MB, after the load %.1f MB.\n\n", n, float64(rest)/1e6, float64(after)/1e6)
+	return nil
+}
+
+// selectTimes repeats a statement for d and gives how long each one took, until its last row
+// was read, and the bytes of one answer.
+func selectTimes(addr, query string, want int, d time.Duration) ([]time.Duration, int, error) {
+	counter := &countingDialer{}
+	cfg := mysql.NewConfig()
+	cfg.User, cfg.Net, cfg.Addr, cfg.DialFunc = "root", "tcp", addr, counter.dial
+	connector, err := mysql.NewConnector(cfg)
+	if err != nil {
+		return nil, 0, err
+	}
+	db := sql.OpenDB(connector)
+	defer db.Close()
+	conn, err := db.Conn(context.Background())
+	if err != nil {
+		return nil, 0, err
+	}
+	defer conn.Close()
+	once := func() error {
+		rows, err := conn.QueryContext(context.Background(), query)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		n := 0
+		for rows.Next() {
+			n++
+		}
+		if n != want {
+			return fmt.Errorf("%d rows, want %d", n, want)
+		}
+		return rows.Err()
+	}
+	before := counter.read
+	if err := once(); err != nil {
+		return nil, 0, err
+	}
+	bytes := counter.read - before
+	var times []time.Duration
+	for end := time.Now().Add(d); time.Now().Before(end); {
+		t := time.Now()
+		if err := once(); err != nil {
+			return nil, 0, err
+		}
+		times = append(times, time.Since(t))
+	}
+	return times, bytes, nil
+}
