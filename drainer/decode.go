@@ -24,7 +24,6 @@ type decoder struct {
 	keep    func(schema, table string) bool // see Options.Keep
 	log     logrus.FieldLogger
 	metrics *metrics
-	gaps    *gaps
 }
 
 func newDecoder(opts Options, filter *txn.Filter, m *metrics) decoder {
@@ -32,13 +31,13 @@ func newDecoder(opts Options, filter *txn.Filter, m *metrics) decoder {
 	for _, ts := range opts.IgnoreTxns {
 		ignored[ts] = true
 	}
-	return decoder{filter: filter, ignored: ignored, skipDDL: opts.SkipDDL, zone: opts.Downstream.Zone(), keep: opts.Keep, log: opts.Logger, metrics: m, gaps: new(gaps)}
+	return decoder{filter: filter, ignored: ignored, skipDDL: opts.SkipDDL, zone: opts.Downstream.Zone(), keep: opts.Keep, log: opts.Logger, metrics: m}
 }
 
 // decode makes transactions of what a pump delivered: mostly one, none if nothing of it is for
-// the downstream. last is the commit TS of the transaction before. It calls before in front of a
-// DDL, which may take a while. Errors that are not ctx's name the transaction and the cure.
-func (dec *decoder) decode(ctx context.Context, h *schema.History, item *merge.Item, last nodes.TSO, before func()) (txns []*sink.Txn, err error) {
+// the downstream. It calls before in front of a DDL, which may take a while. Errors that are not
+// ctx's name the transaction and the cure.
+func (dec *decoder) decode(ctx context.Context, h *schema.History, item *merge.Item, before func()) (txns []*sink.Txn, err error) {
 	b, err := txn.Parse(item.Payload)
 	switch {
 	case err != nil && dec.ignored[nodes.TSO(item.CommitTS)]:
@@ -49,7 +48,7 @@ func (dec *decoder) decode(ctx context.Context, h *schema.History, item *merge.I
 		before()
 		txns, err = dec.ddl(ctx, h, b)
 	default:
-		txns, err = dec.rows(ctx, h, b, last)
+		txns, err = dec.rows(ctx, h, b)
 	}
 	if err != nil {
 		return nil, dec.stuck(item, err)
@@ -66,13 +65,9 @@ func (dec *decoder) stuck(item *merge.Item, err error) error {
 }
 
 // rows decodes a transaction with rows.
-func (dec *decoder) rows(ctx context.Context, h *schema.History, b *txn.Binlog, last nodes.TSO) ([]*sink.Txn, error) {
+func (dec *decoder) rows(ctx context.Context, h *schema.History, b *txn.Binlog) ([]*sink.Txn, error) {
 	if err := h.Advance(ctx, b.CommitTS, b.SchemaVersion); err != nil {
 		return nil, err
-	}
-	if dec.ignored[b.CommitTS] {
-		dec.say(b).Warn("a transaction is left out, as ignore-txn-commit-ts says")
-		return nil, nil
 	}
 	find := func(id int64) (*schema.Table, error) {
 		table, err := h.Find(ctx, id, b.CommitTS)
@@ -81,19 +76,24 @@ func (dec *decoder) rows(ctx context.Context, h *schema.History, b *txn.Binlog, 
 		}
 		return table, nil
 	}
-	txns, err := dec.early(ctx, h, b, find, last)
+	t := &sink.Txn{StartTS: b.StartTS, CommitTS: b.CommitTS}
+	var err error
+	t.Early, err = dec.early(ctx, h, b, find)
+	if dec.ignored[b.CommitTS] && ctx.Err() == nil {
+		dec.say(b).Warn("a transaction is left out, as ignore-txn-commit-ts says")
+		return nil, nil // whatever is wrong with it
+	}
 	if err != nil {
 		return nil, err
 	}
-	t := &sink.Txn{StartTS: b.StartTS, CommitTS: b.CommitTS}
 	err = b.Each(find, dec.zone, func(c *txn.Change) error {
 		t.Changes = append(t.Changes, c)
 		return nil
 	})
-	if err != nil || len(t.Changes) == 0 {
+	if err != nil || t.Empty() {
 		return nil, err
 	}
-	return append(txns, t), nil
+	return []*sink.Txn{t}, nil
 }
 
 // skip tells whether a table is left out.

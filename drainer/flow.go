@@ -24,7 +24,6 @@ type flow struct {
 	applying   context.Context // done: what was taken is given up as well
 	cut        context.CancelFunc
 
-	last    nodes.TSO // commit TS of the transaction decoded last, or where the flow begins
 	decoded chan parcel
 	failed  chan error // the first failure
 	wg      sync.WaitGroup
@@ -67,7 +66,7 @@ func (d *Drainer) startFlow() error {
 	if err != nil {
 		return err
 	}
-	f := &flow{d: d, last: from, decoded: make(chan parcel, queued), failed: make(chan error, 1), done: make(chan struct{}),
+	f := &flow{d: d, decoded: make(chan parcel, queued), failed: make(chan error, 1), done: make(chan struct{}),
 		merger: merge.New(merge.Options{From: from, BufferBytes: d.opts.BufferBytes, Now: d.opts.Now})}
 	f.group, err = pull.New(pull.Options{Registry: d.opts.Registry, Cache: d.cache, Merger: f.merger, ClusterID: d.clusterID,
 		From: from, TLS: tlsConfig, Gzip: d.opts.Gzip, Received: d.received, Logger: d.log, Now: d.opts.Now})
@@ -153,13 +152,12 @@ func (f *flow) decode() error {
 func (f *flow) decodeBatch(b merge.Batch) error {
 	var p parcel
 	for i := range b.Items {
-		txns, err := f.d.decoder.decode(f.taking, f.d.history, &b.Items[i], f.last, func() { f.hand(&p) })
+		txns, err := f.d.decoder.decode(f.taking, f.d.history, &b.Items[i], func() { f.hand(&p) })
 		if err != nil {
 			f.hand(&p)
 			return err
 		}
-		f.last = nodes.TSO(b.Items[i].CommitTS)
-		p.add(txns, f.last)
+		p.add(txns, nodes.TSO(b.Items[i].CommitTS))
 	}
 	p.Passed, p.bytes = b.Passed, b.Bytes
 	f.hand(&p)

@@ -136,7 +136,7 @@ type counts struct {
 }
 
 func (c *counts) add(t *sink.Txn) {
-	if t.DDL != nil {
+	if c.ddl += len(t.Early); t.DDL != nil {
 		c.ddl++
 	}
 	for _, change := range t.Changes {

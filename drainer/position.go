@@ -81,7 +81,7 @@ func (d *Drainer) consumed() nodes.TSO {
 // applied is the position downstream. A sink that has more from an earlier life is not
 // ahead of what this one knows the definitions of.
 func (d *Drainer) applied() nodes.TSO {
-	return d.decoder.gaps.before(min(d.sink.Applied(), nodes.TSO(d.passed.Load())))
+	return min(d.sink.Applied(), nodes.TSO(d.passed.Load()))
 }
 
 // save moves the checkpoint to where the downstream is.

@@ -213,7 +213,7 @@ func (s *Sink) write(b *sink.Batch) (size int, err error) {
 	defer s.writing.Unlock()
 	var rest []*sink.Txn
 	for _, t := range b.Txns {
-		if t.CommitTS <= s.replayed || t.DDL == nil && len(t.Changes) == 0 {
+		if t.CommitTS <= s.replayed || t.Empty() {
 			continue
 		}
 		n, err := s.log.append(t)

@@ -64,8 +64,10 @@ type Result struct {
 
 // DBInfo is a database in a job.
 type DBInfo struct {
-	ID   int64     `json:"id"`
-	Name ast.CIStr `json:"db_name"`
+	ID      int64     `json:"id"`
+	Name    ast.CIStr `json:"db_name"`
+	Charset string    `json:"charset"` // of tables that name none
+	Collate string    `json:"collate"`
 }
 
 // ParseJob reads a job's JSON.

@@ -22,7 +22,43 @@ type Txn struct {
 	DDL   *schema.DDL // nil: no DDL
 	Query string      // of the DDL, as TiDB has it
 
+	// Early are statements that have to be run before the changes, though their own binlogs
+	// come later. They and the changes are one unit: Applied does not rest between them, and
+	// a restart between them runs no statement twice. A sink may run them with no changes
+	// behind them. None with DDL; mostly there are none.
+	Early []Statement
+
 	Changes []*txn.Change // in the order they were made; none: everything was filtered out
+}
+
+// Statement is a statement of DDL.
+type Statement struct {
+	DDL   *schema.DDL
+	Query string // as TiDB has it
+}
+
+// Empty tells whether there is nothing to be done for a transaction.
+func (t *Txn) Empty() bool { return t.DDL == nil && len(t.Early) == 0 && len(t.Changes) == 0 }
+
+// Records is a transaction for a sink that writes a record for a statement or a transaction
+// and whose readers go by the commit TS: each early statement becomes one of its own. They get
+// the commit TSs in front of the transaction's, but none below after, that of the last
+// record: mostly nobody has those. If the transaction before has one of them, a reader that drops what is
+// not behind the record before drops the statement, and then finds rows with an unknown
+// column; under the commit TS of the rows it would drop the rows, and find nothing.
+func (t *Txn) Records(after nodes.TSO) []*Txn {
+	if len(t.Early) == 0 {
+		return []*Txn{t}
+	}
+	var list []*Txn
+	first := t.CommitTS - nodes.TSO(len(t.Early))
+	for i, st := range t.Early {
+		list = append(list, &Txn{StartTS: t.StartTS, CommitTS: max(after, first+nodes.TSO(i)), DDL: st.DDL, Query: st.Query})
+	}
+	if len(t.Changes) > 0 {
+		list = append(list, &Txn{StartTS: t.StartTS, CommitTS: t.CommitTS, Changes: t.Changes})
+	}
+	return list
 }
 
 // Batch is what comes next: transactions, or only the news that there were none.

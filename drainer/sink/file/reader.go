@@ -40,6 +40,18 @@ func (r Record) Decode() (*pbfile.Binlog, error) {
 	return b, nil
 }
 
+// statement is the record's statement, empty when it has rows.
+func (r Record) statement() string {
+	if len(r.Payload) < 2 || r.Payload[0] != 1<<3 || r.Payload[1] != byte(pbfile.BinlogType_DDL) { // tp comes first
+		return ""
+	}
+	b, err := r.Decode()
+	if err != nil {
+		return ""
+	}
+	return string(b.GetDdlQuery())
+}
+
 // CommitTS reads the commit TS alone, 0 when there is none.
 func (r Record) CommitTS() nodes.TSO {
 	for b := r.Payload; len(b) > 0; {

@@ -45,7 +45,7 @@ func (s *Sink) recover() error {
 	for i := len(files) - 1; i >= 0 && s.written == 0; i-- {
 		f := files[i]
 		s.next = max(s.next, f.number+1)
-		last, end, err := scan(f.path)
+		last, ddl, end, err := scan(f.path)
 		var damage *DamageError
 		if errors.As(err, &damage) && i == len(files)-1 && !f.compressed() {
 			err = s.repair(damage)
@@ -55,7 +55,7 @@ func (s *Sink) recover() error {
 		if err != nil {
 			return err
 		}
-		s.written = last
+		s.written, s.found = last, ddl
 		if i < len(files)-1 || f.compressed() || end >= s.opts.MaxFileBytes {
 			continue
 		}
@@ -67,22 +67,23 @@ func (s *Sink) recover() error {
 	return syncDir(s.opts.Dir)
 }
 
-// scan reads a file through: commit TS of its last record, and where the records end.
-func scan(path string) (last nodes.TSO, end int64, err error) {
+// scan reads a file through: commit TS of its last record, the statement if that has one, and
+// where the records end.
+func scan(path string) (last nodes.TSO, ddl string, end int64, err error) {
 	r, err := Open(path)
 	if err != nil {
-		return 0, 0, err
+		return 0, "", 0, err
 	}
 	defer r.Close()
 	for {
 		rec, err := r.Next()
 		switch {
 		case errors.Is(err, io.EOF):
-			return last, end, nil
+			return last, ddl, end, nil
 		case err != nil:
-			return last, end, err
+			return last, ddl, end, err
 		}
-		last, end = rec.CommitTS(), rec.End()
+		last, ddl, end = rec.CommitTS(), rec.statement(), rec.End()
 	}
 }
 

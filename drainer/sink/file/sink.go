@@ -34,7 +34,8 @@ type Sink struct {
 	next     uint64    // number of the next new file
 	newFile  bool      // the directory is to be synced
 	unsynced int64     // bytes written or in buf since the last sync
-	written  nodes.TSO // commit TS of the last transaction in the files
+	written  nodes.TSO // commit TS of the last record in the files
+	found    string    // the statement in the record that was the last one at the start; see leftLocked
 	passed   nodes.TSO // Passed of the last batch
 	applied  nodes.TSO
 	err      error // why the sink does not go on
@@ -106,24 +107,48 @@ func (s *Sink) write(b sink.Batch) (unsynced int64, err error) {
 		return 0, err
 	}
 	for _, t := range b.Txns {
-		if t.CommitTS <= s.written || t.DDL == nil && len(t.Changes) == 0 {
+		if t.CommitTS <= s.written || t.Empty() {
 			continue
 		}
-		if s.cur != nil && s.cur.size >= s.opts.MaxFileBytes {
-			s.mu.Unlock()
-			err := s.finish()
-			s.mu.Lock()
-			if err != nil {
+		for _, rec := range s.leftLocked(t) {
+			if err := s.addLocked(rec); err != nil {
 				return 0, err
 			}
 		}
-		if err := s.writeLocked(t); err != nil {
-			return 0, s.failLocked(err)
-		}
-		s.written = t.CommitTS
 	}
 	s.passed = b.Passed
 	return s.unsynced, nil
+}
+
+// leftLocked are the records to be written of a transaction. Those of its early statements may be in
+// the files from before a crash that its rows did not survive.
+func (s *Sink) leftLocked(t *sink.Txn) []*sink.Txn {
+	list := t.Records(s.written)
+	for i, rec := range list {
+		if rec.DDL != nil && s.found != "" && statement(rec) == s.found {
+			list = list[i+1:]
+			break
+		}
+	}
+	s.found = ""
+	return list
+}
+
+// addLocked writes a record. It lets go of the lock while it ends a file.
+func (s *Sink) addLocked(t *sink.Txn) error {
+	if s.cur != nil && s.cur.size >= s.opts.MaxFileBytes {
+		s.mu.Unlock()
+		err := s.finish()
+		s.mu.Lock()
+		if err != nil {
+			return err
+		}
+	}
+	if err := s.writeLocked(t); err != nil {
+		return s.failLocked(err)
+	}
+	s.written = t.CommitTS
+	return nil
 }
 
 // bufBytes is how much is gathered for one write.

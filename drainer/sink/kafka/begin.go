@@ -201,6 +201,9 @@ func (s *Sink) lastCommitTS(ctx context.Context) (nodes.TSO, error) {
 		return 0, fmt.Errorf("the last message: %w", err)
 	}
 	ts := nodes.TSO(b.GetCommitTs())
+	if b.GetType() == pbkafka.BinlogType_DDL {
+		s.found = b.GetDdlData().GetSchemaName() + " " + string(b.GetDdlData().GetDdlQuery())
+	}
 	if ts <= s.opts.From {
 		return 0, nil
 	}

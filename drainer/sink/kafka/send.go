@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"pumphouse/nodes"
+
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -64,11 +66,15 @@ func (s *Sink) take() []*outgoing {
 func (s *Sink) sent(batch []*outgoing) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	var upTo nodes.TSO
 	for _, m := range batch {
 		s.waiting -= len(m.value)
+		if !m.part {
+			upTo = m.commitTS
+		}
 	}
 	s.sending = nil
-	s.advanceLocked(batch[len(batch)-1].commitTS)
+	s.advanceLocked(upTo)
 	s.notifyLocked()
 }
 

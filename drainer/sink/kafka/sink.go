@@ -21,6 +21,8 @@ type Sink struct {
 	limits limits
 	client *kgo.Client
 	enc    *message.Encoder // Apply's
+	last   nodes.TSO        // Apply's: commit TS of the last message
+	found  string           // Apply's: the statement in the message that was the last one at the start; see left
 	ctx    context.Context
 	stop   context.CancelFunc
 	wg     sync.WaitGroup
@@ -47,6 +49,7 @@ var _ sink.Sink = (*Sink)(nil)
 type outgoing struct {
 	commitTS nodes.TSO
 	value    []byte
+	part     bool // of a transaction: the rest of it comes behind
 }
 
 // New connects to the brokers, makes the topic if it is not there, and finds out what is in it
@@ -73,6 +76,7 @@ func New(ctx context.Context, opts Options) (*Sink, error) {
 		return nil, fmt.Errorf("kafka sink: %w", err)
 	}
 	s.applied = max(s.applied, s.existing)
+	s.last = s.applied
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	s.wg.Go(s.sender)
 	s.wg.Go(s.watch)
@@ -94,15 +98,20 @@ func (s *Sink) Apply(ctx context.Context, b sink.Batch) error {
 		return err
 	}
 	for _, t := range b.Txns {
-		if t.CommitTS <= s.existing || t.DDL == nil && len(t.Changes) == 0 {
+		if t.CommitTS <= s.existing || t.Empty() {
 			continue
 		}
-		m, err := s.encode(t)
-		if err != nil {
-			return s.fail(err)
-		}
-		if err := s.enqueue(ctx, m); err != nil {
-			return err
+		list := s.left(t)
+		for i, rec := range list {
+			m, err := s.encode(rec)
+			if err != nil {
+				return s.fail(err)
+			}
+			m.part = i < len(list)-1
+			if err := s.enqueue(ctx, m); err != nil {
+				return err
+			}
+			s.last = rec.CommitTS
 		}
 	}
 	s.mu.Lock()
@@ -112,12 +121,26 @@ func (s *Sink) Apply(ctx context.Context, b sink.Batch) error {
 	return s.err
 }
 
+// left are the messages to be sent of a transaction. Those of its early statements may be in the
+// topic from before a crash.
+func (s *Sink) left(t *sink.Txn) []*sink.Txn {
+	list := t.Records(s.last)
+	for i, rec := range list {
+		if rec.DDL != nil && s.found != "" && rec.DDL.Schema+" "+rec.Query == s.found {
+			list = list[i+1:]
+			break
+		}
+	}
+	s.found = ""
+	return list
+}
+
 func (s *Sink) encode(t *sink.Txn) (*outgoing, error) {
 	value, err := s.enc.Encode(t)
 	if err != nil {
 		return nil, fmt.Errorf("the transaction with commit TS %s: %w", t.CommitTS, err)
 	}
-	m := &outgoing{t.CommitTS, value}
+	m := &outgoing{commitTS: t.CommitTS, value: value}
 	if limit := s.limits.message; limit > 0 && len(value) > limit {
 		return nil, tooLarge(s.opts.Topic, m, limit)
 	}

@@ -1,12 +1,12 @@
 package mysql
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
 
+	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 
 	"github.com/pingcap/tidb/pkg/parser"
@@ -29,29 +29,58 @@ type statement struct {
 
 type tableName struct{ schema, table string }
 
-// prepare makes a transaction's statement ready to be run.
-func prepare(t *sink.Txn, mode string) statement {
-	d := t.DDL
-	st := statement{text: t.Query, use: d.Schema, mode: mode}
-	node := parse(t.Query, pmysql.ModeNoBackslashEscapes)
-	switch n := node.(type) {
-	case *ast.CreateDatabaseStmt, *ast.DropDatabaseStmt, *ast.AlterDatabaseStmt:
-		st.use = ""
-	case *ast.DropTableStmt:
-		// One job for each table, and each with the whole statement.
-		if len(n.Tables) > 1 && d.Table != "" {
-			st.text = fmt.Sprintf("DROP %s %s.%s", kindOf(n), quoteName(d.Schema), quoteName(d.Table))
+// prepare makes a statement ready to be run.
+func prepare(s sink.Statement, mode string, f flavour) statement {
+	d := s.DDL
+	st := statement{text: s.Query, use: d.Schema, mode: mode}
+	node := parse(s.Query, pmysql.ModeNoBackslashEscapes)
+	if strings.Contains(s.Query, `\`) {
+		if text, ok := restore(node); ok && trimmed(text) == trimmed(s.Query) {
+			st.mode += ",NO_BACKSLASH_ESCAPES" // TiDB's text of a statement has backslashes as they are
+		} else {
+			node = parse(s.Query, pmysql.ModeNone)
 		}
-	}
-	if strings.Contains(t.Query, `\`) && restored(node, t.Query) {
-		st.mode += ",NO_BACKSLASH_ESCAPES" // TiDB's text of a statement has backslashes as they are
 	}
 	st.tables = namesIn(node, d.Schema)
 	if len(st.tables) == 0 && d.Table != "" {
 		st.tables = []tableName{{d.Schema, d.Table}}
 	}
 	st.swaps = swaps(node)
+	if f != tiDB && node != nil && f.collate(node, d) {
+		if text, ok := restore(node); ok {
+			st.text, st.mode = text, mode+",NO_BACKSLASH_ESCAPES"
+		}
+	}
+	switch {
+	case aboutDatabase(node, d.Job):
+		st.use = ""
+		if f != tiDB && node == nil && d.Job.Type == schema.ActionCreateSchema {
+			st.text = f.createDatabase(s)
+		}
+	case d.Table != "":
+		// One job for each table, and each with the whole statement.
+		if n, ok := node.(*ast.DropTableStmt); ok && len(n.Tables) > 1 {
+			st.text = fmt.Sprintf("DROP %s %s.%s", kindOf(n), quoteName(d.Schema), quoteName(d.Table))
+		}
+	}
 	return st
+}
+
+// aboutDatabase tells whether a statement is about a database, which may not be there to be
+// used: as TiDB's job says, since the parser does not know every name that TiDB took.
+func aboutDatabase(n ast.StmtNode, job *schema.Job) bool {
+	switch n.(type) {
+	case *ast.CreateDatabaseStmt, *ast.DropDatabaseStmt, *ast.AlterDatabaseStmt:
+		return true
+	}
+	if job == nil {
+		return false
+	}
+	switch job.Type {
+	case schema.ActionCreateSchema, schema.ActionDropSchema, schema.ActionModifySchemaCharset:
+		return true
+	}
+	return false
 }
 
 func kindOf(n *ast.DropTableStmt) string {
@@ -72,18 +101,20 @@ func parse(query string, mode pmysql.SQLMode) ast.StmtNode {
 	return nodes[0]
 }
 
-// restored tells whether a text is what TiDB made of a statement, not what its client wrote.
-func restored(n ast.StmtNode, query string) bool {
+// restore gives a statement's text as TiDB writes it into binlogs: with backslashes as they are.
+func restore(n ast.StmtNode) (text string, ok bool) {
 	if n == nil {
-		return false
+		return "", false
 	}
 	var b strings.Builder
 	flags := format.RestoreTiDBSpecialComment | format.RestoreNameBackQuotes | format.RestoreKeyWordUppercase | format.RestoreStringSingleQuotes
 	if err := n.Restore(format.NewRestoreCtx(flags, &b)); err != nil {
-		return false
+		return "", false
 	}
-	return strings.TrimSuffix(b.String(), ";") == strings.TrimSuffix(strings.TrimSpace(query), ";")
+	return b.String(), true
 }
+
+func trimmed(query string) string { return strings.TrimSuffix(strings.TrimSpace(query), ";") }
 
 // swaps tells statements after which the definitions can be just what they were before,
 // and which the server runs a second time without an error.
@@ -132,20 +163,38 @@ func (v *tableNames) Enter(n ast.Node) (ast.Node, bool) {
 // Leave implements ast.Visitor.
 func (v *tableNames) Leave(n ast.Node) (ast.Node, bool) { return n, true }
 
-// applyDDL runs a statement of DDL. What is to be run is written down first, and that it
-// has been run afterwards: see the package comment.
+// applyDDL runs a transaction's statements of DDL, if it has any. What is to be run is written
+// down first; that is removed with the transaction's record: see the package comment.
 func (w *worker) applyDDL(j *job) error {
 	mode := w.opts.SQLMode
 	if mode == "" {
 		mode = ddlMode
 	}
-	st := prepare(j.txn, mode)
-	var before *intent
-	if w.record.intent != nil && w.record.intent.CommitTS == j.txn.CommitTS {
-		before = w.record.intent
+	in := w.record.intent
+	if in != nil && in.CommitTS != j.txn.CommitTS {
+		in = nil
 	}
+	for n, s := range j.ddl {
+		var before *intent // of this statement
+		switch {
+		case in == nil || in.Number < n:
+		case in.Number > n || in.Executed:
+			continue // it has been run before a crash
+		default:
+			before = in
+		}
+		if err := w.runStatement(j, n, prepare(s, mode, w.server.flavour), before); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// runStatement runs a transaction's statement number n. before is what was written down when
+// that was begun before a crash; nil: nothing.
+func (w *worker) runStatement(j *job, n int, st statement, before *intent) error {
 	err := w.retry(j, func() error {
-		err := w.tryDDL(j, st, &before)
+		err := w.tryDDL(j, n, st, &before)
 		if err != nil {
 			w.drop() // the next one begins with a session that nothing was changed in
 		}
@@ -156,27 +205,37 @@ func (w *worker) applyDDL(j *job) error {
 	}
 	if code(err) != 0 {
 		// It has not been run, and what somebody mends now must not look like its effect.
-		q := fmt.Sprintf("DELETE FROM %s WHERE cluster_id=%d AND name='%s' AND value=%d", w.record.place.state(), w.record.place.ClusterID, stateDDL, j.txn.CommitTS)
-		if _, err := w.server.db.ExecContext(w.ctx, q); err != nil {
+		if err := w.unbegin(j, n); err != nil {
 			w.opts.Logger.WithError(err).Error("a statement of DDL that was refused is still noted as begun: skip it when it has been mended by hand")
 		}
 	}
-	return &StatementError{CommitTS: j.txn.CommitTS, Table: nameOf(j.txn), Statement: shorten([]byte(st.text)), Err: err}
+	return &StatementError{CommitTS: j.txn.CommitTS, Table: nameOf(j.ddl[n].DDL), Statement: shorten([]byte(st.text)), Err: err}
+}
+
+// unbegin takes back what was written down of statement number n.
+func (w *worker) unbegin(j *job, n int) error {
+	of := fmt.Sprintf(" WHERE cluster_id=%d AND name='%s' AND value=%d", w.record.place.ClusterID, stateDDL, j.txn.CommitTS)
+	q := "DELETE FROM " + w.record.place.state() + of
+	if n > 0 {
+		q = fmt.Sprintf(`UPDATE %s SET detail='{"number":%d,"executed":true}'`, w.record.place.state(), n-1) + of
+	}
+	_, err := w.server.db.ExecContext(w.ctx, q)
+	return err
 }
 
 // ddlMode takes what any upstream's statements have: zero dates, values that do not fit.
 const ddlMode = "ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION"
 
-func nameOf(t *sink.Txn) string {
-	if t.DDL.Table == "" {
-		return t.DDL.Schema
+func nameOf(d *schema.DDL) string {
+	if d.Table == "" {
+		return d.Schema
 	}
-	return t.DDL.Schema + "." + t.DDL.Table
+	return d.Schema + "." + d.Table
 }
 
 // tryDDL runs a statement unless it has been run. before is what was written down when it
 // was tried first; nil: it was not.
-func (w *worker) tryDDL(j *job, st statement, before **intent) error {
+func (w *worker) tryDDL(j *job, n int, st statement, before **intent) error {
 	w.drop()
 	c, err := dial(w.ctx, w.server.ddl)
 	if err != nil {
@@ -193,7 +252,7 @@ func (w *worker) tryDDL(j *job, st statement, before **intent) error {
 	}
 	again := *before != nil
 	if !again {
-		now.CommitTS, now.Query = j.txn.CommitTS, st.text
+		now.CommitTS, now.Number, now.Query = j.txn.CommitTS, n, st.text
 		if err := w.intend(j, now); err != nil {
 			return err
 		}
@@ -207,7 +266,13 @@ func (w *worker) tryDDL(j *job, st statement, before **intent) error {
 			return err
 		}
 	}
-	return w.ranDDL(j)
+	if n == len(j.ddl)-1 && len(j.txn.Changes) == 0 {
+		return nil
+	}
+	// Rows, and what becomes of them, must not decide what is known of the statement.
+	ran := **before
+	ran.Executed = true
+	return w.intend(j, &ran)
 }
 
 // wasRun tells whether a statement that was begun once before has taken effect.
@@ -276,13 +341,7 @@ func (w *worker) runDDL(st statement, tolerant bool) error {
 	return err
 }
 
-// ranDDL records that a statement has been run.
-func (w *worker) ranDDL(j *job) error {
-	b := bytes.NewBufferString(setStrict + ";BEGIN;")
-	b.Write(w.record.applies(nil, w.id, []*job{j}))
-	fmt.Fprintf(b, ";DELETE FROM %s WHERE cluster_id=%d AND name='%s';COMMIT", w.record.place.state(), w.record.place.ClusterID, stateDDL)
-	if err := w.conn.run(w.ctx, b.Bytes()); err != nil {
-		return w.refused([]*job{j}, fmt.Errorf("record a statement of DDL: %w", err))
-	}
-	return nil
+// forget is the statement that removes what was written down of a transaction's DDL.
+func (r *record) forget() string {
+	return fmt.Sprintf("DELETE FROM %s WHERE cluster_id=%d AND name='%s'", r.place.state(), r.place.ClusterID, stateDDL)
 }

@@ -42,6 +42,10 @@ type intent struct {
 	// Numbered: it includes the numbers servers give to tables, by which those that have
 	// changed places are told apart.
 	Numbered bool `json:"numbered"`
+	// Number is that of the statement in its transaction; those before it have been run.
+	Number int `json:"number,omitempty"`
+	// Executed: it has been run, but not yet what the transaction has behind it.
+	Executed bool `json:"executed,omitempty"`
 }
 
 // createTables makes the tables of a place.

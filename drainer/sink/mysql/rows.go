@@ -44,6 +44,7 @@ type group struct {
 	places  []int // columns, of inserts
 	all     bool  // they are all of the table's
 	lenient bool  // see rowSize
+	whole   bool  // the keys of some change do not tell everything
 	changes []*txn.Change
 }
 
@@ -97,7 +98,7 @@ func (r *rows) add(c *txn.Change) error {
 		return nil
 	}
 	places, cols := s.cols, ""
-	if c.Op == txn.Insert {
+	if c.Op == txn.Insert || r.replaces(s, c.Op) {
 		places, cols = s.present(c.New)
 	}
 	var whole bool
@@ -115,6 +116,7 @@ func (r *rows) add(c *txn.Change) error {
 		g = r.group(key, places)
 	}
 	r.use(s, g, whole)
+	g.whole = g.whole || whole
 	g.changes = append(g.changes, c)
 	if r.bytes += size; r.bytes >= segmentBytes {
 		return r.emit()
@@ -122,11 +124,15 @@ func (r *rows) add(c *txn.Change) error {
 	return nil
 }
 
+// replaces tells whether changes are made by deleting the old rows and replacing the new ones.
+func (r *rows) replaces(s *shape, op txn.Op) bool { return r.safe && op == txn.Update && s.key != nil }
+
 // collides tells whether the order between a change for group g and what another group has
-// already matters.
+// already matters, or what g itself has, when it is to become one DELETE and one REPLACE.
 func (r *rows) collides(s *shape, g *group, whole bool) bool {
+	inside := g != nil && r.replaces(s, g.op)
 	for _, k := range r.keys {
-		if other := r.byKey[k]; other != nil && other != g {
+		if other := r.byKey[k]; other != nil && (other != g || inside) {
 			return true
 		}
 	}
@@ -154,7 +160,7 @@ func (r *rows) group(key groupKey, places []int) *group {
 	} else {
 		g = &group{}
 	}
-	g.shape, g.op, g.places, g.all, g.lenient = key.shape, key.op, places, key.cols == "", key.lenient
+	g.shape, g.op, g.places, g.all, g.lenient, g.whole = key.shape, key.op, places, key.cols == "", key.lenient, false
 	r.groups = append(r.groups, g)
 	r.find[key] = g
 	return g
@@ -192,13 +198,18 @@ func (r *rows) statements(g *group) error {
 		return r.insert(g)
 	case g.op == txn.Delete && g.shape.key != nil:
 		return r.deleteByKey(g)
+	case r.replaces(g.shape, g.op) && !g.whole:
+		if err := r.deleteByKey(g); err != nil {
+			return err
+		}
+		return r.insert(g)
 	}
 	for _, c := range g.changes {
 		var err error
 		switch {
 		case g.op == txn.Delete:
 			err = r.delete(g.shape, c)
-		case r.safe && g.shape.key != nil:
+		case r.replaces(g.shape, g.op):
 			err = r.replace(g.shape, c)
 		default:
 			err = r.update(g.shape, c)

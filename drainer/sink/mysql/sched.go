@@ -12,7 +12,8 @@ import (
 // job is a transaction of the upstream on its way downstream.
 type job struct {
 	txn   *sink.Txn
-	upto  nodes.TSO // once this and all before are downstream, everything up to it is
+	ddl   []sink.Statement // to be run before the changes
+	upto  nodes.TSO        // once this and all before are downstream, everything up to it is
 	rows  int
 	bytes int64
 	alone bool // nothing may be on the way with it

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"slices"
 	"sync"
 
+	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/nodes"
 
@@ -121,10 +123,10 @@ func (s *Sink) Apply(ctx context.Context, b sink.Batch) error {
 		return err
 	}
 	for _, t := range b.Txns {
-		if s.drops(t) {
+		j := s.job(t)
+		if j == nil {
 			continue
 		}
-		j := &job{txn: t, upto: t.CommitTS, safe: s.opts.SafeMode || t.CommitTS <= s.record.safeUntil}
 		if err := s.sched.put(ctx, j, s.touches(j)); err != nil {
 			return err
 		}
@@ -133,38 +135,60 @@ func (s *Sink) Apply(ctx context.Context, b sink.Batch) error {
 	return nil
 }
 
-// drops tells whether a transaction needs nothing: it is downstream, or not meant for it.
-func (s *Sink) drops(t *sink.Txn) bool {
+// job is what is to be done for a transaction; nil: nothing.
+func (s *Sink) job(t *sink.Txn) *job {
 	if _, ok := s.record.applied[t.CommitTS]; ok {
 		delete(s.record.applied, t.CommitTS)
-		return true
+		return nil
 	}
-	log := s.opts.Logger.WithField("commit_ts", t.CommitTS)
 	if s.ignore[t.CommitTS] {
-		log.Warn("this transaction is left out, as ignore-txn-commit-ts says")
-		return true
+		s.opts.Logger.WithField("commit_ts", t.CommitTS).Warn("this transaction is left out, as ignore-txn-commit-ts says")
+		return nil
 	}
+	j := &job{txn: t, ddl: s.statements(t), upto: t.CommitTS, safe: s.opts.SafeMode || t.CommitTS <= s.record.safeUntil}
+	if !s.wanted(t) {
+		if len(j.ddl) == 0 {
+			return nil
+		}
+		only := *t // the rows are not, but what they needed is
+		only.Changes = nil
+		j.txn = &only
+	}
+	return j
+}
+
+// statements are those of DDL that are to be run.
+func (s *Sink) statements(t *sink.Txn) []sink.Statement {
+	list := t.Early
 	if t.DDL != nil {
-		why := s.skipsDDL(t)
+		list = []sink.Statement{{DDL: t.DDL, Query: t.Query}}
+	}
+	return slices.DeleteFunc(slices.Clone(list), func(st sink.Statement) bool {
+		why := s.skipsDDL(st.DDL)
 		if why != "" {
-			log.WithFields(logrus.Fields{"query": shorten([]byte(t.Query)), "why": why}).Info("this statement is not run downstream")
+			s.opts.Logger.WithFields(logrus.Fields{"commit_ts": t.CommitTS, "query": shorten([]byte(st.Query)), "why": why}).Info("this statement is not run downstream")
 		}
 		return why != ""
-	}
+	})
+}
+
+// wanted tells whether the rows of a transaction are to be applied. Those of the mark table
+// never are, and those of a transaction that another drainer has marked are not.
+func (s *Sink) wanted(t *sink.Txn) bool {
 	rows := 0
 	for _, c := range t.Changes {
 		if !s.shapes.of(c.Table).mark {
 			rows++
 		} else if s.opts.LoopbackControl && marked(c, s.opts.ChannelID) {
-			return true
+			return false
 		}
 	}
-	return rows == 0
+	return rows > 0
 }
 
 // skipsDDL tells why a statement is not to be run; empty: it is.
-func (s *Sink) skipsDDL(t *sink.Txn) string {
-	switch d := t.DDL; {
+func (s *Sink) skipsDDL(d *schema.DDL) string {
+	switch {
 	case d.Skip != "":
 		return d.Skip
 	case s.opts.SkipDDL:
@@ -181,16 +205,12 @@ func (s *Sink) skipsDDL(t *sink.Txn) string {
 func (s *Sink) touches(j *job) touched {
 	t := &s.scratch
 	t.keys, t.shared, t.whole = t.keys[:0], t.shared[:0], t.whole[:0]
-	if j.txn.DDL != nil {
-		j.alone = true
-		return *t
-	}
 	for _, c := range j.txn.Changes {
 		size, _ := rowSize(c)
 		j.bytes += int64(size)
 	}
 	j.rows = len(j.txn.Changes)
-	if j.alone = j.rows > aloneRows || j.bytes > aloneBytes; j.alone {
+	if j.alone = len(j.ddl) > 0 || j.rows > aloneRows || j.bytes > aloneBytes; j.alone {
 		return *t
 	}
 	for _, c := range j.txn.Changes {

@@ -43,8 +43,8 @@ func (w *worker) work() {
 }
 
 func (w *worker) apply(batch []*job) error {
-	if batch[0].txn.DDL != nil {
-		return w.applyDDL(batch[0])
+	if err := w.applyDDL(batch[0]); err != nil {
+		return err
 	}
 	err := w.retry(batch[0], func() error { return w.commit(batch) })
 	if err == nil || w.ctx.Err() != nil || passes(err) || errors.Is(err, ErrTakenOver) {
@@ -121,6 +121,11 @@ func (w *worker) send(batch []*job) error {
 	}
 	if err := w.rows.emit(); err != nil {
 		return err
+	}
+	if len(batch[0].ddl) > 0 {
+		if err := w.rows.statement(w.record.forget()); err != nil {
+			return err
+		}
 	}
 	if err := w.rows.statement("COMMIT"); err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"pumphouse/drainer/schema"
+	"pumphouse/drainer/sink"
 	"pumphouse/drainer/txn"
 
 	"github.com/pingcap/tidb/pkg/parser/types"
@@ -12,6 +13,7 @@ import (
 // The fields of the additions; see the package comment.
 const (
 	addStartTS = 100
+	addEarly   = 101
 
 	addNumber     = 100
 	addDefinition = 101
@@ -153,17 +155,36 @@ type statement struct {
 	NoJob    bool          `json:"no_job,omitempty"`
 	OnlyTiDB bool          `json:"only_tidb,omitempty"`
 	After    *definition   `json:"after,omitempty"`
+	// DB is a database that is made or changed.
+	DB *schema.DBInfo `json:"db,omitempty"`
 }
 
-func marshalDDL(d *schema.DDL) []byte {
+// early is an early statement of a transaction.
+type early struct {
+	Schema string `json:"schema"`
+	Table  string `json:"table"`
+	Query  string `json:"query"`
+	statement
+}
+
+func marshalEarly(list []sink.Statement) []byte {
+	var all []early
+	for _, st := range list {
+		all = append(all, early{Schema: st.DDL.Schema, Table: st.DDL.Table, Query: st.Query, statement: describe(st.DDL)})
+	}
+	return marshal(all)
+}
+
+func describe(d *schema.DDL) statement {
 	s := statement{OnlyTiDB: d.OnlyTiDB, NoJob: d.Job == nil}
 	if d.Job != nil {
 		s.JobID, s.Type = d.Job.ID, d.Job.Type
+		s.DB = d.Job.Result.DBInfo
 	}
 	if d.After != nil {
 		s.After = define(d.After)
 	}
-	return marshal(s)
+	return s
 }
 
 // marshal is for values that JSON has room for.

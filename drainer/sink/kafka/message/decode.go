@@ -62,6 +62,9 @@ func (d *Decoder) Decode(value []byte) (*sink.Txn, error) {
 	} else {
 		err = d.changes(t, b.GetDmlData().GetTables())
 	}
+	if text := add.texts[addEarly]; text != nil && err == nil {
+		t.Early, err = earlyStatements(text)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("the transaction with commit TS %s: %w", t.CommitTS, err)
 	}
@@ -80,21 +83,42 @@ func ddl(data *pbkafka.DDLData) (*schema.DDL, error) {
 	if err := json.Unmarshal(add.texts[addDDL], &s); err != nil {
 		return nil, corrupt("the addition to the statement: %v", err)
 	}
+	return d, s.fill(d, string(data.GetDdlQuery()))
+}
+
+func earlyStatements(text []byte) ([]sink.Statement, error) {
+	var all []early
+	if err := json.Unmarshal(text, &all); err != nil {
+		return nil, corrupt("the early statements: %v", err)
+	}
+	var list []sink.Statement
+	for _, e := range all {
+		d := &schema.DDL{Schema: e.Schema, Table: e.Table}
+		if err := e.fill(d, e.Query); err != nil {
+			return nil, err
+		}
+		list = append(list, sink.Statement{DDL: d, Query: e.Query})
+	}
+	return list, nil
+}
+
+// fill puts what was added into a DDL.
+func (s *statement) fill(d *schema.DDL, query string) error {
 	d.OnlyTiDB = s.OnlyTiDB
 	if !s.NoJob {
 		d.Job = &schema.Job{
-			ID: s.JobID, Type: s.Type, State: schema.JobSynced, Query: string(data.GetDdlQuery()),
-			SchemaName: d.Schema, TableName: d.Table,
+			ID: s.JobID, Type: s.Type, State: schema.JobSynced, Query: query, SchemaName: d.Schema, TableName: d.Table,
 		}
+		d.Job.Result.DBInfo = s.DB
 	}
 	if s.After != nil {
 		t, err := s.After.check()
 		if err != nil {
-			return nil, err
+			return err
 		}
 		d.After = t.Table
 	}
-	return d, nil
+	return nil
 }
 
 func (d *Decoder) changes(t *sink.Txn, tables []*pbkafka.Table) error {

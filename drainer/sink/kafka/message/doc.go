@@ -24,6 +24,7 @@
 // What the format leaves out can be added, in fields that other readers skip ([Encoder.Complete]):
 //
 //	Binlog         100 start TS
+//	               101 the early statements (JSON) of a transaction that has some
 //	Table          100 number of the table's definition in this stream
 //	               101 the definition (JSON), with the first message that has the number
 //	TableMutation  100 which of row's columns the binlog does not tell: a bit each, from the

@@ -141,7 +141,8 @@ func fieldOf(c *schema.Column) protowire.Number {
 	return fieldString
 }
 
-// Encode gives the message of a transaction. The error is of a table whose definition is nonsense.
+// Encode gives the message of a transaction. Its early statements are an addition: without
+// additions they have to go in messages of their own ([sink.Txn.Records]). The error is of a table whose definition is nonsense.
 func (e *Encoder) Encode(t *sink.Txn) ([]byte, error) {
 	head := make([]byte, 0, 32)
 	var field protowire.Number
@@ -163,6 +164,9 @@ func (e *Encoder) Encode(t *sink.Txn) ([]byte, error) {
 	b = appendString(b, 5, zone)
 	if e.numbers != nil {
 		b = appendVarint(b, addStartTS, uint64(t.StartTS))
+		if len(t.Early) > 0 {
+			b = appendBytes(b, addEarly, marshalEarly(t.Early))
+		}
 	}
 	e.shrink()
 	return b, nil
@@ -173,7 +177,7 @@ func (e *Encoder) appendDDL(b []byte, t *sink.Txn) []byte {
 	b = appendString(b, 2, t.DDL.Table)
 	b = appendString(b, 3, t.Query)
 	if e.numbers != nil {
-		b = appendBytes(b, addDDL, marshalDDL(t.DDL))
+		b = appendBytes(b, addDDL, marshal(describe(t.DDL)))
 	}
 	return b
 }
