@@ -44,5 +44,5 @@ func (f File) Open(_ context.Context, site drainer.Site, from, _ nodes.TSO) (sin
 	if dir == "" {
 		dir = site.DataDir
 	}
-	return file.New(file.Options{Dir: dir, From: from, MaxFileBytes: f.MaxFileBytes, Retention: f.Retention, Gzip: f.Gzip, Logger: site.Logger})
+	return opened(file.New(file.Options{Dir: dir, From: from, MaxFileBytes: f.MaxFileBytes, Retention: f.Retention, Gzip: f.Gzip, Logger: site.Logger}))
 }

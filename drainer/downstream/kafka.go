@@ -45,6 +45,6 @@ func (Kafka) Checkpoint(_ context.Context, site drainer.Site) (checkpoint.Store,
 
 // Open implements drainer.Downstream.
 func (k Kafka) Open(ctx context.Context, site drainer.Site, from, _ nodes.TSO) (sink.Sink, error) {
-	return kafka.New(ctx, kafka.Options{Addrs: k.Addrs, ClusterID: site.ClusterID, NodeID: site.NodeID, From: from, Topic: k.Topic,
-		Version: k.Version, MaxMessages: k.MaxMessages, MaxMessageBytes: k.MaxMessageBytes, TimeZone: k.Zone(), TLS: k.TLS, Logger: site.Logger})
+	return opened(kafka.New(ctx, kafka.Options{Addrs: k.Addrs, ClusterID: site.ClusterID, NodeID: site.NodeID, From: from, Topic: k.Topic,
+		Version: k.Version, MaxMessages: k.MaxMessages, MaxMessageBytes: k.MaxMessageBytes, TimeZone: k.Zone(), TLS: k.TLS, Logger: site.Logger}))
 }

@@ -80,7 +80,11 @@ func (m *MySQL) Checkpoint(ctx context.Context, site drainer.Site) (checkpoint.S
 		}
 		return closing{telling{store, m}, store}, nil
 	}
-	return mysql.OpenStore(ctx, m.server(), m.place(site))
+	store, err := mysql.OpenStore(ctx, m.server(), m.place(site))
+	if err != nil {
+		return nil, err // not a Store that is nil
+	}
+	return store, nil
 }
 
 // Open implements drainer.Downstream.
