@@ -12,8 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
+	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
+
+	"github.com/pingcap/tidb/pkg/parser/mysql"
 )
 
 // Downstream is where the sink under test writes to. It begins empty, but for the table
@@ -38,6 +42,7 @@ func Run(t *testing.T, open func(t *testing.T) Downstream) {
 		{"Applied is never ahead of the downstream, and never goes back", testApplied},
 		{"what was applied before a restart makes no difference", testRestart},
 		{"what is not behind is refused", testDisorder},
+		{"early statements and rows are one unit", testEarly},
 		{"is closed once and for all", testClose},
 		{"obeys its context", testContext},
 	} {
@@ -170,6 +175,53 @@ func testRestart(t *testing.T, d Downstream) {
 	wantApplied(t, s, 60)
 	closeSink(t, s)
 	wantIDs(t, d, []int64{10, 20, 30, 40, 50, 60})
+}
+
+// testEarly: a statement that rows need is there before them; the transaction before may have the
+// commit TS in front of theirs.
+func testEarly(t *testing.T, d Downstream) {
+	early := func(n int) *sink.Txn {
+		x := Insert(nodes.TSO(10 * n))
+		x.Early = []sink.Statement{{
+			Query: fmt.Sprintf("ALTER TABLE `t` ADD COLUMN `c%d` BIGINT DEFAULT 0", n),
+			DDL:   &schema.DDL{Schema: "sinktest", Table: "t", Job: &schema.Job{ID: int64(n), Type: schema.ActionAddColumn}},
+		}}
+		return x
+	}
+	needs := func(x *sink.Txn, columns ...int) *sink.Txn {
+		c := *x.Changes[0]
+		wide := *c.Table
+		wide.Columns = slices.Clone(wide.Columns)
+		for _, n := range columns {
+			col := Column(fmt.Sprintf("c%d", n), mysql.TypeLonglong, 0)
+			wide.Columns = append(wide.Columns, col)
+			c.New = append(c.New, Value(col, "7"))
+		}
+		c.Table = &wide
+		x.Changes = []*txn.Change{&c}
+		return x
+	}
+	several := needs(early(3), 2, 3, 4)
+	several.Early = append(several.Early, early(4).Early...)
+	alone := early(6)
+	alone.Changes = nil
+
+	s := d.Open(t, 0)
+	list := []*sink.Txn{Insert(19), needs(early(2), 2), Insert(29), several, Insert(40), alone}
+	if err := s.Apply(t.Context(), sink.Batch{Txns: list, Passed: 60}); err != nil {
+		t.Fatal(err)
+	}
+	flush(t, s)
+	wantApplied(t, s, 60)
+	closeSink(t, s)
+	s = d.Open(t, 19)
+	if err := s.Apply(t.Context(), sink.Batch{Txns: append(list[1:], needs(Insert(70), 2, 3, 4, 6)), Passed: 70}); err != nil {
+		t.Fatal(err)
+	}
+	flush(t, s)
+	wantApplied(t, s, 70)
+	closeSink(t, s)
+	wantIDs(t, d, []int64{19, 20, 29, 30, 40, 70})
 }
 
 func testDisorder(t *testing.T, d Downstream) {
