@@ -44,6 +44,8 @@ func TestSafeMode(t *testing.T) {
 	}
 }
 
+const swapped = 400 // IDs
+
 // swapper changes rows whose keys are plain ASCII, so that the sink may put them together.
 type swapper struct {
 	rnd  *rand.Rand
@@ -51,9 +53,11 @@ type swapper struct {
 }
 
 func (m *swapper) change() *txn.Change {
-	id, op := m.rnd.IntN(200), m.rnd.IntN(8)
+	id, op := m.rnd.IntN(swapped), m.rnd.IntN(30)
 	old := m.rows[id]
 	switch {
+	case old == nil && len(m.rows) > swapped/2 && m.rnd.IntN(10) > 0:
+		return m.change() // of another: inserts in between would end what is put together
 	case old == nil:
 		m.rows[id] = m.row(id, nil)
 		return &txn.Change{Table: keyed, Op: txn.Insert, New: m.rows[id]}
@@ -62,7 +66,7 @@ func (m *swapper) change() *txn.Change {
 		return &txn.Change{Table: keyed, Op: txn.Delete, Old: old}
 	}
 	next := id
-	if other := m.rnd.IntN(200); op == 1 && m.rows[other] == nil {
+	if other := m.rnd.IntN(swapped); op < 15 && m.rows[other] == nil {
 		next = other
 	}
 	delete(m.rows, id)
@@ -72,7 +76,7 @@ func (m *swapper) change() *txn.Change {
 
 // row is a row with that id; mostly it keeps the unique text of the row before.
 func (m *swapper) row(id int, old txn.Row) txn.Row {
-	text := fmt.Sprint("X", m.rnd.IntN(300))
+	text := fmt.Sprint("X", m.rnd.IntN(2*swapped))
 	if old != nil && m.rnd.IntN(3) > 0 {
 		text = old[1].String()
 	}
