@@ -52,16 +52,13 @@ func Start(t testing.TB, o Options) *Cluster {
 	}
 	c.Store = tidbtest.StartUnistore(t, c.PD.Endpoint(0))
 	c.TiDB = tidbtest.StartTiDB(t, tidbtest.Options{PD: c.PD.Endpoint(0), Store: tidbtest.TiKV, Binlog: true, Year: o.Year, Config: o.TiDBConfig})
-	c.MariaDB = mariadbtest.Start(t, mariaDBOptions...)
+	c.MariaDB = mariadbtest.Start(t)
 	c.MariaDB.Exec("create user "+drainerUser+"@'127.0.0.1' identified by 'pass word'", "grant all on *.* to "+drainerUser+"@'127.0.0.1'")
 	return c
 }
 
 // drainerUser is who the drainer is in MariaDB.
 const drainerUser = "drainer"
-
-// mariaDBOptions make its collation the one that TiDB means when a statement names none.
-var mariaDBOptions = []string{"--collation-server=utf8mb4_bin"}
 
 // StartDrainer runs the drainer, from the beginning of all binlogs, with more lines of TOML
 // in its section [syncer].
