@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"time"
 )
@@ -13,10 +14,11 @@ import (
 // drainerBench measures bin/drainer. PD, pumps, the drainer and MariaDB run in processes of
 // their own; the binlogs are written to the pumps before a measurement begins.
 type drainerBench struct {
-	pumphouse, pump, drainer string        // the programs
-	workers, batch           int           // of the drainer (-c, -txn-batch); 0: its defaults
-	rounds                   int           // how often a figure is measured; the median counts
-	d                        time.Duration // half of how long the lag is measured
+	pumphouse, pump, drainer string         // the programs
+	workers, batch           int            // of the drainer (-c, -txn-batch); 0: its defaults
+	rounds                   int            // how often a figure is measured; the median counts
+	lines                    *regexp.Regexp // which of rows and file
+	d                        time.Duration  // half of how long the lag is measured
 }
 
 // run measures all parts, or one of them.

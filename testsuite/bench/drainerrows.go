@@ -83,6 +83,9 @@ func (b *drainerBench) rowsInto(ctx context.Context, s *site, db *mariadbtest.Se
 	fmt.Println("| transactions | rows/s | limit rows/s | of it | CPU drainer | CPU MariaDB | CPU client of the limit | CPU MariaDB of the limit | RSS MB |")
 	fmt.Println("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
 	for i, c := range rowsCases {
+		if !b.lines.MatchString(c.name) {
+			continue
+		}
 		got, limit, err := b.median(ctx, s, u, db, pool, int64(100+i), c)
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)

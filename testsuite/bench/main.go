@@ -33,7 +33,7 @@ func run() error {
 		workers = flag.Int("c", 0, "the drainer's -c; 0: its default")
 		batch   = flag.Int("txn-batch", 0, "the drainer's -txn-batch; 0: its default")
 		pdURL   = flag.String("pd", "", "`URL` of a running PD for the pumps; default: one that -bin embeds")
-		cells   = flag.String("cells", "", "of the writes only those whose sync-log/bytes/writers this `regexp` finds, such as on/256/128")
+		cells   = flag.String("cells", "", "of the pump's writes only those whose sync-log/bytes/writers this `regexp` finds, such as on/256/128; of the drainer's lines those whose name it finds")
 		d       = flag.Duration("time", 5*time.Second, "how long each figure is measured")
 		binlogs = flag.Int("binlogs", 1_000_000, "how many binlogs of 256 B to pull; an eighth of 4 KiB")
 	)
@@ -53,18 +53,18 @@ func run() error {
 			return err
 		}
 	}
+	pattern, err := regexp.Compile(*cells)
+	if err != nil {
+		return err
+	}
 	if wanted("pump") {
-		pattern, err := regexp.Compile(*cells)
-		if err != nil {
-			return err
-		}
 		b := &pumpBench{pumphouse: *bin, pump: *pump, d: *d, binlogs: *binlogs, cells: pattern, pdURL: *pdURL}
 		if err := b.run(*part); err != nil {
 			return err
 		}
 	}
 	if wanted("drainer") {
-		b := &drainerBench{pumphouse: *bin, pump: *pump, drainer: *drainer, rounds: max(1, *rounds), workers: *workers, batch: *batch, d: *d}
+		b := &drainerBench{pumphouse: *bin, pump: *pump, drainer: *drainer, rounds: max(1, *rounds), workers: *workers, batch: *batch, d: *d, lines: pattern}
 		return b.run(*part)
 	}
 	return nil
