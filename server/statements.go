@@ -50,6 +50,7 @@ func (c *conn) prepare(ctx context.Context, sql string) {
 	if c.stmts == nil {
 		c.stmts = make(map[uint32]*statement)
 	}
+	c.srv.counters.prepares.Add(1)
 	c.stmts[c.lastStmt] = &statement{id: c.lastStmt, prepared: p, params: wire.NewParams(p.Params)}
 	c.wire.WritePrepared(c.lastStmt, p.Params, p.Columns, c.sess.Status(), c.sess.Warnings())
 }

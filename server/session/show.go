@@ -178,7 +178,7 @@ func showCreateDatabase(n *ast.ShowStmt) (*showing, error) {
 		columns: []engine.Column{text("Database", 64), text("Create Database", 1024)},
 		fill: func(_ context.Context, add func(...engine.Value)) error {
 			add(str(db), str("CREATE DATABASE "+ifNot+"`"+strings.ReplaceAll(db, "`", "``")+
-				"` /*!40100 DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_0900_ai_ci */"))
+				"` /*!40100 DEFAULT CHARACTER SET utf8mb4 */"))
 			return nil
 		},
 	}, nil

@@ -182,7 +182,9 @@ func createTable(t *catalog.Table) string {
 		}
 		b.WriteString(",\n  PRIMARY KEY (" + strings.Join(names, ",") + ")")
 	}
-	b.WriteString("\n) ENGINE=MEMORY DEFAULT CHARSET=" + catalog.Charset + " COLLATE=" + catalog.Collation)
+	// The collation is MySQL's default of the character set. It is left out, because a dump
+	// that names it cannot be loaded into MariaDB.
+	b.WriteString("\n) ENGINE=MEMORY DEFAULT CHARSET=" + catalog.Charset)
 	if t.Comment != "" {
 		b.WriteString(" COMMENT=" + quoted(t.Comment))
 	}
