@@ -69,6 +69,11 @@ func (s *Server) Status() map[string]string {
 		"Com_prepare_sql":      "0", // counted with the others; tools add the two up
 		"Com_stmt_prepare":     number(c.prepares.Load()),
 		"Connections":          number(c.connections.Load()),
+		// There is no InnoDB, but tools calculate with these wherever there is an innodb_version.
+		"Innodb_buffer_pool_pages_dirty": "0",
+		"Innodb_buffer_pool_pages_free":  "0",
+		"Innodb_buffer_pool_pages_total": "0",
+
 		"Max_used_connections": strconv.Itoa(maxUsed),
 		"Open_tables":          "0", // a share of table_open_cache for tools; tables here are never opened
 		"Prepared_stmt_count":  strconv.Itoa(prepared),
