@@ -22,7 +22,9 @@
 // [Options].MaxFileBytes each but for a larger transaction. The payload of a record is a message of
 // package message with its additions, one stream a file. Drainers of the field write the
 // same files, without the additions, and read ours; theirs are read here, too, so that a drainer can
-// be exchanged in the middle. A restart begins a new file.
+// be exchanged in the middle. A restart begins a new file. Early statements of a transaction
+// ([sink.Txn].Early) are in its message, as an addition: a drainer of the field does not see them, and
+// stops at the rows, whose column its downstream does not have.
 //
 // # What can be lost
 //

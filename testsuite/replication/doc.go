@@ -25,6 +25,5 @@
 // exchanged: rows carry the table's number, not the partition's, so nobody downstream can tell
 // which side of the DDL they are on.
 //
-// A CHARACTER SET without a COLLATE means the _bin collation in TiDB and another one in
-// MariaDB, so key columns always name theirs.
+// MariaDB runs with its own default collation, not with TiDB's.
 package replication

@@ -44,6 +44,9 @@
 // generated, not public, or not in the binlog are left out, as the field's drainers do.
 // testdata/golden holds all that byte for byte.
 //
+// A statement that rows need before its own binlog comes ([sink.Txn].Early) is a record of its own in
+// front of theirs. Its commit TS is one less, or that of the record before if that is the same number.
+//
 // # What can be lost
 //
 // Nothing behind the checkpoint. A crash of the machine may take what was written after the

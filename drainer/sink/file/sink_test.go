@@ -493,3 +493,48 @@ func TestReaderOfCompressedDamage(t *testing.T) {
 		}
 	}
 }
+
+// TestEarlyTorn: a crash that takes the rows and leaves the statement they need does not make it
+// be written twice, whether the commit TS in front of them is free or not.
+func TestEarlyTorn(t *testing.T) {
+	for name, before := range map[string]nodes.TSO{"free": 10, "taken": 19} {
+		t.Run(name, func(t *testing.T) {
+			d := directory{Options{Dir: t.TempDir()}}
+			early := sinktest.Insert(20)
+			for _, query := range []string{"ALTER 1", "ALTER 2"} {
+				early.Early = append(early.Early, sink.Statement{Query: query, DDL: &schema.DDL{Schema: "d", Table: "t"}})
+			}
+			list := []*sink.Txn{sinktest.Insert(before), early}
+			write := func() {
+				s := d.Open(t, 5)
+				if err := s.Apply(t.Context(), sink.Batch{Txns: list, Passed: 20}); err != nil {
+					t.Fatal(err)
+				}
+				if err := s.Flush(t.Context()); err != nil || s.Applied() != 20 {
+					t.Fatal(s.Applied(), err)
+				}
+				if err := s.Close(); err != nil {
+					t.Fatal(err)
+				}
+			}
+			write()
+			paths, err := Files(d.opts.Dir)
+			if err != nil {
+				t.Fatal(err)
+			}
+			whole, err := os.ReadFile(paths[0])
+			if err != nil {
+				t.Fatal(err)
+			}
+			for size := len(whole); size > 0; size -= 3 {
+				if err := os.Truncate(paths[0], int64(size)); err != nil {
+					t.Fatal(err)
+				}
+				write()
+				if got, err := os.ReadFile(paths[0]); err != nil || !bytes.Equal(got, whole) {
+					t.Fatalf("cut after %d of %d bytes: other records than before, %v", size, len(whole), err)
+				}
+			}
+		})
+	}
+}

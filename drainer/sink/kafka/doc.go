@@ -20,6 +20,11 @@
 // whose commit TS is not above the one before from the same cluster, as those of the field's
 // drainers have to. To have messages written again on purpose, use another topic.
 //
+// A statement that rows need before its own binlog comes ([sink.Txn].Early) is a message of its own in
+// front of theirs. Its commit TS is one less, or that of the message before if that is the same
+// number: then a consumer that drops it finds rows with a column it does not know. A drainer's mark
+// keeps it from being sent twice, as other messages.
+//
 // # The message
 //
 // Package message has its format. A message has no key and one header, "pumphouse-drainer", whose

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"pumphouse/binlogpb/pbkafka"
+	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/sinktest"
 	"pumphouse/nodes"
@@ -592,6 +593,39 @@ func BenchmarkSink(b *testing.B) {
 			}
 			flush(b, s)
 			b.ReportMetric(float64(ts)/b.Elapsed().Seconds(), "txns/s")
+		})
+	}
+}
+
+// TestEarlyInterrupted: when the rows do not follow the statement they need, a restart sends them
+// without it.
+func TestEarlyInterrupted(t *testing.T) {
+	for name, before := range map[string]nodes.TSO{"free": 10, "taken": 19} {
+		t.Run(name, func(t *testing.T) {
+			c := brokers(t)
+			early := sinktest.Insert(20)
+			early.Early = []sink.Statement{{Query: "ALTER", DDL: &schema.DDL{Schema: "d", Table: "t"}}}
+			batch := sink.Batch{Txns: []*sink.Txn{sinktest.Insert(before), early}, Passed: 20}
+			// A drainer that ended in the middle leaves what one leaves that had no more to send.
+			front := batch
+			front.Txns = []*sink.Txn{batch.Txns[0], {CommitTS: 20, Early: early.Early}}
+			opts := options(c)
+			s := open(t, opts)
+			if err := errors.Join(s.Apply(t.Context(), front), s.Flush(t.Context()), s.Close()); err != nil {
+				t.Fatal(err)
+			}
+			r := &reader{cluster: c}
+			if got := fmt.Sprint(r.commits(t)); got != fmt.Sprint([]int64{int64(before), 19}) {
+				t.Fatalf("the topic has %s", got)
+			}
+			opts.From = 19 // as far as the topic is
+			s = open(t, opts)
+			if err := errors.Join(s.Apply(t.Context(), sink.Batch{Txns: batch.Txns[1:], Passed: 20}), s.Flush(t.Context())); err != nil {
+				t.Fatal(err)
+			}
+			if got := fmt.Sprint(r.commits(t)); got != fmt.Sprint([]int64{int64(before), 19, 20}) || s.Applied() != 20 {
+				t.Errorf("the topic has %s; applied: %s", got, s.Applied())
+			}
 		})
 	}
 }

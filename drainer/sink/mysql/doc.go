@@ -42,6 +42,12 @@
 // give to tables and partitions: RENAME and EXCHANGE PARTITION can leave definitions just as
 // they were. Without the privilege to read those (PROCESS) such a statement stops the sink
 // with [ErrAmbiguousDDL]. A statement that the server refuses was not run: its row goes.
+// Statements that rows of the same transaction need ([sink.Txn].Early) are run first, one after the
+// other. The row then says how many have been run, and goes in the transaction of the rows, so
+// whoever finds it knows what is left to be done.
+//
+// Statements say their collations downstream, in the words of the upstream's definitions or of
+// TiDB's defaults: MySQL and MariaDB mean others when a statement says none.
 //
 // Its tables, in the checkpoint's database (names for the default [Place]):
 //
@@ -50,7 +56,8 @@
 //	checkpoint_applied  cluster_id, commit_ts: the last one in a downstream transaction;
 //	                    txns: those before it, as distances from the last backwards (uvarint)
 //	checkpoint_state    cluster_id, name, value, detail: base (the record is complete behind
-//	                    it), safe-until, ddl (the statement begun), epoch/<worker>
+//	                    it), safe-until, ddl (the statement begun: its text, fingerprint, number
+//	                    in the transaction, and whether it has been run), epoch/<worker>
 //
 // Saving the checkpoint removes rows of checkpoint_applied up to it.
 //

@@ -11,6 +11,7 @@ import (
 	"pumphouse/drainer/sink/sinktest"
 	"pumphouse/drainer/txn"
 
+	"github.com/pingcap/tidb/pkg/parser/ast"
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
@@ -33,15 +34,11 @@ func stream(t testing.TB, list []*sink.Txn) [][]byte {
 // bare is a transaction as a message can have it: without columns that are in none.
 func bare(x *sink.Txn) *sink.Txn {
 	out := &sink.Txn{StartTS: x.StartTS, CommitTS: x.CommitTS, Query: x.Query}
+	for _, st := range x.Early {
+		out.Early = append(out.Early, sink.Statement{Query: st.Query, DDL: bareDDL(st.DDL, st.Query)})
+	}
 	if x.DDL != nil {
-		d := &schema.DDL{Schema: x.DDL.Schema, Table: x.DDL.Table, OnlyTiDB: x.DDL.OnlyTiDB}
-		if j := x.DDL.Job; j != nil {
-			d.Job = &schema.Job{ID: j.ID, Type: j.Type, State: schema.JobSynced, Query: x.Query, SchemaName: d.Schema, TableName: d.Table}
-		}
-		if x.DDL.After != nil {
-			d.After = define(x.DDL.After).table()
-		}
-		out.DDL = d
+		out.DDL = bareDDL(x.DDL, x.Query)
 		return out
 	}
 	tables := make(map[*schema.Table]*schema.Table)
@@ -62,12 +59,24 @@ func bare(x *sink.Txn) *sink.Txn {
 	return out
 }
 
+func bareDDL(ddl *schema.DDL, query string) *schema.DDL {
+	d := &schema.DDL{Schema: ddl.Schema, Table: ddl.Table, OnlyTiDB: ddl.OnlyTiDB}
+	if j := ddl.Job; j != nil {
+		d.Job = &schema.Job{ID: j.ID, Type: j.Type, State: schema.JobSynced, Query: query, SchemaName: d.Schema, TableName: d.Table}
+		d.Job.Result.DBInfo = j.Result.DBInfo
+	}
+	if ddl.After != nil {
+		d.After = define(ddl.After).table()
+	}
+	return d
+}
+
 // same tells whether two transactions are the same to a sink.
 func same(a, b *sink.Txn) bool {
 	if a.StartTS != b.StartTS || a.CommitTS != b.CommitTS || a.Query != b.Query || len(a.Changes) != len(b.Changes) {
 		return false
 	}
-	if !reflect.DeepEqual(a.DDL, b.DDL) {
+	if !reflect.DeepEqual(a.DDL, b.DDL) || !reflect.DeepEqual(a.Early, b.Early) {
 		return false
 	}
 	for i, c := range a.Changes {
@@ -111,6 +120,12 @@ func rich() []*sink.Txn {
 		&sink.Txn{StartTS: ts + 2, CommitTS: ts + 3, Query: "alter table x",
 			DDL: &schema.DDL{Schema: "a`b", Table: "x", OnlyTiDB: true, Job: &schema.Job{ID: 9, Type: 5}, After: after}},
 		&sink.Txn{StartTS: ts + 3, CommitTS: ts + 4, Query: "no job", DDL: &schema.DDL{}},
+		&sink.Txn{StartTS: ts + 4, CommitTS: ts + 5, Query: "create database d", DDL: &schema.DDL{Schema: "d", Job: &schema.Job{
+			ID: 10, Type: 1, Result: schema.Result{DBInfo: &schema.DBInfo{ID: 7, Name: ast.NewCIStr("d"), Charset: "utf8mb4", Collate: "utf8mb4_unicode_ci"}}}}},
+		&sink.Txn{StartTS: ts + 5, CommitTS: ts + 6, Early: []sink.Statement{
+			{Query: "alter table x add y", DDL: &schema.DDL{Schema: "a`b", Table: "x", Job: &schema.Job{ID: 11, Type: 61}, After: after}},
+			{Query: "alter table z add y", DDL: &schema.DDL{Schema: "a`b", Table: "z", OnlyTiDB: true, Job: &schema.Job{ID: 12, Type: 61}}},
+		}, Changes: []*txn.Change{{Table: tab, Op: txn.Insert, New: zero}}},
 	)
 }
 
