@@ -2,8 +2,10 @@ package session
 
 import (
 	"context"
+	"slices"
 	"sync"
 
+	"pumphouse/nodes"
 	"pumphouse/server/engine"
 	"pumphouse/server/session/catalog"
 
@@ -19,7 +21,6 @@ const catalogName = "def"
 // described are those tables.
 var described = map[string]func() [][]engine.Value{
 	"SCHEMATA":                              sync.OnceValue(schemataRows),
-	"TABLES":                                sync.OnceValue(tableRows),
 	"COLUMNS":                               sync.OnceValue(columnRows),
 	"STATISTICS":                            sync.OnceValue(func() [][]engine.Value { return keyRows(statisticsRow) }),
 	"KEY_COLUMN_USAGE":                      sync.OnceValue(func() [][]engine.Value { return keyRows(keyUsageRow) }),
@@ -39,6 +40,8 @@ func (s *Session) informationRows(def *catalog.Table) rowSource {
 		}
 	}
 	switch def.Name {
+	case "TABLES":
+		return s.tableListRows
 	case "ENGINES":
 		return staticRows(showEngines())
 	case "PLUGINS":
@@ -78,21 +81,59 @@ func schemataRows() (rows [][]engine.Value) {
 	return rows
 }
 
-func tableRows() (rows [][]engine.Value) {
+var tableRows = sync.OnceValue(func() (rows [][]engine.Value) {
 	eachTable(func(t *catalog.Table) { rows = append(rows, tableRow(t)) })
 	return rows
+})
+
+// tableListRows are those of information_schema.TABLES.
+func (s *Session) tableListRows(_ context.Context, need []bool, yield func([]engine.Value) bool) error {
+	for _, row := range tableRows() {
+		if need[rowsCell] {
+			row = s.counted(row)
+		}
+		if !yield(row) {
+			return nil
+		}
+	}
+	return nil
 }
 
-// tableRow is a table's row of information_schema.TABLES. How many rows it has is not
-// told: that would take a question to PD.
+const rowsCell = 7 // of information_schema.TABLES
+
+// counted is a table's row with how many rows the table has: exact for the nodes, 0 for what
+// only a question to PD or to the nodes would tell, and 0 too when PD does not answer, for
+// metadata is there without it.
+func (s *Session) counted(row []engine.Value) []engine.Value {
+	if row[1].Text() != catalog.Binlog {
+		return row
+	}
+	var kind nodes.Kind
+	switch row[2].Text() {
+	case "pumps":
+		kind = nodes.Pump
+	case "drainers":
+		kind = nodes.Drainer
+	default:
+		return row
+	}
+	if snap, err := s.statementView(); err == nil {
+		row = slices.Clone(row)
+		row[rowsCell] = engine.Int(int64(len(snap.Of(kind))))
+	}
+	return row
+}
+
+// tableRow is a table's row of information_schema.TABLES, not counted.
 func tableRow(t *catalog.Table) []engine.Value {
 	null, zero := engine.Null(), engine.Int(0)
-	format, collation := null, null
+	format, rows, collation := null, null, null
 	if t.Engine() != "" {
-		format, collation = str("Fixed"), str(catalog.Collation)
+		// Adminer takes a table without a number of rows for one without data.
+		format, rows, collation = str("Fixed"), zero, str(catalog.Collation)
 	}
 	return []engine.Value{str(catalogName), str(t.Schema), str(t.Name), str(t.Type()), orNull(t.Engine()), engine.Int(10),
-		format, null, zero, zero, zero, zero, zero, null, null, null, null, collation, null, str(""), str(t.Comment)}
+		format, rows, zero, zero, zero, zero, zero, null, null, null, null, collation, null, str(""), str(t.Comment)}
 }
 
 func columnRows() (rows [][]engine.Value) {

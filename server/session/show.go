@@ -149,7 +149,7 @@ func (s *Session) showSchema(n *ast.ShowStmt) (*showing, error) {
 		return nil, err
 	}
 	if n.Tp == ast.ShowTableStatus {
-		return showTableStatus(db), nil
+		return s.showTableStatus(db), nil
 	}
 	return showTables(n, db), nil
 }

@@ -33,12 +33,12 @@ func showTables(n *ast.ShowStmt, db string) *showing {
 }
 
 // showTableStatus is SHOW TABLE STATUS.
-func showTableStatus(db string) *showing {
+func (s *Session) showTableStatus(db string) *showing {
 	return &showing{
 		columns: tableStatusColumns(),
 		fill: func(_ context.Context, add func(...engine.Value)) error {
 			for _, t := range catalog.Tables(db) {
-				row := tableRow(t) // catalog, schema, name, type, engine …
+				row := s.counted(tableRow(t)) // catalog, schema, name, type, engine …
 				add(append([]engine.Value{row[2]}, row[4:]...)...)
 			}
 			return nil
