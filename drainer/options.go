@@ -53,7 +53,7 @@ type Options struct {
 	SkipDDL bool
 
 	Gzip bool // let pumps compress what they send
-	// BufferBytes bounds what is held between pumps and sink, default 64 MiB.
+	// BufferBytes bounds what is held between pumps and sink, default 32 MiB.
 	BufferBytes int64
 
 	Heartbeat time.Duration // default 2 s

@@ -15,7 +15,7 @@ import (
 type Options struct {
 	// From is the position the drainer starts from: what is at or below it is downstream.
 	From nodes.TSO
-	// BufferBytes bounds what is held between Push and Release, in bytes. Default 64 MiB.
+	// BufferBytes bounds what is held between Push and Release, in bytes. Default 32 MiB.
 	BufferBytes int64
 	// BatchBytes and BatchItems bound one batch; a larger transaction comes alone.
 	// Default: 1 MiB and 1024.
@@ -27,7 +27,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	if o.BufferBytes <= 0 {
-		o.BufferBytes = 64 << 20
+		o.BufferBytes = 32 << 20
 	}
 	if o.BatchBytes <= 0 {
 		o.BatchBytes = 1 << 20

@@ -33,6 +33,7 @@ var rowsCases = []rowsCase{
 	{name: "50,000 × 1 insert", txns: 50000, per: 1},
 	{name: "1,000 × 50 inserts", txns: 1000, per: 50},
 	{name: "1 × 50,000 inserts", txns: 1, per: 50000},
+	{name: "10,000 × 50 inserts", txns: 10000, per: 50}, // fills all buffers
 	{name: "50,000 × 1 update", txns: 50000, per: 1, update: true},
 	{name: "50,000 × 1 insert, -safe-mode", txns: 50000, per: 1, safe: true},
 	{name: "50,000 × 1 update, -safe-mode", txns: 50000, per: 1, update: true, safe: true},

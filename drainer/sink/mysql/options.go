@@ -81,7 +81,7 @@ type Options struct {
 	// many are waiting, each counted as 16 rows; a larger transaction goes as it is. Default 20.
 	TxnBatch int
 	// MaxBytes bounds what is on the way, in bytes of decoded rows. A larger transaction
-	// is on the way alone. Default 64 MiB.
+	// is on the way alone. Default 32 MiB.
 	MaxBytes int64
 
 	// SQLMode is the upstream's sql_mode, in which statements of DDL are run. Empty: a
@@ -119,7 +119,7 @@ const (
 	batchRows       = 16 // rows that count as one of TxnBatch
 	defaultWorkers  = 16
 	defaultTxnBatch = 20
-	defaultMaxBytes = 64 << 20
+	defaultMaxBytes = 32 << 20
 	defaultRetryFor = 5 * time.Minute
 )
 
