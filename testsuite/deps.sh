@@ -6,12 +6,27 @@ cd "$(dirname "$0")/.."
 mkdir -p .cache
 
 declare -A debs=( [mariadb]=mariadb-client [mariadb-admin]=mariadb-client [mariadb-show]=mariadb-client
-                  [mariadbd]=mariadb-server [node]=nodejs [npm]=npm [gcc]=gcc )
+                  [mariadbd]=mariadb-server [node]=nodejs [npm]=npm [gcc]=gcc
+                  [chromium]=chromium [promtool]=prometheus [prometheus-mysqld-exporter]=prometheus-mysqld-exporter
+                  [pt-mysql-summary]=percona-toolkit [mycli]=mycli [php]=php-cli [java]=default-jre-headless
+                  [javac]=default-jdk-headless [ruby]=ruby [perl]=perl [script]=bsdutils )
 missing=()
 for cmd in "${!debs[@]}"; do
   command -v "$cmd" >/dev/null || missing+=("${debs[$cmd]}")
 done
+# Libraries of other languages, by a file of theirs.
+declare -A files=( [/usr/share/adminer/adminer.php]=adminer [/usr/share/phpmyadmin/index.php]=phpmyadmin
+                   [/usr/share/java/mariadb-java-client.jar]=libmariadb-java )
+for file in "${!files[@]}"; do
+  [ -e "$file" ] || missing+=("${files[$file]}")
+done
 /usr/bin/python3 -c 'import pymysql' 2>/dev/null || missing+=(python3-pymysql)
+/usr/bin/python3 -c 'import MySQLdb' 2>/dev/null || missing+=(python3-mysqldb)
+/usr/bin/python3 -c 'import sqlalchemy' 2>/dev/null || missing+=(python3-sqlalchemy)
+perl -MDBD::mysql -e 1 2>/dev/null || missing+=(libdbd-mysql-perl)
+perl -MDBD::MariaDB -e 1 2>/dev/null || missing+=(libdbd-mariadb-perl)
+ruby -e 'require "mysql2"' 2>/dev/null || missing+=(ruby-mysql2)
+php -r 'exit(extension_loaded("mysqli") && extension_loaded("pdo_mysql") ? 0 : 1);' 2>/dev/null || missing+=(php-mysql)
 if [ ${#missing[@]} -gt 0 ]; then
   mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
@@ -29,7 +44,7 @@ if [ ${#missing[@]} -gt 0 ]; then
   fi
 fi
 
-# node mysql2, pinned by its lock file
+# node's drivers and ORMs and the browser's driver, pinned by their lock file
 want=$(sha256sum testsuite/clients/node/package-lock.json | cut -c1-16)
 if [ "$(cat .cache/node/.done 2>/dev/null)" != "$want" ]; then
   rm -rf .cache/node && mkdir -p .cache/node

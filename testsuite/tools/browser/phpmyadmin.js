@@ -42,8 +42,8 @@ run(() => browse(async (page) => {
 
   const sql = async (statement) => {
     await at('/database/sql&db=binlog');
-    await page.waitForFunction(() => window.codeMirrorEditor || document.querySelector('.CodeMirror'));
-    await page.evaluate((s) => document.querySelector('.CodeMirror').CodeMirror.setValue(s), statement);
+    await page.waitForFunction(() => document.querySelector('#sqlquery + .CodeMirror'));
+    await page.evaluate((s) => document.querySelector('#sqlquery + .CodeMirror').CodeMirror.setValue(s), statement);
     await page.click('#button_submit_query');
     await page.waitForSelector('#sqlqueryresultsouter .result_query, #sqlqueryresultsouter .alert, .sqlqueryresults .alert');
     await settled();
@@ -51,13 +51,15 @@ run(() => browse(async (page) => {
   };
   check((await sql("SHOW PUMP STATUS LIKE 'pump%'")).includes('408553768673342237'), true, 'SHOW PUMP STATUS');
   await page.shot('phpmyadmin-5-sql');
-  check(/successfully|0 rows affected/.test(await sql(`CHANGE PUMP TO NODE_STATE = 'paused' FOR NODE_ID '${node}'`)), true, 'CHANGE');
+  check(/successfully|empty result set/.test(await sql(`CHANGE PUMP TO NODE_STATE = 'paused' FOR NODE_ID '${node}'`)), true, 'CHANGE');
   check((await sql(`SELECT state FROM pumps WHERE node_id = '${node}'`)).includes('Paused'), true, 'state');
   check((await sql('SELECT * FROM nope')).includes("#1146 - Table 'binlog.nope' doesn't exist"), true, 'error');
   did('SQL box: `SHOW PUMP STATUS`, `CHANGE PUMP`, SELECT, an error');
 
   for (const [what, route] of [['table', '/table/export&db=binlog&table=pumps'], ['database', '/database/export&db=binlog']]) {
     await at(route);
+    await page.check('#radio_custom_export');
+    await page.check('#radio_sql_structure_or_data_structure_and_data');
     const [file] = await Promise.all([page.waitForEvent('download'), page.click('#buttonGo')]);
     const dump = fs.readFileSync(await file.path(), 'utf8');
     check(dump.includes('CREATE TABLE') && dump.includes('408553768673342335') && dump.includes("'pump2'"), true, `${what}: ${dump}`);

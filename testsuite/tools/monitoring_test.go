@@ -1,0 +1,107 @@
+package tools
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The rules and the dashboard in packaging/ ask for metrics and labels that the programs
+// really have.
+func TestPackagedMonitoring(t *testing.T) {
+	rules := absolute(t, "packaging", "prometheus", "pumphouse.rules.yml")
+	contains(t, command(t, "", "promtool", "check", "rules", rules), "SUCCESS")
+	demo := start(t, "ready:", exec.Command(absolute(t, "bin", "pumphouse"), "demo", "-addr", "127.0.0.1:0", "-pd-addr", "127.0.0.1:0",
+		"-http-addr", "127.0.0.1:0", "-data-dir", t.TempDir()))
+	r := &rig{host: demo.after(t, " -h "), port: demo.after(t, " -P "), page: demo.after(t, "page: ")}
+	db := r.open(t, "")
+	pump, drainer := scalar(t, db, "SELECT address FROM pumps LIMIT 1"), scalar(t, db, "SELECT address FROM drainers LIMIT 1")
+	have := map[string][]string{} // a metric's series
+	for name, text := range map[string]string{
+		"console": fetch(t, r.page+"metrics"), "pump": fetch(t, "http://"+pump+"/metrics"), "drainer": fetch(t, "http://"+drainer+"/metrics"),
+	} {
+		if out, stderr, err := try(t, nil, text, "promtool", "check", "metrics"); err != nil && !onlyOldNames(out+stderr) {
+			t.Errorf("promtool on the metrics of the %s: %s%s", name, out, stderr)
+		}
+		unique(t, text)
+		for line := range strings.Lines(text) {
+			if metric := regexp.MustCompile(`^(?:# TYPE )?([a-z][a-z0-9_]+)`).FindStringSubmatch(line); metric != nil {
+				have[metric[1]] = append(have[metric[1]], line)
+			}
+		}
+	}
+	var asked []string
+	text, err := os.ReadFile(rules)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`(?m)^ +expr: (.*)$`).FindAllStringSubmatch(string(text), -1) {
+		asked = append(asked, m[1])
+	}
+	asked = append(asked, dashboardQueries(t, absolute(t, "packaging", "grafana", "pumphouse.json"))...)
+	if len(asked) < 40 {
+		t.Fatalf("only %d expressions found", len(asked))
+	}
+	for _, expr := range asked {
+		for _, m := range regexp.MustCompile(`\b((?:pumphouse|binlog)_[a-z_]+)(\{[^}]*\})?`).FindAllStringSubmatch(expr, -1) {
+			series, ok := have[m[1]]
+			if !ok {
+				t.Errorf("%s: nobody has the metric %s", expr, m[1])
+			}
+			for _, label := range regexp.MustCompile(`([a-zA-Z_]+) *(?:=~|!=|=|!~)`).FindAllStringSubmatch(m[2], -1) {
+				if slices.Contains([]string{"instance", "job"}, label[1]) {
+					continue // Prometheus's own
+				}
+				if !slices.ContainsFunc(series, func(s string) bool { return strings.Contains(s, label[1]+`="`) }) {
+					t.Errorf("%s: %s has no label %s", expr, m[1], label[1])
+				}
+			}
+		}
+	}
+}
+
+// onlyOldNames tells whether promtool complains of nothing but names that the field's
+// dashboards fix.
+func onlyOldNames(complaints string) bool {
+	for line := range strings.Lines(complaints) {
+		if !regexp.MustCompile(`^(binlog|pumphouse_console)_`).MatchString(line) {
+			return false
+		}
+	}
+	return true
+}
+
+// dashboardQueries are the expressions of a Grafana dashboard.
+func dashboardQueries(t *testing.T, file string) (found []string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc any
+	if err := json.Unmarshal(text, &doc); err != nil {
+		t.Fatal(err)
+	}
+	var walk func(v any)
+	walk = func(v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			for key, child := range v {
+				if s, ok := child.(string); ok && (key == "expr" || key == "query") {
+					found = append(found, s)
+				}
+				walk(child)
+			}
+		case []any:
+			for _, child := range v {
+				walk(child)
+			}
+		}
+	}
+	walk(doc)
+	return found
+}
