@@ -79,7 +79,7 @@ func (b *drainerBench) rowsInto(ctx context.Context, s *site, db *mariadbtest.Se
 	}
 	fmt.Printf("### Drainer: rows into MariaDB\n\nA pump holds the transactions when bin/drainer starts; from its start until all of them are downstream for good, the\n"+
 		"median of %d rounds. The limit: the same rows by %d connections of go-sql-driver, inserts of %d rows, updates by %d in\n"+
-		"a transaction sent as one text. Rows have 190 bytes (sysbench's table without its second index). %s. CPU in µs a row;\n"+
+		"a transaction sent as one text. Rows have 190 bytes (sysbench's table without its second index).\n%s. CPU in µs a row;\n"+
 		"RSS is the drainer's largest.\n\n", b.rounds, plainConns, plainRows, plainUpdates, durable)
 	fmt.Println("| transactions | rows/s | limit rows/s | of it | CPU drainer | CPU MariaDB | CPU client of the limit | CPU MariaDB of the limit | RSS MB |")
 	fmt.Println("|---|---:|---:|---:|---:|---:|---:|---:|---:|")
@@ -340,7 +340,7 @@ func durability(ctx context.Context, pool *sql.DB) (string, error) {
 	if err := pool.QueryRowContext(ctx, q).Scan(&version, &flush, &doublewrite, &binlog, &buffer, &log); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("MariaDB %s with innodb_flush_log_at_trx_commit %s, innodb_doublewrite %s, log_bin %s \n(its defaults: every commit is synced), "+
+	return fmt.Sprintf("MariaDB %s with innodb_flush_log_at_trx_commit %s, innodb_doublewrite %s, log_bin %s\n(its defaults: every commit is synced), "+
 		"a buffer pool of %s MiB and a log of %s MiB", version, flush, doublewrite, binlog, buffer, log), nil
 }
 
