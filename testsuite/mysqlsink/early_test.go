@@ -197,3 +197,29 @@ func TestEarlyMarked(t *testing.T) {
 	mustApply(t, l.open(t, 50), before(99), &marked, next)
 	l.wantEarly(t)
 }
+
+// TestEarlyWithoutProcess: whether a statement took effect cannot always be seen (the parser does
+// not know it, and the user may not see the tables' numbers); that it was run is written down.
+func TestEarlyWithoutProcess(t *testing.T) {
+	srv := mariadbtest.Start(t)
+	l := newLab(t, srv)
+	l.opts.Server.User = "plain"
+	l.exec(t, "CREATE DATABASE d", "CREATE TABLE d.t (a INT)", "CREATE USER plain@'127.0.0.1'",
+		"GRANT ALL ON d.* TO plain@'127.0.0.1'", "GRANT ALL ON tidb_binlog.* TO plain@'127.0.0.1'")
+	x := earlyTxn(100)
+	for i := range x.Early {
+		x.Early[i].Query = strings.Replace(x.Early[i].Query, "`t`", "`t` WAIT 60", 1)
+	}
+	s := l.open(t, 50)
+	mustApply(t, s, before(99))
+	release := l.hold(t, "INSERT INTO tidb_binlog.checkpoint_applied VALUES (%d, 100, '')")
+	if err := s.Apply(t.Context(), one(x)); err != nil {
+		t.Fatal(err)
+	}
+	id := l.await(t, "SELECT id FROM information_schema.processlist WHERE info LIKE 'INSERT INTO `tidb_binlog`%' AND time_ms > 100")
+	s.Close()
+	l.exec(t, fmt.Sprint("KILL ", id))
+	release()
+	mustApply(t, l.open(t, 50), before(99), x)
+	l.wantEarly(t)
+}
