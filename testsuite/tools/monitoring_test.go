@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 // The rules and the dashboard in packaging/ ask for metrics and labels that the programs
@@ -16,13 +17,18 @@ func TestPackagedMonitoring(t *testing.T) {
 	rules := absolute(t, "packaging", "prometheus", "pumphouse.rules.yml")
 	contains(t, command(t, "", "promtool", "check", "rules", rules), "SUCCESS")
 	demo := start(t, "ready:", exec.Command(absolute(t, "bin", "pumphouse"), "demo", "-addr", "127.0.0.1:0", "-pd-addr", "127.0.0.1:0",
-		"-http-addr", "127.0.0.1:0", "-data-dir", t.TempDir()))
+		"-data-dir", t.TempDir()))
 	r := &rig{host: demo.after(t, " -h "), port: demo.after(t, " -P "), page: demo.after(t, "page: ")}
 	db := r.open(t, "")
-	pump, drainer := scalar(t, db, "SELECT address FROM pumps LIMIT 1"), scalar(t, db, "SELECT address FROM drainers LIMIT 1")
+	pump, drainer := scalar(t, db, "SELECT address FROM pumps ORDER BY node_id LIMIT 1"), scalar(t, db, "SELECT address FROM drainers LIMIT 1")
+	// The second of the demo's pumps goes, and holds the drainers: that is told too.
+	if _, err := db.ExecContext(t.Context(), "PAUSE PUMP ?", scalar(t, db, "SELECT MAX(node_id) FROM pumps")); err != nil {
+		t.Fatal(err)
+	}
 	have := map[string][]string{} // a metric's series
 	for name, text := range map[string]string{
-		"console": fetch(t, r.page+"metrics"), "pump": fetch(t, "http://"+pump+"/metrics"), "drainer": fetch(t, "http://"+drainer+"/metrics"),
+		"console": fetchUntil(t, r.page+"metrics", "pumphouse_drainer_held_seconds{", "pumphouse_node_lag_seconds{", "pumphouse_pump_unresolved{"),
+		"pump":    fetch(t, "http://"+pump+"/metrics"), "drainer": fetchUntil(t, "http://"+drainer+"/metrics", "binlog_drainer_pump_position{"),
 	} {
 		if out, stderr, err := try(t, nil, text, "promtool", "check", "metrics"); err != nil && !onlyOldNames(out+stderr) {
 			t.Errorf("promtool on the metrics of the %s: %s%s", name, out, stderr)
@@ -60,6 +66,21 @@ func TestPackagedMonitoring(t *testing.T) {
 					t.Errorf("%s: %s has no label %s", expr, m[1], label[1])
 				}
 			}
+		}
+	}
+}
+
+// fetchUntil fetches metrics until all wanted ones are there: some appear with what they tell of.
+func fetchUntil(t *testing.T, url string, wants ...string) string {
+	t.Helper()
+	for deadline := time.Now().Add(40 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+		text := fetch(t, url)
+		missing := slices.DeleteFunc(slices.Clone(wants), func(w string) bool { return strings.Contains(text, w) })
+		if len(missing) == 0 {
+			return text
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%s has no %q:\n%s", url, missing, text)
 		}
 	}
 }
