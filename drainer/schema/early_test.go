@@ -122,6 +122,9 @@ func TestEarly(t *testing.T) {
 		if d, err := s.Reach(t.Context(), binlogAt, 3, schema.StateNone, "ALTER TABLE t …"); err != nil || d.Skip == "" {
 			t.Errorf("%s: the binlog comes: %+v, %v", name, d, err)
 		}
+		if got := s.Position(binlogAt - 1).Reached; !slices.Equal(got, []int64{3}) {
+			t.Errorf("%s: the binlog has come, the downstream is before it: %v", name, got)
+		}
 	}
 	// From before the row it is all the same again.
 	if d, err := open(t, m, at).Early(t.Context(), row, 1, 10, b2); d == nil || err != nil {

@@ -124,7 +124,8 @@ func (h *History) applyReached(ctx context.Context, at Position) error {
 	return nil
 }
 
-// reach applies a job with its binlog.
+// reach applies a job with its binlog. A job that was reached before has been so since then:
+// a position between its two binlogs has to list it, also when the second one has come.
 func (h *History) reach(ctx context.Context, job *Job, at nodes.TSO) error {
 	h.pending = slices.DeleteFunc(h.pending, func(p pendingJob) bool { return p.id == job.ID })
 	if err := h.apply(ctx, job); err != nil {
@@ -132,7 +133,12 @@ func (h *History) reach(ctx context.Context, job *Job, at nodes.TSO) error {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.reached[job.ID] = reachedJob{at: at, finished: job.Result.FinishedTS, early: h.reached[job.ID].early}
+	r, before := h.reached[job.ID]
+	if !before || at < r.at {
+		r.at = at
+	}
+	r.finished = job.Result.FinishedTS
+	h.reached[job.ID] = r
 	return nil
 }
 
