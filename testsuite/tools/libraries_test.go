@@ -4,7 +4,6 @@ import (
 	"database/sql"
 	"errors"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"testing"
 	"time"
@@ -45,13 +44,7 @@ func libraries() []tool {
 }
 
 func goDriver(t *testing.T, s *session) {
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, m := range info.Deps {
-			if m.Path == "github.com/go-sql-driver/mysql" {
-				s.version = strings.TrimPrefix(m.Version, "v")
-			}
-		}
-	}
+	s.version = number(command(t, "", "go", "list", "-m", "-f", "{{.Version}}", "github.com/go-sql-driver/mysql"))
 	db := s.open(t, "parseTime=true&multiStatements=true")
 	s.does(t, "prepared SELECT, dates as time.Time, column types", func(t *testing.T) {
 		var at time.Time

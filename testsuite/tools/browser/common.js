@@ -29,7 +29,7 @@ exports.browse = async (visit, { options = {}, noise = [] } = {}) => {
     if (!['data:', 'blob:'].includes(protocol) && hostname !== '127.0.0.1') problems.push(`asks ${r.url()}`);
   });
   const page = await context.newPage();
-  page.setDefaultTimeout(60000);
+  page.setDefaultTimeout(30000);
   page.on('console', (m) => { if (m.type() === 'error') problems.push(`console: ${m.text()} (${m.location().url})`); });
   page.on('pageerror', (e) => problems.push(`page: ${e}`));
   page.shot = (name) => page.screenshot({ path: path.join(exports.shots, `${name}.png`) });
