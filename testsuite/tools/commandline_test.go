@@ -15,7 +15,7 @@ var commandLine = []tool{
 	{name: "mariadb", run: mariadb},
 	{name: "mysqladmin", limits: "shutdown, flush-*, debug, start-slave: refused (1235)", run: mysqladmin},
 	{name: "mysqlshow", limits: "--count: rows of the moment", run: mysqlshow},
-	{name: "mariadb-dump", limits: "one moment of live tables; loads into MySQL and MariaDB", run: dump},
+	{name: "mariadb-dump", limits: "one moment of live tables", run: dump},
 	{name: "mycli", run: mycli},
 	{name: "pt-mysql-summary", limits: "what there is of InnoDB, binary logs and users is empty", run: summary},
 }
