@@ -173,6 +173,7 @@ func (d *Drainer) claim(ctx context.Context) (err error) {
 
 // serve begins to answer gRPC and HTTP.
 func (d *Drainer) serve(context.Context) error {
+	d.quiet.disturb(d.opts.Now()) // nobody knows yet what is there to come
 	d.cache = nodes.OpenCache(d.opts.Registry, nodes.CacheOptions{Logger: d.log})
 	server := grpc.NewServer()
 	binlogpb.RegisterCisternServer(server, cistern{d: d})

@@ -87,7 +87,6 @@ type heldBy struct {
 
 // watch looks once a second at what people want to know: the lag, and who holds the merge.
 func (d *Drainer) watch(ctx context.Context) error {
-	d.quiet.disturb(d.opts.Now())
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	var known []pull.Status
