@@ -55,6 +55,7 @@ func TestDrainerOrders(t *testing.T) {
 			last := tr.sell("pump1")
 			k.hangs()
 			c.begin(d)
+			d.comesTo(c.during)
 			d.reaches(c.during)
 			if c.order != nil {
 				c.order(d)

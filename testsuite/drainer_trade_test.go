@@ -131,6 +131,16 @@ func (n *drainerNode) reaches(s nodes.State) {
 	})
 }
 
+// comesTo waits until the drainer itself has come to a state: its record may say so before, when
+// somebody else has written it.
+func (n *drainerNode) comesTo(s nodes.State) {
+	n.c.t.Helper()
+	eventually(n.c.t, 15*time.Second, fmt.Sprintf("%s says that it is %s", n.id, s), func() (bool, string) {
+		_, body := n.ask(http.MethodGet, "/status")
+		return strings.Contains(body, fmt.Sprintf(`"State":%q`, s)), body
+	})
+}
+
 // change writes the state into the record as the console and binlogctl do.
 func (n *drainerNode) change(s nodes.State) {
 	n.c.t.Helper()
