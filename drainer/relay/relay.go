@@ -50,7 +50,7 @@ type Sink struct {
 	log     *log
 
 	mu       sync.Mutex
-	changed  chan struct{} // closed and made anew when something has ended
+	changed  sink.Cond // something has ended
 	queue    []queued
 	bytes    int // of the transactions in queue and being handed over
 	pending  int // batches in queue and being handed over
@@ -87,7 +87,7 @@ func New(ctx context.Context, inner sink.Sink, opts Options) (*Sink, error) {
 	}
 	s := &Sink{
 		opts: opts, inner: inner, lock: lock, passed: opts.From,
-		work: make(chan struct{}, 1), changed: make(chan struct{}),
+		work: make(chan struct{}, 1),
 	}
 	if err := s.begin(ctx); err != nil {
 		return nil, errors.Join(err, lock.Close())
@@ -180,7 +180,7 @@ func (s *Sink) Apply(ctx context.Context, b sink.Batch) error {
 		err = b.Check(s.passed)
 	}
 	for err == nil && s.bytes > maxWaiting {
-		if err = s.waitLocked(ctx); err == nil {
+		if err = s.changed.Wait(ctx, &s.mu); err == nil {
 			err = s.err
 		}
 	}
@@ -202,7 +202,7 @@ func (s *Sink) Apply(ctx context.Context, b sink.Batch) error {
 	s.queue = append(s.queue, queued{b, size})
 	s.bytes += size
 	s.pending++
-	wake(s.work)
+	sink.Wake(s.work)
 	return nil
 }
 
@@ -263,7 +263,7 @@ func (s *Sink) turn() error {
 		s.mu.Lock()
 		s.bytes -= q.bytes
 		s.pending--
-		s.notifyLocked()
+		s.changed.Broadcast()
 		s.mu.Unlock()
 	}
 	return s.remove()
@@ -317,7 +317,7 @@ func (s *Sink) drain(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for s.err == nil && s.pending > 0 {
-		if err := s.waitLocked(ctx); err != nil {
+		if err := s.changed.Wait(ctx, &s.mu); err != nil {
 			return err
 		}
 	}
@@ -329,7 +329,7 @@ func (s *Sink) Close() error {
 	s.once.Do(func() {
 		s.mu.Lock()
 		s.err = fmt.Errorf("relay log: %w", sink.ErrClosed)
-		s.notifyLocked()
+		s.changed.Broadcast()
 		s.mu.Unlock()
 		s.stop()
 		s.wg.Wait()
@@ -340,39 +340,13 @@ func (s *Sink) Close() error {
 	return s.shut
 }
 
-// waitLocked waits for a change of what mu guards, without holding it.
-func (s *Sink) waitLocked(ctx context.Context) error {
-	changed := s.changed
-	s.mu.Unlock()
-	defer s.mu.Lock()
-	select {
-	case <-changed:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-// notifyLocked wakes those who wait.
-func (s *Sink) notifyLocked() {
-	close(s.changed)
-	s.changed = make(chan struct{})
-}
-
 // fail makes err what the sink says from now on.
 func (s *Sink) fail(err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err == nil {
 		s.err = err
-		s.notifyLocked()
+		s.changed.Broadcast()
 	}
 	return s.err
-}
-
-func wake(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
 }

@@ -1,6 +1,6 @@
 // Package sink says what a downstream is to the drainer: [Sink], which file/, mysql/ and
-// kafka/ implement, and [Txn], what they are given. The tests in sinktest hold for every
-// sink.
+// kafka/ implement, and [Txn], what they are given; for those who write one it has [Cond]. The
+// tests in sinktest hold for every sink.
 package sink
 
 import (

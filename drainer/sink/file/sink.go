@@ -90,7 +90,7 @@ func (s *Sink) Apply(ctx context.Context, b sink.Batch) error {
 	if err != nil {
 		return err
 	}
-	wake(s.dirty)
+	sink.Wake(s.dirty)
 	if unsynced >= maxUnsynced {
 		return s.sync()
 	}
@@ -192,7 +192,7 @@ func (s *Sink) finish() error {
 		defer s.mu.Unlock()
 		return s.failLocked(fmt.Errorf("finish a binlog file: %w", err))
 	}
-	wake(s.full)
+	sink.Wake(s.full)
 	return nil
 }
 
@@ -330,11 +330,4 @@ func (s *Sink) Close() error {
 		err = s.cur.Close()
 	}
 	return errors.Join(err, s.lock.Close())
-}
-
-func wake(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
 }

@@ -75,7 +75,7 @@ func (s *Sink) sent(batch []*outgoing) {
 	}
 	s.sending = nil
 	s.advanceLocked(upTo)
-	s.notifyLocked()
+	s.changed.Broadcast()
 }
 
 // send sends a batch and returns when the brokers have it. They take all of it or nothing.

@@ -35,7 +35,7 @@ type Sink struct {
 	waiting  int // bytes of the messages in queue and on their way
 	sending  []*outgoing
 	since    time.Time // when sending began
-	changed  chan struct{}
+	changed  sink.Cond // of waiting, sending or err
 	existing nodes.TSO // the topic has everything up to there from before
 	passed   nodes.TSO // Passed of the last batch
 	applied  nodes.TSO
@@ -69,7 +69,7 @@ func New(ctx context.Context, opts Options) (*Sink, error) {
 	}
 	s := &Sink{
 		opts: opts, mark: opts.mark(), client: client, enc: message.NewEncoder(opts.TimeZone), passed: opts.From, applied: opts.From,
-		work: make(chan struct{}, 1), changed: make(chan struct{}),
+		work: make(chan struct{}, 1),
 	}
 	if err := s.begin(ctx); err != nil {
 		client.Close()
@@ -155,7 +155,7 @@ const maxWaiting = 64 << 20
 func (s *Sink) enqueue(ctx context.Context, m *outgoing) error {
 	s.mu.Lock()
 	for s.err == nil && s.waiting > 0 && s.waiting+len(m.value) > maxWaiting {
-		if err := s.waitLocked(ctx); err != nil {
+		if err := s.changed.Wait(ctx, &s.mu); err != nil {
 			s.mu.Unlock()
 			return err
 		}
@@ -166,27 +166,8 @@ func (s *Sink) enqueue(ctx context.Context, m *outgoing) error {
 	}
 	s.queue = append(s.queue, m)
 	s.waiting += len(m.value)
-	wake(s.work)
+	sink.Wake(s.work)
 	return nil
-}
-
-// waitLocked waits for a change of what mu guards, without holding it.
-func (s *Sink) waitLocked(ctx context.Context) error {
-	changed := s.changed
-	s.mu.Unlock()
-	defer s.mu.Lock()
-	select {
-	case <-changed:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-// notifyLocked wakes those who wait.
-func (s *Sink) notifyLocked() {
-	close(s.changed)
-	s.changed = make(chan struct{})
 }
 
 // advanceLocked moves applied: to ts, and to passed when nothing is on its way.
@@ -212,7 +193,7 @@ func (s *Sink) Flush(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for s.err == nil && s.waiting > 0 {
-		if err := s.waitLocked(ctx); err != nil {
+		if err := s.changed.Wait(ctx, &s.mu); err != nil {
 			return err
 		}
 	}
@@ -230,10 +211,10 @@ func (s *Sink) Close() error {
 		defer cancel()
 		s.mu.Lock()
 		s.closing = true
-		for s.err == nil && len(s.sending) > 0 && s.waitLocked(ctx) == nil {
+		for s.err == nil && len(s.sending) > 0 && s.changed.Wait(ctx, &s.mu) == nil {
 		}
 		s.err = fmt.Errorf("kafka sink: %w", sink.ErrClosed)
-		s.notifyLocked()
+		s.changed.Broadcast()
 		s.mu.Unlock()
 		s.stop()
 		s.client.Close()
@@ -248,17 +229,10 @@ func (s *Sink) fail(err error) error {
 	defer s.mu.Unlock()
 	if s.err == nil {
 		s.err = fmt.Errorf("kafka sink: %w", err)
-		s.notifyLocked()
+		s.changed.Broadcast()
 		if !errors.Is(err, sink.ErrClosed) {
 			s.opts.Logger.WithError(s.err).Error("the kafka sink has failed")
 		}
 	}
 	return s.err
-}
-
-func wake(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
 }

@@ -53,7 +53,7 @@ type scheduler struct {
 	bytes   int64
 	passed  nodes.TSO
 	applied nodes.TSO
-	moved   chan struct{} // closed and made anew when something has ended
+	moved   sink.Cond // something has ended
 }
 
 type limits struct {
@@ -82,7 +82,7 @@ type tableLane struct {
 func newScheduler(l limits, from nodes.TSO) *scheduler {
 	s := &scheduler{
 		limits: l, keys: map[uint64]place{}, table: map[int64]*tableLane{}, sweep: 1 << 14,
-		passed: from, applied: from, moved: make(chan struct{}),
+		passed: from, applied: from,
 	}
 	for range l.workers {
 		s.lanes = append(s.lanes, &lane{wake: make(chan struct{}, 1)})
@@ -102,7 +102,7 @@ func (s *scheduler) put(ctx context.Context, j *job, t touched) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for s.err == nil && len(s.order) > 0 && (s.bytes+j.bytes > s.limits.bytes || len(s.order) >= s.limits.inFlight) {
-		if err := s.waitLocked(ctx); err != nil {
+		if err := s.moved.Wait(ctx, &s.mu); err != nil {
 			return err
 		}
 	}
@@ -118,21 +118,8 @@ func (s *scheduler) put(ctx context.Context, j *job, t touched) error {
 	l.rows += j.rows
 	s.order = append(s.order, j)
 	s.bytes += j.bytes
-	wake(l.wake)
+	sink.Wake(l.wake)
 	return nil
-}
-
-// waitLocked waits until something has ended. The lock is free meanwhile.
-func (s *scheduler) waitLocked(ctx context.Context) error {
-	moved := s.moved
-	s.mu.Unlock()
-	defer s.mu.Lock()
-	select {
-	case <-moved:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // chooseLocked finds what a job has to wait for, and its worker.
@@ -306,17 +293,12 @@ func (s *scheduler) finish(w int, batch []*job) {
 		clear(s.order[:n])
 		s.order = s.order[n:]
 	}
-	s.movedLocked()
+	s.moved.Broadcast()
 	for other, l := range s.lanes {
 		if other != w && len(l.queue) > 0 && !l.busy {
-			wake(l.wake)
+			sink.Wake(l.wake)
 		}
 	}
-}
-
-func (s *scheduler) movedLocked() {
-	close(s.moved)
-	s.moved = make(chan struct{})
 }
 
 // pass says that everything up to a commit TS has been put.
@@ -336,7 +318,7 @@ func (s *scheduler) flush(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for s.err == nil && len(s.order) > 0 {
-		if err := s.waitLocked(ctx); err != nil {
+		if err := s.moved.Wait(ctx, &s.mu); err != nil {
 			return err
 		}
 	}
@@ -351,9 +333,9 @@ func (s *scheduler) fail(err error) {
 		return
 	}
 	s.err = err
-	s.movedLocked()
+	s.moved.Broadcast()
 	for _, l := range s.lanes {
-		wake(l.wake)
+		sink.Wake(l.wake)
 	}
 }
 
@@ -361,14 +343,6 @@ func (s *scheduler) state() (passed, applied nodes.TSO, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.passed, s.applied, s.err
-}
-
-// wake sends to a channel of capacity 1, which may be full already.
-func wake(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
 }
 
 // close ends everything; what is asked from then on gives err, whatever was before.
