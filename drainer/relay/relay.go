@@ -14,9 +14,9 @@ import (
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/file"
 	"pumphouse/nodes"
+	"pumphouse/nodes/daemon"
 
 	"github.com/sirupsen/logrus"
-	"golang.org/x/sys/unix"
 )
 
 // Options say how a [Sink] keeps its log. Dir is required.
@@ -81,7 +81,10 @@ func New(ctx context.Context, inner sink.Sink, opts Options) (*Sink, error) {
 	if err := os.MkdirAll(opts.Dir, 0o750); err != nil {
 		return nil, fmt.Errorf("relay log: make the directory: %w", err)
 	}
-	lock, err := lockDir(opts.Dir)
+	lock, err := daemon.LockFile(filepath.Join(opts.Dir, ".relay.lock"))
+	if errors.Is(err, daemon.ErrLocked) {
+		err = fmt.Errorf("lock %s: %w: stop that one, or give this one a log-dir of its own", opts.Dir, ErrLocked)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("relay log: %w", err)
 	}
@@ -113,22 +116,6 @@ func (o Options) withDefaults() (Options, error) {
 		o.Logger = silent
 	}
 	return o, nil
-}
-
-const lockName = ".relay.lock"
-
-func lockDir(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o640)
-	if err != nil {
-		return nil, fmt.Errorf("lock the directory: %w", err)
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			err = ErrLocked
-		}
-		return nil, errors.Join(fmt.Errorf("lock %s: %w: stop that one, or give this one a log-dir of its own", dir, err), f.Close())
-	}
-	return f, nil
 }
 
 // begin repairs the log, applies what it has, and goes on behind it.

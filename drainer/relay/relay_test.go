@@ -100,7 +100,7 @@ func eachRecord(t testing.TB, dir string, do func(file.Record)) {
 		t.Error(err)
 	}
 	for _, p := range paths {
-		err := each(p, func(r file.Record) error { do(r); return nil })
+		err := file.Each(p, func(r file.Record) error { do(r); return nil })
 		var damage *file.DamageError
 		if err != nil && !errors.Is(err, os.ErrNotExist) && !(errors.As(err, &damage) && damage.Torn) {
 			t.Error(err)
@@ -293,7 +293,7 @@ func crashed(t testing.TB) (dir, path string) {
 
 func offsets(t testing.TB, path string) (list []int64) {
 	t.Helper()
-	if err := each(path, func(r file.Record) error { list = append(list, r.Offset); return nil }); err != nil {
+	if err := file.Each(path, func(r file.Record) error { list = append(list, r.Offset); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	return list

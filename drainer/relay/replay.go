@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -50,7 +49,7 @@ func scan(dir string) (*contents, error) {
 	for i, path := range paths {
 		found.next = max(found.next, number(path)+1)
 		last := found.last
-		err := each(path, func(r file.Record) error {
+		err := file.Each(path, func(r file.Record) error {
 			if ts := r.CommitTS(); ts > last {
 				last = ts
 			}
@@ -77,27 +76,6 @@ func number(path string) uint64 {
 		return 0 // a name of an old form; those of new files differ in the time
 	}
 	return n
-}
-
-// each calls do with the records of a file.
-func each(path string, do func(file.Record) error) error {
-	r, err := file.Open(path)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	for {
-		rec, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if err := do(rec); err != nil {
-			return err
-		}
-	}
 }
 
 // tail tells whether damage is a torn tail, as a crash leaves it in the newest file: no whole
@@ -129,7 +107,7 @@ func (c *contents) replay(ctx context.Context, from nodes.TSO, inner sink.Sink) 
 			continue
 		}
 		p := &player{ctx: ctx, inner: inner, dec: message.NewDecoder(), from: at}
-		err := each(f.path, p.record)
+		err := file.Each(f.path, p.record)
 		var damage *file.DamageError
 		if errors.As(err, &damage) && c.torn != nil && damage.File == c.torn.File && damage.Offset == c.torn.Offset {
 			err = nil

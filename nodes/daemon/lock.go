@@ -10,28 +10,39 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ErrLocked says that another process works in the data directory.
+// ErrLocked says that another process has what was to be locked.
 var ErrLocked = errors.New("locked by another process")
 
-// LockDir makes sure that no other process works in dir, which it makes if it is not
-// there. Closing the file gives the directory back; the lock also goes with the process,
-// so kill -9 leaves nothing to clean up. The error wraps [ErrLocked] when somebody else has
-// the directory, and says who.
+// LockDir makes sure that no other process works in a data directory, which it makes if it
+// is not there; see [LockFile].
 func LockDir(dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("make the data directory: %w", err)
 	}
-	path := filepath.Join(dir, ".lock")
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := LockFile(filepath.Join(dir, ".lock"))
+	if errors.Is(err, ErrLocked) {
+		return nil, fmt.Errorf("data directory %s is %w; stop that one, or give another data directory (-data-dir)", dir, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("lock the data directory: %w", err)
+	}
+	return f, nil
+}
+
+// LockFile makes sure that no other process holds a file, which it makes if it is not there.
+// Closing the file gives the lock back; the lock also goes with the process, so kill -9
+// leaves nothing to clean up. The error wraps [ErrLocked] when somebody else holds the file,
+// and says who.
+func LockFile(path string) (*os.File, error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
 	}
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
 		holder, _ := os.ReadFile(path)
 		f.Close()
-		return nil, fmt.Errorf("data directory %s is in use by %s: %w; stop that one, or give another data directory (-data-dir)",
-			dir, describeHolder(string(holder)), ErrLocked)
+		return nil, fmt.Errorf("in use by %s: %w", describeHolder(string(holder)), ErrLocked)
 	}
 	if err != nil {
 		f.Close()

@@ -35,23 +35,12 @@ func Print(w io.Writer, paths ...string) error {
 }
 
 func printFile(w io.Writer, path string) error {
-	r, err := Open(path)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	for {
-		rec, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
+	return Each(path, func(rec Record) error {
 		if err := printRecord(w, rec); err != nil {
 			return &DamageError{File: path, Offset: rec.Offset, Reason: err.Error()}
 		}
-	}
+		return nil
+	})
 }
 
 func printRecord(w io.Writer, rec Record) error {

@@ -108,6 +108,28 @@ func Open(path string) (*Reader, error) {
 	return r, nil
 }
 
+// Each calls do with the records of a file, in order, until there are no more or do fails. The
+// error is do's, or one of [Open] or [Reader.Next].
+func Each(path string, do func(Record) error) error {
+	r, err := Open(path)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	for {
+		rec, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err == nil {
+			err = do(rec)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
 // NewReader reads records from src; name is what errors call it.
 func NewReader(name string, src io.Reader) *Reader { return &Reader{name: name, src: src} }
 

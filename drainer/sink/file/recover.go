@@ -12,26 +12,7 @@ import (
 	"strings"
 
 	"pumphouse/nodes"
-
-	"golang.org/x/sys/unix"
 )
-
-// lockName keeps two sinks out of one directory.
-const lockName = ".binlog.lock"
-
-func lockDir(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_CREATE|os.O_RDWR, 0o640)
-	if err != nil {
-		return nil, fmt.Errorf("lock the directory: %w", err)
-	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		if errors.Is(err, unix.EWOULDBLOCK) {
-			err = ErrLocked
-		}
-		return nil, errors.Join(fmt.Errorf("lock %s: %w: stop that one, or give this one a dir of its own", dir, err), f.Close())
-	}
-	return f, nil
-}
 
 // recover finds out where the files end and makes that the place to go on.
 func (s *Sink) recover() error {
@@ -70,21 +51,11 @@ func (s *Sink) recover() error {
 // scan reads a file through: commit TS of its last record, the statement if that has one, and
 // where the records end.
 func scan(path string) (last nodes.TSO, ddl string, end int64, err error) {
-	r, err := Open(path)
-	if err != nil {
-		return 0, "", 0, err
-	}
-	defer r.Close()
-	for {
-		rec, err := r.Next()
-		switch {
-		case errors.Is(err, io.EOF):
-			return last, ddl, end, nil
-		case err != nil:
-			return last, ddl, end, err
-		}
+	err = Each(path, func(rec Record) error {
 		last, ddl, end = rec.CommitTS(), rec.statement(), rec.End()
-	}
+		return nil
+	})
+	return last, ddl, end, err
 }
 
 // repair cuts off the torn tail of the newest file. It is one when nothing behind the damage

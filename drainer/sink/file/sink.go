@@ -11,6 +11,7 @@ import (
 
 	"pumphouse/drainer/sink"
 	"pumphouse/nodes"
+	"pumphouse/nodes/daemon"
 )
 
 // Sink writes transactions to the files of a directory.
@@ -61,7 +62,10 @@ func New(opts Options) (*Sink, error) {
 	if err := os.MkdirAll(opts.Dir, 0o750); err != nil {
 		return nil, fmt.Errorf("file sink: make the directory: %w", err)
 	}
-	lock, err := lockDir(opts.Dir)
+	lock, err := daemon.LockFile(filepath.Join(opts.Dir, ".binlog.lock"))
+	if errors.Is(err, daemon.ErrLocked) {
+		err = fmt.Errorf("lock %s: %w: stop that one, or give this one a dir of its own", opts.Dir, ErrLocked)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("file sink: %w", err)
 	}

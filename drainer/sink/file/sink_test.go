@@ -72,25 +72,13 @@ func (d directory) IDs(t testing.TB) []int64 {
 }
 
 func eachIn(path string, do func(*pbfile.Binlog)) error {
-	r, err := Open(path)
-	if err != nil {
-		return err
-	}
-	defer r.Close()
-	for {
-		rec, err := r.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
+	return Each(path, func(rec Record) error {
 		b, err := rec.Decode()
-		if err != nil {
-			return err
+		if err == nil {
+			do(b)
 		}
-		do(b)
-	}
+		return err
+	})
 }
 
 func TestContract(t *testing.T) {
