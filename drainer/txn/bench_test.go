@@ -43,7 +43,7 @@ func largeBinlogs(b *testing.B) (large []*txn.Binlog, find txn.Finder, rows int)
 	if err != nil {
 		b.Fatal(err)
 	}
-	h, err := schema.Open(b.Context(), jobDir(b, data), schema.Position{CommitTS: 1 << 62, Exact: true}, schema.Options{})
+	h, err := schema.Open(b.Context(), data.History(b), schema.Position{CommitTS: 1 << 62, Exact: true}, schema.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func largeBinlogs(b *testing.B) (large []*txn.Binlog, find txn.Finder, rows int)
 		t, _ := tables.Table(id)
 		return t, nil
 	}
-	for _, payload := range committed(b, data) {
+	for _, payload := range data.Committed(b) {
 		if len(payload) < 20000 {
 			continue
 		}
@@ -76,7 +76,7 @@ func BenchmarkSmall(b *testing.B) {
 	}
 	_, find, _ := largeBinlogs(b)
 	var small [][]byte
-	for _, payload := range committed(b, data) {
+	for _, payload := range data.Committed(b) {
 		bl, err := txn.Parse(payload)
 		if err == nil && !bl.DDL() && len(payload) < 1000 && bl.Each(find, time.UTC, func(*txn.Change) error { return nil }) == nil {
 			small = append(small, payload)

@@ -17,12 +17,12 @@ func FuzzBinlog(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	h, err := schema.Open(f.Context(), jobDir(f, data), schema.Position{CommitTS: 1 << 62}, schema.Options{})
+	h, err := schema.Open(f.Context(), data.History(f), schema.Position{CommitTS: 1 << 62}, schema.Options{})
 	if err != nil {
 		f.Fatal(err)
 	}
 	tables := h.Tables()
-	for i, payload := range committed(f, data) {
+	for i, payload := range data.Committed(f) {
 		if len(payload) < 4000 && i%3 == 0 {
 			f.Add(payload)
 		}

@@ -1,77 +1,21 @@
 package txn_test
 
 import (
-	"cmp"
 	"compress/gzip"
 	"context"
 	"encoding/hex"
-	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
-	"google.golang.org/protobuf/proto"
-
-	"pumphouse/binlogpb"
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/txn"
 	"pumphouse/testsuite/tidbtest/golden"
 )
-
-// committed are the golden binlogs as pumps deliver them: those that committed, in order.
-func committed(t testing.TB, data *golden.Data) [][]byte {
-	t.Helper()
-	type delivery struct {
-		ts      int64
-		payload []byte
-	}
-	var list []delivery
-	open := make(map[int64][]byte)
-	for _, payload := range data.Binlogs {
-		b := new(binlogpb.Binlog)
-		if err := proto.Unmarshal(payload, b); err != nil {
-			t.Fatal(err)
-		}
-		switch b.GetTp() {
-		case binlogpb.BinlogType_Prewrite:
-			open[b.GetStartTs()] = payload
-		case binlogpb.BinlogType_Commit:
-			full, err := binlogpb.AppendCommitted(nil, open[b.GetStartTs()], b.GetCommitTs())
-			if err != nil {
-				t.Fatal(err)
-			}
-			list = append(list, delivery{b.GetCommitTs(), full})
-		}
-	}
-	slices.SortFunc(list, func(a, b delivery) int { return cmp.Compare(a.ts, b.ts) })
-	payloads := make([][]byte, len(list))
-	for i, d := range list {
-		payloads[i] = d.payload
-	}
-	return payloads
-}
-
-// jobDir is a source with the golden jobs.
-func jobDir(t testing.TB, data *golden.Data) schema.Dir {
-	t.Helper()
-	dir := t.TempDir()
-	for _, text := range data.Jobs {
-		var head struct{ ID int64 }
-		if err := json.Unmarshal(text, &head); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d.json", head.ID)), text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return schema.Dir(dir)
-}
 
 // cell is a value of a stored row: nil is NULL.
 type cell = *string
@@ -306,7 +250,7 @@ func TestReplay(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		source := jobDir(t, data)
+		source := data.History(t)
 		for _, name := range []string{"once", "restarted"} {
 			t.Run(fmt.Sprintf("%d %s", year, name), func(t *testing.T) {
 				open := func(at schema.Position) *schema.History {
@@ -319,7 +263,7 @@ func TestReplay(t *testing.T) {
 				h := open(schema.Position{Exact: true})
 				r := newReplica(t)
 				near := 0 // binlogs since the last DDL binlog
-				for _, payload := range committed(t, data) {
+				for _, payload := range data.Committed(t) {
 					b := replayOne(t, t.Context(), h, r, payload)
 					if near++; b.DDL() {
 						near = 0

@@ -37,7 +37,7 @@ func TestRealTransactions(t *testing.T) {
 			for _, table := range data.Tables {
 				l.exec(t, "DROP DATABASE IF EXISTS `"+table.Schema+"`")
 			}
-			l.replay(t, upstream(t, data))
+			l.replay(t, slices.DeleteFunc(data.Transactions(t), system))
 			for _, table := range data.Tables {
 				if table.Name != "gtemp" { // a temporary table: nothing of it is replicated
 					l.compare(t, table)
@@ -45,6 +45,14 @@ func TestRealTransactions(t *testing.T) {
 			}
 		})
 	}
+}
+
+// system tells what the filters of a drainer leave out.
+func system(x *sink.Txn) bool {
+	if x.DDL != nil {
+		return x.DDL.Schema == "mysql"
+	}
+	return len(x.Changes) > 0 && x.Changes[0].Table.Schema == "mysql"
 }
 
 // replay applies everything, and restarts after every statement that is refused.
