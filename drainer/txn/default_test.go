@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"pumphouse/drainer/schema"
 	"pumphouse/drainer/txn"
 )
 
@@ -51,5 +52,63 @@ func TestDefault(t *testing.T) {
 	tab := oracleTable(t, json.RawMessage(`{"id":100,"name":"t","state":5,"cols":[{"id":1,"name":"c","state":5,"type":{"Tp":3},"default":"five"}]}`))
 	if _, err := txn.Default(&tab.Columns[0], zone); err == nil {
 		t.Error("a number that is none is taken")
+	}
+}
+
+// TestLeftOut: a NULL that an inserted row leaves out is one, whatever the column's default is by
+// now; what else is left out is missing. The rows of other changes have their NULLs, so whatever
+// they leave out is missing.
+func TestLeftOut(t *testing.T) {
+	const notNull = 1
+	for _, c := range []struct {
+		name   string
+		state  int
+		flag   int
+		column string
+		want   txn.Kind // of the inserted row
+	}{
+		{"without a default", 5, 0, `"default":null`, txn.Null},
+		{"with a default since", 5, 0, `"default":"5"`, txn.Null},
+		{"with a default that is computed", 5, 0, `"default":"uuid()","default_is_expr":true`, txn.Null},
+		{"with the default of rows older than it", 5, 0, `"default":null,"origin_default":"4"`, txn.Missing},
+		{"NOT NULL", 5, notNull, `"default":"5"`, txn.Missing},
+		{"stored", 5, 0, `"generated_expr_string":"1","generated_stored":true`, txn.Null},
+		{"virtual", 5, 0, `"generated_expr_string":"1"`, txn.Missing},
+		{"being dropped", 3, 0, `"default":null`, txn.Missing},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			tab := oracleTable(t, json.RawMessage(fmt.Sprintf(`{"id":100,"name":"t","state":5,"pk_is_handle":true,"cols":[
+				{"id":1,"name":"id","offset":0,"state":5,"type":{"Tp":8,"Flag":3}},
+				{"id":2,"name":"c","offset":1,"state":%d,"type":{"Tp":3,"Flag":%d},%s}]}`, c.state, c.flag, c.column)))
+			const handle, id = "\x08\x02", "\x08\x02\x08\x02"
+			for _, row := range []struct {
+				op       txn.Op
+				bytes    string
+				old, new txn.Kind
+			}{
+				{txn.Insert, handle + "\x00", txn.Missing, c.want},
+				{txn.Update, id + id, txn.Missing, txn.Missing},
+				{txn.Delete, id, txn.Missing, txn.Missing},
+			} {
+				payload, err := binlogOf(100, row.op, []byte(row.bytes))
+				if err != nil {
+					t.Fatal(err)
+				}
+				b, err := txn.Parse(payload)
+				if err != nil {
+					t.Fatal(err)
+				}
+				changes, err := b.Changes(func(int64) (*schema.Table, error) { return tab, nil }, time.UTC)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if old := changes[0].Old; old != nil && old[1].Kind != row.old {
+					t.Errorf("%v, old row: %v, want %v", row.op, old[1].Kind, row.old)
+				}
+				if new := changes[0].New; new != nil && new[1].Kind != row.new {
+					t.Errorf("%v, new row: %v, want %v", row.op, new[1].Kind, row.new)
+				}
+			}
+		})
 	}
 }
