@@ -48,24 +48,16 @@ type Drainer struct {
 	held    holding
 	quiet   quiet
 
-	requests chan request    // for the lifecycle
-	leaving  atomic.Bool     // pausing or closing: one more signal means hurry
-	stopping chan struct{}   // closed when the lifecycle takes no more requests
-	hurried  context.Context // done when the drainer must not wait for anything
-	hurryUp  context.CancelFunc
-	workers  group // the saver and the watcher
-	keeper   group // the agent, which outlives them
+	life    *daemon.Life
+	workers daemon.Group // the saver and the watcher
+	keeper  daemon.Group // the agent, which outlives them
 
 	// The lifecycle's own.
 	first stateFunc   // the state after the start
 	final nodes.State // what the record will say in the end
 	cause error       // why the drainer stops, if not because it was asked to
 
-	reason   atomic.Pointer[error] // cause, for /status
-	opened   atomic.Bool           // by Open, or by a Close that came before it
-	finished chan struct{}         // closed when all is over
-	over     sync.Once
-	finalErr error // why, valid after finished
+	reason atomic.Pointer[error] // cause, for /status
 }
 
 // New checks the options. It binds and touches nothing.
@@ -85,12 +77,11 @@ func New(opts Options) (*Drainer, error) {
 	failed := make(chan error, 1)
 	d := &Drainer{
 		opts: opts, log: opts.Logger, metrics: m,
-		requests: make(chan request), stopping: make(chan struct{}), finished: make(chan struct{}),
-		workers: group{failed: failed}, keeper: group{failed: failed},
+		workers: daemon.Group{Failed: failed}, keeper: daemon.Group{Failed: failed},
 		clock: clock{now: opts.Now},
 	}
 	d.decoder = newDecoder(opts, filter, m)
-	d.hurried, d.hurryUp = context.WithCancel(context.Background())
+	d.life = daemon.NewLife(nodes.Drainer, d.State)
 	return d, nil
 }
 
@@ -99,8 +90,8 @@ func New(opts Options) (*Drainer, error) {
 // says paused. When the record was set to another state while the drainer started, it obeys as
 // if it had been online. A drainer is opened once.
 func (d *Drainer) Open(ctx context.Context) error {
-	if d.opened.Swap(true) {
-		return errors.New("start drainer: it was opened or closed before")
+	if err := d.life.Begin(); err != nil {
+		return err
 	}
 	steps := []struct {
 		name string
@@ -125,7 +116,7 @@ func (d *Drainer) Open(ctx context.Context) error {
 	for _, s := range steps {
 		if err := s.do(ctx); err != nil {
 			err = errors.Join(fmt.Errorf("start drainer: %s: %w", s.name, err), d.abort())
-			d.finish(err)
+			d.life.End(err)
 			return err
 		}
 	}
@@ -217,20 +208,10 @@ func (d *Drainer) State() nodes.State {
 
 // Wait returns when the drainer has ended and its final state is in PD: nil after a pause or
 // after it went offline as asked, otherwise why it ended.
-func (d *Drainer) Wait() error {
-	<-d.finished
-	return d.finalErr
-}
+func (d *Drainer) Wait() error { return d.life.Wait() }
 
 // Close pauses the drainer, as a signal does, and waits for its end. It may be called again.
-func (d *Drainer) Close() error {
-	if !d.opened.Swap(true) {
-		d.finish(nil)
-	}
-	d.leaving.Store(true)
-	d.submit(request{order: nodes.Pause})
-	return d.Wait()
-}
+func (d *Drainer) Close() error { return d.life.Close() }
 
 // stopGrace is how long calls under way may take when the drainer stops.
 const stopGrace = 5 * time.Second
@@ -256,7 +237,7 @@ func (d *Drainer) leave(final nodes.State, cause error) error {
 		errs = append(errs, c.Close())
 	}
 	if d.port != nil {
-		ctx, cancel := context.WithTimeout(d.hurried, stopGrace)
+		ctx, cancel := context.WithTimeout(d.life.Hurried, stopGrace)
 		d.port.Close(ctx)
 		cancel()
 	}
@@ -264,17 +245,10 @@ func (d *Drainer) leave(final nodes.State, cause error) error {
 		errs = append(errs, d.cache.Close())
 	}
 	if d.agent != nil && d.agent.State() != "" {
-		errs = append(errs, daemon.Finish(d.hurried, nodes.Drainer, d.nodeID, d.agent, final))
+		errs = append(errs, daemon.Finish(d.life.Hurried, nodes.Drainer, d.nodeID, d.agent, final))
 	}
 	if d.dir != nil {
 		errs = append(errs, d.dir.Close())
 	}
 	return errors.Join(errs...)
-}
-
-func (d *Drainer) finish(err error) {
-	d.over.Do(func() {
-		d.finalErr = err
-		close(d.finished)
-	})
 }

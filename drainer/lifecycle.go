@@ -3,83 +3,18 @@ package drainer
 import (
 	"context"
 	"errors"
-	"fmt"
-	"sync"
 	"time"
 
 	"pumphouse/nodes"
 	"pumphouse/nodes/daemon"
 )
 
-// request is what HTTP or a signal asks of the lifecycle. A signal needs no answer.
-type request struct {
-	order  nodes.Order
-	answer chan error // nil: accepted
-}
-
-func (r request) reply(err error) {
-	if r.answer != nil {
-		r.answer <- err
-	}
-}
-
 // Pause asks the drainer to pause, as a signal does, and returns when the drainer has heard
 // it. When the drainer is pausing or going offline already, it stops waiting for anything.
-func (d *Drainer) Pause() {
-	if d.leaving.Swap(true) {
-		d.hurryUp()
-		return
-	}
-	d.submit(request{order: nodes.Pause})
-}
+func (d *Drainer) Pause() { d.life.Pause() }
 
 // Offline asks the drainer to leave the cluster, as PUT /state/ID/close does.
-func (d *Drainer) Offline(ctx context.Context) error { return d.ask(ctx, nodes.Leave) }
-
-// ask hands an order to the lifecycle, which accepts or refuses it.
-func (d *Drainer) ask(ctx context.Context, order nodes.Order) error {
-	r := request{order: order, answer: make(chan error, 1)}
-	if d.State() == nodes.Online && d.submit(r) {
-		select {
-		case err := <-r.answer:
-			return err
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return d.refuse()
-}
-
-// refuse is the answer to an order that cannot be carried out in the present state.
-func (d *Drainer) refuse() error { return &daemon.StateError{Kind: nodes.Drainer, State: d.State()} }
-
-// submit gives a request to the lifecycle; false: it takes none any more.
-func (d *Drainer) submit(r request) bool {
-	select {
-	case d.requests <- r:
-		return true
-	case <-d.stopping:
-	case <-d.finished:
-	}
-	return false
-}
-
-// group is the parts that work by themselves while the drainer lives.
-type group struct {
-	wg     sync.WaitGroup
-	failed chan error // the first failure
-}
-
-func (g *group) run(name string, part func() error) {
-	g.wg.Go(func() {
-		if err := part(); err != nil {
-			select {
-			case g.failed <- fmt.Errorf("%s: %w", name, err):
-			default:
-			}
-		}
-	})
-}
+func (d *Drainer) Offline(ctx context.Context) error { return d.life.Ask(ctx, nodes.Leave) }
 
 // live is the drainer's life after the start. The states are functions, each of which
 // returns the next; after the last one everything is stopped, and only then does PD say
@@ -87,21 +22,21 @@ func (g *group) run(name string, part func() error) {
 func (d *Drainer) live() {
 	ctx, endWorkers := context.WithCancel(context.Background())
 	agent, endAgent := context.WithCancel(context.Background())
-	d.keeper.run("agent", func() error { return d.agent.Run(agent) })
-	d.workers.run("saver", func() error { return d.keepSaving(ctx) })
-	d.workers.run("watcher", func() error { return d.watch(ctx) })
+	d.keeper.Run("agent", func() error { return d.agent.Run(agent) })
+	d.workers.Run("saver", func() error { return d.keepSaving(ctx) })
+	d.workers.Run("watcher", func() error { return d.watch(ctx) })
 	d.flowing.get().run()
 	for state := d.first; state != nil; {
 		state = state(d)
 	}
-	close(d.stopping)
+	d.life.TakeNoMore()
 	endWorkers()
-	d.workers.wg.Wait()
+	d.workers.Wait()
 	err := d.leave(d.final, d.cause)
 	endAgent()
-	d.keeper.wg.Wait()
+	d.keeper.Wait()
 	d.log.WithField("state", d.final).WithField("commit_ts", d.consumed()).Info("drainer has stopped")
-	d.finish(err)
+	d.life.End(err)
 }
 
 // stateFunc is one state of the drainer's life; it gives the next, nil = stop everything.
@@ -116,10 +51,10 @@ func (d *Drainer) online() stateFunc {
 		select {
 		case in := <-d.agent.Orders():
 			order = in.Order
-		case r := <-d.requests:
-			order = r.order
-			r.reply(nil)
-		case err := <-d.workers.failed:
+		case r := <-d.life.Requests():
+			order = r.Order
+			r.Reply(nil)
+		case err := <-d.workers.Failed:
 			return d.broken(err)
 		case err := <-d.flowing.get().failed:
 			return d.broken(err)
@@ -149,7 +84,7 @@ func (d *Drainer) broken(err error) stateFunc {
 
 // pausing finishes what is in flight.
 func (d *Drainer) pausing() stateFunc {
-	signalled := d.leaving.Swap(true)
+	signalled := d.life.Leaving.Swap(true)
 	d.final = nodes.Paused
 	if d.move(nodes.Pausing) == nodes.Leave && d.cause == nil && !signalled {
 		return (*Drainer).closing // the record was set to closing before we came: it wins
@@ -160,7 +95,7 @@ func (d *Drainer) pausing() stateFunc {
 
 // closing finishes what is in flight as well, and can be told otherwise meanwhile.
 func (d *Drainer) closing() stateFunc {
-	d.leaving.Store(true)
+	d.life.Leaving.Store(true)
 	d.final = nodes.Offline
 	if d.move(nodes.Closing) == nodes.Pause {
 		return (*Drainer).pausing // the record was set to paused before we came: it wins
@@ -197,11 +132,11 @@ func (d *Drainer) closing() stateFunc {
 				cancelled = false
 			case nodes.Abandon:
 				cancelled, abandoned = false, true
-				d.hurryUp()
+				d.life.HurryUp()
 			}
-		case r := <-d.requests:
-			r.reply(d.refuse())
-			if r.answer == nil { // Close: as a signal
+		case r := <-d.life.Requests():
+			r.Reply(d.life.Refuse())
+			if r.Signalled() { // Close: as a signal
 				cancelled = false
 				d.pauseInstead()
 			}
@@ -227,7 +162,7 @@ type settlement struct {
 func (d *Drainer) settle() <-chan settlement {
 	over := make(chan settlement, 1)
 	go func() {
-		ctx, cancel := context.WithTimeout(d.hurried, d.opts.StopGrace)
+		ctx, cancel := context.WithTimeout(d.life.Hurried, d.opts.StopGrace)
 		defer cancel()
 		f := d.flowing.get()
 		f.stop(ctx)
@@ -240,8 +175,8 @@ func (d *Drainer) settle() <-chan settlement {
 		}
 		save, end := context.WithTimeout(context.Background(), saveTimeout)
 		defer end()
-		defer context.AfterFunc(d.hurried, end)()
-		if saveErr := d.save(save); saveErr != nil && err == nil && d.hurried.Err() == nil {
+		defer context.AfterFunc(d.life.Hurried, end)()
+		if saveErr := d.save(save); saveErr != nil && err == nil && d.life.Hurried.Err() == nil {
 			err = saveErr
 		}
 		over <- settlement{err, short}
@@ -268,7 +203,7 @@ func (d *Drainer) resume() stateFunc {
 		return d.broken(errors.New("going offline was cancelled, but the downstream did not take in time what was in flight: start the drainer again"))
 	}
 	d.log.Info("going offline is cancelled: the drainer goes on")
-	d.leaving.Store(false)
+	d.life.Leaving.Store(false)
 	if err := d.startFlow(); err != nil {
 		return d.broken(err)
 	}
@@ -279,9 +214,5 @@ func (d *Drainer) resume() stateFunc {
 
 // move writes a state to PD and gives the order that came first, if one did that matters.
 func (d *Drainer) move(s nodes.State) nodes.Order {
-	order, err := daemon.Move(d.hurried, d.agent, s)
-	if err != nil && d.hurried.Err() == nil {
-		d.log.WithField("state", s).WithError(err).Warn("PD does not show the drainer's state")
-	}
-	return order
+	return daemon.Move(d.life.Hurried, nodes.Drainer, d.agent, s, d.log)
 }

@@ -52,7 +52,7 @@ const sayAgain = 30 * time.Second
 func (p *Pump) drained(ctx context.Context) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(p.hurried, cancel)()
+	defer context.AfterFunc(p.life.Hurried, cancel)()
 	snap, err := p.opts.Registry.List(ctx)
 	if err != nil {
 		p.say("going offline waits for PD, which does not say what drainers have consumed: " + err.Error())

@@ -20,7 +20,7 @@ func (p *Pump) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", daemon.Answer(p.log, p.getStatus))
 	mux.HandleFunc("GET /drainers", daemon.Answer(p.log, p.getDrainers))
-	mux.HandleFunc("PUT /state/{node}/{action}", daemon.Answer(p.log, daemon.PutState(nodes.Pump, p.nodeID, p.ask)))
+	mux.HandleFunc("PUT /state/{node}/{action}", daemon.Answer(p.log, daemon.PutState(nodes.Pump, p.nodeID, p.life.Ask)))
 	mux.HandleFunc("GET /debug/binlog/{ts}", daemon.Answer(p.log, p.getBinlog))
 	mux.HandleFunc("POST /debug/gc/trigger", daemon.Answer(p.log, p.triggerGC))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(p.opts.Metrics, promhttp.HandlerOpts{}))
@@ -118,8 +118,8 @@ func (p *Pump) triggerGC(r *http.Request) (any, error) {
 	case p.gcNow <- answer:
 		done := <-answer
 		return done.text, done.err
-	case <-p.stopping:
-		return nil, &daemon.HTTPError{Code: http.StatusConflict, Err: p.refuse(p.gate.current())}
+	case <-p.life.Stopping():
+		return nil, &daemon.HTTPError{Code: http.StatusConflict, Err: p.life.Refuse()}
 	case <-r.Context().Done():
 		return nil, r.Context().Err()
 	}

@@ -2,84 +2,19 @@ package pump
 
 import (
 	"context"
-	"fmt"
-	"sync"
 	"time"
 
 	"pumphouse/nodes"
 	"pumphouse/nodes/daemon"
 )
 
-// request is what HTTP or a signal asks of the lifecycle. A signal needs no answer.
-type request struct {
-	order  nodes.Order
-	answer chan error // nil: accepted
-}
-
-func (r request) reply(err error) {
-	if r.answer != nil {
-		r.answer <- err
-	}
-}
-
 // Pause asks the pump to pause, as a signal does, and returns when the pump has heard it.
 // When the pump is pausing or going offline already, it stops waiting for anything and
 // ends as paused.
-func (p *Pump) Pause() {
-	if p.leaving.Swap(true) {
-		p.hurryUp()
-		return
-	}
-	p.submit(request{order: nodes.Pause})
-}
+func (p *Pump) Pause() { p.life.Pause() }
 
 // Offline asks the pump to drain and to leave the cluster, as PUT /state/ID/close does.
-func (p *Pump) Offline(ctx context.Context) error { return p.ask(ctx, nodes.Leave) }
-
-// ask hands an order to the lifecycle, which accepts or refuses it.
-func (p *Pump) ask(ctx context.Context, order nodes.Order) error {
-	r := request{order: order, answer: make(chan error, 1)}
-	if p.gate.current() == nodes.Online && p.submit(r) {
-		select {
-		case err := <-r.answer:
-			return err
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	return p.refuse(p.gate.current())
-}
-
-// refuse is the answer to an order that cannot be carried out in a state.
-func (p *Pump) refuse(s nodes.State) error { return &daemon.StateError{Kind: nodes.Pump, State: s} }
-
-// submit gives a request to the lifecycle; false: it takes none any more.
-func (p *Pump) submit(r request) bool {
-	select {
-	case p.requests <- r:
-		return true
-	case <-p.stopping:
-	case <-p.finished:
-	}
-	return false
-}
-
-// group is the parts that work by themselves while the pump lives.
-type group struct {
-	wg     sync.WaitGroup
-	failed chan error // the first failure
-}
-
-func (g *group) run(name string, part func() error) {
-	g.wg.Go(func() {
-		if err := part(); err != nil {
-			select {
-			case g.failed <- fmt.Errorf("%s: %w", name, err):
-			default:
-			}
-		}
-	})
-}
+func (p *Pump) Offline(ctx context.Context) error { return p.life.Ask(ctx, nodes.Leave) }
 
 // live is the pump's life after the start. The states are functions, each of which returns
 // the next; after the last one everything is stopped, and only then does PD say paused or
@@ -87,24 +22,24 @@ func (g *group) run(name string, part func() error) {
 func (p *Pump) live() {
 	ctx, endWorkers := context.WithCancel(context.Background())
 	agent, endAgent := context.WithCancel(context.Background())
-	p.keeper.run("agent", func() error { return p.agent.Run(agent) })
-	p.workers.run("clock", func() error { return p.tell(ctx) })
-	p.workers.run("janitor", func() error { return p.clean(ctx) })
+	p.keeper.Run("agent", func() error { return p.agent.Run(agent) })
+	p.workers.Run("clock", func() error { return p.tell(ctx) })
+	p.workers.Run("janitor", func() error { return p.clean(ctx) })
 	for state := p.first; state != nil; {
 		state = state(p, ctx)
 	}
-	close(p.stopping)
+	p.life.TakeNoMore()
 
 	// Streams end, calls that were let in are finished, nothing more comes in.
 	p.endPulls()
 	p.stopServing(stopGrace)
 	endWorkers()
-	p.workers.wg.Wait()
+	p.workers.Wait()
 	err := p.leave(p.final, p.cause)
 	endAgent()
-	p.keeper.wg.Wait()
+	p.keeper.Wait()
 	p.log.WithField("state", p.final).Info("pump has stopped")
-	p.finish(err)
+	p.life.End(err)
 }
 
 // stopGrace is how long calls under way may take when the pump stops.
@@ -122,10 +57,10 @@ func (p *Pump) online(ctx context.Context) stateFunc {
 		select {
 		case in := <-p.agent.Orders():
 			order = in.Order
-		case r := <-p.requests:
-			order = r.order
-			r.reply(nil)
-		case err := <-p.workers.failed:
+		case r := <-p.life.Requests():
+			order = r.Order
+			r.Reply(nil)
+		case err := <-p.workers.Failed:
 			return p.broken(err)
 		case err := <-p.port.Failed():
 			return p.broken(err)
@@ -156,7 +91,7 @@ func (p *Pump) broken(err error) stateFunc {
 // pausing refuses prewrites; when the gate has changed, all that were let through are
 // stored.
 func (p *Pump) pausing(context.Context) stateFunc {
-	signalled := p.leaving.Swap(true)
+	signalled := p.life.Leaving.Swap(true)
 	p.final = nodes.Paused
 	p.gate.set(nodes.Pausing)
 	if p.move(nodes.Pausing) == nodes.Leave && p.cause == nil && !signalled {
@@ -171,7 +106,7 @@ const drainInterval = 200 * time.Millisecond
 // closing refuses prewrites and waits until every drainer has consumed everything, or
 // until it is told not to wait any longer.
 func (p *Pump) closing(ctx context.Context) stateFunc {
-	p.leaving.Store(true)
+	p.life.Leaving.Store(true)
 	p.gate.set(nodes.Closing)
 	look := time.NewTicker(drainInterval)
 	defer look.Stop()
@@ -189,16 +124,16 @@ func (p *Pump) closing(ctx context.Context) stateFunc {
 		case <-look.C:
 		case in := <-p.agent.Orders():
 			order = in.Order
-		case r := <-p.requests:
-			r.reply(p.refuse(nodes.Closing))
-			if r.answer == nil { // Close: as a signal
+		case r := <-p.life.Requests():
+			r.Reply(p.life.Refuse())
+			if r.Signalled() { // Close: as a signal
 				return (*Pump).pausing
 			}
-		case <-p.hurried.Done():
+		case <-p.life.Hurried.Done():
 			// A signal does not wait for drainers; the pump has not been drained, so it will
 			// have to come back.
 			return (*Pump).pausing
-		case err := <-p.workers.failed:
+		case err := <-p.workers.Failed:
 			return p.broken(err)
 		case err := <-p.port.Failed():
 			return p.broken(err)
@@ -219,7 +154,7 @@ func (p *Pump) closing(ctx context.Context) stateFunc {
 // resume takes writes again: going offline is cancelled.
 func (p *Pump) resume() stateFunc {
 	p.log.Info("going offline is cancelled: the pump takes writes again")
-	p.leaving.Store(false)
+	p.life.Leaving.Store(false)
 	p.waitFor(nil, 0)
 	p.gate.set(nodes.Online)
 	p.move(nodes.Online)
@@ -230,9 +165,5 @@ func (p *Pump) resume() stateFunc {
 // when it matters for where the pump is now, and otherwise writes once more. While PD is
 // away the pump behaves as the state says nevertheless.
 func (p *Pump) move(s nodes.State) nodes.Order {
-	order, err := daemon.Move(p.hurried, p.agent, s)
-	if err != nil && p.hurried.Err() == nil {
-		p.log.WithField("state", s).WithError(err).Warn("PD does not show the pump's state")
-	}
-	return order
+	return daemon.Move(p.life.Hurried, nodes.Pump, p.agent, s, p.log)
 }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"sync"
-	"sync/atomic"
 
 	"pumphouse/nodes"
 	"pumphouse/nodes/daemon"
@@ -35,24 +33,15 @@ type Pump struct {
 	pullers  pullers
 	gcNow    chan chan collected // asks the janitor to work at once
 
-	requests chan request    // for the lifecycle
-	leaving  atomic.Bool     // pausing or closing: one more signal means hurry
-	stopping chan struct{}   // closed when the lifecycle takes no more requests
-	hurried  context.Context // done when the pump must not wait for anything
-	hurryUp  context.CancelFunc
-	workers  group // the parts that need the store
-	keeper   group // the agent, which outlives it
-	drain    drain
+	life    *daemon.Life
+	workers daemon.Group // the parts that need the store
+	keeper  daemon.Group // the agent, which outlives it
+	drain   drain
 
 	// The lifecycle's own.
 	first stateFunc   // the state after the start
 	final nodes.State // what the record will say in the end
 	cause error       // why the pump stops, if not because it was asked to
-
-	opened   atomic.Bool   // by Open, or by a Close that came before it
-	finished chan struct{} // closed when all is over
-	over     sync.Once
-	finalErr error // why, valid after finished
 }
 
 // New checks the options. It binds and touches nothing.
@@ -68,13 +57,11 @@ func New(opts Options) (*Pump, error) {
 	failed := make(chan error, 1)
 	p := &Pump{
 		opts: opts, log: opts.Logger, metrics: m,
-		gcNow: make(chan chan collected), requests: make(chan request),
-		stopping: make(chan struct{}), finished: make(chan struct{}),
-		pullers: pullers{came: make(chan struct{}, 1)},
-		workers: group{failed: failed}, keeper: group{failed: failed},
+		gcNow: make(chan chan collected), pullers: pullers{came: make(chan struct{}, 1)},
+		workers: daemon.Group{Failed: failed}, keeper: daemon.Group{Failed: failed},
 	}
 	p.pulls, p.endPulls = context.WithCancel(context.Background())
-	p.hurried, p.hurryUp = context.WithCancel(context.Background())
+	p.life = daemon.NewLife(nodes.Pump, p.gate.current)
 	return p, nil
 }
 
@@ -83,8 +70,8 @@ func New(opts Options) (*Pump, error) {
 // record, if it got so far, says paused. When the record was set to another state while
 // the pump started, it obeys as if it had been online. A pump is opened once.
 func (p *Pump) Open(ctx context.Context) error {
-	if p.opened.Swap(true) {
-		return errors.New("start pump: it was opened or closed before")
+	if err := p.life.Begin(); err != nil {
+		return err
 	}
 	steps := []struct {
 		name string
@@ -108,7 +95,7 @@ func (p *Pump) Open(ctx context.Context) error {
 	for _, s := range steps {
 		if err := s.do(ctx); err != nil {
 			err = errors.Join(fmt.Errorf("start pump: %s: %w", s.name, err), p.abort())
-			p.finish(err)
+			p.life.End(err)
 			return err
 		}
 	}
@@ -194,20 +181,10 @@ func (p *Pump) State() nodes.State {
 
 // Wait returns when the pump has ended and its final state is in PD: nil after a pause or
 // after it went offline as asked, otherwise why it ended.
-func (p *Pump) Wait() error {
-	<-p.finished
-	return p.finalErr
-}
+func (p *Pump) Wait() error { return p.life.Wait() }
 
 // Close pauses the pump, as a signal does, and waits for its end. It may be called again.
-func (p *Pump) Close() error {
-	if !p.opened.Swap(true) {
-		p.finish(nil)
-	}
-	p.leaving.Store(true)
-	p.submit(request{order: nodes.Pause})
-	return p.Wait()
-}
+func (p *Pump) Close() error { return p.life.Close() }
 
 // abort takes back what Open did before it failed.
 func (p *Pump) abort() error {
@@ -225,17 +202,10 @@ func (p *Pump) leave(final nodes.State, cause error) error {
 		errs = append(errs, p.store.Close())
 	}
 	if p.agent != nil && p.agent.State() != "" {
-		errs = append(errs, daemon.Finish(p.hurried, nodes.Pump, p.nodeID, p.agent, final))
+		errs = append(errs, daemon.Finish(p.life.Hurried, nodes.Pump, p.nodeID, p.agent, final))
 	}
 	if p.dir != nil {
 		errs = append(errs, p.dir.Close())
 	}
 	return errors.Join(errs...)
-}
-
-func (p *Pump) finish(err error) {
-	p.over.Do(func() {
-		p.finalErr = err
-		close(p.finished)
-	})
 }

@@ -54,7 +54,7 @@ func (p *Pump) stopServing(grace time.Duration) {
 	if p.port == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(p.hurried, grace)
+	ctx, cancel := context.WithTimeout(p.life.Hurried, grace)
 	defer cancel()
 	p.port.Close(ctx)
 }

@@ -3,15 +3,12 @@
 package main
 
 import (
-	"context"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime"
-	"syscall"
 	"time"
 
 	"pumphouse/drainer"
@@ -98,9 +95,7 @@ func serve(cfg *config, log logrus.FieldLogger, stdout io.Writer) error {
 	defer clock.Close()
 
 	defer tikvconn.RedirectLogs(log)()
-	starting, stopStarting := context.WithCancelCause(context.Background())
-	defer stopStarting(nil)
-	jobs, closeJobs, err := cfg.schemaSource(starting, etcd.Endpoints(), log)
+	jobs, closeJobs, err := cfg.schemaSource(etcd.Endpoints(), log)
 	if err != nil {
 		return err
 	}
@@ -111,30 +106,9 @@ func serve(cfg *config, log logrus.FieldLogger, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
-	defer signal.Stop(signals)
-	go func() {
-		for sig := range signals { // the first pauses, the second hurries; while it starts, it gives up
-			log.WithField("signal", sig.String()).Info("pausing")
-			stopStarting(&signalError{sig})
-			go d.Pause()
-		}
-	}()
-
-	if err := d.Open(starting); err != nil {
-		if starting.Err() != nil && d.State() == nodes.Paused {
-			return nil // told to stop while it started, and it did
-		}
-		return err
-	}
-	fmt.Fprintf(stdout, "ready: drainer %s at %s\n", d.NodeID(), d.Addr())
-	defer daemon.PushMetrics(cfg.metrics, cfg.MetricsAddr, time.Duration(cfg.MetricsInterval)*time.Second, d.NodeID(), log)()
-	daemon.ReleaseStartup()
-	return d.Wait()
+	return daemon.Run(d, log, func() func() {
+		fmt.Fprintf(stdout, "ready: drainer %s at %s\n", d.NodeID(), d.Addr())
+		daemon.ReleaseStartup()
+		return daemon.PushMetrics(cfg.metrics, cfg.MetricsAddr, time.Duration(cfg.MetricsInterval)*time.Second, d.NodeID(), log)
+	})
 }
-
-// signalError says that a signal ended the start.
-type signalError struct{ sig os.Signal }
-
-func (e *signalError) Error() string { return "received " + e.sig.String() }

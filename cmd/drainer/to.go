@@ -128,6 +128,19 @@ func (to *toConfig) server() (mysql.Server, error) {
 	return s, err
 }
 
+// password gives the plain password, or the encrypted one's text, which wins. Errors have
+// nothing of either.
+func password(plain, encrypted string) (string, error) {
+	if encrypted == "" {
+		return plain, nil
+	}
+	text, err := daemon.Decrypt(os.Getenv(daemon.SecretKeyVar), encrypted)
+	if err != nil {
+		return "", fmt.Errorf("encrypted_password: %w", err)
+	}
+	return text, nil
+}
+
 func (at *checkpointConfig) server() (mysql.Server, error) {
 	s := mysql.Server{Host: at.Host, Port: at.Port, User: at.User}
 	var err error
@@ -159,11 +172,11 @@ func (c *config) kafka() (drainer.Downstream, error) {
 const connectTimeout = 30 * time.Second
 
 // schemaSource is where the DDL jobs come from: TiKV, or the directory that is named.
-func (c *config) schemaSource(ctx context.Context, pdURLs []string, log logrus.FieldLogger) (schema.Source, func(), error) {
+func (c *config) schemaSource(pdURLs []string, log logrus.FieldLogger) (schema.Source, func(), error) {
 	if c.SchemaDir != "" {
 		return schema.Dir(c.SchemaDir), func() {}, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
 	defer cancel()
 	jobs, err := tikv.New(ctx, pdURLs, c.Security, log)
 	if err != nil {

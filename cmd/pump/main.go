@@ -9,9 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime"
-	"syscall"
 	"time"
 
 	"pumphouse/nodes"
@@ -100,42 +98,17 @@ func serve(cfg *config, log logrus.FieldLogger, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-
-	starting, stopStarting := context.WithCancelCause(context.Background())
-	defer stopStarting(nil)
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
-	defer signal.Stop(signals)
-	go func() {
-		for sig := range signals { // the first pauses, the second hurries; while it starts, it gives up
-			log.WithField("signal", sig.String()).Info("pausing")
-			stopStarting(&signalError{sig})
-			go p.Pause()
-		}
-	}()
-
-	if err := p.Open(starting); err != nil {
-		var stop *signalError
-		if errors.As(err, &stop) && p.State() == nodes.Paused {
-			return nil // told to stop while it started, and it did
-		}
-		return err
-	}
-	fmt.Fprintf(stdout, "ready: pump %s at %s\n", p.NodeID(), p.Addr())
-	defer daemon.PushMetrics(cfg.metrics, cfg.MetricsAddr, time.Duration(cfg.MetricsInterval)*time.Second, p.NodeID(), log)()
-	// The pump needs no answer to this: it is for the log, and to have TiKV at hand.
-	go func() {
-		if _, err := resolver.Available(context.Background()); err != nil && !errors.Is(err, tikv.ErrClosed) {
-			log.WithError(err).Warn("cannot find out yet whether there is a TiKV; it is asked for when a transaction stays without an end")
-		}
-	}()
-	return p.Wait()
+	return daemon.Run(p, log, func() func() {
+		fmt.Fprintf(stdout, "ready: pump %s at %s\n", p.NodeID(), p.Addr())
+		// The pump needs no answer to this: it is for the log, and to have TiKV at hand.
+		go func() {
+			if _, err := resolver.Available(context.Background()); err != nil && !errors.Is(err, tikv.ErrClosed) {
+				log.WithError(err).Warn("cannot find out yet whether there is a TiKV; it is asked for when a transaction stays without an end")
+			}
+		}()
+		return daemon.PushMetrics(cfg.metrics, cfg.MetricsAddr, time.Duration(cfg.MetricsInterval)*time.Second, p.NodeID(), log)
+	})
 }
-
-// signalError says that a signal ended the start.
-type signalError struct{ sig os.Signal }
-
-func (e *signalError) Error() string { return "received " + e.sig.String() }
 
 // repair makes damaged data usable again and says what is lost. The pump is not started.
 func repair(cfg *config, log logrus.FieldLogger, stdout io.Writer) error {

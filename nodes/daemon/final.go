@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"pumphouse/nodes"
+
+	"github.com/sirupsen/logrus"
 )
 
 // Bounds of the writes of a state to PD: a node must be able to stop while PD is away.
@@ -18,20 +20,23 @@ const (
 
 // Move writes a state on the way to PD. If somebody else's order came first and it matters
 // for where the node is now (it was online, and is told to pause or to leave), that order
-// comes back; otherwise the state is written once more. The error is why PD does not show the
-// state, for the log: the node behaves as it says nevertheless.
-func Move(ctx context.Context, a *nodes.Agent, s nodes.State) (nodes.Order, error) {
-	ctx, cancel := context.WithTimeout(ctx, moveTimeout)
+// comes back; otherwise the state is written once more. While PD is away the node behaves as
+// the state says nevertheless. When hurried is done nothing is waited for.
+func Move(hurried context.Context, kind nodes.Kind, a *nodes.Agent, s nodes.State, log logrus.FieldLogger) nodes.Order {
+	ctx, cancel := context.WithTimeout(hurried, moveTimeout)
 	defer cancel()
 	err := a.SetState(ctx, s)
 	var ordered *nodes.OrderedError
 	if errors.As(err, &ordered) {
 		if o := ordered.Instruction.Order; a.State() == nodes.Online && (o == nodes.Pause || o == nodes.Leave) {
-			return o, nil
+			return o
 		}
 		err = a.SetState(ctx, s)
 	}
-	return nodes.NoOrder, err
+	if err != nil && hurried.Err() == nil {
+		log.WithField("state", s).WithError(err).Warnf("PD does not show the %s's state", kind)
+	}
+	return nodes.NoOrder
 }
 
 // Finish writes the state a node ends in, unless the record is another process's: whatever
