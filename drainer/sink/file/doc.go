@@ -8,8 +8,8 @@
 //   - [Sink.Applied] is moved only after fsync of the file, and of the directory when the
 //     file is new.
 //   - A tail that a crash has torn is cut off when the sink opens, and said; it holds
-//     nothing that Applied had covered. Damage anywhere else is a [*DamageError] that names
-//     file and offset, and nothing is cut.
+//     nothing that Applied had covered. Damage anywhere else, or a file that begins with what
+//     was never a record, is a [*DamageError] that names file and offset, and nothing is cut.
 //   - A directory belongs to one sink at a time.
 //
 // # The format

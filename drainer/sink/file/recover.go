@@ -60,7 +60,7 @@ func scan(path string) (last nodes.TSO, ddl string, end int64, err error) {
 
 // repair cuts off the torn tail of the newest file. It is one when nothing behind the damage
 // was covered by the checkpoint: everything up to that was synced, so what a crash tears
-// is younger.
+// is younger. A file that begins with garbage has no tail.
 func (s *Sink) repair(d *DamageError) error {
 	f, err := os.OpenFile(d.File, os.O_RDWR, 0)
 	if err != nil {
@@ -70,6 +70,16 @@ func (s *Sink) repair(d *DamageError) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err
+	}
+	if d.Offset == 0 {
+		bad, err := garbage(f)
+		if err != nil {
+			return fmt.Errorf("look at the beginning of %s: %w", d.File, err)
+		}
+		if bad {
+			return fmt.Errorf("%w; no crash leaves a beginning like this: restore the file from a copy, or move it away if it is not the drainer's, "+
+				"or move the directory away and begin with a new dump", d)
+		}
 	}
 	ts, at, err := findRecord(f, d.Offset+1, info.Size())
 	if err != nil {
@@ -85,6 +95,22 @@ func (s *Sink) repair(d *DamageError) error {
 	s.opts.Logger.WithField("file", d.File).WithField("offset", d.Offset).WithField("bytes", info.Size()-d.Offset).
 		Warn("the newest binlog file has a torn tail, as a crash leaves it: it is cut off, and its transactions are written again")
 	return nil
+}
+
+// garbage tells whether a file begins with something else than a header, or what there is of one
+// when a crash has torn it: zeros stand where the rest was not written. A torn tail may be anything,
+// but here nothing says that the file is one of ours, and all of it would be cut off.
+func garbage(f io.ReaderAt) (bool, error) {
+	head := make([]byte, headerSize)
+	if _, err := f.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
+		return false, err
+	}
+	for i, b := range binary.LittleEndian.AppendUint32(nil, magic) {
+		if head[i] != b && head[i] != 0 {
+			return true, nil
+		}
+	}
+	return binary.LittleEndian.Uint64(head[4:]) > maxPayload, nil
 }
 
 // findRecord looks for a whole record from byte from on; at is 0 when there is none.

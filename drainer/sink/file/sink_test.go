@@ -387,6 +387,73 @@ func TestDamageIsNoTornTail(t *testing.T) {
 	}
 }
 
+// A newest file without a whole record is a torn one only if its beginning is that of a record, or
+// zeros; else it stays as it is, and the error names it.
+func TestBeginningOfTheNewestFile(t *testing.T) {
+	_, whole := newest(t, t.TempDir())
+	whole = whole[:len(whole)/3]
+	with := func(at int, b ...byte) []byte {
+		changed := slices.Clone(whole)
+		copy(changed[at:], b)
+		return changed
+	}
+	for name, c := range map[string]struct {
+		content []byte
+		torn    bool
+	}{
+		"empty":                     {nil, true},
+		"cut in the magic":          {whole[:3], true},
+		"cut in the size":           {whole[:7], true},
+		"cut in the payload":        {whole[:20], true},
+		"zeros":                     {make([]byte, 5000), true},
+		"one zero":                  {make([]byte, 1), true},
+		"zeros from the magic on":   {append(slices.Clone(whole[:2]), make([]byte, 600)...), true},
+		"zeros from the size on":    {append(slices.Clone(whole[:5]), make([]byte, 600)...), true},
+		"zeros from the payload on": {append(slices.Clone(whole[:20]), make([]byte, 600)...), true},
+		"zeros, then the rest":      {with(0, make([]byte, 16)...), true},
+		"another text":              {[]byte("CREATE TABLE t (id INT);\n"), false},
+		"one wrong byte":            {[]byte{0x9b}, false},
+		"a wrong bit in the magic":  {with(2, whole[2]^1), false},
+		"nonsense for a size":       {with(4, 1, 2, 3, 4, 5, 6, 7, 8), false},
+		"zeros and nonsense":        {append(make([]byte, 4), bytes.Repeat([]byte{0x9b}, 600)...), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := directory{Options{Dir: t.TempDir(), MaxFileBytes: 1}}
+			s := open(t, d.opts)
+			put(t, s, 5, 10)
+			s.Close()
+			paths, err := Files(d.opts.Dir)
+			if err != nil || len(paths) != 2 {
+				t.Fatal(paths, err)
+			}
+			path := paths[1]
+			if err := os.WriteFile(path, c.content, 0o640); err != nil {
+				t.Fatal(err)
+			}
+			d.opts.From = 5
+			s, err = New(d.opts)
+			if c.torn {
+				if err != nil {
+					t.Fatal(err)
+				}
+				put(t, s, 10, 20)
+				s.Close()
+				if ids := d.IDs(t); !slices.Equal(ids, []int64{5, 10, 20}) {
+					t.Errorf("got %v", ids)
+				}
+				return
+			}
+			var damage *DamageError
+			if !errors.As(err, &damage) || damage.File != path || damage.Offset != 0 || !strings.Contains(err.Error(), "move it away") {
+				t.Errorf("got %v", err)
+			}
+			if now, err := os.ReadFile(path); err != nil || !bytes.Equal(now, c.content) {
+				t.Errorf("the file was changed: %v", err)
+			}
+		})
+	}
+}
+
 func TestGzipAndRetention(t *testing.T) {
 	dir := t.TempDir()
 	now := time.Now()
