@@ -31,7 +31,8 @@
 //
 // A start claims the record as paused first and goes online when everything is there. So one
 // that fails, because the checkpoint is another cluster's for instance, leaves paused
-// behind, and no pump waits for it.
+// behind, and no pump waits for it. As soon as the checkpoint is known /status says what the
+// start waits for.
 //
 // Trade-offs: rows are decoded by one goroutine, which is several times as fast as any
 // downstream. What was pulled and not decoded when the drainer pauses is pulled again at the

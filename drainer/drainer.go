@@ -42,11 +42,13 @@ type Drainer struct {
 	history    *schema.History
 	sink       sink.Sink
 
-	passed  atomic.Int64 // commit TS: everything up to it has been decoded and handed over
-	saving  sync.Mutex
-	flowing flowing
-	held    holding
-	quiet   quiet
+	passed   atomic.Int64 // commit TS: everything up to it has been decoded and handed over
+	saving   sync.Mutex
+	flowing  flowing
+	begun    chan struct{}          // closed when there is a flow, or will be none
+	starting atomic.Pointer[string] // the step of Open under way, for /status
+	held     holding
+	quiet    quiet
 
 	life    *daemon.Life
 	workers daemon.Group // the saver and the watcher
@@ -78,7 +80,7 @@ func New(opts Options) (*Drainer, error) {
 	d := &Drainer{
 		opts: opts, log: opts.Logger, metrics: m,
 		workers: daemon.Group{Failed: failed}, keeper: daemon.Group{Failed: failed},
-		clock: clock{now: opts.Now},
+		clock: clock{now: opts.Now}, begun: make(chan struct{}),
 	}
 	d.decoder = newDecoder(opts, filter, m)
 	d.life = daemon.NewLife(nodes.Drainer, d.State)
@@ -105,15 +107,18 @@ func (d *Drainer) Open(ctx context.Context) error {
 		// From here on a failure shows as paused in PD.
 		{"claim the record", d.claim},
 		{"read the checkpoint", d.openCheckpoint},
+		// What follows may take long; /status says so meanwhile.
+		{"serve", d.serve},
 		{"load the table definitions", d.openHistory},
 		{"open the downstream", d.openSink},
-		// A pump that sees the record notifies at once, so the servers are up before.
-		{"serve", d.serve},
+		// A pump that sees the record notifies at once, so the flow is there before.
+		{"prepare the flow", d.firstFlow},
 		// And only pumps that start from here on do so: the records of those that started
 		// before are there when they are looked at for the first time.
 		{"go online", d.goOnline},
 	}
 	for _, s := range steps {
+		d.starting.Store(&s.name)
 		if err := s.do(ctx); err != nil {
 			err = errors.Join(fmt.Errorf("start drainer: %s: %w", s.name, err), d.abort())
 			d.life.End(err)
@@ -164,14 +169,20 @@ func (d *Drainer) claim(ctx context.Context) (err error) {
 
 // serve begins to answer gRPC and HTTP.
 func (d *Drainer) serve(context.Context) error {
-	d.quiet.disturb(d.opts.Now()) // nobody knows yet what is there to come
-	d.cache = nodes.OpenCache(d.opts.Registry, nodes.CacheOptions{Logger: d.log})
 	server := grpc.NewServer()
 	binlogpb.RegisterCisternServer(server, cistern{d: d})
+	return d.port.Serve(d.opts.Security, server, d.routes())
+}
+
+// firstFlow makes the flow that starts when the drainer is online.
+func (d *Drainer) firstFlow(context.Context) error {
+	d.quiet.disturb(d.opts.Now()) // nobody knows yet what is there to come
+	d.cache = nodes.OpenCache(d.opts.Registry, nodes.CacheOptions{Logger: d.log})
 	if err := d.startFlow(); err != nil {
 		return err
 	}
-	return d.port.Serve(d.opts.Security, server, d.routes())
+	close(d.begun)
+	return nil
 }
 
 func (d *Drainer) goOnline(ctx context.Context) error {
@@ -222,6 +233,8 @@ func (d *Drainer) abort() error {
 		f.stopTaking()
 		f.cut()
 		f.never()
+	} else {
+		close(d.begun)
 	}
 	return d.leave(nodes.Paused, nil)
 }

@@ -2,12 +2,9 @@ package drainer_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -15,7 +12,6 @@ import (
 	"pumphouse/binlogpb"
 	"pumphouse/drainer"
 	"pumphouse/drainer/checkpoint"
-	"pumphouse/drainer/schema"
 	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
 
@@ -124,78 +120,6 @@ func TestStopping(t *testing.T) {
 
 func (r *rig) signal(d *drainer.Drainer)  { d.Pause() }
 func (r *rig) closeIt(d *drainer.Drainer) { r.set(d.NodeID(), nodes.Closing) }
-
-// What keeps a drainer from starting is named with its cure, PD says paused where the record
-// is this drainer's, and nothing is left running.
-func TestStartFails(t *testing.T) {
-	savepoint := func(text string) func(r *rig, o *drainer.Options) {
-		return func(r *rig, o *drainer.Options) {
-			if err := os.WriteFile(filepath.Join(o.DataDir, checkpoint.FileName), []byte(text), 0o600); err != nil {
-				r.Fatal(err)
-			}
-		}
-	}
-	for _, c := range []struct {
-		name  string
-		spoil func(r *rig, o *drainer.Options)
-		want  []string
-		state nodes.State
-	}{
-		{"damaged checkpoint", savepoint("commitTS = what\n"), []string{"savepoint", "damaged", "write the line"}, nodes.Paused},
-		{"checkpoint of another cluster", savepoint("commitTS = 5\nclusterID = \"42\"\n"), []string{"is of cluster 42", "check -pd-urls"}, nodes.Paused},
-		{"checkpoint ahead of PD", func(r *rig, o *drainer.Options) {
-			savepoint(fmt.Sprintf("commitTS = %d\n", nodes.MakeTSO(r.tso().Time().Add(time.Hour), 0)))(r, o)
-		}, []string{"1h0m0s ahead of PD's clock", "was PD restored?"}, nodes.Paused},
-		{"jobs of nonsense", func(r *rig, o *drainer.Options) {
-			dir := r.TempDir()
-			if err := os.WriteFile(filepath.Join(dir, "7.json"), []byte("{"), 0o600); err != nil {
-				r.Fatal(err)
-			}
-			o.Schema = schema.Dir(dir)
-		}, []string{"7.json", "load the table definitions"}, nodes.Paused},
-		{"downstream", func(_ *rig, o *drainer.Options) { o.Downstream = broken{err: errors.New("no such host")} },
-			[]string{"open the downstream", "no such host"}, nodes.Paused},
-		{"another address runs the node", func(r *rig, _ *drainer.Options) {
-			rec := nodes.Record{NodeID: "drainer1", Host: "10.0.0.1:8249", State: nodes.Online, UpdateTS: r.tso()}
-			if _, err := r.registry.Put(context.Background(), nodes.Drainer, rec, 0); err != nil {
-				r.Fatal(err)
-			}
-		}, []string{"10.0.0.1:8249"}, nodes.Online},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			r := newRig(t)
-			o := r.options("drainer1")
-			c.spoil(r, &o)
-			d, err := drainer.New(o)
-			if err != nil {
-				t.Fatal(err)
-			}
-			err = d.Open(context.Background())
-			if err == nil {
-				d.Close()
-				t.Fatal("it starts")
-			}
-			for _, want := range c.want {
-				if !strings.Contains(err.Error(), want) {
-					t.Errorf("%q does not say %q", err, want)
-				}
-			}
-			if got := r.record("drainer1"); got.State != c.state {
-				t.Errorf("the record says %s, want %s", got.State, c.state)
-			}
-			if waited := d.Wait(); !errors.Is(waited, err) {
-				t.Errorf("Wait: %v", waited)
-			}
-			// The directory and the port are free for the next.
-			if c.state == nodes.Paused && c.name == "downstream" {
-				o.Downstream = r.options("").Downstream
-				o.Metrics = nil
-				r.open(o)
-			}
-		})
-	}
-}
 
 // Two processes do not share a data directory.
 func TestDataDirIsLocked(t *testing.T) {

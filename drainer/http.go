@@ -41,7 +41,7 @@ type drainerStatus struct {
 	Checkpoint nodes.TSO    `json:"Checkpoint"` // a restart goes on from here
 	HeldBy     *heldBy      `json:"HeldBy,omitempty"`
 	Pumps      []pumpStatus `json:"Pumps"`
-	ErrMsg     string       `json:"ErrMsg"` // why the drainer stops, or what does not work
+	ErrMsg     string       `json:"ErrMsg"` // why the drainer stops, what does not work, or how far the start is
 }
 
 // pumpStatus is how the pull from one pump goes.
@@ -56,13 +56,19 @@ type pumpStatus struct {
 }
 
 func (d *Drainer) getStatus(*http.Request) (any, error) {
-	pumps := d.flowing.get().group.Status()
-	st := drainerStatus{PumpPos: make(map[string]nodes.TSO, len(pumps)), Synced: d.synced(), LastTS: d.consumed(),
+	st := drainerStatus{PumpPos: make(map[string]nodes.TSO), LastTS: d.consumed(),
 		State: d.State(), Version: daemon.Version, Downstream: d.opts.Downstream.String(), Lag: d.lag().Seconds(), Applied: d.applied(), Checkpoint: d.consumed(),
-		Pumps: make([]pumpStatus, len(pumps))}
-	for i, p := range pumps {
+		Pumps: []pumpStatus{}}
+	f := d.flowing.get()
+	if f == nil {
+		st.ErrMsg = "the drainer is starting: " + *d.starting.Load()
+		return st, nil
+	}
+	st.Synced = d.synced()
+	pumps := f.group.Status()
+	for _, p := range pumps {
 		st.PumpPos[p.Pump] = p.Position
-		st.Pumps[i] = pumpStatus(p)
+		st.Pumps = append(st.Pumps, pumpStatus(p))
 	}
 	if by, ok := d.holder(pumps); ok {
 		st.HeldBy = &by
@@ -87,10 +93,17 @@ type cistern struct {
 }
 
 // Notify answers when every pump that PD knows takes part in the merge: the pump that asks
-// goes online on that answer. A drainer that stops answers when it merges no more; its next
-// life finds the pump's record.
+// goes online on that answer. A drainer that starts answers when it can know them. One that
+// stops answers when it merges no more; its next life finds the pump's record.
 func (c cistern) Notify(ctx context.Context, _ *binlogpb.NotifyReq) (*binlogpb.NotifyResp, error) {
+	select {
+	case <-c.d.begun:
+	case <-ctx.Done():
+	}
 	f := c.d.flowing.get()
+	if f == nil {
+		return nil, status.Errorf(codes.Unavailable, "drainer %s has not started", c.d.nodeID)
+	}
 	err := f.group.Notify(ctx)
 	if errors.Is(err, pull.ErrEnded) {
 		select {

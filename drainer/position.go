@@ -40,6 +40,8 @@ func (d *Drainer) openCheckpoint(ctx context.Context) (err error) {
 	}
 	d.passed.Store(int64(at))
 	d.checkpoint.Store(c)
+	d.metrics.checkpoint.Set(float64(at.Physical()))
+	d.metrics.lag.Set(d.lag().Seconds())
 	return nil
 }
 
@@ -78,9 +80,12 @@ func (d *Drainer) consumed() nodes.TSO {
 	return 0
 }
 
-// applied is the position downstream. A sink that has more from an earlier life is not
-// ahead of what this one knows the definitions of.
+// applied is the position downstream: the checkpoint until the drainer has started. A sink
+// that has more from an earlier life is not ahead of what this one knows the definitions of.
 func (d *Drainer) applied() nodes.TSO {
+	if d.flowing.get() == nil { // no sink yet
+		return d.consumed()
+	}
 	return min(d.sink.Applied(), nodes.TSO(d.passed.Load()))
 }
 
