@@ -2,14 +2,9 @@ package main
 
 import (
 	"context"
-	"database/sql"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"time"
-
-	"github.com/go-sql-driver/mysql"
 
 	"pumphouse/nodes"
 )
@@ -17,46 +12,30 @@ import (
 // benchTables measures SELECTs from the database binlog: how many a second on one connection
 // with the nodes of a cluster, and how long one takes with far more.
 func benchTables(bin string, d time.Duration) error {
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	dir, err := os.MkdirTemp("", "pumphouse-bench-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(dir)
-	pd, err := start("ready:", bin, "pd", "-addr", "127.0.0.1:0", "-data-dir", filepath.Join(dir, "pd"))
-	if err != nil {
-		return err
-	}
-	defer pd.stop()
-	fmt.Print("### Console: SELECT from binlog.pumps, one connection, go-sql-driver, text protocol\n\n")
-	fmt.Println("| nodes | statement | statements/s | median time | TCP echo of the same bytes/s | ratio |")
-	fmt.Println("|---:|---|---:|---:|---:|---:|")
-	// Nodes that have ended are not asked for their status: none of these could answer.
-	for _, n := range []int{10, 10000} {
-		if err := seedState(lastField(pd.line), n, nodes.Paused); err != nil {
-			return err
+	return withPD(bin, func(pdURL string) error {
+		fmt.Print("### Console: SELECT from binlog.pumps, one connection, go-sql-driver, text protocol\n\n")
+		fmt.Println("| nodes | statement | statements/s | median time | TCP echo of the same bytes/s | ratio |")
+		fmt.Println("|---:|---|---:|---:|---:|---:|")
+		// Nodes that have ended are not asked for their status: none of these could answer.
+		for _, n := range []int{10, 10000} {
+			if err := seed(pdURL, n, nodes.Paused); err != nil {
+				return err
+			}
+			if err := benchTablesWith(bin, pdURL, n, d); err != nil {
+				return err
+			}
 		}
-		if err := benchTablesWith(bin, self, lastField(pd.line), n, d); err != nil {
-			return err
-		}
-	}
-	return nil
+		return nil
+	})
 }
 
-func benchTablesWith(bin, self, pdURL string, n int, d time.Duration) error {
-	console, err := start("ready:", bin, "serve", "-addr", "127.0.0.1:0", "-pd-urls", pdURL, "-log-level", "error")
+func benchTablesWith(bin, pdURL string, n int, d time.Duration) error {
+	console, rest, err := startConsole(bin, pdURL)
 	if err != nil {
 		return err
 	}
 	defer console.stop()
-	time.Sleep(time.Second) // the figure at rest is taken at rest
-	rest, err := console.rss()
-	if err != nil {
-		return err
-	}
+	addr := portOf(console.line)
 	for _, q := range []struct {
 		text string
 		rows int
@@ -66,16 +45,20 @@ func benchTablesWith(bin, self, pdURL string, n int, d time.Duration) error {
 		{"SELECT state, COUNT(*), MAX(lag_seconds) FROM binlog.pumps GROUP BY state", 1},
 		{"SELECT * FROM binlog.pumps", n},
 	} {
-		addr := portOf(console.line)
-		times, bytes, err := selectTimes(addr, q.text, q.rows, d)
+		reqLen := 5 + len(q.text)
+		respLen, err := answerBytes(addr, q.text)
 		if err != nil {
 			return fmt.Errorf("%s: %w", q.text, err)
 		}
-		echo, err := start("ready:", self, "echo", fmt.Sprint(5+len(q.text)), fmt.Sprint(bytes))
+		times, err := selectTimes(addr, q.text, q.rows, d)
+		if err != nil {
+			return fmt.Errorf("%s: %w", q.text, err)
+		}
+		echo, err := startEcho(reqLen, respLen)
 		if err != nil {
 			return err
 		}
-		limit, err := echoRate(lastField(echo.line), 1, 5+len(q.text), bytes, d)
+		limit, err := echoRate(lastField(echo.line), 1, reqLen, respLen, d)
 		echo.stop()
 		if err != nil {
 			return err
@@ -97,22 +80,13 @@ func benchTablesWith(bin, self, pdURL string, n int, d time.Duration) error {
 }
 
 // selectTimes repeats a statement for d and gives how long each one took, until its last row
-// was read, and the bytes of one answer.
-func selectTimes(addr, query string, want int, d time.Duration) ([]time.Duration, int, error) {
-	counter := &countingDialer{}
-	cfg := mysql.NewConfig()
-	cfg.User, cfg.Net, cfg.Addr, cfg.DialFunc = "root", "tcp", addr, counter.dial
-	connector, err := mysql.NewConnector(cfg)
+// was read.
+func selectTimes(addr, query string, want int, d time.Duration) (times []time.Duration, err error) {
+	conn, hangUp, err := connect(addr, nil)
 	if err != nil {
-		return nil, 0, err
+		return nil, err
 	}
-	db := sql.OpenDB(connector)
-	defer db.Close()
-	conn, err := db.Conn(context.Background())
-	if err != nil {
-		return nil, 0, err
-	}
-	defer conn.Close()
+	defer hangUp()
 	once := func() error {
 		rows, err := conn.QueryContext(context.Background(), query)
 		if err != nil {
@@ -128,18 +102,12 @@ func selectTimes(addr, query string, want int, d time.Duration) ([]time.Duration
 		}
 		return rows.Err()
 	}
-	before := counter.read
-	if err := once(); err != nil {
-		return nil, 0, err
-	}
-	bytes := counter.read - before
-	var times []time.Duration
 	for end := time.Now().Add(d); time.Now().Before(end); {
 		t := time.Now()
 		if err := once(); err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 		times = append(times, time.Since(t))
 	}
-	return times, bytes, nil
+	return times, nil
 }
