@@ -90,7 +90,7 @@ func (a *Agent) SetState(ctx context.Context, s State) error {
 		if done {
 			return err
 		}
-		if !pause(ctx, wait) {
+		if !Sleep(ctx, wait) {
 			return fmt.Errorf("set %s %s to %s: %w", a.opts.Kind, a.opts.NodeID, s, err)
 		}
 		wait = min(2*wait, a.opts.Heartbeat)
@@ -368,7 +368,7 @@ func (a *Agent) watch(ctx context.Context) {
 			a.look(ctx, revision)
 		}
 		cancel()
-		pause(ctx, wait)
+		Sleep(ctx, wait)
 		wait = min(2*wait, a.opts.Heartbeat, time.Second)
 	}
 }

@@ -47,7 +47,7 @@ func (c *Cache) follow() {
 		if proven {
 			wait = minFollowPause
 		}
-		pause(c.ctx, wait)
+		Sleep(c.ctx, wait)
 		wait = min(2*wait, maxFollowPause)
 	}
 }

@@ -2,7 +2,6 @@ package nodes
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -38,18 +37,12 @@ func (r *Registry) Drop(ctx context.Context, kind Kind, nodeID string, along ...
 			return e.Record, 0, &NotOfflineError{Kind: kind, NodeID: nodeID, State: e.Record.State}
 		}
 		revision, err := r.remove(ctx, e, alongside(e, along))
-		var c *ConflictError
-		switch {
-		case err == nil:
+		if err == nil {
 			return e.Record, revision, nil
-		case !errors.As(err, &c):
-			return Record{}, 0, err
-		case c.Broken != nil:
-			return Record{}, 0, c.Broken
-		case c.Found == nil:
-			return Record{}, 0, r.notFound(kind, nodeID)
 		}
-		e = *c.Found
+		if e, err = r.foundInstead(kind, nodeID, err); err != nil {
+			return Record{}, 0, err
+		}
 	}
 }
 

@@ -172,6 +172,34 @@ func TestReporting(t *testing.T) {
 	}
 }
 
+func TestLag(t *testing.T) {
+	const heartbeat = 2 * time.Second
+	now := time.UnixMilli(1_700_000_000_000)
+	ago := func(d time.Duration) TSO { return MakeTSO(now.Add(-d), 7) }
+	for _, c := range []struct {
+		name   string
+		rec    Record
+		want   time.Duration
+		wanted bool
+	}{
+		{"one that reports: as it was when it wrote", Record{State: Online, UpdateTS: ago(time.Second), MaxCommitTS: ago(5 * time.Second)}, 4 * time.Second, true},
+		{"the last moment of reporting", Record{State: Online, UpdateTS: ago(3 * heartbeat), MaxCommitTS: ago(10 * time.Second)}, 4 * time.Second, true},
+		{"a silent one: as it is by now", Record{State: Online, UpdateTS: ago(3*heartbeat + time.Millisecond), MaxCommitTS: ago(10 * time.Second)}, 10 * time.Second, true},
+		{"pausing, reports", Record{State: Pausing, UpdateTS: ago(time.Second), MaxCommitTS: ago(5 * time.Second)}, 4 * time.Second, true},
+		{"closing, reports", Record{State: Closing, UpdateTS: ago(time.Second), MaxCommitTS: ago(5 * time.Second)}, 4 * time.Second, true},
+		{"paused a moment ago: by now", Record{State: Paused, UpdateTS: ago(time.Second), MaxCommitTS: ago(5 * time.Second)}, 5 * time.Second, true},
+		{"offline has none", Record{State: Offline, UpdateTS: ago(time.Second), MaxCommitTS: ago(5 * time.Second)}, 0, false},
+		{"no position yet", Record{State: Online, UpdateTS: ago(time.Second)}, 0, false},
+		{"a position that is no time", Record{State: Online, UpdateTS: ago(time.Second), MaxCommitTS: 9}, 0, false},
+		{"ahead of its record", Record{State: Online, UpdateTS: ago(time.Second), MaxCommitTS: ago(0)}, 0, true},
+		{"paused, ahead of PD's clock", Record{State: Paused, UpdateTS: ago(0), MaxCommitTS: ago(-time.Second)}, 0, true},
+	} {
+		if got, ok := c.rec.Lag(now, heartbeat); got != c.want || ok != c.wanted {
+			t.Errorf("%s: %s, %t; want %s, %t", c.name, got, ok, c.want, c.wanted)
+		}
+	}
+}
+
 func TestTSO(t *testing.T) {
 	ts := TSO(408553768673342237) // from the operations document
 	if got := MakeTSO(ts.Time(), ts.Logical()); got != ts {

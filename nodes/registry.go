@@ -167,19 +167,28 @@ func (r *Registry) SetState(ctx context.Context, kind Kind, nodeID string, state
 			return Record{}, 0, fmt.Errorf("set %s %s to %s: %w", kind, nodeID, state, err)
 		}
 		revision, err := r.swap(ctx, kind, nodeID, raw, e.ModRevision, alongside(e, along)...)
-		var c *ConflictError
-		switch {
-		case err == nil:
+		if err == nil {
 			return e.Record, revision, nil
-		case !errors.As(err, &c):
-			return Record{}, 0, err
-		case c.Broken != nil:
-			return Record{}, 0, c.Broken
-		case c.Found == nil:
-			return Record{}, 0, r.notFound(kind, nodeID)
 		}
-		e = *c.Found
+		if e, err = r.foundInstead(kind, nodeID, err); err != nil {
+			return Record{}, 0, err
+		}
 	}
+}
+
+// foundInstead gives the record that a failed compare found, to try again with. Any other
+// failure of the write is the error, as is a record that is gone or broken.
+func (r *Registry) foundInstead(kind Kind, nodeID string, err error) (Entry, error) {
+	var c *ConflictError
+	switch {
+	case !errors.As(err, &c):
+		return Entry{}, err
+	case c.Broken != nil:
+		return Entry{}, c.Broken
+	case c.Found == nil:
+		return Entry{}, r.notFound(kind, nodeID)
+	}
+	return *c.Found, nil
 }
 
 // Delete removes the record of a node that is offline and stands at modRevision.
@@ -229,7 +238,7 @@ func (r *Registry) do(ctx context.Context, op string, write bool, call func(ctx 
 		if cause == nil || !errors.Is(err, context.DeadlineExceeded) {
 			cause = err
 		}
-		if !pause(bounded, retryPause) {
+		if !Sleep(bounded, retryPause) {
 			if errors.Is(ctx.Err(), context.Canceled) {
 				return cancelled(ctx, op, write)
 			}
@@ -271,16 +280,4 @@ func (r *Registry) mayPass(err error) bool {
 		return true
 	}
 	return false
-}
-
-// pause waits for d; false means that ctx ended first.
-func pause(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
 }

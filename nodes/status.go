@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 )
 
@@ -102,6 +103,21 @@ func (c *Control) Status(ctx context.Context, kind Kind, rec Record) (Status, er
 		return fail(fmt.Errorf("HTTP status %d: %s", resp.StatusCode, excerpt(body)))
 	}
 	return said.status(), nil
+}
+
+// HoldUp asks a node that is late what it waits for, and gives its answer as a clause: "it
+// waits for …", or that nobody knows and why.
+func (c *Control) HoldUp(ctx context.Context, kind Kind, rec Record) string {
+	st, err := c.Status(ctx, kind, rec)
+	switch {
+	case err != nil:
+		return "what it waits for is not known: " + err.Error()
+	case len(st.Waiting) > 0:
+		return "it waits for " + strings.Join(st.Waiting, "; and for ")
+	case st.Problem != "":
+		return "it says: " + st.Problem
+	}
+	return "it does not say what it waits for"
 }
 
 func (b *statusBody) status() Status {

@@ -68,3 +68,29 @@ func TestControlStatus(t *testing.T) {
 		t.Errorf("no address: %v", err)
 	}
 }
+
+// TestHoldUp: what a node that is late waits for, in the words that follow "and is closing
+// after 5 s;".
+func TestHoldUp(t *testing.T) {
+	var body string
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) }))
+	rec := testRecord("p", Closing)
+	rec.Host = srv.Listener.Addr().String()
+	control := NewControl(nil, 0)
+	for _, c := range []struct{ said, want string }{
+		{`{"State":"closing","Unresolved":2,"ErrMsg":"disk","HeldBy":{"Pump":"q","Addr":"h:1","State":"paused","Since":"2026-01-02T03:04:05Z","Reason":"refused"}}`,
+			"it waits for 2 transactions that are prewritten and not yet committed or rolled back; and for pump q (paused, h:1), which holds the merge since 2026-01-02 03:04:05: refused"},
+		{`{"ErrMsg":"disk"}`, "it says: disk"},
+		{`{}`, "it does not say what it waits for"},
+		{`<html>`, `what it waits for is not known: ask pump p at ` + rec.Host + ` for its status: HTTP status 200: "<html>"`},
+	} {
+		body = c.said
+		if got := control.HoldUp(t.Context(), Pump, rec); got != c.want {
+			t.Errorf("%s: %s\nwant %s", c.said, got, c.want)
+		}
+	}
+	srv.Close()
+	if got := control.HoldUp(t.Context(), Pump, rec); !strings.Contains(got, "is not known: ask pump p at "+rec.Host) {
+		t.Errorf("a dead node: %s", got)
+	}
+}

@@ -9,6 +9,16 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
+// Sleep lets d pass; false: ctx ended first.
+func Sleep(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
 // WaitError says that a node did not get to a state in time.
 type WaitError struct {
 	Kind   Kind
@@ -55,7 +65,7 @@ func WaitState(ctx context.Context, reg *Registry, kind Kind, nodeID string, wan
 		case ctx.Err() == nil:
 			trouble = err
 		}
-		if !pause(ctx, retryPause) {
+		if !Sleep(ctx, retryPause) {
 			if trouble == nil || last.ModRevision != 0 {
 				trouble = context.Cause(ctx)
 			}

@@ -102,14 +102,5 @@ func (p *progress) why(ctx context.Context) string {
 	if e, err := p.c.registry.Get(ctx, p.entry.Kind, p.o.nodeID); err == nil {
 		p.entry = e
 	}
-	st, err := p.c.control.Status(ctx, p.entry.Kind, p.entry.Record)
-	switch {
-	case err != nil:
-		return "what it waits for is not known: " + err.Error()
-	case len(st.Waiting) > 0:
-		return "it waits for " + strings.Join(st.Waiting, "; and for ")
-	case st.Problem != "":
-		return "it says: " + st.Problem
-	}
-	return "it does not say what it waits for"
+	return p.c.control.HoldUp(ctx, p.entry.Kind, p.entry.Record)
 }

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"pumphouse/nodes"
 	"pumphouse/nodes/pd"
 )
 
@@ -46,9 +47,7 @@ func (c *pdClock) keep(ctx context.Context) {
 		} else {
 			wait = clockRetry
 		}
-		select {
-		case <-time.After(wait):
-		case <-ctx.Done():
+		if !nodes.Sleep(ctx, wait) {
 			return
 		}
 	}

@@ -36,23 +36,16 @@ func (d *demoCluster) write(ctx context.Context) {
 	defer s.close()
 	for _, job := range shopJobs() {
 		for ctx.Err() == nil && !s.define(ctx, job) {
-			pauseFor(ctx, time.Second)
+			nodes.Sleep(ctx, time.Second)
 		}
 	}
 	for ctx.Err() == nil {
 		ok := s.transact(ctx, s.next(), rand.IntN(10) > 0) // one of ten is rolled back
 		if !ok {
-			pauseFor(ctx, time.Second) // no pump takes writes, which stops a TiDB as well
+			nodes.Sleep(ctx, time.Second) // no pump takes writes, which stops a TiDB as well
 			continue
 		}
-		pauseFor(ctx, time.Duration(50+rand.IntN(150))*time.Millisecond)
-	}
-}
-
-func pauseFor(ctx context.Context, d time.Duration) {
-	select {
-	case <-time.After(d):
-	case <-ctx.Done():
+		nodes.Sleep(ctx, time.Duration(50+rand.IntN(150))*time.Millisecond)
 	}
 }
 
@@ -77,7 +70,7 @@ func (s *shop) transact(ctx context.Context, b *binlogpb.Binlog, commit bool) bo
 	if s.send(ctx, pump, b) != nil {
 		return false
 	}
-	pauseFor(ctx, time.Duration(rand.IntN(10))*time.Millisecond) // prewriting in TiKV takes a while
+	nodes.Sleep(ctx, time.Duration(rand.IntN(10))*time.Millisecond) // prewriting in TiKV takes a while
 	end := &binlogpb.Binlog{Tp: binlogpb.BinlogType_Rollback.Enum(), StartTs: b.StartTs}
 	if commit {
 		ts, err := s.d.pd.TSO(context.WithoutCancel(ctx))

@@ -50,10 +50,8 @@ func (s *supervisor) awaitOnline(ctx context.Context) bool {
 		if err == nil {
 			return true
 		}
-		select {
-		case <-ctx.Done():
+		if !nodes.Sleep(ctx, time.Second) { // PD is away, or the record is: look again
 			return false
-		case <-time.After(time.Second): // PD is away, or the record is: look again
 		}
 	}
 }

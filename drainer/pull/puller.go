@@ -211,12 +211,10 @@ func (g *Group) callOptions() []grpc.CallOption {
 
 // sleep waits; true: changed came first.
 func sleep(ctx context.Context, changed <-chan struct{}, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
 	select {
 	case <-changed:
 		return true
-	case <-t.C:
+	case <-time.After(d):
 	case <-ctx.Done():
 	}
 	return false

@@ -51,25 +51,13 @@ func (l *Log) Close() error {
 }
 
 func (l *Log) trimNowAndThen(ctx context.Context) {
-	for wait(ctx, trimInterval) {
+	for nodes.Sleep(ctx, trimInterval) {
 		if l.wrote.Load() == 0 {
 			continue
 		}
 		if err := l.Trim(ctx); err != nil && ctx.Err() == nil {
 			l.opts.Logger.WithError(err).Debug("the audit is not trimmed now")
 		}
-	}
-}
-
-// wait lets d pass; false: ctx ended first.
-func wait(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 
@@ -80,7 +68,7 @@ func (l *Log) follow(ctx context.Context) {
 		err := l.watch(ctx, &next)
 		if ctx.Err() == nil {
 			l.opts.Logger.WithError(err).Debug("the audit loses PD's watch and starts it again")
-			wait(ctx, followRetry)
+			nodes.Sleep(ctx, followRetry)
 		}
 	}
 }

@@ -190,7 +190,7 @@ func (m *members) learn(a *answer) error {
 	}
 	m.clusterID = a.clusterID
 	m.known = a.members
-	keep := append(append([]string(nil), m.seeds...), m.known...)
+	keep := slices.Concat(m.seeds, m.known)
 	for addr, conn := range m.conns {
 		if !slices.Contains(keep, addr) {
 			conn.Close()
@@ -212,7 +212,7 @@ func (m *members) addresses() []string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var all []string
-	for _, addr := range append(append([]string(nil), m.seeds...), m.known...) {
+	for _, addr := range slices.Concat(m.seeds, m.known) {
 		all = appendNew(all, addr)
 	}
 	return all

@@ -4,6 +4,8 @@ import (
 	"context"
 	"math/rand/v2"
 	"time"
+
+	"pumphouse/nodes"
 )
 
 // The pauses between attempts: soon at first, because a new leader is elected within a
@@ -22,12 +24,5 @@ func newPauses() *pauses { return &pauses{next: firstPause} }
 func (b *pauses) sleep(ctx context.Context) bool {
 	pause := b.next/2 + rand.N(b.next/2)
 	b.next = min(2*b.next, maxPause)
-	t := time.NewTimer(pause)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return nodes.Sleep(ctx, pause)
 }

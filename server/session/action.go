@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"pumphouse/nodes"
@@ -20,8 +19,8 @@ import (
 type Control interface {
 	// Ask asks a node to pause or to go offline; nil error = it has begun.
 	Ask(ctx context.Context, kind nodes.Kind, rec nodes.Record, action nodes.Action) (message string, err error)
-	// Status asks a node what it says of itself.
-	Status(ctx context.Context, kind nodes.Kind, rec nodes.Record) (nodes.Status, error)
+	// HoldUp asks a node what it waits for and gives its answer as a clause.
+	HoldUp(ctx context.Context, kind nodes.Kind, rec nodes.Record) string
 }
 
 // actOnNode carries out PAUSE, OFFLINE and DROP PUMP|DRAINER, and logs who did it,
@@ -161,8 +160,10 @@ func (s *Session) awaitState(ctx context.Context, e nodes.Entry, action nodes.Ac
 	if late.Last.ModRevision != 0 {
 		e = late.Last
 	}
+	ctx, cancel = context.WithTimeout(ctx, askAgain)
+	defer cancel()
 	return errf(errUnknown, "%s %q has accepted to %s and is %s after %s; %s; it goes on: SHOW %s STATUS shows how far it is",
-		kind, id, doing(action), e.Record.State, wait, s.holdUp(ctx, e), kind.Keyword())
+		kind, id, doing(action), e.Record.State, wait, s.opts.Control.HoldUp(ctx, kind, e.Record), kind.Keyword())
 }
 
 // interrupted is the error of a statement whose ctx ended, with what that leaves behind.
@@ -181,19 +182,3 @@ func doing(action nodes.Action) string {
 
 // askAgain bounds the question to a node that is late what it waits for.
 const askAgain = 2 * time.Second
-
-// holdUp says what a node waits for, by its own words.
-func (s *Session) holdUp(ctx context.Context, e nodes.Entry) string {
-	ctx, cancel := context.WithTimeout(ctx, askAgain)
-	defer cancel()
-	st, err := s.opts.Control.Status(ctx, e.Kind, e.Record)
-	switch {
-	case err != nil:
-		return "what it waits for is not known: " + err.Error()
-	case len(st.Waiting) > 0:
-		return "it waits for " + strings.Join(st.Waiting, "; and for ")
-	case st.Problem != "":
-		return "it says: " + st.Problem
-	}
-	return "it does not say what it waits for"
-}

@@ -57,8 +57,8 @@ func (willing) Ask(context.Context, nodes.Kind, nodes.Record, nodes.Action) (str
 	return "", nil
 }
 
-func (willing) Status(context.Context, nodes.Kind, nodes.Record) (nodes.Status, error) {
-	return nodes.Status{Waiting: []string{"nothing"}}, nil
+func (willing) HoldUp(context.Context, nodes.Kind, nodes.Record) string {
+	return "it waits for nothing"
 }
 
 // FuzzQuery: no text makes a session panic, hang, or answer with what is no error for a

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"time"
 
+	"pumphouse/nodes"
+
 	"github.com/sirupsen/logrus"
 )
 
@@ -238,20 +240,9 @@ func (w *worker) retry(j *job, do func() error) error {
 		} else {
 			log.Warn("the downstream does not take a transaction now; it is tried again")
 		}
-		if err := sleep(w.ctx, pause/2+rand.N(pause/2)); err != nil {
-			return err
+		if !nodes.Sleep(w.ctx, pause/2+rand.N(pause/2)) {
+			return context.Cause(w.ctx)
 		}
 		pause = min(2*pause, longPause)
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
 	}
 }
