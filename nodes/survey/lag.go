@@ -1,6 +1,7 @@
 package survey
 
 import (
+	"slices"
 	"time"
 
 	"pumphouse/nodes"
@@ -57,7 +58,7 @@ func (s *Survey) sample(snap *nodes.Snapshot, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	known := make(map[key]bool)
-	for _, e := range all(snap) {
+	for _, e := range slices.Concat(snap.Pumps, snap.Drainers) {
 		k := key{e.Kind, e.Record.NodeID}
 		known[k] = true
 		lag, ok := e.Record.Lag(now, s.opts.Heartbeat)

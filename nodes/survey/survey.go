@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -149,18 +150,13 @@ func (s *Survey) run(ctx context.Context) {
 	}
 }
 
-// all are the records of both kinds.
-func all(snap *nodes.Snapshot) []nodes.Entry {
-	return append(append(make([]nodes.Entry, 0, len(snap.Pumps)+len(snap.Drainers)), snap.Pumps...), snap.Drainers...)
-}
-
 // ask asks every node that lives, and forgets the others.
 func (s *Survey) ask(ctx context.Context, snap *nodes.Snapshot) {
 	var wg sync.WaitGroup
 	room := make(chan struct{}, s.opts.Parallel)
 	now := s.opts.Now()
 	living := make(map[key]bool)
-	for _, e := range all(snap) {
+	for _, e := range slices.Concat(snap.Pumps, snap.Drainers) {
 		k := key{e.Kind, e.Record.NodeID}
 		ended := e.Record.State == nodes.Paused || e.Record.State == nodes.Offline
 		if ended || !e.Record.Reporting(now, s.opts.Heartbeat) {

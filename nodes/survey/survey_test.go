@@ -15,10 +15,21 @@ import (
 
 // records is a view of records that are given.
 type records struct {
-	snap atomic.Pointer[nodes.Snapshot]
+	snap   atomic.Pointer[nodes.Snapshot]
+	rounds atomic.Int64 // how often they were read
 }
 
-func (r *records) View(context.Context, int64) (*nodes.Snapshot, error) { return r.snap.Load(), nil }
+func (r *records) View(context.Context, int64) (*nodes.Snapshot, error) {
+	r.rounds.Add(1)
+	return r.snap.Load(), nil
+}
+
+// pass waits until n rounds have begun and ended.
+func (r *records) pass(t *testing.T, n int64) {
+	t.Helper()
+	end := r.rounds.Load() + n
+	eventually(t, "more rounds", func() bool { return r.rounds.Load() > end })
+}
 
 func entry(kind nodes.Kind, id, host string, at time.Time) nodes.Entry {
 	ts := nodes.MakeTSO(at, 0)
@@ -96,6 +107,88 @@ func TestReports(t *testing.T) {
 
 	view.snap.Store(&nodes.Snapshot{Pumps: snap.Pumps[:1]})
 	eventually(t, "the report of a removed node goes", func() bool { _, ok := s.Report(nodes.Drainer, "old"); return !ok })
+}
+
+// TestEndedNodesAreNotAsked: paused and offline nodes have no process, even when their
+// records are new and something else answers at their address.
+func TestEndedNodesAreNotAsked(t *testing.T) {
+	host, asked := node(t, `{}`)
+	lives, askedLives := node(t, `{}`)
+	paused, offline := entry(nodes.Pump, "paused", host, time.Now()), entry(nodes.Drainer, "offline", host, time.Now())
+	paused.Record.State, offline.Record.State = nodes.Paused, nodes.Offline
+	pump := entry(nodes.Pump, "p", lives, time.Now())
+	view := new(records)
+	view.snap.Store(&nodes.Snapshot{Pumps: []nodes.Entry{paused, pump}, Drainers: []nodes.Entry{offline}})
+	s, err := Open(Options{View: view, Interval: time.Millisecond, Fresh: time.Hour, Heartbeat: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	eventually(t, "a report of the node that lives", func() bool { _, ok := s.Report(nodes.Pump, "p"); return ok })
+	view.pass(t, 3)
+	if n := asked.Load(); n != 0 {
+		t.Errorf("nodes that have ended were asked %d times", n)
+	}
+
+	pump.Record.State = nodes.Paused
+	view.snap.Store(&nodes.Snapshot{Pumps: []nodes.Entry{pump}})
+	eventually(t, "the report of a node that has paused goes", func() bool { _, ok := s.Report(nodes.Pump, "p"); return !ok })
+	before := askedLives.Load()
+	view.pass(t, 3)
+	if n := askedLives.Load() - before; n != 0 {
+		t.Errorf("asked %d times after it has paused", n)
+	}
+}
+
+// TestIdle: nodes are asked only while somebody looks, the history of the lag goes on
+// without, and the next look is not kept waiting.
+func TestIdle(t *testing.T) {
+	host, asked := node(t, `{}`)
+	view := new(records)
+	view.snap.Store(&nodes.Snapshot{Pumps: []nodes.Entry{entry(nodes.Pump, "p", host, time.Now())}})
+	s, err := Open(Options{View: view, Interval: time.Millisecond, Sample: time.Millisecond, Idle: 50 * time.Millisecond, Heartbeat: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	quiet := func() bool { // ten rounds without a question
+		before := asked.Load()
+		view.pass(t, 10)
+		return asked.Load() == before
+	}
+	if !quiet() || asked.Load() != 0 {
+		t.Error("asked before anybody has looked")
+	}
+	if len(s.Points(nodes.Pump, "p")) == 0 {
+		t.Error("no lag is noted while nobody looks")
+	}
+	for range 2 {
+		before := asked.Load()
+		eventually(t, "a question after a look", func() bool { s.Report(nodes.Pump, "p"); return asked.Load() > before })
+		eventually(t, "nobody has looked for a while", quiet)
+	}
+	last := s.Points(nodes.Pump, "p")
+	view.pass(t, 10)
+	if points := s.Points(nodes.Pump, "p"); len(points) <= len(last) {
+		t.Errorf("%d points of the lag, and no more after ten rounds while nobody looks", len(points))
+	}
+}
+
+// TestALookWakes: who looks after a long while does not wait for the next sample.
+func TestALookWakes(t *testing.T) {
+	host, asked := node(t, `{}`)
+	view := new(records)
+	view.snap.Store(&nodes.Snapshot{Pumps: []nodes.Entry{entry(nodes.Pump, "p", host, time.Now())}})
+	s, err := Open(Options{View: view, Interval: time.Hour, Sample: time.Hour, Heartbeat: time.Hour})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	eventually(t, "the first sample", func() bool { return len(s.Points(nodes.Pump, "p")) == 1 })
+	if n := asked.Load(); n != 0 {
+		t.Errorf("asked %d times before anybody has looked", n)
+	}
+	eventually(t, "a report", func() bool { _, ok := s.Report(nodes.Pump, "p"); return ok })
 }
 
 func TestStaleReportsAreNotGivenOut(t *testing.T) {
