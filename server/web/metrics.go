@@ -2,6 +2,7 @@ package web
 
 import (
 	"context"
+	"slices"
 	"strconv"
 	"time"
 
@@ -33,7 +34,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge(desc("build_info", "1, with the version of the console.", "version"), 1, c.s.opts.Version)
 	c.console(gauge)
-	v := c.s.look(ctx)
+	v := c.s.lookAtNodes(ctx)
 	up := 1.0
 	if v.Err != "" {
 		up = 0
@@ -43,7 +44,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		return
 	}
 	gauge(desc("broken_records", "Keys below the node prefixes in PD whose value is no record."), float64(len(v.Broken)))
-	for _, n := range append(append([]node(nil), v.Pumps...), v.Drainers...) {
+	for _, n := range slices.Concat(v.Pumps, v.Drainers) {
 		c.node(gauge, n)
 	}
 }

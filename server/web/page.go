@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/http"
+	"slices"
 	"time"
 
 	"pumphouse/nodes"
@@ -48,7 +49,7 @@ type view struct {
 // Waiting are the nodes that wait for something.
 func (v view) Waiting() []node {
 	var out []node
-	for _, n := range append(append([]node(nil), v.Drainers...), v.Pumps...) {
+	for _, n := range slices.Concat(v.Drainers, v.Pumps) {
 		if n.Asked && n.Report.WaitingFor() != "" {
 			out = append(out, n)
 		}
@@ -59,7 +60,7 @@ func (v view) Waiting() []node {
 // Attention are the nodes that have a warning.
 func (v view) Attention() []node {
 	var out []node
-	for _, n := range append(append([]node(nil), v.Pumps...), v.Drainers...) {
+	for _, n := range slices.Concat(v.Pumps, v.Drainers) {
 		if len(n.Warnings) > 0 {
 			out = append(out, n)
 		}
@@ -82,6 +83,20 @@ func (s *Server) page(w http.ResponseWriter, r *http.Request) {
 
 // look gathers what there is to show.
 func (s *Server) look(ctx context.Context) view {
+	v := s.lookAtNodes(ctx)
+	if v.Err != "" {
+		return v
+	}
+	v.Plot = s.plot(v)
+	var err error
+	if v.Events, err = s.opts.Events.List(ctx, shownEvents); err != nil {
+		v.NoEvents = err.Error()
+	}
+	return v
+}
+
+// lookAtNodes gathers what is known of the nodes, and no more: it is all that metrics need.
+func (s *Server) lookAtNodes(ctx context.Context) view {
 	v := view{Now: s.opts.Now().UTC(), Version: s.opts.Version}
 	if s.opts.Endpoints != nil {
 		v.PD = s.opts.Endpoints()
@@ -98,10 +113,6 @@ func (s *Server) look(ctx context.Context) view {
 		v.Drainers = append(v.Drainers, s.node(e, v.Now))
 	}
 	v.Broken = snap.Broken
-	v.Plot = s.plot(v)
-	if v.Events, err = s.opts.Events.List(ctx, shownEvents); err != nil {
-		v.NoEvents = err.Error()
-	}
 	return v
 }
 

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -25,6 +26,7 @@ type cluster struct {
 	report map[string]survey.Report
 	points []survey.Point
 	events []audit.Event
+	extra  atomic.Int64 // calls for what the page shows beside the nodes
 }
 
 func (c *cluster) View(context.Context, int64) (*nodes.Snapshot, error) { return c.snap, c.err }
@@ -32,8 +34,14 @@ func (c *cluster) Report(_ nodes.Kind, id string) (survey.Report, bool) {
 	r, ok := c.report[id]
 	return r, ok
 }
-func (c *cluster) Points(nodes.Kind, string) []survey.Point         { return c.points }
-func (c *cluster) List(context.Context, int) ([]audit.Event, error) { return c.events, nil }
+func (c *cluster) Points(nodes.Kind, string) []survey.Point {
+	c.extra.Add(1)
+	return c.points
+}
+func (c *cluster) List(context.Context, int) ([]audit.Event, error) {
+	c.extra.Add(1)
+	return c.events, nil
+}
 
 func open(t *testing.T, c *cluster) (get func(path string) (int, string)) {
 	t.Helper()
@@ -117,8 +125,12 @@ func TestWithoutPD(t *testing.T) {
 }
 
 func TestMetrics(t *testing.T) {
-	get := open(t, busy(time.Now()))
+	c := busy(time.Now())
+	get := open(t, c)
 	_, body := get("/metrics")
+	if n := c.extra.Load(); n != 0 {
+		t.Errorf("a scrape asks %d times for events and points, which no metric shows", n)
+	}
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	if _, err := parser.TextToMetricFamilies(strings.NewReader(body)); err != nil {
 		t.Fatalf("%v\n%s", err, body)
