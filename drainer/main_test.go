@@ -3,7 +3,6 @@ package drainer_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"io"
 	"net/http"
 	"runtime"
@@ -17,8 +16,8 @@ import (
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/nodes"
-	"pumphouse/nodes/embedpd"
 	"pumphouse/nodes/pd"
+	"pumphouse/testsuite/pdtest"
 
 	"github.com/sirupsen/logrus"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -38,27 +37,8 @@ type rig struct {
 
 func newRig(t testing.TB) *rig {
 	t.Helper()
-	srv, err := embedpd.New(embedpd.Options{Addr: "127.0.0.1:0", DataDir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := srv.Open(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	etcd, err := nodes.NewClient([]string{srv.URL()}, nil, 5*time.Second)
-	if err != nil {
-		t.Fatal(err)
-	}
-	clock, err := pd.New(pd.Options{Endpoints: []string{srv.URL()}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := errors.Join(clock.Close(), etcd.Close(), srv.Close()); err != nil {
-			t.Error(err)
-		}
-	})
-	return &rig{TB: t, etcd: etcd, registry: nodes.NewRegistry(etcd, 5*time.Second), pd: clock, cluster: srv.ClusterID()}
+	v := pdtest.NewView(t)
+	return &rig{TB: t, etcd: v.Etcd, registry: v.Registry, pd: v.PD, cluster: v.ClusterID}
 }
 
 // options are those of a drainer that writes files.

@@ -67,18 +67,35 @@ COMP_WORDS=(` + words + `); COMP_CWORD=$((${#COMP_WORDS[@]}-1)); _` + program + 
 	return strings.TrimSpace(string(text))
 }
 
-// TestSampleConfigurations: the samples have no key that the programs do not know.
+// TestSampleConfigurations: the samples have no key that the programs do not know; with one
+// more, the programs complain of that.
 func TestSampleConfigurations(t *testing.T) {
 	for program, args := range map[string][]string{
-		"pump":      {"-config", "packaging/etc/pump.toml", "-L", "nonsense"},
-		"drainer":   {"-config", "packaging/etc/drainer.toml", "-L", "nonsense"},
-		"pumphouse": {"serve", "-config", "packaging/etc/pumphouse.toml", "-log-level", "nonsense"},
+		"pump":      {"-L", "nonsense", "-config"},
+		"drainer":   {"-L", "nonsense", "-config"},
+		"pumphouse": {"serve", "-log-level", "nonsense", "-config"},
 	} {
-		cmd := exec.Command(filepath.Join("bin", program), args...)
-		cmd.Dir = root
-		text, err := cmd.CombinedOutput()
-		if err == nil || !strings.Contains(string(text), "nonsense") {
-			t.Errorf("%s %s: want an error about the log level alone, got %v\n%s", program, strings.Join(args, " "), err, text)
+		sample, err := os.ReadFile(filepath.Join(root, "packaging", "etc", program+".toml"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for text, want := range map[string]string{
+			string(sample):                       "nonsense",
+			"no-such-key = 1\n" + string(sample): "no-such-key",
+		} {
+			file := filepath.Join(t.TempDir(), "config.toml")
+			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command(filepath.Join("bin", program), append(args, file)...)
+			cmd.Dir = root
+			said, err := cmd.CombinedOutput()
+			if err == nil || !strings.Contains(string(said), want) {
+				t.Errorf("%s: want an error about %s alone, got %v\n%s", strings.Join(cmd.Args, " "), want, err, said)
+			}
+			if want != "nonsense" && strings.Contains(string(said), "nonsense") {
+				t.Errorf("%s: the log level hides an unknown key:\n%s", strings.Join(cmd.Args, " "), said)
+			}
 		}
 	}
 }

@@ -16,9 +16,8 @@ import (
 
 	"pumphouse/binlogpb"
 	"pumphouse/nodes"
-	"pumphouse/nodes/embedpd"
-	"pumphouse/nodes/pd"
 	"pumphouse/testsuite/mariadbtest"
+	"pumphouse/testsuite/pdtest"
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
@@ -95,26 +94,8 @@ func TestBigTransaction(t *testing.T) {
 func drainOne(t *testing.T, program string, srv *mariadbtest.Server, rows, each int) (peak int64, took time.Duration) {
 	t.Helper()
 	ctx := context.Background()
-	cluster, err := embedpd.New(embedpd.Options{Addr: "127.0.0.1:0", DataDir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cluster.Open(ctx); err != nil {
-		t.Fatal(err)
-	}
-	defer cluster.Close()
-	clock, err := pd.New(pd.Options{Endpoints: []string{cluster.URL()}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer clock.Close()
-	etcd, err := nodes.NewClient([]string{cluster.URL()}, nil, 5*time.Second)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer etcd.Close()
-	registry := nodes.NewRegistry(etcd, 5*time.Second)
-	base, err := clock.TSO(ctx)
+	cluster := pdtest.NewView(t)
+	base, err := cluster.PD.TSO(ctx)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +108,7 @@ func drainOne(t *testing.T, program string, srv *mariadbtest.Server, rows, each 
 	binlogpb.RegisterPumpServer(server, &bigPump{commitTS: base + 10, payload: bigTransaction(t, base+10, rows, each)})
 	go server.Serve(l)
 	defer server.Stop()
-	if _, err := registry.Put(ctx, nodes.Pump, nodes.Record{NodeID: "pump1", Host: l.Addr().String(), State: nodes.Online, UpdateTS: base}, 0); err != nil {
+	if _, err := cluster.Registry.Put(ctx, nodes.Pump, nodes.Record{NodeID: "pump1", Host: l.Addr().String(), State: nodes.Online, UpdateTS: base}, 0); err != nil {
 		t.Fatal(err)
 	}
 
@@ -149,7 +130,7 @@ func drainOne(t *testing.T, program string, srv *mariadbtest.Server, rows, each 
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	cmd := exec.Command(program, "-addr", "127.0.0.1:0", "-node-id", "drainer1", "-pd-urls", cluster.URL(), "-data-dir", filepath.Join(dir, "data"),
+	cmd := exec.Command(program, "-addr", "127.0.0.1:0", "-node-id", "drainer1", "-pd-urls", cluster.URL, "-data-dir", filepath.Join(dir, "data"),
 		"-schema-dir", dir, "-config", config, "-initial-commit-ts", base.String())
 	cmd.Stdout, cmd.Stderr = &out, &out
 	began := time.Now()
@@ -163,7 +144,7 @@ func drainOne(t *testing.T, program string, srv *mariadbtest.Server, rows, each 
 		<-ended
 	}()
 	for {
-		if e, err := registry.Get(ctx, nodes.Drainer, "drainer1"); err == nil && e.Record.MaxCommitTS >= base+10 {
+		if e, err := cluster.Registry.Get(ctx, nodes.Drainer, "drainer1"); err == nil && e.Record.MaxCommitTS >= base+10 {
 			break
 		}
 		select {
