@@ -182,14 +182,42 @@ var Differences = []Difference{
 		},
 	},
 	{
+		Name:    "KILL PAUSE",
+		Reason:  "likewise KILL, which takes functions, refuses this word; the old one misses the parenthesis behind it",
+		Example: "KILL pause",
+		Edit: func(c comparison) (string, bool) {
+			at := c.new.errorOffset(c.text)
+			if !c.has(at, "pause") || !killWord.MatchString(c.plain(c.text[:at])) {
+				return "", false
+			}
+			return c.text[:at] + "x" + c.text[at+1:], true
+		},
+	},
+	{
+		Name: "number behind pause and a dot",
+		Reason: "likewise TiDB's scanner does not take the number for a name any more, as the old one does with " +
+			"IGNORE_SPACE if there are spaces before the dot",
+		Example: "SELECT pause .5",
+		Mode:    mysql.ModeIgnoreSpace,
+		Edit: func(c comparison) (string, bool) {
+			at := c.new.errorOffset(c.text)
+			if at < 0 || !number.MatchString(c.text[at:]) {
+				return "", false
+			}
+			edited := pauseDot.ReplaceAllString(c.text[:at], "x$1")
+			return edited + c.text[at:], edited != c.text[:at]
+		},
+	},
+	{
 		Name: "number behind pump or drainer and a dot",
-		Reason: "for the same reason TiDB's scanner takes the number for a name, as behind other names; with " +
-			"IGNORE_SPACE also if there are spaces before the dot",
+		Reason: "TiDB's scanner takes the number for a name, as behind other names, because these words are no " +
+			"keywords; with IGNORE_SPACE also if there are spaces before the dot. An error names the dot's column then",
 		Example: "SELECT pump . 1e999 FROM t",
 		Mode:    mysql.ModeIgnoreSpace,
 		Edit: func(c comparison) (string, bool) {
 			edited := numberBehind.ReplaceAllString(c.text, "${1}x$2")
-			return edited, edited != c.text && c.old.errorOffset(c.text) < 0
+			at := c.old.errorOffset(c.text)
+			return edited, edited != c.text && (at < 0 || c.has(at, ".") && at == c.new.errorOffset(c.text))
 		},
 	},
 	{
@@ -206,6 +234,20 @@ var Differences = []Difference{
 				return "", false
 			}
 			return c.text[:m[0]+1] + strings.TrimLeft(c.text[m[0]+1:], " "), true
+		},
+	},
+	{
+		Name:    "keyword behind a number that ends in a dot",
+		Reason:  "likewise, because TiDB's scanner does not ask what the dot belongs to",
+		Example: "SHOW PUMP STATUS WHERE 1. IN (1)",
+		Edit: func(c comparison) (string, bool) {
+			at := min(c.old.reach(c.text), c.new.reach(c.text))
+			all := numberDot.FindAllStringIndex(c.text[:at], -1)
+			if all == nil || !dottedNumber.MatchString(c.plain(c.text[:at])) {
+				return "", false
+			}
+			end := all[len(all)-1][1]
+			return c.text[:end] + "0" + c.text[end:], true
 		},
 	},
 	{
@@ -258,16 +300,20 @@ var (
 	fullWord      = regexp.MustCompile(`(?i)full`)
 	dropWord      = regexp.MustCompile(`(?i)\bdrop *$`)
 	helpWord      = regexp.MustCompile(`(?i)\bhelp *$`)
+	killWord      = regexp.MustCompile(`(?i)\bkill( +tidb)? *$`)
 	pauseWord     = regexp.MustCompile(`(?i)pause`)
 	functionPause = regexp.MustCompile(`(?i)\bpause *$`)
+	pauseDot      = regexp.MustCompile(`(?i)\bp(ause +(\. *)?)$`)
 	functionName  = regexp.MustCompile(`(?i)\b(pump|drainer) *$`)
 	names         = regexp.MustCompile(`(?i)pump|drainer`)
 	youngFeature  = regexp.MustCompile(`(/\*T!\[[\w,]*)global_index([\w,]*\])`)
 	numberBehind  = regexp.MustCompile(`(?i)\b(pum|draine)[pr]( +\. *\d)`)
 	dotted        = regexp.MustCompile(`(?i)\. +((as|member) +)?$`)
-	dottedWord    = regexp.MustCompile(`(?i)([\w$\x60\x{80}-\x{10FFFF}]\.) +([a-z])`)
+	dottedWord    = regexp.MustCompile(`(?i)([\w$\x60\x{80}-\x{10FFFF}] *\.) +([a-z])`)
+	numberDot     = regexp.MustCompile(`\b\d+\.`)
+	dottedNumber  = regexp.MustCompile(`\b\d+\. +(\w+ *)?$`)
 	number        = regexp.MustCompile(`^\.?\d`)
 	oldFeatures   = regexp.MustCompile(`^/\*T!\[((auto_rand|ttl),)*(auto_rand|ttl)\]`)
-	anyFeatures   = regexp.MustCompile(`^/\*T!\[(\w+,)*\w+\]`)
+	anyFeatures   = regexp.MustCompile(`^/\*T!\[([\w$\x{80}-\x{10FFFF}]+,)*[\w$\x{80}-\x{10FFFF}]+\]`)
 	version       = regexp.MustCompile(`^/\*!\d{5}`)
 )
