@@ -136,19 +136,24 @@ func appendWriteReq(b []byte, m *WriteBinlogReq) []byte {
 	return b
 }
 
-// unmarshalWriteReq reads b; the payload stays a part of it.
-func unmarshalWriteReq(b []byte, m *WriteBinlogReq) error {
+func unmarshalWriteReq(b []byte, m *WriteBinlogReq) (err error) {
 	m.Reset()
-	err := eachField(b, func(f field) {
+	m.ClusterID, m.Payload, err = ParseWriteReq(b)
+	return err
+}
+
+// ParseWriteReq reads a WriteBinlogReq; the payload stays a part of b.
+func ParseWriteReq(b []byte) (clusterID uint64, payload []byte, err error) {
+	err = eachField(b, func(f field) {
 		switch {
 		case f.num == 1 && f.typ == protowire.VarintType:
-			m.ClusterID = f.varint
+			clusterID = f.varint
 		case f.num == 2 && f.typ == protowire.BytesType:
-			m.Payload = f.bytes
+			payload = f.bytes
 		}
 	})
 	if err != nil {
-		return fmt.Errorf("write request: %w", err)
+		return 0, nil, fmt.Errorf("write request: %w", err)
 	}
-	return nil
+	return clusterID, payload, nil
 }

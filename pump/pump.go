@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 
 	"pumphouse/nodes"
 	"pumphouse/nodes/daemon"
@@ -28,6 +29,7 @@ type Pump struct {
 	agent     *nodes.Agent
 
 	gate     gate            // what writes and pulls are let through
+	writes   sync.Pool       // of *writes
 	pulls    context.Context // done when streams have to end
 	endPulls context.CancelFunc
 	pullers  pullers

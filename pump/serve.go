@@ -6,6 +6,7 @@ import (
 
 	"pumphouse/binlogpb"
 	"pumphouse/nodes/daemon"
+	"pumphouse/pump/direct"
 
 	"google.golang.org/grpc"
 	_ "google.golang.org/grpc/encoding/gzip" // the compressor that old drainers may ask for
@@ -18,14 +19,20 @@ func (p *Pump) listen(ctx context.Context) (err error) {
 	return err
 }
 
+// What TiDB may send ahead: windows that hold a few large transactions.
+const streamWindow, connWindow = 4 << 20, 8 << 20
+
+// maxStreams is how many calls of one connection run at once, whatever its peer opens and
+// resets; far more than the sessions of a TiDB that commit at the same moment.
+const maxStreams = 4096
+
 // ServerOptions are those of a pump's gRPC server; maxMessage bounds a message in bytes.
 func ServerOptions(maxMessage int) []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.ForceServerCodecV2(binlogpb.Codec{}),
 		grpc.MaxRecvMsgSize(maxMessage),
 		grpc.MaxSendMsgSize(maxMessage),
-		// What TiDB may send ahead: windows that hold a few large transactions.
-		grpc.InitialWindowSize(4 << 20), grpc.InitialConnWindowSize(8 << 20),
+		grpc.InitialWindowSize(streamWindow), grpc.InitialConnWindowSize(connWindow),
 		grpc.WriteBufferSize(128 << 10), grpc.ReadBufferSize(128 << 10),
 		// Goroutines that stay spare each call the growth of a new stack. A pull keeps one;
 		// calls beyond their number get goroutines of their own.
@@ -35,17 +42,22 @@ func ServerOptions(maxMessage int) []grpc.ServerOption {
 		// A peer that the machine does not let run for a few seconds has not gone.
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 10 * time.Second, Timeout: 10 * time.Second}),
 		grpc.ConnectionTimeout(10 * time.Second),
-		// Also how many handlers of one connection run at once, whatever its peer opens and
-		// resets; far more than the sessions of a TiDB that commit at the same moment.
-		grpc.MaxConcurrentStreams(4096),
+		grpc.MaxConcurrentStreams(maxStreams),
 	}
+}
+
+// WriteDirectly puts what serves plain WriteBinlog calls before a gRPC server with
+// [ServerOptions].
+func WriteDirectly(server *grpc.Server, maxMessage int, write func([]direct.Call)) *direct.Server {
+	return direct.New(server, direct.Options{Write: write, MaxMessage: maxMessage, MaxStreams: maxStreams,
+		StreamWindow: streamWindow, ConnWindow: connWindow})
 }
 
 // serve starts to answer gRPC and HTTP on every listener. Writes are still refused.
 func (p *Pump) serve(context.Context) error {
 	server := grpc.NewServer(ServerOptions(p.opts.MaxMessageSize)...)
 	binlogpb.RegisterPumpServer(server, service{Pump: p})
-	return p.port.Serve(p.opts.Security, server, p.routes())
+	return p.port.Serve(p.opts.Security, WriteDirectly(server, p.opts.MaxMessageSize, p.write), p.routes())
 }
 
 // stopServing lets calls under way finish for at most grace, or until the pump is hurried,

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"pumphouse/binlogpb"
+	"pumphouse/pump/direct"
 	"pumphouse/pump/storage"
 
 	"google.golang.org/grpc/codes"
@@ -21,43 +23,96 @@ type service struct {
 // WriteBinlog stores one binlog and answers when it is durable. An empty payload is TiDB's
 // question whether the pump takes writes.
 func (s service) WriteBinlog(ctx context.Context, req *binlogpb.WriteBinlogReq) (*binlogpb.WriteBinlogResp, error) {
-	began := s.opts.Now()
-	err := s.write(ctx, req)
-	s.metrics.write(err, s.opts.Now().Sub(began))
-	if err != nil {
-		return nil, err
+	if err := ctx.Err(); err != nil {
+		return nil, status.FromContextError(err).Err()
+	}
+	calls := []direct.Call{{ClusterID: req.ClusterID, Payload: req.Payload}}
+	if s.write(calls); calls[0].Err != nil {
+		return nil, calls[0].Err
 	}
 	return &binlogpb.WriteBinlogResp{}, nil
 }
 
-func (p *Pump) write(ctx context.Context, req *binlogpb.WriteBinlogReq) error {
-	if req.ClusterID != p.clusterID {
-		return p.wrongCluster(req.ClusterID)
+// write stores the binlogs of several calls together.
+func (p *Pump) write(calls []direct.Call) {
+	began := p.opts.Now()
+	w, _ := p.writes.Get().(*writes)
+	if w == nil {
+		w = new(writes)
 	}
-	if len(req.Payload) == 0 {
-		err := p.gate.enter(p.nodeID)
-		if err == nil {
-			p.gate.leave()
-			return nil
+	w.recs, w.errs = slices.Grow(w.recs[:0], len(calls))[:len(calls)], slices.Grow(w.errs[:0], len(calls))[:len(calls)]
+	// A prewrite is let through until it is stored. One entry does for all of them.
+	var entered, tried bool
+	var refused error
+	enter := func() error {
+		if !tried {
+			tried, refused = true, p.gate.enter(p.nodeID)
+			entered = refused == nil
 		}
-		return status.Error(codes.Unavailable, err.Error())
+		return refused
 	}
-	rec, err := storage.ParseRecord(req.Payload)
+	for i := range calls {
+		w.recs[i], w.errs[i] = p.record(&calls[i], enter)
+	}
+	p.store.AppendAll(w.recs, w.errs)
+	if entered {
+		p.gate.leave()
+	}
+	took := p.opts.Now().Sub(began)
+	for i := range calls {
+		calls[i].Err = p.outcome(&calls[i], w.recs[i], w.errs[i])
+		p.metrics.write(calls[i].Err, took)
+	}
+	clear(w.recs) // they hold payloads
+	clear(w.errs)
+	p.writes.Put(w)
+}
+
+// writes is what [Pump.write] works with.
+type writes struct {
+	recs []storage.Record
+	errs []error
+}
+
+// errAsked stands for a call that only asks whether the pump takes writes, and is told so.
+var errAsked = errors.New("nothing to store")
+
+// record is what a call wants stored; an error if there is nothing to store.
+func (p *Pump) record(c *direct.Call, enter func() error) (storage.Record, error) {
+	if c.ClusterID != p.clusterID {
+		return storage.Record{}, p.wrongCluster(c.ClusterID)
+	}
+	if len(c.Payload) == 0 {
+		if err := enter(); err != nil {
+			return storage.Record{}, status.Error(codes.Unavailable, err.Error())
+		}
+		return storage.Record{}, errAsked
+	}
+	rec, err := storage.ParseRecord(c.Payload)
 	if err != nil {
 		p.metrics.errors.WithLabelValues("invalid").Inc()
-		return status.Error(codes.InvalidArgument, err.Error())
+		return rec, status.Error(codes.InvalidArgument, err.Error())
 	}
 	if rec.Type == storage.Prewrite {
-		if err := p.gate.enter(p.nodeID); err != nil {
-			return status.Error(codes.Unavailable, err.Error())
+		if err := enter(); err != nil {
+			return rec, status.Error(codes.Unavailable, err.Error())
 		}
-		defer p.gate.leave()
 	}
-	if err := p.store.Append(ctx, rec); err != nil {
-		return p.writeFailed(rec, err)
+	return rec, nil
+}
+
+// outcome is what a call is answered with.
+func (p *Pump) outcome(c *direct.Call, rec storage.Record, err error) error {
+	switch _, worded := status.FromError(err); {
+	case err == errAsked:
+		return nil
+	case err == nil:
+		p.metrics.size(rec, len(c.Payload))
+		return nil
+	case worded:
+		return err
 	}
-	p.metrics.size(rec, len(req.Payload))
-	return nil
+	return p.writeFailed(rec, err)
 }
 
 func (p *Pump) wrongCluster(id uint64) error {
@@ -69,10 +124,7 @@ func (p *Pump) wrongCluster(id uint64) error {
 // after all of them.
 func (p *Pump) writeFailed(rec storage.Record, err error) error {
 	code := codes.Internal
-	switch {
-	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return status.FromContextError(err).Err()
-	case errors.Is(err, storage.ErrNoSpace), errors.Is(err, storage.ErrClosed):
+	if errors.Is(err, storage.ErrNoSpace) || errors.Is(err, storage.ErrClosed) {
 		code = codes.Unavailable
 	}
 	p.metrics.errors.WithLabelValues("append").Inc()

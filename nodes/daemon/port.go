@@ -21,10 +21,17 @@ type Port struct {
 	listeners []*conns
 	advertise string
 
-	grpc    *grpc.Server
+	grpc    Server
 	http    *http.Server
 	serving sync.WaitGroup
 	failed  chan error
+}
+
+// Server is what a Port needs of a *grpc.Server.
+type Server interface {
+	Serve(net.Listener) error
+	GracefulStop()
+	Stop()
 }
 
 // Listen binds addr (host:port, port 0 means any) and the Unix socket, if one is named.
@@ -122,7 +129,7 @@ func (p *Port) Advertised() string { return p.advertise }
 
 // Serve begins to answer: HTTP/1 goes to h, everything else to g. TCP is encrypted when sec
 // says so. It is called once; how it goes on is told by Failed.
-func (p *Port) Serve(sec Security, g *grpc.Server, h http.Handler) error {
+func (p *Port) Serve(sec Security, g Server, h http.Handler) error {
 	tlsConfig, err := sec.Server()
 	if err != nil {
 		return err

@@ -1,9 +1,6 @@
 package storage
 
 import (
-	"context"
-	"errors"
-	"fmt"
 	"runtime"
 	"sync"
 
@@ -18,54 +15,67 @@ type request struct {
 	// Filled in by the writer.
 	floor nodes.TSO
 	at    place
-	done  chan error // takes the result, or errLead; one place
+	err   error
 }
 
-// errLead tells a waiting writer that it is its turn to write for all.
-var errLead = errors.New("lead")
+// group is the requests that one writer brings at once.
+type group struct {
+	requests []request
+	turn     chan bool // true: it is this writer's turn to write for all; false: it is done. One place
+}
 
 // queue lets all writers that wait at the same time share one write and one sync:
 // the first to come writes for all that came with it, then hands the lead to one of
 // those who came meanwhile. A lone writer so never waits for another goroutine.
 type queue struct {
 	mu      sync.Mutex
-	waiting []*request
-	spare   []*request // the last batch's slice, to be used again
+	waiting []*group
+	spare   []*group   // the last batch's slice, to be used again
+	batch   []*request // the leader's
 	leading bool
 	closed  error         // set: refuse new requests with it
 	idle    chan struct{} // closed when the last leader has gone; only after closed is set
 
-	requests sync.Pool
+	groups sync.Pool
 }
 
-// submit passes a record through write, together with others, and returns when it
-// is through. The error is the one write has set for it.
-func (q *queue) submit(rec Record, flags uint8, write func([]*request) []error) error {
-	r, _ := q.requests.Get().(*request)
-	if r == nil {
-		r = &request{done: make(chan error, 1)}
-	}
-	r.rec, r.flags, r.crc = rec, flags, payloadCRC(rec.Payload)
-	defer func() {
-		r.rec = Record{}
-		q.requests.Put(r)
-	}()
-
+// submit passes records through write, together with those of others, and returns when they
+// are through: nil, or the errors that write has set for them, which are valid until the group
+// is used again.
+func (q *queue) submit(g *group, write func([]*request)) error {
 	q.mu.Lock()
 	if q.closed != nil {
 		q.mu.Unlock()
 		return q.closed
 	}
-	q.waiting = append(q.waiting, r)
+	q.waiting = append(q.waiting, g)
 	lead := !q.leading
 	q.leading = true
 	q.mu.Unlock()
-	if !lead {
-		if err := <-r.done; err != errLead {
-			return err
-		}
+	if lead || <-g.turn {
+		q.lead(g, write)
 	}
-	return q.lead(r, write)
+	return nil
+}
+
+// group is an empty group; it goes back with put.
+func (q *queue) group() *group {
+	g, _ := q.groups.Get().(*group)
+	if g == nil {
+		g = &group{turn: make(chan bool, 1)}
+	}
+	return g
+}
+
+func (q *queue) put(g *group) {
+	clear(g.requests)
+	g.requests = g.requests[:0]
+	q.groups.Put(g)
+}
+
+// add appends a record to the group.
+func (g *group) add(rec Record, flags uint8) {
+	g.requests = append(g.requests, request{rec: rec, flags: flags, crc: payloadCRC(rec.Payload)})
 }
 
 // gatherTurns is how often a leader lets others run at most before it writes. With 128
@@ -75,7 +85,7 @@ const gatherTurns = 4
 
 // gather takes everything that waits. Who is about to come may still come along: as long as
 // somebody did, others get one more turn. To be alone costs one turn, which is next to nothing.
-func (q *queue) gather() []*request {
+func (q *queue) gather() []*group {
 	for turn, seen := 0, 1; turn < gatherTurns; turn++ {
 		runtime.Gosched()
 		q.mu.Lock()
@@ -88,41 +98,40 @@ func (q *queue) gather() []*request {
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	batch := q.waiting
+	groups := q.waiting
 	q.waiting, q.spare = q.spare, nil
-	return batch
+	return groups
 }
 
 // lead writes everything that waits, own among it.
-func (q *queue) lead(own *request, write func([]*request) []error) error {
-	batch := q.gather()
-	errs := write(batch)
-	var result error
-	for i, r := range batch {
-		var err error
-		if errs != nil {
-			err = errs[i]
+func (q *queue) lead(own *group, write func([]*request)) {
+	groups := q.gather()
+	for _, g := range groups {
+		for i := range g.requests {
+			q.batch = append(q.batch, &g.requests[i])
 		}
-		if r == own {
-			result = err
-		} else {
-			r.done <- err
+	}
+	write(q.batch)
+	clear(q.batch)
+	q.batch = q.batch[:0]
+	for _, g := range groups {
+		if g != own {
+			g.turn <- false
 		}
 	}
 
-	clear(batch)
+	clear(groups)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.spare = batch[:0]
+	q.spare = groups[:0]
 	if len(q.waiting) > 0 {
-		q.waiting[0].done <- errLead
-		return result
+		q.waiting[0].turn <- true
+		return
 	}
 	q.leading = false
 	if q.idle != nil {
 		close(q.idle)
 	}
-	return result
 }
 
 // close refuses new requests and returns when those accepted are through.
@@ -142,43 +151,4 @@ func (q *queue) close(reason error) {
 	idle := q.idle
 	q.mu.Unlock()
 	<-idle
-}
-
-// Append stores a record and returns when it is durable (with SyncLog; without, when
-// the operating system has it). On an error the record is not stored, or, with
-// [ErrFailed], may turn out to be stored when the store is opened again.
-//
-// A Commit or Rollback of a transaction the store does not know is no error: its
-// prewrite may have gone to another pump, or it is a repetition. Append does not
-// keep rec.Payload, but the caller must not change it before Append returns; ctx is
-// looked at only before the record is on its way.
-func (s *Store) Append(ctx context.Context, rec Record) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	if err := rec.check(); err != nil {
-		return err
-	}
-	if rec.Type != Prewrite {
-		rec.Payload = nil
-	} else if err := s.admit(); err != nil {
-		return err
-	}
-	return s.append(rec, 0)
-}
-
-// admit tells whether a new transaction may be stored.
-func (s *Store) admit() error {
-	if s.space.refusing.Load() {
-		return fmt.Errorf("%w: %d bytes are available, writes stop below %d",
-			ErrNoSpace, s.space.available.Load(), s.opts.StopWriteAtAvailable)
-	}
-	return nil
-}
-
-func (s *Store) append(rec Record, flags uint8) error {
-	if err := s.Failed(); err != nil {
-		return err
-	}
-	return s.queue.submit(rec, flags, s.writeBatch)
 }

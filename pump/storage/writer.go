@@ -25,22 +25,20 @@ type logWriter struct {
 	zeros   [align]byte
 }
 
-// writeBatch writes, syncs and applies the requests of one round. The errors belong
-// to the requests by index; nil: all are stored.
-func (s *Store) writeBatch(batch []*request) []error {
+// writeBatch writes, syncs and applies the requests of one round, and sets the errors of those
+// that could not be stored.
+func (s *Store) writeBatch(batch []*request) {
 	s.assignFloors(batch)
-	for done := 0; done < len(batch); {
-		n, err := s.writeRun(batch[done:])
+	for len(batch) > 0 {
+		n, err := s.writeRun(batch)
 		if err != nil {
-			errs := make([]error, len(batch))
-			for i := done; i < len(batch); i++ {
-				errs[i] = err
+			for _, r := range batch {
+				r.err = err
 			}
-			return errs
+			return
 		}
-		done += n
+		batch = batch[n:]
 	}
-	return nil
 }
 
 // assignFloors gives each prewrite the largest commit TS known before it.

@@ -72,11 +72,11 @@ func (b *pumpBench) startPump(name, addr string, sync bool) (*process, error) {
 // writes prints how fast transactions are stored.
 func (b *pumpBench) writes(ctx context.Context) error {
 	fmt.Print("### Pump: transactions (prewrite, then commit) over one gRPC connection\n\n" +
-		"(a) is the same gRPC server with the same codec and options that stores nothing; (b) appends the same records to a\n" +
-		"file, those of all writers at once, with one fdatasync (sync) or none. CPU is the server process's and the loader's,\n" +
-		"microseconds a transaction.\n\n")
-	fmt.Println("| sync-log | message | writers | txn/s | (a) txn/s | of (a) | (b) txn/s | p50 ms | p99 ms | (a) p50 ms | CPU pump | CPU (a) | CPU loader | RSS MB |")
-	fmt.Println("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
+		"(a) is the pump's own front end that stores nothing; (g) is the gRPC library's server, with a pump's codec and options,\n" +
+		"that stores nothing; (b) appends the same records to a file, those of all writers at once, with one fdatasync (sync) or\n" +
+		"none. CPU is the server process's and the loader's, microseconds a transaction.\n\n")
+	fmt.Println("| sync-log | message | writers | txn/s | (a) txn/s | of (a) | (g) txn/s | of (g) | (b) txn/s | p50 ms | p99 ms | (a) p50 ms | (g) p50 ms | CPU pump | CPU (a) | CPU (g) | CPU loader | RSS MB |")
+	fmt.Println("|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
 	for _, sync := range []bool{true, false} {
 		for _, size := range []int{256, 4096} {
 			if err := b.writesOf(ctx, sync, size); err != nil {
@@ -96,16 +96,25 @@ func (b *pumpBench) writesOf(ctx context.Context, sync bool, size int) error {
 		return err
 	}
 	defer pump.stop()
-	null, err := start("ready:", b.self, "null", fmt.Sprint(size))
+	null, err := start("ready:", b.self, "null", fmt.Sprint(size), "direct")
 	if err != nil {
 		return err
 	}
 	defer null.stop()
+	plain, err := start("ready:", b.self, "null", fmt.Sprint(size), "grpc")
+	if err != nil {
+		return err
+	}
+	defer plain.stop()
 	for _, writers := range []int{1, 16, 128} {
 		if !b.cells.MatchString(fmt.Sprintf("%s/%d/%d", onOff(sync), size, writers)) {
 			continue
 		}
 		limit, err := b.load(ctx, null, writers, size)
+		if err != nil {
+			return err
+		}
+		library, err := b.load(ctx, plain, writers, size)
 		if err != nil {
 			return err
 		}
@@ -117,9 +126,10 @@ func (b *pumpBench) writesOf(ctx context.Context, sync bool, size int) error {
 		if err != nil {
 			return err
 		}
-		fmt.Printf("| %s | %s | %d | %.0f | %.0f | %.2f | %.0f | %.3f | %.3f | %.3f | %.1f | %.1f | %.1f | %.0f |\n",
-			onOff(sync), sizeName(size), writers, got.perSecond, limit.perSecond, got.perSecond/limit.perSecond, raw,
-			ms(got.p50), ms(got.p99), ms(limit.p50), got.serverCPU, limit.serverCPU, got.loaderCPU, float64(got.rss)/1e6)
+		fmt.Printf("| %s | %s | %d | %.0f | %.0f | %.2f | %.0f | %.2f | %.0f | %.3f | %.3f | %.3f | %.3f | %.1f | %.1f | %.1f | %.1f | %.0f |\n",
+			onOff(sync), sizeName(size), writers, got.perSecond, limit.perSecond, got.perSecond/limit.perSecond,
+			library.perSecond, got.perSecond/library.perSecond, raw, ms(got.p50), ms(got.p99), ms(limit.p50), ms(library.p50),
+			got.serverCPU, limit.serverCPU, library.serverCPU, got.loaderCPU, float64(got.rss)/1e6)
 	}
 	return nil
 }
@@ -154,7 +164,7 @@ func (b *pumpBench) pullsOf(ctx context.Context, size, count int) (starts string
 		return "", err
 	}
 	defer func() { pump.stop() }()
-	null, err := start("ready:", b.self, "null", fmt.Sprint(size))
+	null, err := start("ready:", b.self, "null", fmt.Sprint(size), "grpc")
 	if err != nil {
 		return "", err
 	}

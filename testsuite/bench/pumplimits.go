@@ -14,14 +14,16 @@ import (
 
 	"pumphouse/binlogpb"
 	"pumphouse/pump"
+	"pumphouse/pump/direct"
 	"pumphouse/pump/storage"
 )
 
 // nullServer is the limit of any pump behind gRPC: a server with a pump's codec and options
-// that answers writes at once and whose pulls send one prepared message over and over.
+// that answers writes at once and whose pulls send one prepared message over and over. It is
+// the pump's own front end, or the gRPC library's server alone.
 func nullServer(args []string) error {
-	if len(args) != 1 {
-		return fmt.Errorf("usage: null MESSAGE_BYTES")
+	if len(args) != 2 {
+		return fmt.Errorf("usage: null MESSAGE_BYTES direct|grpc")
 	}
 	size, err := strconv.Atoi(args[0])
 	if err != nil {
@@ -40,6 +42,9 @@ func nullServer(args []string) error {
 	s := grpc.NewServer(pump.ServerOptions(1 << 30)...)
 	binlogpb.RegisterPumpServer(s, null{payload: w.prewrite.Payload})
 	fmt.Printf("ready: %s\n", l.Addr())
+	if args[1] == "direct" {
+		return pump.WriteDirectly(s, 1<<30, func([]direct.Call) {}).Serve(l)
+	}
 	return s.Serve(l)
 }
 

@@ -1,0 +1,35 @@
+// Package direct is the pump's own end of the connections that write binlogs: unary gRPC over
+// HTTP/2 (RFC 9113, RFC 7541, gRPC over HTTP2), for the one method binlog.Pump/WriteBinlog.
+//
+// A general gRPC server passes each call through several goroutines, keeps a context, a
+// transport stream and flow control for it, and gives its answer to yet another goroutine to
+// write. For a binlog of some hundred bytes that is most of the work, and for a lone writer most
+// of the time besides the disk. Here one goroutine reads all requests that have come on a
+// connection, stores them together and writes all answers at once. Measured, both on one
+// machine: BENCHMARKS.md.
+//
+// # Which connections
+//
+// [Server] stands before a *grpc.Server. It sends its SETTINGS, which are those of that server,
+// and looks at the first call. If it is a plain WriteBinlog, the connection stays here;
+// otherwise everything read so far is replayed to the gRPC server, which has the connection from
+// then on. TiDB only writes and a drainer only pulls, so each gets the end that is made for it.
+// Should another call come on a connection that stayed here, its sender is told to take a new
+// connection (GOAWAY: what was begun is finished, and gRPC repeats the call by itself), and for
+// a minute all new connections go to the gRPC server, which can do everything.
+//
+// # What is the same
+//
+// Limits, status codes and texts are those of the gRPC server: at most MaxStreams calls at a
+// time, messages up to MaxMessage (RESOURCE_EXHAUSTED with the text TiDB looks for), the same
+// windows. A deadline of the caller is not looked at: a binlog on its way to the disk cannot be
+// called back, and the caller ends its call itself. Whether a silent peer is still there is
+// asked by TCP's keep-alive.
+//
+// # Back-pressure
+//
+// While binlogs are stored, nothing more is read from their connection, so that a peer which
+// sends faster than the disk takes is held up by TCP. Only if that lasts longer than half a
+// second (a disk that hangs), another goroutine goes on reading, so that pings are answered: a
+// peer that gets none would close the connection and take the pump for dead.
+package direct

@@ -1,0 +1,85 @@
+package storage
+
+import (
+	"context"
+	"fmt"
+)
+
+// Append stores a record and returns when it is durable (with SyncLog; without, when
+// the operating system has it). On an error the record is not stored, or, with
+// [ErrFailed], may turn out to be stored when the store is opened again.
+//
+// A Commit or Rollback of a transaction the store does not know is no error: its
+// prewrite may have gone to another pump, or it is a repetition. Append does not
+// keep rec.Payload, but the caller must not change it before Append returns; ctx is
+// looked at only before the record is on its way.
+func (s *Store) Append(ctx context.Context, rec Record) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	var errs [1]error
+	s.AppendAll([]Record{rec}, errs[:])
+	return errs[0]
+}
+
+// AppendAll stores records as [Store.Append] does, in their order, and waits once for all. It
+// sets the error of each; a record whose error is set already is left out.
+func (s *Store) AppendAll(recs []Record, errs []error) {
+	g := s.queue.group()
+	defer s.queue.put(g)
+	for i, rec := range recs {
+		if errs[i] != nil {
+			continue
+		}
+		if errs[i] = rec.check(); errs[i] != nil {
+			continue
+		}
+		if rec.Type != Prewrite {
+			rec.Payload = nil
+		} else if errs[i] = s.admit(); errs[i] != nil {
+			continue
+		}
+		g.add(rec, 0)
+	}
+	if len(g.requests) == 0 {
+		return
+	}
+	refused := s.submit(g)
+	stored := g.requests
+	for i := range recs {
+		if errs[i] == nil {
+			errs[i] = refused
+			if refused == nil {
+				errs[i] = stored[0].err
+			}
+			stored = stored[1:]
+		}
+	}
+}
+
+// admit tells whether a new transaction may be stored.
+func (s *Store) admit() error {
+	if s.space.refusing.Load() {
+		return fmt.Errorf("%w: %d bytes are available, writes stop below %d",
+			ErrNoSpace, s.space.available.Load(), s.opts.StopWriteAtAvailable)
+	}
+	return nil
+}
+
+// append stores what the store itself has to say.
+func (s *Store) append(rec Record, flags uint8) error {
+	g := s.queue.group()
+	defer s.queue.put(g)
+	g.add(rec, flags)
+	if err := s.submit(g); err != nil {
+		return err
+	}
+	return g.requests[0].err
+}
+
+func (s *Store) submit(g *group) error {
+	if err := s.Failed(); err != nil {
+		return err
+	}
+	return s.queue.submit(g, s.writeBatch)
+}
