@@ -37,8 +37,9 @@
 //
 // An accepted or refused text, its statements, and an error's text and position are
 // what the last TiDB grammar with the first two gives; the differences there are, the
-// newer statements among them, stand, each with its reason, in the table Differences of testsuite/sqloracle, which
-// compares the two on random texts. Errors quote the text as the client sent it.
+// newer statements among them, stand, each with its reason, in the table Differences of
+// testsuite/sqloracle, which compares the two on random texts. Errors quote the text as
+// the client sent it.
 //
 // No input makes a Parser panic or exhaust the stack: statements and texts are bounded
 // (limits.go), because TiDB's parser recurses over comments and expressions and Go

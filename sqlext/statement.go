@@ -29,8 +29,7 @@ func (k Kind) String() string {
 }
 
 // Statement is one statement of a text. Exactly one of Node, Show, Change, Act and Help
-// is set.
-// It stays valid, and is never changed, after the Parser goes on to another text.
+// is set. It stays valid, and is never changed, after the Parser goes on to another text.
 type Statement struct {
 	// Text is the statement as it stands in the text, with the semicolon behind it.
 	// Like TiDB's it also holds the white space and empty statements before it.

@@ -211,13 +211,13 @@ var Differences = []Difference{
 	{
 		Name: "number behind pump or drainer and a dot",
 		Reason: "TiDB's scanner takes the number for a name, as behind other names, because these words are no " +
-			"keywords; with IGNORE_SPACE also if there are spaces before the dot. An error names the dot's column then",
+			"keywords; with IGNORE_SPACE, if there are spaces before the dot, also if other keywords stand between",
 		Example: "SELECT pump . 1e999 FROM t",
 		Mode:    mysql.ModeIgnoreSpace,
 		Edit: func(c comparison) (string, bool) {
 			edited := numberBehind.ReplaceAllString(c.text, "${1}x$2")
 			at := c.old.errorOffset(c.text)
-			return edited, edited != c.text && (at < 0 || c.has(at, ".") && at == c.new.errorOffset(c.text))
+			return edited, edited != c.text && (at < 0 || number.MatchString(c.text[at:]))
 		},
 	},
 	{
@@ -248,6 +248,19 @@ var Differences = []Difference{
 			}
 			end := all[len(all)-1][1]
 			return c.text[:end] + "0" + c.text[end:], true
+		},
+	},
+	{
+		Name: "@@ behind CHANGE",
+		Reason: "to TiDB's scanners an @@ without a name is the sign that follows at once, so that the old parser ends " +
+			"the statement there, as TiDB's still does with ordinary ones; to sqlext the @@ does not belong",
+		Example: "CHANGE PUMP TO NODE_STATE = 'paused' FOR NODE_ID 'pump1' @@;",
+		Edit: func(c comparison) (string, bool) {
+			at := c.new.errorOffset(c.text)
+			if at < 0 || !namelessAt.MatchString(c.text[at:]) || !behindChange.MatchString(c.plain(c.text[:at])) {
+				return "", false
+			}
+			return c.text[:at] + namelessAt.ReplaceAllString(c.text[at:], "$1"), true
 		},
 	},
 	{
@@ -303,13 +316,15 @@ var (
 	killWord      = regexp.MustCompile(`(?i)\bkill( +tidb)? *$`)
 	pauseWord     = regexp.MustCompile(`(?i)pause`)
 	functionPause = regexp.MustCompile(`(?i)\bpause *$`)
-	pauseDot      = regexp.MustCompile(`(?i)\bp(ause +(\. *)?)$`)
+	pauseDot      = regexp.MustCompile(`(?i)\bp(ause[\s\v\x{FFFD}]+(\.[\s\v\x{FFFD}]*)?)$`)
 	functionName  = regexp.MustCompile(`(?i)\b(pump|drainer) *$`)
 	names         = regexp.MustCompile(`(?i)pump|drainer`)
 	youngFeature  = regexp.MustCompile(`(/\*T!\[[\w,]*)global_index([\w,]*\])`)
-	numberBehind  = regexp.MustCompile(`(?i)\b(pum|draine)[pr]( +\. *\d)`)
+	numberBehind  = regexp.MustCompile(`(?i)\b(pum|draine)[pr]([\s\v\x{FFFD}]+\.)`)
 	dotted        = regexp.MustCompile(`(?i)\. +((as|member) +)?$`)
-	dottedWord    = regexp.MustCompile(`(?i)([\w$\x60\x{80}-\x{10FFFF}] *\.) +([a-z])`)
+	dottedWord    = regexp.MustCompile(`(?i)([\w$\x60\x{80}-\x{10FFFF}][\s\v]*\.) +([a-z])`)
+	namelessAt    = regexp.MustCompile(`(?i)^@@(?:(?:global|session|local)\.)?(;|$)`)
+	behindChange  = regexp.MustCompile(`(?i)\bchange +(pump|drainer)\b.*\bnode_id *'' *$`)
 	numberDot     = regexp.MustCompile(`\b\d+\.`)
 	dottedNumber  = regexp.MustCompile(`\b\d+\. +(\w+ *)?$`)
 	number        = regexp.MustCompile(`^\.?\d`)
