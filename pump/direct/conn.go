@@ -36,6 +36,7 @@ type conn struct {
 	nc   net.Conn
 	rest *listener
 	r    *bufio.Reader
+	spin spinner
 
 	// raw is what has been read until it is decided who serves the connection, settings how
 	// many SETTINGS in it are not acknowledged.
@@ -90,7 +91,8 @@ const (
 )
 
 func newConn(s *Server, nc net.Conn, rest *listener) *conn {
-	c := &conn{srv: s, nc: nc, rest: rest, r: bufio.NewReaderSize(nc, readBuffer), streams: make(map[uint32]*stream)}
+	c := &conn{srv: s, nc: nc, rest: rest, r: bufio.NewReaderSize(nc, readBuffer), spin: newSpinner(nc, &s.spinning),
+		streams: make(map[uint32]*stream)}
 	c.dec = hpack.NewDecoder(4096, c.head.field)
 	c.dec.SetMaxStringLength(blockLimit)
 	c.out.init(nc)

@@ -40,12 +40,20 @@ func parseHead(b []byte) frameHeader {
 
 // peek waits for n bytes. Whatever is to be sent is sent before.
 func (c *conn) peek(n int) ([]byte, error) {
-	if c.r.Buffered() < n {
-		if err := c.out.flush(); err != nil {
-			return nil, err
-		}
+	if c.r.Buffered() >= n {
+		return c.r.Peek(n)
 	}
-	return c.r.Peek(n)
+	if err := c.out.flush(); err != nil {
+		return nil, err
+	}
+	if c.r.Buffered() > 0 {
+		return c.r.Peek(n)
+	}
+	began := time.Now()
+	c.spin.wait(began)
+	b, err := c.r.Peek(n)
+	c.spin.last = time.Since(began)
+	return b, err
 }
 
 // peekFrame waits for a frame, which stays in the buffer.

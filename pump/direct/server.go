@@ -37,7 +37,8 @@ type Server struct {
 	opts  Options
 	other *grpc.Server
 	// mixed is until when all new connections go to other, in nanoseconds since the epoch.
-	mixed atomic.Int64
+	mixed    atomic.Int64
+	spinning atomic.Bool // a connection is; see spinner
 
 	mu     sync.Mutex
 	conns  map[*conn]struct{}

@@ -32,6 +32,7 @@ type queue struct {
 	waiting []*group
 	spare   []*group   // the last batch's slice, to be used again
 	batch   []*request // the leader's
+	company bool       // the last batch was of several writers; the leader's
 	leading bool
 	closed  error         // set: refuse new requests with it
 	idle    chan struct{} // closed when the last leader has gone; only after closed is set
@@ -83,10 +84,11 @@ func (g *group) add(rec Record, flags uint8) {
 // of 40, and a transaction takes a tenth less CPU.
 const gatherTurns = 4
 
-// gather takes everything that waits. Who is about to come may still come along: as long as
-// somebody did, others get one more turn. To be alone costs one turn, which is next to nothing.
+// gather takes everything that waits. If the last batch was of several writers, who is about to
+// come may still come along: as long as somebody did, others get one more turn. A lone writer
+// does not ask: to give a turn wakes another thread, which costs it ten microseconds.
 func (q *queue) gather() []*group {
-	for turn, seen := 0, 1; turn < gatherTurns; turn++ {
+	for turn, seen := 0, 1; q.company && turn < gatherTurns; turn++ {
 		runtime.Gosched()
 		q.mu.Lock()
 		now := len(q.waiting)
@@ -100,6 +102,7 @@ func (q *queue) gather() []*group {
 	defer q.mu.Unlock()
 	groups := q.waiting
 	q.waiting, q.spare = q.spare, nil
+	q.company = len(groups) > 1
 	return groups
 }
 
