@@ -6,8 +6,6 @@ import (
 
 	"pumphouse/nodes"
 	"pumphouse/nodes/daemon"
-	"pumphouse/nodes/survey"
-	"pumphouse/server/session"
 	"pumphouse/server/web"
 )
 
@@ -24,18 +22,6 @@ func (c *config) httpAddr() string {
 		return "127.0.0.1:0"
 	}
 	return "127.0.0.1:8247"
-}
-
-// reports gives sessions what the survey knows.
-type reports struct{ survey *survey.Survey }
-
-// Report implements session.Reports. A node that did not answer has no report.
-func (r reports) Report(kind nodes.Kind, nodeID string) (session.Report, bool) {
-	rep, ok := r.survey.Report(kind, nodeID)
-	if !ok || rep.Err != "" {
-		return session.Report{}, false
-	}
-	return session.Report{At: rep.At, Version: rep.Version, WaitingFor: rep.WaitingFor(), Positions: rep.Positions}, true
 }
 
 // openHTTP starts the page and the metrics, if they are wanted.

@@ -79,9 +79,9 @@ func openConsole(ctx context.Context, cfg config, log logrus.FieldLogger) (*cons
 	opts.Session.NodeClock = c.clock.now
 	opts.Session.Control = nodes.NewControl(tlsConfig, cfg.PDTimeout.Duration)
 	c.audit = audit.New(audit.Options{Registry: registry, Now: c.clock.now, Logger: log})
-	opts.Session.Audit, opts.Session.Events = c.audit, c.audit
+	opts.Session.Audit = c.audit
 	c.survey, err = survey.Open(survey.Options{View: cluster, TLS: tlsConfig, Heartbeat: cfg.Heartbeat.Duration, Now: c.clock.now})
-	opts.Session.Reports = reports{c.survey}
+	opts.Session.Reports = c.survey
 	opts.Logger = log
 	if err == nil {
 		c.server, err = server.New(opts)

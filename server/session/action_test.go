@@ -15,6 +15,7 @@ import (
 
 	"pumphouse/nodes"
 	"pumphouse/nodes/audit"
+	"pumphouse/nodes/survey"
 	"pumphouse/server/engine"
 
 	"github.com/sirupsen/logrus"
@@ -63,7 +64,6 @@ func actingOptions(t *testing.T) Options {
 	opts := testOptions()
 	opts.Control = nodes.NewControl(nil, 2*time.Second)
 	opts.Audit = audit.New(audit.Options{Registry: pd.reg, Now: opts.Now})
-	opts.Events = opts.Audit
 	return opts
 }
 
@@ -362,9 +362,9 @@ func TestNoWayToNodes(t *testing.T) {
 }
 
 // said is what nodes have said of themselves.
-type said map[string]Report
+type said map[string]survey.Report
 
-func (r said) Report(kind nodes.Kind, id string) (Report, bool) {
+func (r said) Report(kind nodes.Kind, id string) (survey.Report, bool) {
 	report, ok := r[kind.String()+" "+id]
 	return report, ok
 }
@@ -377,7 +377,8 @@ func TestHeldDrainersAreWarnedOf(t *testing.T) {
 	records[nodes.Drainer][1].UpdateTS = ago(0)   // nobody is silent
 	takePD(t, records)
 	opts := actingOptions(t)
-	opts.Reports = said{"drainer drainer1": {WaitingFor: "pump pump1: connection refused"}, "drainer Drainer2": {}, "pump pump1": {WaitingFor: "x"}}
+	opts.Reports = said{"drainer drainer1": {Status: nodes.Status{Waiting: []string{"pump pump1: connection refused"}}}, "drainer Drainer2": {},
+		"pump pump1": {Status: nodes.Status{Waiting: []string{"x"}}}}
 	s := newSession(t, opts, monitor)
 	for _, sql := range []string{"SHOW DRAINER STATUS", "SHOW FULL DRAINER STATUS", "SHOW DRAINER STATUS"} {
 		if o := mustRun(t, s, sql); o.Warnings != 1 {

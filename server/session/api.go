@@ -35,7 +35,6 @@ import (
 	"time"
 
 	"pumphouse/nodes"
-	"pumphouse/nodes/audit"
 	"pumphouse/server/engine"
 
 	"github.com/sirupsen/logrus"
@@ -132,15 +131,13 @@ type Options struct {
 	MaxConns    int              // @@max_connections
 	RequireTLS  bool             // @@require_secure_transport
 
-	// Reports and Events fill the tables of the database binlog with what PD's records do
+	// Reports and Audit fill the tables of the database binlog with what PD's records do
 	// not hold. Without them those columns are NULL and those tables empty.
 	Reports Reports
-	Events  Events
-
+	// Audit keeps who changed what; nil = only the log does.
+	Audit Audit
 	// Control is the way to live nodes, for PAUSE and OFFLINE; nil = they are refused.
 	Control Control
-	// Audit keeps who changed what; nil = only the log does.
-	Audit *audit.Log
 
 	// Views is shared by the sessions of a server, so that they render SHOW … STATUS
 	// once; nil = each session does it for itself. See [NewViews].

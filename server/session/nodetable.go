@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/survey"
 	"pumphouse/server/engine"
 
 	"github.com/shopspring/decimal"
@@ -35,7 +36,7 @@ type nodeRow struct {
 	now    time.Time // PD's clock
 	loc    *time.Location
 	record *nodes.Record
-	report Report
+	report survey.Report
 	told   bool // report holds
 	held   *string
 }
@@ -58,7 +59,7 @@ var nodeCells = [...]func(r *nodeRow) engine.Value{
 		if !r.told {
 			return engine.Null()
 		}
-		return str(r.report.WaitingFor)
+		return str(r.report.WaitingFor())
 	},
 	func(r *nodeRow) engine.Value { return r.warning() },
 }
@@ -77,15 +78,13 @@ func (s *Session) nodeRows(kind nodes.Kind) rowSource {
 			return err
 		}
 		r := &nodeRow{s: s, kind: kind, snap: snap, now: s.opts.NodeClock(), loc: s.location}
-		ask := s.opts.Reports != nil && (need[versionCell] || need[waitingCell])
+		ask := need[versionCell] || need[waitingCell]
 		row := make([]engine.Value, len(nodeCells))
 		entries := snap.Of(kind)
 		for i := range entries {
 			r.record = &entries[i].Record
 			if ask {
-				if r.report, r.told = s.opts.Reports.Report(kind, r.record.NodeID); !r.told {
-					r.report = Report{}
-				}
+				r.report, r.told = s.report(kind, r.record.NodeID)
 			}
 			for c, cell := range nodeCells {
 				if need[c] {

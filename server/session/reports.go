@@ -4,33 +4,42 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"time"
 
 	"pumphouse/nodes"
 	"pumphouse/nodes/audit"
+	"pumphouse/nodes/survey"
 	"pumphouse/server/engine"
 )
 
-// Report is what a node last said of itself over HTTP.
-type Report struct {
-	At         time.Time // when it said so
-	Version    string    // its release; "" if it does not say
-	WaitingFor string    // whom it waits for; "" for nobody
-	// Positions are a drainer's: the commit TS up to which it has read each pump.
-	Positions map[string]nodes.TSO
-}
-
-// Reports is what a session needs of whoever asks the nodes. It answers from memory.
+// Reports is what a session needs of whoever asks the nodes: a *survey.Survey. It answers
+// from memory.
 type Reports interface {
-	// Report gives a node's last report; false if the node has never answered, or not
-	// lately: what is old must not be shown as if it were new.
-	Report(kind nodes.Kind, nodeID string) (Report, bool)
+	// Report gives a node's last report; false if the node was never asked, or not lately:
+	// what is old must not be shown as if it were new.
+	Report(kind nodes.Kind, nodeID string) (survey.Report, bool)
 }
 
-// Events is what a session needs of the audit.
-type Events interface {
-	// List gives the newest events, at most limit of them (0: all that are kept).
+// Audit is what a session needs of the audit: an *audit.Log.
+type Audit interface {
+	// Along gives the operation that writes an event in the transaction that changes a record.
+	Along(e audit.Event) nodes.Along
+	// Record writes an event that goes with no write of the session.
+	Record(ctx context.Context, e audit.Event)
+	// List gives the newest events, at most limit of them (0: all that are kept). The list
+	// is the caller's.
 	List(ctx context.Context, limit int) ([]audit.Event, error)
+}
+
+// report is what a node last said of itself; false if it did not answer, or nobody asks.
+func (s *Session) report(kind nodes.Kind, nodeID string) (survey.Report, bool) {
+	if s.opts.Reports == nil {
+		return survey.Report{}, false
+	}
+	r, ok := s.opts.Reports.Report(kind, nodeID)
+	if !ok || r.Err != "" {
+		return survey.Report{}, false
+	}
+	return r, true
 }
 
 // positionRows gives binlog.positions: what the drainers that report say.
@@ -44,7 +53,7 @@ func (s *Session) positionRows(_ context.Context, _ []bool, yield func([]engine.
 	}
 	for i := range snap.Drainers {
 		drainer := snap.Drainers[i].Record.NodeID
-		report, ok := s.opts.Reports.Report(nodes.Drainer, drainer)
+		report, ok := s.report(nodes.Drainer, drainer)
 		if !ok {
 			continue
 		}
@@ -72,10 +81,7 @@ func (s *Session) positionRows(_ context.Context, _ []bool, yield func([]engine.
 
 // eventRows gives binlog.events, oldest first.
 func (s *Session) eventRows(ctx context.Context, _ []bool, yield func([]engine.Value) bool) error {
-	if s.opts.Events == nil {
-		return nil
-	}
-	list, err := s.opts.Events.List(ctx, 0)
+	list, err := s.opts.Audit.List(ctx, 0)
 	if err != nil {
 		return err
 	}

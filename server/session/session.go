@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/audit"
 	"pumphouse/server/engine"
 	"pumphouse/sqlext"
 
@@ -81,6 +82,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.NodeClock == nil {
 		o.NodeClock = o.Now
+	}
+	if o.Audit == nil {
+		o.Audit = (*audit.Log)(nil)
 	}
 	if o.Views == nil {
 		o.Views = NewViews()

@@ -10,42 +10,49 @@ import (
 
 	"pumphouse/nodes"
 	"pumphouse/nodes/audit"
+	"pumphouse/nodes/survey"
 	"pumphouse/server/session/catalog"
 )
 
 // told is what nodes say of themselves; it counts how often somebody asks.
 type told struct {
-	reports map[string]Report
+	reports map[string]survey.Report
 	asked   int
 }
 
-func (r *told) Report(kind nodes.Kind, id string) (Report, bool) {
+func (r *told) Report(kind nodes.Kind, id string) (survey.Report, bool) {
 	r.asked++
 	report, ok := r.reports[kind.String()+" "+id]
 	return report, ok
 }
 
 // pastEvents is an audit, newest event first.
-type pastEvents []audit.Event
+type pastEvents struct {
+	*audit.Log
+	events []audit.Event
+}
 
-func (h pastEvents) List(context.Context, int) ([]audit.Event, error) { return slices.Clone(h), nil }
+func (h pastEvents) List(context.Context, int) ([]audit.Event, error) {
+	return slices.Clone(h.events), nil
+}
 
 // TestReportsFillTheTables: what the nodes say of themselves; of those that say nothing,
 // nothing is shown.
 func TestReportsFillTheTables(t *testing.T) {
 	takePD(t, standard())
-	said := &told{reports: map[string]Report{
-		"pump pump1": {At: testNow, Version: "v1.0.0"},
-		"drainer drainer1": {At: testNow, Version: "v1.0.1", WaitingFor: "pump2", Positions: map[string]nodes.TSO{
-			"pump2": 408553768673342335 - 2500<<18, "pump1": 408553768673342237, "gone": ago(time.Hour)}},
+	said := &told{reports: map[string]survey.Report{
+		"pump pump1": {At: testNow, Status: nodes.Status{Version: "v1.0.0"}},
+		"pump pump2": {At: testNow, Err: "connection refused"},
+		"drainer drainer1": {At: testNow, Status: nodes.Status{Version: "v1.0.1", Waiting: []string{"pump2"}, Positions: map[string]nodes.TSO{
+			"pump2": 408553768673342335 - 2500<<18, "pump1": 408553768673342237, "gone": ago(time.Hour)}}},
 	}}
 	opts := testOptions()
 	opts.Reports = said
-	opts.Events = pastEvents{
+	opts.Audit = pastEvents{events: []audit.Event{
 		{Revision: 9, At: testNow, Kind: nodes.Pump, NodeID: "pump2", Old: nodes.Online, New: nodes.Paused, Source: audit.Console,
 			Statement: "CHANGE", User: "root", From: "10.0.0.1", Result: audit.Done},
 		{Revision: 5, At: testNow.Add(-time.Hour), Kind: nodes.Drainer, NodeID: "drainer1", New: nodes.Online, Source: audit.Node, Result: audit.Done},
-	}
+	}}
 	s := newSession(t, opts, admin)
 	for sql, want := range map[string]string{
 		"SELECT node_id, version, waiting_for FROM binlog.pumps":    "pump1|v1.0.0|\npump2|NULL|NULL\npump3|NULL|NULL",

@@ -11,6 +11,7 @@ import (
 
 	"pumphouse/nodes"
 	"pumphouse/nodes/audit"
+	"pumphouse/nodes/survey"
 	"pumphouse/server/engine"
 	"pumphouse/server/session"
 	"pumphouse/testsuite/pdtest"
@@ -78,7 +79,7 @@ func console(t *testing.T) *session.Session {
 	}
 	fixed := func() time.Time { return clock }
 	s := session.New(session.Options{Cluster: nodes.NewCluster(reg, cache), Now: fixed, NodeClock: fixed,
-		Reports: reports{}, Events: events{}}, 1, session.Account{Name: "root", Host: "localhost", Role: session.Admin})
+		Reports: reports{}, Audit: events{}}, 1, session.Account{Name: "root", Host: "localhost", Role: session.Admin})
 	for _, q := range []string{"SET NAMES utf8mb4 COLLATE utf8mb4_general_ci", "SET time_zone = '+00:00'",
 		"SET sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'", "USE binlog"} {
 		if a := askSession(s, q); a.code != 0 {
@@ -91,14 +92,14 @@ func console(t *testing.T) *session.Session {
 // reports is what the nodes say of themselves.
 type reports struct{}
 
-func (reports) Report(kind nodes.Kind, nodeID string) (session.Report, bool) {
+func (reports) Report(kind nodes.Kind, nodeID string) (survey.Report, bool) {
 	n := int(nodeID[len(nodeID)-1] - '0')
 	if n%3 == 2 {
-		return session.Report{}, false
+		return survey.Report{}, false
 	}
-	r := session.Report{At: clock.Add(-time.Second), Version: fmt.Sprintf("v1.%d", n)}
+	r := survey.Report{At: clock.Add(-time.Second), Status: nodes.Status{Version: fmt.Sprintf("v1.%d", n)}}
 	if kind == nodes.Drainer {
-		r.WaitingFor = "pump1"
+		r.Waiting = []string{"pump1"}
 		r.Positions = map[string]nodes.TSO{}
 		for i := range 5 {
 			r.Positions[fmt.Sprintf("pump%d", i*n)] = nodes.MakeTSO(clock.Add(-time.Duration(i*7)*time.Second), 0)
@@ -108,7 +109,7 @@ func (reports) Report(kind nodes.Kind, nodeID string) (session.Report, bool) {
 }
 
 // events is what stands in the audit.
-type events struct{}
+type events struct{ *audit.Log }
 
 func (events) List(context.Context, int) ([]audit.Event, error) {
 	var list []audit.Event
