@@ -142,9 +142,7 @@ func TestHalfOpenHandshakesDoNotKeepOthersOut(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n := len(h.Processes()); n > 30 {
-		t.Errorf("%d connections are held", n)
-	}
+	waitUntil(t, func() bool { return len(h.Processes()) <= 30 }) // those dropped take a moment to go
 }
 
 func TestHandshakeDeadline(t *testing.T) {
