@@ -94,7 +94,7 @@ func New(opts Options) (*Server, error) {
 func (s *Server) Open() error {
 	ln, err := net.Listen("tcp", s.opts.Addr)
 	if err != nil {
-		return fmt.Errorf("listen for HTTP on %s: %w (-http-addr chooses another address, an empty one none)", s.opts.Addr, err)
+		return fmt.Errorf("listen for HTTP on %s: %w (-http-addr chooses another address, off none)", s.opts.Addr, err)
 	}
 	s.ln = ln
 	go func() {
