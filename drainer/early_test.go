@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -181,28 +180,17 @@ func (r *rig) written(o drainer.Options, base nodes.TSO) (list []string) {
 		r.Fatal(err)
 	}
 	for _, path := range paths {
-		f, err := file.Open(path)
-		if err != nil {
-			r.Fatal(err)
-		}
-		defer f.Close()
-		for {
-			rec, err := f.Next()
-			if err == io.EOF {
-				break
-			}
-			if err != nil {
-				r.Fatal(err)
-			}
+		err := file.Each(path, func(rec file.Record) error {
 			b, err := rec.Decode()
-			if err != nil {
-				r.Fatal(err)
-			}
 			text := "row"
 			if b.GetTp() == pbfile.BinlogType_DDL {
 				text = string(b.GetDdlQuery())
 			}
 			list = append(list, fmt.Sprint(rec.CommitTS()-base, " ", text))
+			return err
+		})
+		if err != nil {
+			r.Fatal(err)
 		}
 	}
 	return list

@@ -94,7 +94,7 @@ func (g *Group) firstLook(ctx context.Context) {
 			said = true
 			g.opts.Logger.WithError(err).Warn("the drainer cannot read the pump records and tries again")
 		}
-		sleep(ctx, nil, g.opts.MaxPause/4)
+		nodes.Sleep(ctx, g.opts.MaxPause/4)
 	}
 }
 

@@ -188,7 +188,7 @@ func TestDeadPumpHoldsUntilItIsOffline(t *testing.T) {
 	for name, release := range map[string]func(c *cluster){
 		"offline": func(c *cluster) { c.record("dead", "127.0.0.1:1", nodes.Offline) },
 		"deleted": func(c *cluster) {
-			if _, err := c.etcd.Delete(c.t.Context(), nodes.Pump.Prefix()+"dead"); err != nil {
+			if _, err := c.Etcd.Delete(c.t.Context(), nodes.Pump.Prefix()+"dead"); err != nil {
 				c.t.Fatal(err)
 			}
 		},

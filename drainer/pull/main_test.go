@@ -12,42 +12,25 @@ import (
 	"pumphouse/binlogpb"
 	"pumphouse/drainer/merge"
 	"pumphouse/nodes"
-	"pumphouse/nodes/embedpd"
+	"pumphouse/testsuite/pdtest"
 
 	"github.com/sirupsen/logrus"
 	logtest "github.com/sirupsen/logrus/hooks/test"
-	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/stats"
 )
 
 // cluster is a PD with a drainer's view of it.
 type cluster struct {
+	*pdtest.View
 	t     *testing.T
-	id    uint64
-	etcd  *clientv3.Client
-	reg   *nodes.Registry
 	cache *nodes.Cache
-	url   string
 }
 
 func newCluster(t *testing.T) *cluster {
 	t.Helper()
-	srv, err := embedpd.New(embedpd.Options{Addr: "127.0.0.1:0", DataDir: t.TempDir()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := srv.Open(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { srv.Close() })
-	etcd, err := nodes.NewClient([]string{srv.URL()}, nil, 5*time.Second)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { etcd.Close() })
-	c := &cluster{t: t, id: srv.ClusterID(), etcd: etcd, reg: nodes.NewRegistry(etcd, 5*time.Second), url: srv.URL()}
-	c.cache = nodes.OpenCache(c.reg, nodes.CacheOptions{})
+	c := &cluster{View: pdtest.NewView(t), t: t}
+	c.cache = nodes.OpenCache(c.Registry, nodes.CacheOptions{})
 	t.Cleanup(func() { c.cache.Close() })
 	return c
 }
@@ -64,7 +47,7 @@ func (c *cluster) record(id, host string, state nodes.State) {
 
 func (c *cluster) put(id, raw string) {
 	c.t.Helper()
-	if _, err := c.etcd.Put(c.t.Context(), nodes.Pump.Prefix()+id, raw); err != nil {
+	if _, err := c.Etcd.Put(c.t.Context(), nodes.Pump.Prefix()+id, raw); err != nil {
 		c.t.Fatal(err)
 	}
 }
@@ -83,7 +66,7 @@ func (c *cluster) run(opts Options) *running {
 	c.t.Helper()
 	logger, logs := logtest.NewNullLogger()
 	logger.SetLevel(logrus.InfoLevel)
-	opts.Registry, opts.Cache, opts.ClusterID, opts.Logger = c.reg, c.cache, c.id, logger
+	opts.Registry, opts.Cache, opts.ClusterID, opts.Logger = c.Registry, c.cache, c.ClusterID, logger
 	if opts.Merger == nil {
 		opts.Merger = merge.New(merge.Options{From: opts.From})
 	}

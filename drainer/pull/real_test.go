@@ -12,7 +12,6 @@ import (
 	"pumphouse/binlogpb"
 	"pumphouse/drainer/merge"
 	"pumphouse/nodes"
-	"pumphouse/nodes/pd"
 	"pumphouse/pump"
 
 	"google.golang.org/grpc"
@@ -21,27 +20,16 @@ import (
 
 // upstream writes transactions to pumps as TiDB does.
 type upstream struct {
-	t     *testing.T
-	c     *cluster
-	clock *pd.Client
+	t *testing.T
+	c *cluster
 
 	mu      sync.Mutex
 	commits []int64
 }
 
-func newUpstream(t *testing.T, c *cluster) *upstream {
-	t.Helper()
-	clock, err := pd.New(pd.Options{Endpoints: []string{c.url}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { clock.Close() })
-	return &upstream{t: t, c: c, clock: clock}
-}
-
 func (u *upstream) startPump(id, dir string) *pump.Pump {
 	u.t.Helper()
-	p, err := pump.New(pump.Options{NodeID: id, Addr: "127.0.0.1:0", DataDir: dir, Registry: u.c.reg, PD: u.clock,
+	p, err := pump.New(pump.Options{NodeID: id, Addr: "127.0.0.1:0", DataDir: dir, Registry: u.c.Registry, PD: u.c.PD,
 		StopWriteAtAvailable: 1, Heartbeat: 100 * time.Millisecond})
 	if err != nil {
 		u.t.Fatal(err)
@@ -63,7 +51,7 @@ func (u *upstream) send(p *pump.Pump, b *binlogpb.Binlog) error {
 	if err != nil {
 		return err
 	}
-	_, err = binlogpb.NewPumpClient(conn).WriteBinlog(u.t.Context(), &binlogpb.WriteBinlogReq{ClusterID: u.c.id, Payload: payload})
+	_, err = binlogpb.NewPumpClient(conn).WriteBinlog(u.t.Context(), &binlogpb.WriteBinlogReq{ClusterID: u.c.ClusterID, Payload: payload})
 	return err
 }
 
@@ -82,7 +70,7 @@ func (u *upstream) write(n int, p *pump.Pump, others ...*pump.Pump) {
 }
 
 func (u *upstream) commit(pumps ...*pump.Pump) error {
-	start, err := u.clock.TSO(u.t.Context())
+	start, err := u.c.PD.TSO(u.t.Context())
 	if err != nil {
 		return err
 	}
@@ -92,7 +80,7 @@ func (u *upstream) commit(pumps ...*pump.Pump) error {
 			return err
 		}
 	}
-	commit, err := u.clock.TSO(u.t.Context())
+	commit, err := u.c.PD.TSO(u.t.Context())
 	if err != nil {
 		return err
 	}
@@ -120,7 +108,7 @@ func (u *upstream) want(from int) []int64 {
 // gone in the end, and one that joins: every transaction comes out once, in order.
 func TestRealPumps(t *testing.T) {
 	c := newCluster(t)
-	u := newUpstream(t, c)
+	u := &upstream{t: t, c: c}
 	dir := t.TempDir()
 	p1, p2 := u.startPump("p1", t.TempDir()), u.startPump("p2", dir)
 	r := c.run(Options{Gzip: true})
@@ -181,7 +169,7 @@ func TestRealPumps(t *testing.T) {
 // A checkpoint that is ahead of the cluster's clock is of another cluster.
 func TestRealPumpRefusesAPositionInTheFuture(t *testing.T) {
 	c := newCluster(t)
-	u := newUpstream(t, c)
+	u := &upstream{t: t, c: c}
 	u.startPump("p1", t.TempDir())
 	future := nodes.MakeTSO(time.Now().Add(100*time.Hour), 0)
 	r := c.run(Options{From: future, Merger: merge.New(merge.Options{From: future})})

@@ -3,7 +3,6 @@ package replication
 import (
 	"context"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"path/filepath"
 	"strings"
@@ -154,23 +153,8 @@ func readFiles(t *testing.T, dir string) (all []recorded) {
 		t.Fatal(err)
 	}
 	for _, path := range paths {
-		r, err := file.Open(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer r.Close()
-		for {
-			rec, err := r.Next()
-			if err == io.EOF {
-				break
-			}
-			var b *pbfile.Binlog
-			if err == nil {
-				b, err = rec.Decode()
-			}
-			if err != nil {
-				t.Fatalf("%s: %v", filepath.Base(path), err)
-			}
+		err := file.Each(path, func(rec file.Record) error {
+			b, err := rec.Decode()
 			x := recorded{ts: nodes.TSO(b.GetCommitTs())}
 			if b.GetTp() == pbfile.BinlogType_DDL {
 				x.ddl = string(b.GetDdlQuery())
@@ -179,6 +163,10 @@ func readFiles(t *testing.T, dir string) (all []recorded) {
 				x.rows = append(x.rows, eventOf(t, e))
 			}
 			all = append(all, x)
+			return err
+		})
+		if err != nil {
+			t.Fatalf("%s: %v", filepath.Base(path), err)
 		}
 	}
 	return all
