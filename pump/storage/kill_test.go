@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -33,8 +32,8 @@ func killOptions(dir string) storage.Options {
 	return storage.Options{Dir: dir, SyncLog: true, SegmentBytes: 1 << 20, CheckpointBytes: 300_000}
 }
 
-// writeUntilKilled runs 64 writers and prints a line when a record is acknowledged:
-// "p <start TS>", "c <start TS> <commit TS>" or "r <start TS>".
+// writeUntilKilled runs 64 writers, half of which bring several records at once, and prints a
+// line when a record is acknowledged: "p <start TS>", "c <start TS> <commit TS>" or "r <start TS>".
 func writeUntilKilled(dir string) {
 	s, err := storage.Open(killOptions(dir))
 	if err != nil {
@@ -44,44 +43,67 @@ func writeUntilKilled(dir string) {
 	var clock atomic.Int64
 	base, _ := strconv.ParseInt(os.Getenv(killedDir+"_CLOCK"), 10, 64)
 	clock.Store(base)
-	var out sync.Mutex
-	say := func(format string, args ...any) {
-		out.Lock()
-		defer out.Unlock()
-		fmt.Printf(format+"\n", args...)
-	}
 	// What is left of the last life has no TiDB any more.
 	for _, start := range s.Unresolved(0) {
 		if s.Append(context.Background(), rol(start)) == nil {
-			say("r %d", start)
+			fmt.Printf("r %d\n", start)
 		}
 	}
-	say("up")
+	fmt.Println("up")
 	for w := range 64 {
+		rnd := rand.New(rand.NewPCG(uint64(w), uint64(base)))
 		go func() {
-			rnd := rand.New(rand.NewPCG(uint64(w), uint64(base)))
 			for {
-				start := nodes.TSO(clock.Add(1))
-				size := rnd.IntN(500)
-				if rnd.IntN(500) == 0 {
-					size = 400_000
+				transactions := 1
+				if w%2 == 1 {
+					transactions += rnd.IntN(8)
 				}
-				must(s.Append(context.Background(), pre(start, size)))
-				say("p %d", start)
-				if rnd.IntN(10) == 0 {
-					say("x %d", start) // about to be rolled back
-					must(s.Append(context.Background(), rol(start)))
-					say("r %d", start)
-					continue
-				}
-				commit := nodes.TSO(clock.Add(1))
-				say("b %d %d", start, commit) // about to be committed
-				must(s.Append(context.Background(), com(start, commit)))
-				say("c %d %d", start, commit)
+				writeSome(s, rnd, &clock, transactions)
 			}
 		}()
 	}
 	select {}
+}
+
+// writeSome takes some transactions to their end, all of them one step at a time.
+func writeSome(s *storage.Store, rnd *rand.Rand, clock *atomic.Int64, transactions int) {
+	store := func(recs []storage.Record) {
+		errs := make([]error, len(recs))
+		s.AppendAll(recs, errs)
+		lines := ""
+		for i, rec := range recs {
+			must(errs[i])
+			switch rec.Type {
+			case storage.Prewrite:
+				lines += fmt.Sprintf("p %d\n", rec.StartTS)
+			case storage.Commit:
+				lines += fmt.Sprintf("c %d %d\n", rec.StartTS, rec.CommitTS)
+			case storage.Rollback:
+				lines += fmt.Sprintf("r %d\n", rec.StartTS)
+			}
+		}
+		fmt.Print(lines) // one write, so that lines of different writers do not mix
+	}
+	var begins, ends []storage.Record
+	for range transactions {
+		size := rnd.IntN(500)
+		if rnd.IntN(500) == 0 {
+			size = 400_000
+		}
+		begins = append(begins, pre(nodes.TSO(clock.Add(1)), size))
+	}
+	store(begins)
+	for _, r := range begins {
+		if rnd.IntN(10) == 0 {
+			fmt.Printf("x %d\n", r.StartTS) // about to be rolled back
+			ends = append(ends, rol(r.StartTS))
+			continue
+		}
+		commit := nodes.TSO(clock.Add(1))
+		fmt.Printf("b %d %d\n", r.StartTS, commit) // about to be committed
+		ends = append(ends, com(r.StartTS, commit))
+	}
+	store(ends)
 }
 
 func must(err error) {
