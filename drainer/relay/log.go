@@ -1,26 +1,17 @@
 package relay
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"os"
 	"path/filepath"
 	"time"
 
 	"pumphouse/drainer/sink"
+	"pumphouse/drainer/sink/file"
 	"pumphouse/drainer/sink/kafka/message"
 	"pumphouse/nodes"
 )
-
-// The record of package file.
-const (
-	magic      = 471532804
-	headerSize = 12
-)
-
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // log writes the files of a directory. Its methods are called by one goroutine at a time.
 type log struct {
@@ -83,29 +74,26 @@ func (l *log) append(t *sink.Txn) (size int, err error) {
 const largePayload = 1 << 20
 
 func (l *log) write(payload []byte) error {
-	b := binary.LittleEndian.AppendUint32(l.buf[:0], magic)
-	b = binary.LittleEndian.AppendUint64(b, uint64(len(payload)))
-	l.size += headerSize + int64(len(payload)) + 4
-	sum := crc32.Checksum(payload, castagnoli)
+	head, sum := file.Frame(payload)
+	l.size += int64(len(head) + len(payload) + len(sum))
+	l.buf = append(l.buf[:0], head[:]...)
 	if len(payload) >= largePayload {
-		if _, err := l.cur.Write(b); err != nil {
+		if _, err := l.cur.Write(l.buf); err != nil {
 			return err
 		}
 		if _, err := l.cur.Write(payload); err != nil {
 			return err
 		}
-		b = b[:0]
-	} else {
-		b = append(b, payload...)
+		l.buf, payload = l.buf[:0], nil
 	}
-	l.buf = binary.LittleEndian.AppendUint32(b, sum)
+	l.buf = append(append(l.buf, payload...), sum[:]...)
 	_, err := l.cur.Write(l.buf)
 	return err
 }
 
 // create begins a file, which makes its name durable.
 func (l *log) create(ts nodes.TSO) error {
-	l.path = filepath.Join(l.dir, fmt.Sprintf("binlog-%016d-%s", l.next, ts.Time().In(time.Local).Format("20060102150405")))
+	l.path = filepath.Join(l.dir, file.Name(l.next, ts))
 	f, err := os.OpenFile(l.path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o640)
 	if err != nil {
 		return fmt.Errorf("begin a file of the relay log: %w", err)
@@ -113,7 +101,7 @@ func (l *log) create(ts nodes.TSO) error {
 	l.cur, l.size = f, 0
 	l.next++
 	l.enc.Complete()
-	return syncDir(l.dir)
+	return file.SyncDir(l.dir)
 }
 
 // finish makes the current file durable and ends it: only the newest can have a torn tail.
@@ -148,12 +136,4 @@ func (l *log) close() error {
 	err := l.cur.Close()
 	l.cur = nil
 	return err
-}
-
-func syncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -1,9 +1,7 @@
 package relay
 
 import (
-	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -81,22 +79,12 @@ func number(path string) uint64 {
 // tail tells whether damage is a torn tail, as a crash leaves it in the newest file: no whole
 // record is behind it. Else it is the error.
 func tail(d *file.DamageError) error {
-	b, err := os.ReadFile(d.File)
-	if err != nil {
+	at, err := d.Behind()
+	if err != nil || at == 0 {
 		return err
 	}
-	want := binary.LittleEndian.AppendUint32(nil, magic)
-	for at := min(d.Offset+1, int64(len(b))); ; at++ {
-		i := bytes.Index(b[at:], want)
-		if i < 0 {
-			return nil
-		}
-		at += int64(i)
-		if _, err := file.NewReader(d.File, bytes.NewReader(b[at:])).Next(); err == nil {
-			return fmt.Errorf("%w: a whole transaction is behind that, at byte %d, so no crash did it: "+
-				"restore the file from a copy, or move the directory away (what was on its way downstream when the upstream was lost stays half done)", d, at)
-		}
-	}
+	return fmt.Errorf("%w: a whole transaction is behind that, at byte %d, so no crash did it: "+
+		"restore the file from a copy, or move the directory away (what was on its way downstream when the upstream was lost stays half done)", d, at)
 }
 
 // replay is Replay.

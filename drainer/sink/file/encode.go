@@ -75,7 +75,6 @@ func (e *encoder) table(t *schema.Table) *tableHead {
 func (e *encoder) append(b []byte, t *sink.Txn) []byte {
 	start := len(b)
 	b = append(b, make([]byte, headerSize)...)
-	binary.LittleEndian.PutUint32(b[start:], magic)
 	if t.DDL != nil {
 		b = appendVarint(b, 1, uint64(pbfile.BinlogType_DDL))
 		b = appendVarint(b, 2, uint64(t.CommitTS))
@@ -90,10 +89,18 @@ func (e *encoder) append(b []byte, t *sink.Txn) []byte {
 		b = protowire.AppendTag(b, 3, protowire.BytesType)
 		b = protowire.AppendBytes(b, e.events)
 	}
-	payload := b[start+headerSize:]
-	binary.LittleEndian.PutUint64(b[start+4:], uint64(len(payload)))
+	head, sum := Frame(b[start+headerSize:])
+	copy(b[start:], head[:])
 	e.shrink()
-	return binary.LittleEndian.AppendUint32(b, crc32.Checksum(payload, castagnoli))
+	return append(b, sum[:]...)
+}
+
+// Frame gives what stands before and behind a payload in a record.
+func Frame(payload []byte) (head [headerSize]byte, sum [trailerSize]byte) {
+	binary.LittleEndian.PutUint32(head[:], magic)
+	binary.LittleEndian.PutUint64(head[4:], uint64(len(payload)))
+	binary.LittleEndian.PutUint32(sum[:], crc32.Checksum(payload, castagnoli))
+	return head, sum
 }
 
 // keepBytes is how large a buffer may be to be used again: a giant transaction is rare.

@@ -108,7 +108,7 @@ func compress(ctx context.Context, path string, modified time.Time) (err error) 
 	if err != nil {
 		return errors.Join(err, os.Remove(tmp))
 	}
-	if err := syncDir(filepath.Dir(path)); err != nil {
+	if err := SyncDir(filepath.Dir(path)); err != nil {
 		return err
 	}
 	return os.Remove(path)

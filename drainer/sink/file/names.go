@@ -21,8 +21,8 @@ const (
 
 var namePattern = regexp.MustCompile(`^binlog-(?:v[^-]*-)?(\d{16})(?:-\d{14})?(?:\.gz)?$`)
 
-// name is what the file with a number is called when its first transaction is at ts.
-func name(number uint64, ts nodes.TSO) string {
+// Name is what the file with a number is called when its first transaction is at ts.
+func Name(number uint64, ts nodes.TSO) string {
 	return fmt.Sprintf("binlog-%016d-%s", number, ts.Time().In(time.Local).Format("20060102150405"))
 }
 

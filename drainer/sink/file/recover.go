@@ -45,7 +45,7 @@ func (s *Sink) recover() error {
 		}
 	}
 	s.applied = max(s.applied, s.written)
-	return syncDir(s.opts.Dir)
+	return SyncDir(s.opts.Dir)
 }
 
 // scan reads a file through: commit TS of its last record, the statement if that has one, and
@@ -111,6 +111,21 @@ func garbage(f io.ReaderAt) (bool, error) {
 		}
 	}
 	return binary.LittleEndian.Uint64(head[4:]) > maxPayload, nil
+}
+
+// Behind tells where a whole record begins behind the damage, 0 if there is none.
+func (e *DamageError) Behind() (at int64, err error) {
+	f, err := os.Open(e.File)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	_, at, err = findRecord(f, e.Offset+1, info.Size())
+	return at, err
 }
 
 // findRecord looks for a whole record from byte from on; at is 0 when there is none.
@@ -207,7 +222,8 @@ func (s *Sink) removeHalfDone() error {
 	return nil
 }
 
-func syncDir(dir string) error {
+// SyncDir makes the names in a directory durable.
+func SyncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
 		return err

@@ -201,7 +201,7 @@ func (s *Sink) finish() error {
 }
 
 func (s *Sink) createLocked(ts nodes.TSO) error {
-	path := filepath.Join(s.opts.Dir, name(s.next, ts))
+	path := filepath.Join(s.opts.Dir, Name(s.next, ts))
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o640)
 	if err != nil {
 		return fmt.Errorf("begin a binlog file: %w", err)
@@ -267,7 +267,7 @@ func (s *Sink) sync() error {
 		err = errors.Join(err, todo.cur.Sync())
 	}
 	if todo.newFile {
-		err = errors.Join(err, syncDir(s.opts.Dir))
+		err = errors.Join(err, SyncDir(s.opts.Dir))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
