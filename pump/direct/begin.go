@@ -2,6 +2,7 @@ package direct
 
 import (
 	"fmt"
+	"os"
 	"strings"
 	"time"
 
@@ -15,6 +16,9 @@ import (
 // server's, which is to get raw.
 func (c *conn) begin() (given bool, err error) {
 	_ = c.nc.SetReadDeadline(time.Now().Add(helloTime)) // an error comes again when it is read
+	if c.draining.Load() {
+		return false, os.ErrDeadlineExceeded // which may have been overwritten just now
+	}
 	preface, err := c.r.Peek(len(http2.ClientPreface))
 	if err != nil {
 		return false, err
@@ -26,19 +30,19 @@ func (c *conn) begin() (given bool, err error) {
 	_ = c.nc.SetReadDeadline(time.Time{})
 	c.out.settings(c.srv.opts.MaxStreams, c.srv.opts.StreamWindow)
 	for {
-		if c.draining.Load() {
-			return false, errEnding
+		var call *header
+		// The end is said to a peer in all form (serve): it may send its first call just now.
+		if !c.draining.Load() {
+			if call, err = c.beginWith(); err != nil && !c.woken(err) {
+				return false, err
+			}
 		}
-		h, payload, err := c.peekFrame()
-		if err != nil {
-			return false, err
-		}
-		call, err := c.beginWith(h, payload)
-		if err != nil {
-			return false, err
-		}
+		ours := call != nil && call.ours() && c.out.canAnswer()
 		switch {
-		case call != nil && call.ours() && c.out.canAnswer():
+		case ours || c.draining.Load():
+			if call != nil && !ours {
+				c.fix() // the peer repeats it elsewhere
+			}
 			c.raw = nil
 			c.out.windowUpdate(0, c.srv.opts.ConnWindow-defaultWindow)
 			for range c.settings {
@@ -55,13 +59,20 @@ func (c *conn) begin() (given bool, err error) {
 
 // beginWith acts on a frame of the time before it is decided who serves the connection; a
 // call is the first one.
-func (c *conn) beginWith(h frameHeader, payload []byte) (call *header, err error) {
+func (c *conn) beginWith() (call *header, err error) {
+	h, payload, err := c.peekFrame()
+	if err != nil {
+		return nil, err
+	}
+	if c.settings == 0 && (h.typ != http2.FrameSettings || h.flags.Has(http2.FlagSettingsAck)) {
+		return nil, http2.ConnectionError(http2.ErrCodeProtocol) // they are a part of the preface
+	}
 	size := frameHead + h.length
 	switch h.typ {
 	case http2.FramePing:
-		err = c.onPing(h, payload)
+		c.onPing(h, payload)
 		c.r.Discard(size) // answered: nobody else is to see it
-		return nil, err
+		return nil, nil
 	case http2.FrameSettings:
 		if h.flags.Has(http2.FlagSettingsAck) {
 			c.r.Discard(size) // of those sent here

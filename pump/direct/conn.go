@@ -18,8 +18,8 @@ const (
 	readBuffer = 64 << 10 // holds the largest frame
 	frameLimit = 16 << 10 // SETTINGS_MAX_FRAME_SIZE, which is not changed
 	frameHead  = 9
-	// A batch is stored when nothing more has come, or when it has one of these.
-	batchCalls, batchBytes = 1024, 1 << 20
+	// A batch is stored when the buffer has no whole frame more, or when it has so many calls.
+	batchCalls = 1024
 	// patience is how long binlogs are stored before somebody else goes on reading.
 	patience = 500 * time.Millisecond
 	// helloTime is how long a peer may take for the connection preface, a farewell for the
@@ -116,8 +116,11 @@ func (c *conn) run() {
 	case err != nil:
 		c.leave(err)
 	case given:
-		c.srv.forget(c)
-		c.rest.give(&replayed{c.nc, c.raw})
+		c.srv.forget(c) // before it is given: nobody here ends it then
+		if !c.rest.give(&replayed{c.nc, c.raw}) {
+			c.fix()
+			c.leave(errEnded)
+		}
 	default:
 		c.serve()
 	}
@@ -145,7 +148,14 @@ func (c *conn) leave(err error) {
 	var broken http2.ConnectionError
 	if errors.As(err, &broken) {
 		c.out.goAway(c.lastID, http2.ErrCode(broken))
-		_ = c.out.flush() // it is closed either way
+	}
+	// If there is something unread when a socket is closed, its peer may lose what was sent
+	// last: the GOAWAY that says which calls to repeat. So the peer is to close it first.
+	if broken != 0 || err == errEnded {
+		_ = c.nc.SetReadDeadline(time.Now().Add(farewell)) // errors: it is closed either way
+		if c.out.flush() == nil {
+			_, _ = io.Copy(io.Discard, c.nc)
+		}
 	}
 	c.nc.Close()
 	c.srv.forget(c)
@@ -153,20 +163,28 @@ func (c *conn) leave(err error) {
 
 // fill gathers the calls that have come, at least one.
 func (c *conn) fill(b *batch) error {
-	for len(b.calls) == 0 || c.frameWaits() && len(b.calls) < batchCalls && len(b.arena) < batchBytes {
+	for len(b.calls) == 0 || c.frameWaits() && len(b.calls) < batchCalls {
+		if len(b.calls) == 0 {
+			b.arena = b.arena[:0] // what calls left that were refused
+		}
 		if c.draining.Load() && c.goodbye == serving {
 			c.sayGoodbye()
 		}
 		if c.goodbye == fixed && len(c.streams)+len(b.calls) == 0 && c.out.unanswered.Load() == 0 {
-			return errors.Join(c.out.flush(), io.EOF)
+			return errEnded
 		}
-		if err := c.frame(b); errors.Is(err, os.ErrDeadlineExceeded) && c.draining.Load() {
+		if err := c.frame(b); c.woken(err) {
 			c.sayGoodbye()
 		} else if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// woken tells whether an error only says that a graceful end goes on.
+func (c *conn) woken(err error) bool {
+	return errors.Is(err, os.ErrDeadlineExceeded) && c.draining.Load()
 }
 
 // sayGoodbye takes the next step of a graceful end. What others set before the read deadline is
@@ -207,20 +225,22 @@ func (c *conn) frameWaits() bool {
 func (c *conn) store(b *batch) (handed bool) {
 	b.state.Store(storing)
 	c.out.unanswered.Add(int64(len(b.calls)))
+	c.srv.all.Add(1) // for the timer's function, should it run
 	if b.slow != nil {
 		b.slow.Reset(patience)
 	} else {
 		b.slow = time.AfterFunc(patience, func() {
+			defer c.srv.all.Done()
 			if b.state.CompareAndSwap(storing, handedOver) {
-				c.srv.all.Add(1) // who is storing is counted still
-				defer c.srv.all.Done()
 				c.serve()
 			}
 		})
 	}
 	c.srv.opts.Write(b.calls)
 	handed = !b.state.CompareAndSwap(storing, stored)
-	if !b.slow.Stop() {
+	if b.slow.Stop() {
+		c.srv.all.Done()
+	} else {
 		b.slow = nil // its function may look at the state yet: the batch must not be used again
 	}
 	if err := c.out.answer(b.calls); err != nil {

@@ -17,11 +17,13 @@ const (
 	blockLimit    = 64 << 10 // bytes of a call's headers
 	defaultWindow = 65535    // of a connection and a stream
 	prefix        = 5        // bytes before a gRPC message: compressed or not, length
-	firstMessage  = 1 << 20  // is had ready for a message that says it is so long or longer
+	// firstMessage is had ready for a message that says it is so long or longer; for one of
+	// many it is less, as it costs the peer next to nothing to say so.
+	firstMessage = 1 << 20
 )
 
-// errEnding ends connections that have no call yet.
-var errEnding = errors.New("the server ends")
+// errEnded ends a connection that is through.
+var errEnded = errors.New("the connection is through")
 
 type frameHeader struct {
 	length int
@@ -36,6 +38,34 @@ func parseHead(b []byte) frameHeader {
 		typ:    http2.FrameType(b[3]), flags: http2.Flags(b[4]),
 		stream: binary.BigEndian.Uint32(b[5:]) &^ (1 << 31),
 	}
+}
+
+// check looks at what RFC 9113 says of each type's stream and length.
+func (h frameHeader) check() error {
+	place, size := true, true
+	switch h.typ {
+	case http2.FrameData, http2.FrameHeaders, http2.FrameContinuation, http2.FramePriority:
+		place = h.stream != 0
+	case http2.FrameRSTStream:
+		place, size = h.stream != 0, h.length == 4
+	case http2.FrameSettings:
+		place, size = h.stream == 0, h.length%6 == 0 && (h.length == 0 || !h.flags.Has(http2.FlagSettingsAck))
+	case http2.FramePing:
+		place, size = h.stream == 0, h.length == 8
+	case http2.FrameGoAway:
+		place = h.stream == 0
+	case http2.FrameWindowUpdate:
+		size = h.length == 4
+	case http2.FramePushPromise:
+		place = false // no client sends it
+	}
+	if !size || h.length > frameLimit {
+		return http2.ConnectionError(http2.ErrCodeFrameSize)
+	}
+	if !place {
+		return http2.ConnectionError(http2.ErrCodeProtocol)
+	}
+	return nil
 }
 
 // peek waits for n bytes. Whatever is to be sent is sent before.
@@ -63,8 +93,11 @@ func (c *conn) peekFrame() (frameHeader, []byte, error) {
 		return frameHeader{}, nil, err
 	}
 	h := parseHead(b)
-	if h.length > frameLimit {
-		return h, nil, http2.ConnectionError(http2.ErrCodeFrameSize)
+	if err := h.check(); err != nil {
+		return h, nil, err
+	}
+	if c.block != nil && h.typ != http2.FrameContinuation {
+		return h, nil, http2.ConnectionError(http2.ErrCodeProtocol)
 	}
 	b, err = c.peek(frameHead + h.length)
 	if err != nil {
@@ -78,9 +111,6 @@ func (c *conn) frame(b *batch) error {
 	h, payload, err := c.peekFrame()
 	if err != nil {
 		return err
-	}
-	if c.block != nil && h.typ != http2.FrameContinuation {
-		return http2.ConnectionError(http2.ErrCodeProtocol)
 	}
 	switch h.typ {
 	case http2.FrameData:
@@ -101,11 +131,9 @@ func (c *conn) frame(b *batch) error {
 			}
 		}
 	case http2.FramePing:
-		err = c.onPing(h, payload)
+		c.onPing(h, payload)
 	case http2.FrameWindowUpdate:
 		err = c.onWindowUpdate(h, payload)
-	case http2.FramePushPromise:
-		err = http2.ConnectionError(http2.ErrCodeProtocol)
 	} // PRIORITY, GOAWAY and unknown types change nothing
 	c.r.Discard(frameHead + h.length)
 	return err
@@ -123,13 +151,13 @@ func unpad(h frameHeader, payload []byte) ([]byte, error) {
 }
 
 // onHeaders decodes a header block, which may come in several frames. The call is nil until
-// the last has come. In h.flags END_STREAM stands for the whole block.
+// the last has come. Its END_STREAM is in blockOf.
 func (c *conn) onHeaders(h frameHeader, payload []byte) (call *header, err error) {
 	switch {
 	case h.typ == http2.FrameContinuation && (c.block == nil || h.stream != c.blockOf.stream):
 		return nil, http2.ConnectionError(http2.ErrCodeProtocol)
 	case h.typ == http2.FrameHeaders:
-		if h.stream%2 == 0 || c.block != nil {
+		if h.stream%2 == 0 {
 			return nil, http2.ConnectionError(http2.ErrCodeProtocol)
 		}
 		if payload, err = unpad(h, payload); err != nil {
@@ -147,7 +175,10 @@ func (c *conn) onHeaders(h frameHeader, payload []byte) (call *header, err error
 		return nil, http2.ConnectionError(http2.ErrCodeEnhanceYourCalm)
 	}
 	if !h.flags.Has(http2.FlagHeadersEndHeaders) {
-		c.block = append(append(make([]byte, 0, len(c.block)+len(payload)+1), c.block...), payload...)
+		if c.block == nil {
+			c.block = make([]byte, 0, frameLimit) // not nil, whatever comes
+		}
+		c.block = append(c.block, payload...)
 		return nil, nil
 	}
 	if c.block != nil {
@@ -173,6 +204,8 @@ func (c *conn) onCall(h frameHeader, call *header, b *batch) error {
 		return nil
 	}
 	switch {
+	case h.stream <= c.lastID && call.post: // not trailers
+		return http2.ConnectionError(http2.ErrCodeProtocol)
 	case h.stream <= c.lastID || c.goodbye == fixed:
 		return nil // refused or reset before, or the peer will hear that it comes too late
 	case !call.ours():
@@ -221,10 +254,7 @@ func (c *conn) onData(h frameHeader, payload []byte, b *batch) (err error) {
 	}
 	s := c.streams[h.stream]
 	if s == nil {
-		if h.stream%2 == 0 || h.stream > c.lastID && c.goodbye != fixed {
-			return http2.ConnectionError(http2.ErrCodeProtocol)
-		}
-		return nil // refused or reset
+		return c.begun(h) // refused or reset
 	}
 	if payload, err = unpad(h, payload); err != nil {
 		return err
@@ -239,8 +269,12 @@ func (c *conn) onData(h frameHeader, payload []byte, b *batch) (err error) {
 		c.complete(s, append(s.message, payload...), b)
 		return nil
 	}
+	if s.consumed += uint32(h.length); s.consumed >= c.srv.opts.StreamWindow/4 {
+		c.out.windowUpdate(s.id, s.consumed)
+		s.consumed = 0
+	}
 	if s.message == nil && len(payload) >= prefix {
-		s.message = make([]byte, 0, prefix+min(messageLength(payload), firstMessage))
+		s.message = make([]byte, 0, prefix+min(messageLength(payload), firstMessage/len(c.streams)))
 	}
 	s.message = append(s.message, payload...)
 	if len(s.message) < prefix {
@@ -249,11 +283,14 @@ func (c *conn) onData(h frameHeader, payload []byte, b *batch) (err error) {
 	if st := c.check(s.message); st != nil {
 		c.out.refuse(s.id, st, true)
 		c.release(s)
-		return nil
 	}
-	if s.consumed += uint32(h.length); s.consumed >= c.srv.opts.StreamWindow/4 {
-		c.out.windowUpdate(s.id, s.consumed)
-		s.consumed = 0
+	return nil
+}
+
+// begun refuses a frame of a stream that the peer has not begun.
+func (c *conn) begun(h frameHeader) error {
+	if h.stream%2 == 0 || h.stream > c.lastID && c.goodbye != fixed {
+		return http2.ConnectionError(http2.ErrCodeProtocol)
 	}
 	return nil
 }
@@ -303,36 +340,33 @@ func (c *conn) release(s *stream) {
 	}
 }
 
-// onReset gives up a call. One that is about to be stored is stored, but not answered.
+// onReset gives up a call. One that has come in full is stored, but not answered.
 func (c *conn) onReset(h frameHeader, b *batch) error {
-	if h.length != 4 {
-		return http2.ConnectionError(http2.ErrCodeFrameSize)
-	}
 	if s := c.streams[h.stream]; s != nil {
 		c.release(s)
+		return nil
 	}
 	for i := range b.calls {
 		if b.calls[i].stream == h.stream {
 			b.calls[i].stream = 0
+			return nil
 		}
 	}
-	return nil
+	c.out.giveUp(h.stream)
+	return c.begun(h)
 }
 
 func (c *conn) onSettings(payload []byte) error {
-	if len(payload)%6 != 0 {
-		return http2.ConnectionError(http2.ErrCodeFrameSize)
-	}
 	for ; len(payload) > 0; payload = payload[6:] {
-		value := binary.BigEndian.Uint32(payload[2:])
-		switch http2.SettingID(binary.BigEndian.Uint16(payload)) {
+		s := http2.Setting{ID: http2.SettingID(binary.BigEndian.Uint16(payload)), Val: binary.BigEndian.Uint32(payload[2:])}
+		if err := s.Valid(); err != nil {
+			return err
+		}
+		switch s.ID {
 		case http2.SettingInitialWindowSize:
-			if value > maxWindow {
-				return http2.ConnectionError(http2.ErrCodeFlowControl)
-			}
-			c.out.streamWindow = value
+			c.out.streamWindow = s.Val
 		case http2.SettingHeaderTableSize:
-			c.out.tableSize(value)
+			c.out.tableSize(s.Val)
 		}
 	}
 	return nil
@@ -341,26 +375,18 @@ func (c *conn) onSettings(payload []byte) error {
 // lastPing is what the ping of a graceful end carries.
 var lastPing = [8]byte{'g', 'o', 'o', 'd', 'b', 'y', 'e'}
 
-func (c *conn) onPing(h frameHeader, payload []byte) error {
-	if h.length != 8 {
-		return http2.ConnectionError(http2.ErrCodeFrameSize)
+func (c *conn) onPing(h frameHeader, payload []byte) {
+	switch {
+	case !h.flags.Has(http2.FlagPingAck):
+		c.out.pong(payload)
+	case c.goodbye == announced && [8]byte(payload) == lastPing:
+		c.sayGoodbye()
 	}
-	if h.flags.Has(http2.FlagPingAck) {
-		if c.goodbye == announced && [8]byte(payload) == lastPing {
-			c.sayGoodbye()
-		}
-		return nil
-	}
-	c.out.pong(payload)
-	return nil
 }
 
 func (c *conn) onWindowUpdate(h frameHeader, payload []byte) error {
-	if h.length != 4 {
-		return http2.ConnectionError(http2.ErrCodeFrameSize)
-	}
 	if h.stream != 0 {
-		return nil // a stream's answer fits into any window it can have
+		return c.begun(h) // a stream's answer fits into any window it can have
 	}
 	return c.out.grant(binary.BigEndian.Uint32(payload) &^ (1 << 31))
 }

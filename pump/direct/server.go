@@ -55,7 +55,8 @@ func New(other *grpc.Server, o Options) *Server {
 	return &Server{opts: o, other: other, conns: make(map[*conn]struct{})}
 }
 
-// Serve takes connections from l until l is closed.
+// Serve takes connections from l until that gives an error, which is that of a closed listener
+// when the server ends.
 func (s *Server) Serve(l net.Listener) error {
 	rest := &listener{Listener: l, conns: make(chan net.Conn), closed: make(chan struct{})}
 	failed := make(chan error, 1)
@@ -68,7 +69,9 @@ func (s *Server) Serve(l net.Listener) error {
 			return err
 		}
 		if time.Now().UnixNano() < s.mixed.Load() {
-			rest.give(nc)
+			if !rest.give(nc) {
+				nc.Close()
+			}
 			continue
 		}
 		c := newConn(s, nc, rest)
@@ -124,11 +127,13 @@ type listener struct {
 	once   sync.Once
 }
 
-func (l *listener) give(c net.Conn) {
+// give tells whether the gRPC server takes the connection.
+func (l *listener) give(c net.Conn) bool {
 	select {
 	case l.conns <- c:
+		return true
 	case <-l.closed:
-		c.Close()
+		return false
 	}
 }
 
@@ -158,7 +163,9 @@ type replayed struct {
 func (c *replayed) Read(b []byte) (int, error) {
 	if len(c.head) > 0 {
 		n := copy(b, c.head)
-		c.head = c.head[n:]
+		if c.head = c.head[n:]; len(c.head) == 0 {
+			c.head = nil // it need not be kept
+		}
 		return n, nil
 	}
 	return c.Conn.Read(b)

@@ -3,8 +3,10 @@ package direct
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"math"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -19,7 +21,9 @@ const (
 	maxWindow = math.MaxInt32
 	emptySize = prefix // bytes of an empty message, which is what success is answered with
 	flushAt   = 32 << 10
-	textLimit = 4 << 10 // bytes of a status message; a frame has room for them
+	// maxGivenUp bounds what is remembered, and searched at each answer while a disk hangs.
+	maxGivenUp = 1024
+	textLimit  = 4 << 10 // bytes of a status message; a frame has room for them
 )
 
 // writer is the sending side of a connection. Any goroutine may use it.
@@ -34,6 +38,9 @@ type writer struct {
 	buf     []byte
 	window  int64    // bytes of messages that the peer takes on all streams
 	waiting []uint32 // streams whose answer waits for it
+	// givenUp are streams that the peer has reset while they are stored, as far as there was
+	// room: whoever resets a stream does not mind an answer that crosses it.
+	givenUp []uint32
 
 	enc     *hpack.Encoder
 	block   bytes.Buffer // what enc wrote last
@@ -66,7 +73,11 @@ func (w *writer) flushLocked() error {
 	}
 	_, err := w.nc.Write(w.buf)
 	w.buf = w.buf[:0]
-	return err
+	if err != nil {
+		w.nc.Close()                               // a frame may have been sent in part
+		return fmt.Errorf("send answers: %v", err) // not %w: its deadline is not that of a reader
+	}
+	return nil
 }
 
 func (w *writer) headLocked(length int, typ http2.FrameType, flags http2.Flags, stream uint32) {
@@ -123,7 +134,7 @@ func (w *writer) answer(calls []Call) error {
 	defer w.mu.Unlock()
 	for i := range calls {
 		switch c := &calls[i]; {
-		case c.stream == 0: // given up by the peer
+		case c.stream == 0 || slices.Contains(w.givenUp, c.stream): // given up by the peer
 		case c.Err != nil:
 			w.refuseLocked(c.stream, status.Convert(c.Err))
 		case w.window < emptySize:
@@ -139,14 +150,35 @@ func (w *writer) answer(calls []Call) error {
 			}
 		}
 	}
+	if w.unanswered.Load() == 0 {
+		w.givenUp = w.givenUp[:0]
+	}
 	return w.flushLocked()
+}
+
+// giveUp has a stream that is stored or waits for the window not be answered.
+func (w *writer) giveUp(stream uint32) {
+	if w.unanswered.Load() == 0 {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if i := slices.Index(w.waiting, stream); i >= 0 {
+		w.waiting = slices.Delete(w.waiting, i, i+1)
+		w.unanswered.Add(-1)
+	} else if len(w.givenUp) < maxGivenUp {
+		w.givenUp = append(w.givenUp, stream)
+	}
 }
 
 // grant adds to the connection's window.
 func (w *writer) grant(n uint32) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.window += int64(n); n == 0 || w.window > maxWindow {
+	if n == 0 {
+		return http2.ConnectionError(http2.ErrCodeProtocol)
+	}
+	if w.window += int64(n); w.window > maxWindow {
 		return http2.ConnectionError(http2.ErrCodeFlowControl)
 	}
 	for len(w.waiting) > 0 && w.window >= emptySize {
