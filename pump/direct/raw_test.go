@@ -180,9 +180,8 @@ func (r *raw) broken(want http2.ErrCode) {
 	if got := r.away[0].ErrCode; got != want {
 		r.t.Errorf("GOAWAY %v, want %v", got, want)
 	}
-	if cw, ok := r.nc.(*net.TCPConn); ok {
-		_ = cw.CloseWrite()
-	}
+	r.mute = true
+	_ = r.nc.(*net.TCPConn).CloseWrite()
 	for r.gone == nil {
 		r.read()
 	}
