@@ -11,6 +11,7 @@ import (
 	"pumphouse/drainer/sink/file"
 	"pumphouse/drainer/sink/kafka/message"
 	"pumphouse/nodes"
+	"pumphouse/nodes/daemon"
 )
 
 // log writes the files of a directory. Its methods are called by one goroutine at a time.
@@ -101,7 +102,7 @@ func (l *log) create(ts nodes.TSO) error {
 	l.cur, l.size = f, 0
 	l.next++
 	l.enc.Complete()
-	return file.SyncDir(l.dir)
+	return daemon.SyncDir(l.dir)
 }
 
 // finish makes the current file durable and ends it: only the newest can have a torn tail.

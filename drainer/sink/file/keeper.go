@@ -11,6 +11,8 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"pumphouse/nodes/daemon"
 )
 
 // keepEvery is how often old files are looked for, beside whenever a file is full.
@@ -108,7 +110,7 @@ func compress(ctx context.Context, path string, modified time.Time) (err error) 
 	if err != nil {
 		return errors.Join(err, os.Remove(tmp))
 	}
-	if err := SyncDir(filepath.Dir(path)); err != nil {
+	if err := daemon.SyncDir(filepath.Dir(path)); err != nil {
 		return err
 	}
 	return os.Remove(path)

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/daemon"
 )
 
 // recover finds out where the files end and makes that the place to go on.
@@ -45,7 +46,7 @@ func (s *Sink) recover() error {
 		}
 	}
 	s.applied = max(s.applied, s.written)
-	return SyncDir(s.opts.Dir)
+	return daemon.SyncDir(s.opts.Dir)
 }
 
 // scan reads a file through: commit TS of its last record, the statement if that has one, and
@@ -220,13 +221,4 @@ func (s *Sink) removeHalfDone() error {
 		}
 	}
 	return nil
-}
-
-// SyncDir makes the names in a directory durable.
-func SyncDir(dir string) error {
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

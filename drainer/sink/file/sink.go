@@ -267,7 +267,7 @@ func (s *Sink) sync() error {
 		err = errors.Join(err, todo.cur.Sync())
 	}
 	if todo.newFile {
-		err = errors.Join(err, SyncDir(s.opts.Dir))
+		err = errors.Join(err, daemon.SyncDir(s.opts.Dir))
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
