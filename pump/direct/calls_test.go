@@ -89,7 +89,7 @@ func TestLargeMessagesShareTheWindow(t *testing.T) {
 	_, addr := start(t, p)
 	c := dial(t, addr)
 	var all sync.WaitGroup
-	payloads := make([]string, 12)
+	payloads := make([]string, 6)
 	for i := range payloads {
 		payloads[i] = string(bytes.Repeat([]byte{byte(i + 1)}, 5<<20))
 		all.Go(func() {

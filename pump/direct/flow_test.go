@@ -103,7 +103,7 @@ func TestAnswersWaitForTheWindow(t *testing.T) {
 	r.do(r.fr.WriteWindowUpdate(0, 6))
 	r.answered(last+8, "0")
 	r.answered(last+10, "0")
-	r.broken(http2.ErrCodeNo)
+	r.ended()
 	within(t, "graceful end", ended)
 	if _, answered := r.status[last+4]; answered {
 		t.Error("a call that was given up is answered")

@@ -68,6 +68,10 @@ func TestWaysToWriteACall(t *testing.T) {
 		{"no message", "13", func(r *raw, id uint32, _ string) {
 			r.do(r.fr.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: r.headers(), EndHeaders: true, EndStream: true}))
 		}},
+		{"no message, said at the beginning of the headers", "13", func(r *raw, id uint32, _ string) {
+			r.do(r.fr.WriteHeaders(http2.HeadersFrameParam{StreamID: id, EndStream: true}))
+			r.do(r.fr.WriteContinuation(id, true, r.headers()))
+		}},
 		{"an empty message's prefix in part", "13", func(r *raw, id uint32, _ string) {
 			r.open(id)
 			r.do(r.fr.WriteData(id, true, []byte{0, 0, 0}))

@@ -3,6 +3,8 @@ package direct_test
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
+	"io"
 	"net"
 	"testing"
 	"time"
@@ -182,7 +184,15 @@ func (r *raw) broken(want http2.ErrCode) {
 	}
 	r.mute = true
 	_ = r.nc.(*net.TCPConn).CloseWrite()
+	r.ended()
+}
+
+// ended waits for the end of the connection.
+func (r *raw) ended() {
 	for r.gone == nil {
 		r.read()
+	}
+	if !errors.Is(r.gone, io.EOF) {
+		r.t.Errorf("the connection ends with %v", r.gone)
 	}
 }
