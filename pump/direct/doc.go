@@ -18,6 +18,16 @@
 // connection (GOAWAY: what was begun is finished, and gRPC repeats the call by itself), and for
 // a minute all new connections go to the gRPC server, which can do everything.
 //
+// Until the first call it is open who serves a connection, and the peer's SETTINGS are not
+// acknowledged: whoever serves it does that.
+//
+// # How a connection ends
+//
+// A graceful end says GOAWAY without a limit, and with the last stream when the peer has answered
+// a ping or a second has passed; what has begun by then is answered. So that the GOAWAY is not
+// lost, the peer is given a second to close the connection first. A call that its sender resets
+// while it is stored is stored all the same, but not answered.
+//
 // # What is the same
 //
 // Limits, status codes and texts are those of the gRPC server: at most MaxStreams calls at a

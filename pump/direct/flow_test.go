@@ -17,15 +17,18 @@ func TestSettingsUnderWay(t *testing.T) {
 	next := uint32(1)
 	calls := func() {
 		t.Helper()
-		for range 4 { // the answers change until the peer's table holds them
-			r.call(next, "good")
-			r.answered(next, "0")
-			bad := fmt.Sprint("refuse ", next)
-			r.call(next+2, bad)
-			if r.answered(next+2, "10"); r.text[next+2] != bad+": 100%25 n%C3%B6%0A" {
-				t.Errorf("text %q", r.text[next+2])
+		for i := range 12 { // the answers change until the peer's table holds them
+			if id := next; i%5 < 4 {
+				r.call(id, "good")
+				r.answered(id, "0")
+			} else {
+				bad := fmt.Sprint("refuse ", id)
+				r.call(id, bad)
+				if r.answered(id, "10"); r.text[id] != bad+": 100%25 n%C3%B6%0A" {
+					t.Errorf("text %q", r.text[id])
+				}
 			}
-			next += 4
+			next += 2
 		}
 	}
 	calls()
