@@ -3,8 +3,11 @@ package replication
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/go-sql-driver/mysql"
 )
 
 // evolution is one client's DDL among transactions. Its tables, if it has any, have columns
@@ -121,7 +124,12 @@ func (e *evolution) run(ctx context.Context, c *client, k ddlKind) {
 		if verb, _, _ := strings.Cut(q, " "); !strings.Contains("alter create drop rename truncate", verb) {
 			what = k.kind + ", " + verb
 		}
-		if c.exec(ctx, c.db, what, q) != nil {
+		err := c.exec(ctx, c.db, what, q)
+		var known *mysql.MySQLError
+		if errors.As(err, &known) && known.Number == duplicatePartition {
+			continue // this round drops it
+		}
+		if err != nil {
 			e.learn(ctx, c)
 			return
 		}

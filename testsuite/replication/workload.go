@@ -185,7 +185,10 @@ var expectedErrors = []uint16{
 }
 
 // roughErrors come when PD or the pumps are away for a while.
-var roughErrors = []uint16{9001, 9002, 9003, 9004, 9005, 8027, 8229, 8003, 1317, 3024}
+var roughErrors = []uint16{9001, 9002, 9003, 9004, 9005, 8027, 8229, 8003, 1317, 3024, duplicatePartition}
+
+// duplicatePartition is the error of a partition that an interrupted round of DDL has left.
+const duplicatePartition = 1517
 
 func (w *Workload) expected(err error) bool {
 	var e *mysql.MySQLError
