@@ -2,16 +2,9 @@ package direct_test
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -22,6 +15,7 @@ import (
 
 	"pumphouse/binlogpb"
 	"pumphouse/nodes/daemon"
+	"pumphouse/testsuite/pdtest"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -173,7 +167,8 @@ func TestGarbageIsClosed(t *testing.T) {
 
 // TestBehindAPort serves as a pump does: HTTP and gRPC behind one port, with and without TLS.
 func TestBehindAPort(t *testing.T) {
-	for _, sec := range []daemon.Security{{}, certified(t)} {
+	certs := pdtest.NewCerts(t)
+	for _, sec := range []daemon.Security{{}, {CA: certs.CAFile, Cert: certs.CertFile, Key: certs.KeyFile}} {
 		t.Run(fmt.Sprint("TLS ", sec.Enabled()), func(t *testing.T) {
 			port, err := daemon.Listen(t.Context(), "127.0.0.1:0", "", filepath.Join(t.TempDir(), "s"))
 			if err != nil {
@@ -226,34 +221,4 @@ func TestBehindAPort(t *testing.T) {
 			noneLeft(t)
 		})
 	}
-}
-
-// certified makes a certificate that signs itself, for both sides.
-func certified(t *testing.T) daemon.Security {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "pump"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	file := func(name, kind string, b []byte) string {
-		path := filepath.Join(t.TempDir(), name)
-		if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: b}), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	c := file("cert.pem", "CERTIFICATE", cert)
-	return daemon.Security{CA: c, Cert: c, Key: file("key.pem", "PRIVATE KEY", der)}
 }
