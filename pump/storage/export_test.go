@@ -1,8 +1,20 @@
 package storage
 
+import "pumphouse/nodes"
+
 // Waiting is how many requests wait for their turn to be written.
 func (s *Store) Waiting() int {
 	s.queue.mu.Lock()
 	defer s.queue.mu.Unlock()
 	return len(s.queue.waiting)
+}
+
+// Said is what the resolver said last about an unresolved prewrite, and how often it was asked.
+func (s *Store) Said(startTS nodes.TSO) (said string, attempts int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.matcher.unresolved[startTS]; p != nil && p.asked != nil {
+		return p.asked.said, p.asked.attempts
+	}
+	return "", 0
 }

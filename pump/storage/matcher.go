@@ -36,10 +36,8 @@ type prewrite struct {
 	at      place
 	size    uint32
 
-	// For the resolver.
-	since    time.Time // when it was written, or the store opened
-	next     time.Time // when to ask about it; zero: after the usual delay
-	attempts int
+	since time.Time // when it was written, or the store opened
+	asked *inquiry  // what the resolver was asked about it; nil: nothing yet
 
 	before, after *prewrite
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -39,6 +40,18 @@ const (
 	resolveTimeout = 10 * time.Second // for each of them
 	maxBackOff     = 30 * time.Second // between two questions about the same prewrite
 )
+
+// maxSaid bounds [inquiry].said, in bytes.
+const maxSaid = 300
+
+// inquiry is what the resolver was asked about one prewrite, and what it said. The store's
+// mu guards it.
+type inquiry struct {
+	attempts int       // questions
+	last     time.Time // when the last one was asked
+	next     time.Time // when the next is due
+	said     string    // the last answer, for an operator; "" while there is none
+}
 
 // orphan is an unresolved prewrite that is old enough to be asked about.
 type orphan struct {
@@ -86,14 +99,31 @@ func (s *Store) dueOrphans(age time.Duration) []orphan {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for p := s.matcher.oldest; p != nil && now.Sub(p.since) >= age && len(due) < resolveBatch; p = p.after {
-		if now.Before(p.next) {
+		q := p.asked
+		if q == nil {
+			q = new(inquiry)
+			p.asked = q
+		}
+		if now.Before(q.next) {
 			continue
 		}
-		due = append(due, orphan{p.startTS, p.at, p.size, p.attempts})
-		p.attempts++
-		p.next = now.Add(min(age<<min(p.attempts, 10), max(maxBackOff, age)))
+		due = append(due, orphan{p.startTS, p.at, p.size, q.attempts})
+		q.attempts++
+		q.last, q.next = now, now.Add(min(age<<min(q.attempts, 10), max(maxBackOff, age)))
 	}
 	return due
+}
+
+// note keeps what was said about a prewrite that stays unresolved.
+func (s *Store) note(o orphan, said string) {
+	if len(said) > maxSaid {
+		said = strings.ToValidUTF8(said[:maxSaid], "")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.matcher.unresolved[o.startTS]; p != nil && p.at == o.at && p.asked != nil {
+		p.asked.said = said
+	}
 }
 
 // ask asks the resolver about orphans and stores what it says.
@@ -107,6 +137,7 @@ func (s *Store) ask(ctx context.Context, due []orphan) {
 			case err == nil, ctx.Err() != nil:
 			case errors.Is(err, ErrClosed), errors.Is(err, ErrFailed): // said elsewhere
 			default:
+				s.note(o, err.Error())
 				s.losses.do(s.opts.Now(), func(unsaid int) {
 					s.opts.Logger.WithError(err).WithFields(logrus.Fields{
 						"start_ts": o.startTS, "attempt": o.attempts + 1, "unsaid": unsaid,
@@ -154,6 +185,7 @@ func (s *Store) askOne(ctx context.Context, o orphan) error {
 		}
 	case RolledBack:
 	case Locked:
+		s.note(o, "the transaction is still going on: it holds its lock")
 		return nil
 	default:
 		return fmt.Errorf("TiKV knows nothing of the transaction")

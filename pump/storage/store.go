@@ -26,6 +26,7 @@ type Store struct {
 	index    *index
 	segments []*segment // of the log, oldest first; the last is the active one
 	purged   nodes.TSO  // binlogs up to here are gone, or some of them
+	smallest smallest   // see OldestUnresolved
 	closed   bool
 	wake     chan struct{} // closed when there is something new to pull; nil: nobody waits
 

@@ -327,6 +327,10 @@ func TestOrphanIsResolved(t *testing.T) {
 			t.Errorf("unresolved are %v", got)
 		}
 		a.answers <- storage.Locked
+		a.answers <- storage.Locked // the third question: the second answer is kept
+		if said, n := s.Said(1); !strings.Contains(said, "holds its lock") || n != 3 {
+			t.Errorf("after %d questions %q is kept", n, said)
+		}
 		a.answers <- verdict
 		p, err := s.Pull(0)
 		if err != nil {
