@@ -124,7 +124,7 @@ func (p *Pump) wrongCluster(id uint64) error {
 // after all of them.
 func (p *Pump) writeFailed(rec storage.Record, err error) error {
 	code := codes.Internal
-	if errors.Is(err, storage.ErrNoSpace) || errors.Is(err, storage.ErrClosed) {
+	if errors.Is(err, storage.ErrNoSpace) || errors.Is(err, storage.ErrNoDescriptor) || errors.Is(err, storage.ErrClosed) {
 		code = codes.Unavailable
 	}
 	p.metrics.errors.WithLabelValues("append").Inc()

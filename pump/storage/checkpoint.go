@@ -124,7 +124,14 @@ func (s *Store) checkpoint() error {
 	if err := s.syncLog(); err != nil {
 		return s.fail(err)
 	}
-	if err := s.index.sync(dirty); err != nil {
+	if err := s.index.sync(dirty); errors.Is(err, ErrNoDescriptor) {
+		s.mu.Lock()
+		for _, no := range dirty {
+			s.index.dirty[no] = true
+		}
+		s.mu.Unlock()
+		return fmt.Errorf("sync the index: %w", err)
+	} else if err != nil {
 		// What the files hold now is anybody's guess; the checkpoint on disk does
 		// not speak of it, so opening the store again makes it anew.
 		return s.fail(fmt.Errorf("sync the index: %w", err))

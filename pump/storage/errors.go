@@ -17,6 +17,10 @@ var (
 	// accepted before is safe; writes are taken again when space is back.
 	ErrNoSpace = errors.New("not enough disk space for more binlogs: " +
 		"free space, lower the gc time or lower stop-write-at-available-space")
+	// ErrNoDescriptor says that neither the process nor the machine had a file descriptor
+	// left for some seconds. Nothing was written; it may be tried again.
+	ErrNoDescriptor = errors.New("no file descriptor is left: " +
+		"raise the limit of open files (LimitNOFILE= in the systemd unit, ulimit -n)")
 	// ErrFailed says that an earlier write or sync failed, so that nobody knows
 	// what the disk holds. Nothing more is written until the store is opened anew.
 	ErrFailed = errors.New("binlog storage has failed and must be restarted")

@@ -42,6 +42,7 @@ type File interface {
 	Preallocate(size int64) error
 	// Sync makes all that was written so far durable. After an error nobody can
 	// say what of it is: the caller must not call it again and believe the answer.
+	// Of a closed file the error is [fs.ErrClosed], also if it is closed at that moment.
 	Sync() error
 }
 
@@ -140,16 +141,21 @@ func (f osFile) Preallocate(size int64) error {
 // Sync is fdatasync: the size of the file is among what it makes durable, its
 // times are not.
 func (f osFile) Sync() error {
-	for {
-		err := unix.Fdatasync(int(f.Fd()))
-		if errors.Is(err, unix.EINTR) {
-			continue
-		}
-		if err != nil {
-			return &fs.PathError{Op: "fdatasync", Path: f.Name(), Err: err}
-		}
-		return nil
+	// The descriptor of a file that is closed meanwhile may be another file's: not so in Control.
+	raw, err := f.SyscallConn()
+	if err == nil {
+		synced := fs.ErrClosed // Control fails for no other reason
+		_ = raw.Control(func(fd uintptr) {
+			for synced = unix.EINTR; synced == unix.EINTR; {
+				synced = unix.Fdatasync(int(fd))
+			}
+		})
+		err = synced
 	}
+	if err != nil {
+		return &fs.PathError{Op: "fdatasync", Path: f.Name(), Err: err}
+	}
+	return nil
 }
 
 // writeFileAtomic puts content into dir/name so that after a crash the file holds

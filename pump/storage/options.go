@@ -87,6 +87,7 @@ func (o Options) withDefaults() Options {
 		silent.SetOutput(io.Discard)
 		o.Logger = silent
 	}
+	o.FS = shortageFS{FS: o.FS, log: o.Logger, said: new(limiter)}
 	if o.salt == nil {
 		o.salt = rand.Uint64
 	}

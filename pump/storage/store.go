@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
+	"io/fs"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -185,17 +185,12 @@ func (s *Store) syncLog() error {
 	if s.opts.SyncLog {
 		return nil
 	}
-	// The file is opened anew: the writer may close its own at any moment.
 	s.mu.Lock()
 	seg := s.segments[len(s.segments)-1]
-	id, end := seg.id, seg.end
+	id, end, f := seg.id, seg.end, s.writer.file
 	s.mu.Unlock()
-	name := filepath.Join(s.opts.Dir, logName(id))
-	f, err := s.opts.FS.Open(name)
-	if err == nil {
-		err = errors.Join(f.Sync(), f.Close())
-	}
-	if err != nil {
+	// The writer may close its file at any moment, but only after it has synced it.
+	if err := f.Sync(); err != nil && !errors.Is(err, fs.ErrClosed) {
 		return fmt.Errorf("sync the log: %w", err)
 	}
 	s.mu.Lock()

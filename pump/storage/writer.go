@@ -210,8 +210,11 @@ func (s *Store) roll(need int64) error {
 	size := max(s.opts.SegmentBytes, segmentHeaderSize+need)
 	f, seed, err := createSegment(s.opts.FS, s.opts.Dir, h, size)
 	if err != nil {
-		if noSpace(err) {
+		switch {
+		case noSpace(err):
 			return fmt.Errorf("%w: %w", ErrNoSpace, err)
+		case errors.Is(err, ErrNoDescriptor):
+			return err // the next write tries again
 		}
 		return s.fail(err)
 	}
@@ -312,6 +315,7 @@ func (s *Store) flushIndexLocked() {
 	case noSpace(err):
 		s.space.index.Store(true)
 		s.space.refusing.Store(true)
+	case errors.Is(err, ErrNoDescriptor): // they wait in memory until the next attempt
 	default:
 		s.failed.CompareAndSwap(nil, &failure{fmt.Errorf("%w: %w", ErrFailed, err)})
 	}

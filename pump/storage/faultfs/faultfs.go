@@ -41,6 +41,7 @@ type FS struct {
 	inject   func(Op) Fault
 	capacity int64
 	open     int
+	maxOpen  int // 0: any number
 }
 
 type inode struct {
@@ -76,6 +77,21 @@ func (s *FS) SetCapacity(bytes int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.capacity = bytes
+}
+
+// SetMaxOpen says how many files may be open at a time; 0: any number. More fail with EMFILE.
+func (s *FS) SetMaxOpen(n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.maxOpen = n
+}
+
+// descriptorLocked fails when no more files may be open.
+func (s *FS) descriptorLocked(op, name string) error {
+	if s.maxOpen > 0 && s.open >= s.maxOpen {
+		return &fs.PathError{Op: op, Path: name, Err: unix.EMFILE}
+	}
+	return nil
 }
 
 // OpenFiles is how many files are open.
@@ -233,6 +249,9 @@ func (s *FS) MkdirAll(string) error { return nil }
 func (s *FS) Create(name string) (storage.File, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.descriptorLocked("create", name); err != nil {
+		return nil, err
+	}
 	if f := s.faultLocked("create", name, 0); f.Err != nil {
 		return nil, f.Err
 	}
@@ -250,6 +269,9 @@ func (s *FS) Create(name string) (storage.File, error) {
 func (s *FS) Open(name string) (storage.File, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.descriptorLocked("open", name); err != nil {
+		return nil, err
+	}
 	n := s.names[name]
 	if n == nil {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
@@ -262,6 +284,9 @@ func (s *FS) Open(name string) (storage.File, error) {
 func (s *FS) List(dir string) ([]string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.descriptorLocked("list", dir); err != nil {
+		return nil, err
+	}
 	var list []string
 	for name := range s.names {
 		if filepath.Dir(name) == filepath.Clean(dir) {
@@ -305,6 +330,9 @@ func (s *FS) Remove(name string) error {
 func (s *FS) SyncDir(dir string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if err := s.descriptorLocked("syncdir", dir); err != nil {
+		return err
+	}
 	if f := s.faultLocked("syncdir", dir, 0); f.Err != nil {
 		return f.Err
 	}
@@ -423,6 +451,9 @@ func (f *file) Sync() error {
 	f.fs.mu.Lock()
 	defer f.fs.mu.Unlock()
 	n := f.n
+	if f.closed {
+		return fmt.Errorf("sync %s: %w", f.name, fs.ErrClosed)
+	}
 	if fault := f.fs.faultLocked("sync", f.name, 0); fault.Err != nil {
 		n.pending = nil
 		return fault.Err
