@@ -420,8 +420,8 @@ func TestRefusals(t *testing.T) {
 	if status.Code(err) != codes.Unavailable || strings.Contains(err.Error(), "ResourceExhausted") || !strings.Contains(err.Error(), "disk space") {
 		t.Errorf("a full disk: %v", err)
 	}
-	if err := r.write(conn, commit(5, 6)); err != nil {
-		t.Errorf("a commit needs no space that was not there for its prewrite: %v", err)
+	if err := r.write(conn, commit(5, 6)); status.Code(err) != codes.Internal || !strings.Contains(err.Error(), "prewrite is not stored here") {
+		t.Errorf("a commit whose prewrite was refused: %v", err)
 	}
 }
 
@@ -593,6 +593,12 @@ func FuzzWriteBinlog(f *testing.F) {
 		before := p.store.Stats()
 		_, err := s.WriteBinlog(t.Context(), &binlogpb.WriteBinlogReq{ClusterID: r.cluster, Payload: slices.Clone(payload)})
 		stored := p.store.Stats().Records - before.Records
+		if h, peekErr := binlogpb.Peek(payload); peekErr == nil && h.Type == binlogpb.BinlogType_Commit && stored == 1 {
+			if err == nil || !strings.Contains(err.Error(), "prewrite is not stored here") {
+				t.Fatalf("a commit without a prewrite: %v", err)
+			}
+			return
+		}
 		if err != nil {
 			if status.Code(err) != codes.InvalidArgument || stored != 0 {
 				t.Fatalf("%d records are stored, and the error is %v", stored, err)

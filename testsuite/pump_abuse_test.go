@@ -102,7 +102,7 @@ func TestPumpBadInput(t *testing.T) {
 	}
 	second := c.tso()
 	for what, raw := range map[string][]byte{
-		"the prewrite again": prewrite(twice, []byte("twice")), "commit without prewrite": commit(start, c.tso()),
+		"the prewrite again":        prewrite(twice, []byte("twice")),
 		"rollback without prewrite": payload(t, binlogpb.BinlogType_Rollback, start, 0, nil),
 	} {
 		if err := cli.raw(raw); err != nil {
@@ -114,10 +114,13 @@ func TestPumpBadInput(t *testing.T) {
 			t.Errorf("the commit: %v", err)
 		}
 	}
+	if err := cli.raw(commit(start, c.tso())); err == nil || !strings.Contains(err.Error(), "prewrite is not stored here") {
+		t.Errorf("a commit without a prewrite: %v", err)
+	}
 	if got := p.metric("binlog_pump_loss_binlog_count"); got != "1" {
 		t.Errorf("%s commits count as lost, want the one without a prewrite", got)
 	}
-	p.says("commit came for a prewrite that is not here")
+	p.says("prewrite is not stored here")
 
 	large, err := cli.prewrite(make([]byte, 100<<20))
 	if err != nil {

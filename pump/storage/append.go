@@ -9,10 +9,11 @@ import (
 // the operating system has it). On an error the record is not stored, or, with
 // [ErrFailed], may turn out to be stored when the store is opened again.
 //
-// A Commit or Rollback of a transaction the store does not know is no error: its
-// prewrite may have gone to another pump, or it is a repetition. Append does not
-// keep rec.Payload, but the caller must not change it before Append returns; ctx is
-// looked at only before the record is on its way.
+// A Commit whose transaction can no longer be delivered is an error: [ErrLate] or
+// [ErrNoPrewrite]. A Commit or Rollback that comes again is none, nor is a Rollback of
+// a transaction the store does not know. Append does not keep rec.Payload, but the caller
+// must not change it before Append returns; ctx is looked at only before the record is
+// on its way.
 func (s *Store) Append(ctx context.Context, rec Record) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -50,7 +51,7 @@ func (s *Store) AppendAll(recs []Record, errs []error) {
 		if errs[i] == nil {
 			errs[i] = refused
 			if refused == nil {
-				errs[i] = stored[0].err
+				errs[i] = s.answer(&stored[0])
 			}
 			stored = stored[1:]
 		}
@@ -74,7 +75,7 @@ func (s *Store) append(rec Record, flags uint8) error {
 	if err := s.submit(g); err != nil {
 		return err
 	}
-	return g.requests[0].err
+	return s.answer(&g.requests[0])
 }
 
 func (s *Store) submit(g *group) error {

@@ -43,11 +43,14 @@
 // again makes every decision again as it was made before.
 //
 // A commit at or below the mark contradicts (1). It can mean only that PD's clock
-// went back, and it is dropped, counted and reported as an error. A prewrite that was
-// delayed for so long that TiDB gave up and used another pump may have been committed
-// below the mark, too; TiKV's word on it then ends it here, and the other pump
-// delivers it. A commit without a prewrite raises no floor, so nonsense cannot
-// poison the clock.
+// went back, or that a TS did not come from PD: it is not delivered, and [ErrLate] is
+// what its sender gets. Reading the log again decides the same, because while a prewrite is
+// unresolved the mark is the floor of the oldest one, and floors are in the log: the
+// writer assigns them under the lock, and a time that [Store.Advance] tells while they
+// are written counts only afterwards. A prewrite that was delayed for so long that TiDB
+// gave up and used another pump may have been committed below the mark, too; TiKV's word
+// on it then ends it here, and the other pump delivers it. A commit without a prewrite
+// ([ErrNoPrewrite]) raises no floor, so nonsense cannot poison the clock.
 //
 // # Files
 //

@@ -24,6 +24,16 @@ var (
 	// ErrFailed says that an earlier write or sync failed, so that nobody knows
 	// what the disk holds. Nothing more is written until the store is opened anew.
 	ErrFailed = errors.New("binlog storage has failed and must be restarted")
+	// ErrLate says that a commit came with a commit TS up to which drainers may have been
+	// given everything. Only a clock of PD that went back, or a TS that PD did not give,
+	// does that. The transaction is not delivered.
+	ErrLate = errors.New("drainers have passed that commit TS, so the transaction cannot be delivered in order and is lost downstream: " +
+		"check that PD's clock has not gone back; copy the transaction's rows downstream by hand or start the drainers again from a new dump")
+	// ErrNoPrewrite says that a commit came for a transaction whose prewrite is not
+	// stored here, and that it is no repetition.
+	ErrNoPrewrite = errors.New("the transaction's prewrite is not stored here, " +
+		"so the transaction is lost downstream unless another pump holds it: ask the other pumps for it (GET /debug/binlog/<start TS>); " +
+		"if none has it, copy its rows downstream by hand or start the drainers again from a new dump")
 	// ErrNotFound says that no stored binlog has the start TS asked for.
 	ErrNotFound = errors.New("no such binlog")
 )

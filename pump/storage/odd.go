@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"fmt"
 	"sync"
 	"time"
 
@@ -9,45 +10,52 @@ import (
 	"pumphouse/nodes"
 )
 
-// oddity is a record that did not do what its kind usually does.
-type oddity struct {
-	startTS  nodes.TSO
-	commitTS nodes.TSO
-	outcome  outcome
-}
-
-// judge counts an oddity and says what an operator should know of it.
-func (s *Store) judge(o oddity) {
-	log := func(text string) {
-		s.losses.do(s.opts.Now(), func(unsaid int) {
-			s.opts.Logger.WithFields(logrus.Fields{
-				"start_ts": o.startTS, "commit_ts": o.commitTS, "unsaid": unsaid,
-			}).Error(text)
-		})
+// answer is the error that the writer of a record gets when its request is through. It counts
+// and logs the records that did not do what their kind usually does.
+func (s *Store) answer(r *request) error {
+	if r.err != nil || r.outcome == accepted || r.rec.Type == Rollback {
+		return r.err
 	}
-	switch {
-	case o.outcome == late:
-		s.counts.late.Add(1)
-		log("a commit came at or below a commit TS that is passed on already; it is dropped, " +
-			"because nobody can put it in order any more")
-	case o.outcome == repeated || s.isRepetition(o):
+	if r.outcome == repeated {
 		s.counts.repeated.Add(1)
-	default:
-		s.counts.lost.Add(1)
-		log("a commit came for a prewrite that is not here; the transaction is lost unless another pump holds it")
+		return nil
 	}
+	if r.outcome == late {
+		s.counts.late.Add(1)
+		return s.loss(r.rec, ErrLate)
+	}
+	again, err := s.isRepetition(r.rec)
+	switch {
+	case err != nil:
+		return fmt.Errorf("look for the transaction with start TS %s and commit TS %s: %w", r.rec.StartTS, r.rec.CommitTS, err)
+	case again:
+		s.counts.repeated.Add(1)
+		return nil
+	}
+	s.counts.lost.Add(1)
+	return s.loss(r.rec, ErrNoPrewrite)
 }
 
-// isRepetition tells whether a commit without an unresolved prewrite has been here
-// before.
-func (s *Store) isRepetition(o oddity) bool {
+// loss is the error for a commit that will not be delivered, and logs it.
+func (s *Store) loss(rec Record, cause error) error {
+	s.losses.do(s.opts.Now(), func(unsaid int) {
+		s.opts.Logger.WithFields(logrus.Fields{
+			"start_ts": rec.StartTS, "commit_ts": rec.CommitTS, "unsaid": unsaid,
+		}).Errorf("a commit is refused: %v", cause)
+	})
+	return fmt.Errorf("commit TS %s of start TS %s: %w", rec.CommitTS, rec.StartTS, cause)
+}
+
+// isRepetition reports whether a commit without an unresolved prewrite has been here
+// before. What is purged counts as such: nothing can be known of it any more.
+func (s *Store) isRepetition(rec Record) (bool, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if o.commitTS <= s.purged || s.matcher.isWaiting(o.startTS, o.commitTS) {
-		return true
+	if rec.CommitTS <= s.purged || s.matcher.isWaiting(rec.StartTS, rec.CommitTS) {
+		return true, nil
 	}
-	e, err := s.entryAtLocked(o.commitTS)
-	return err == nil && e.startTS == o.startTS
+	e, err := s.entryAtLocked(rec.CommitTS)
+	return e.startTS == rec.StartTS && err == nil, err
 }
 
 // entryAtLocked is the entry with exactly that commit TS, or a zero one.

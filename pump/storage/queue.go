@@ -13,9 +13,10 @@ type request struct {
 	flags uint8
 	crc   uint32 // of the payload
 	// Filled in by the writer.
-	floor nodes.TSO
-	at    place
-	err   error
+	floor   nodes.TSO
+	at      place
+	outcome outcome // of the record, when err is nil
+	err     error
 }
 
 // group is the requests that one writer brings at once.

@@ -28,6 +28,8 @@ type Store struct {
 	purged   nodes.TSO  // binlogs up to here are gone, or some of them
 	smallest smallest   // see OldestUnresolved
 	closed   bool
+	writing  bool          // floors are assigned, their prewrites are not applied yet
+	advanced nodes.TSO     // what Advance told meanwhile
 	wake     chan struct{} // closed when there is something new to pull; nil: nobody waits
 
 	checkpointing sync.Mutex // serialises checkpoints and GC
@@ -87,6 +89,10 @@ func (s *Store) Advance(ts nodes.TSO) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
+		return
+	}
+	if s.writing { // a floor on its way to the log must not fall below the mark
+		s.advanced = max(s.advanced, ts)
 		return
 	}
 	s.matcher.advance(ts)

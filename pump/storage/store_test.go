@@ -106,13 +106,17 @@ func TestOrderWaitsForOlderPrewrites(t *testing.T) {
 	}
 }
 
-// TestOddRecords is what a confused or restarted TiDB may send: none of it is an error,
-// and none of it harms the rest.
+// TestOddRecords is what a confused or restarted TiDB may send: only the loss of a
+// transaction is an error, and none of it harms the rest.
 func TestOddRecords(t *testing.T) {
 	dir := t.TempDir()
 	logger, hook := logtest.NewNullLogger()
 	s := open(t, storage.Options{Dir: dir, Logger: logger})
-	put(t, s, pre(1, 10), pre(1, 10), com(1, 2), com(1, 2), rol(1), rol(99), com(98, math.MaxInt64))
+	put(t, s, pre(1, 10), pre(1, 10), com(1, 2), com(1, 2), rol(1), rol(99))
+	err := s.Append(context.Background(), com(98, math.MaxInt64))
+	if !errors.Is(err, storage.ErrNoPrewrite) || !strings.Contains(err.Error(), "start TS 98") {
+		t.Errorf("a commit without a prewrite: %v", err)
+	}
 	put(t, s, pre(3, 10), com(3, 4))
 	if got := delivered(t, s, 0); !equal(got, 2, 4) {
 		t.Fatalf("delivered %v", got)

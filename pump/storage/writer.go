@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
+
+	"pumphouse/nodes"
 )
 
 // writeChunk is how many bytes the writer gathers before it writes; larger
@@ -35,27 +37,57 @@ func (s *Store) writeBatch(batch []*request) {
 			for _, r := range batch {
 				r.err = err
 			}
-			return
+			break
 		}
 		batch = batch[n:]
 	}
+	s.mu.Lock()
+	s.writing = false
+	if s.advanced > 0 {
+		s.matcher.advance(s.advanced)
+		s.advanced = 0
+		s.wakeLocked()
+	}
+	s.mu.Unlock()
 }
 
 // assignFloors gives each prewrite the largest commit TS known before it.
 func (s *Store) assignFloors(batch []*request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.writing = true
 	top := s.matcher.top
-	for _, r := range batch {
+	var own map[nodes.TSO]bool // prewrites of the batch before a commit in it; nil: not needed yet
+	for i, r := range batch {
 		switch r.rec.Type {
 		case Prewrite:
 			r.floor = top
+			if own != nil {
+				own[r.rec.StartTS] = true
+			}
 		case Commit:
-			if s.matcher.unresolved[r.rec.StartTS] != nil {
+			known := s.matcher.unresolved[r.rec.StartTS] != nil
+			if !known {
+				if own == nil {
+					own = prewritesOf(batch[:i])
+				}
+				known = own[r.rec.StartTS]
+			}
+			if known {
 				top = max(top, r.rec.CommitTS)
 			}
 		}
 	}
+}
+
+func prewritesOf(batch []*request) map[nodes.TSO]bool {
+	starts := make(map[nodes.TSO]bool)
+	for _, r := range batch {
+		if r.rec.Type == Prewrite {
+			starts[r.rec.StartTS] = true
+		}
+	}
+	return starts
 }
 
 // writeRun writes as many requests as fit into one segment, all or none of them.
@@ -240,7 +272,6 @@ func (s *Store) seal(w *logWriter) {
 // apply makes durable records known: to the matcher, and through it to pullers.
 func (s *Store) apply(batch []*request, end int64) {
 	now := s.opts.Now()
-	var odd []oddity
 	s.mu.Lock()
 	seg := s.segments[len(s.segments)-1]
 	seg.end = end
@@ -249,15 +280,10 @@ func (s *Store) apply(batch []*request, end int64) {
 		if h.typ == Prewrite {
 			h.commitTS = r.floor
 		}
-		if out := s.applyLocked(seg, h, r.at, now); out != accepted && h.typ != Rollback {
-			odd = append(odd, oddity{startTS: h.startTS, commitTS: h.commitTS, outcome: out})
-		}
+		r.outcome = s.applyLocked(seg, h, r.at, now)
 	}
 	s.wakeLocked()
 	s.mu.Unlock()
-	for _, o := range odd {
-		s.judge(o)
-	}
 	s.housekeep(end)
 }
 
