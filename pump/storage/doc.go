@@ -78,7 +78,7 @@
 //
 //	 0  4  checksum of bytes 4 to 39, begun with seed XOR offset/8
 //	 4  1  type: 1 prewrite, 2 commit, 3 rollback, 4 void
-//	 5  1  flags: 1 told by TiKV, 2 decided by the time-out
+//	 5  1  flags: 1 told by TiKV, 2 decided by the time-out, 4 by an operator
 //	 6  2  0
 //	 8  4  n, the size of the payload
 //	12  4  checksum of the payload

@@ -18,3 +18,15 @@ func (s *Store) Said(startTS nodes.TSO) (said string, attempts int) {
 	}
 	return "", 0
 }
+
+// Unresolved lists the start TSs of up to limit unresolved prewrites in the order of the log;
+// 0: all.
+func (s *Store) Unresolved(limit int) []nodes.TSO {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []nodes.TSO
+	for p := s.matcher.oldest; p != nil && (limit == 0 || len(list) < limit); p = p.after {
+		list = append(list, p.startTS)
+	}
+	return list
+}

@@ -91,6 +91,8 @@ const MaxPayload = 1 << 30
 const (
 	flagAsked   = 1 << 0 // a Commit or Rollback that TiKV told us of
 	flagTimeout = 1 << 1 // a Rollback that the time-out decided
+
+	flagOperator = 1 << 2 // a Commit or Rollback that an operator decided
 )
 
 // headerSize is the size of a record's header; align is what records begin at a

@@ -69,18 +69,6 @@ func (s *Store) Stats() Stats {
 	return st
 }
 
-// Unresolved lists the start TSs of up to limit prewrites whose end is not known, in
-// the order they came; 0: all.
-func (s *Store) Unresolved(limit int) []nodes.TSO {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	var list []nodes.TSO
-	for p := s.matcher.oldest; p != nil && (limit == 0 || len(list) < limit); p = p.after {
-		list = append(list, p.startTS)
-	}
-	return list
-}
-
 // Found is a stored binlog, and what is known of its end.
 type Found struct {
 	StartTS  nodes.TSO
