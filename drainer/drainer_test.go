@@ -257,7 +257,7 @@ func TestHeldByAPump(t *testing.T) {
 		t.Error("no metric says that pump1 holds the merge")
 	}
 	// The operator gives the pump up.
-	if _, _, err := r.registry.SetState(context.Background(), nodes.Pump, "pump1", nodes.Offline); err != nil {
+	if _, _, err := r.registry.SetState(context.Background(), nodes.Pump, "pump1", nodes.Offline, nil); err != nil {
 		t.Fatal(err)
 	}
 	r.eventually("being freed", func() bool { return strings.Contains(log.String(), "does not hold the others any more") })

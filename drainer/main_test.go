@@ -81,7 +81,7 @@ func (r *rig) record(id string) nodes.Record {
 // set writes a state into a drainer's record, as CHANGE DRAINER does.
 func (r *rig) set(id string, s nodes.State) {
 	r.Helper()
-	if _, _, err := r.registry.SetState(context.Background(), nodes.Drainer, id, s); err != nil {
+	if _, _, err := r.registry.SetState(context.Background(), nodes.Drainer, id, s, nil); err != nil {
 		r.Fatal(err)
 	}
 }

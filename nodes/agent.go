@@ -62,6 +62,10 @@ type Instruction struct {
 //     not carry out an order which the service has not seen. Afterwards the service knows
 //     and decides: the same call again writes, and if the table has an order for its new
 //     state, that is given next. An order that the new state carries out is taken as seen.
+//   - The updateTS is the identity of a write: whoever changes the state keeps it. So when the
+//     answer to a change of state was lost and somebody wrote over it, the agent sees that PD had
+//     taken it. Then it is not written again: the service is in the new state, and the other
+//     write is judged against that; after the final state it is for the next process.
 //   - Where the table has no order (above all while pausing) the agent writes its own
 //     state again, and says so in the log, so that the write is not undone silently.
 //   - A record that was deleted is made again at the next heartbeat, one that was
@@ -89,7 +93,7 @@ type Agent struct {
 	label    *Label   // kept as found
 	score    int64    // kept as found
 	maxTS    TSO      // maxCommitTS last written or found
-	attempts [][]byte // the last writes without an answer: one may have happened
+	attempts []Record // the last writes without an answer: PD may have taken one
 	tso      TSO      // last one from PD …
 	tsoAt    time.Time
 

@@ -687,7 +687,7 @@ func TestNoWriteIsLostOrUndone(t *testing.T) {
 		wg.Go(func() {
 			for range rounds {
 				s := []State{Online, Paused, Pausing, Closing, Offline}[rand.IntN(5)]
-				_, rev, err := console.SetState(ctx, Pump, "p1", s)
+				_, rev, err := console.SetState(ctx, Pump, "p1", s, nil)
 				if err != nil {
 					t.Errorf("console %d: %v", w, err)
 					return

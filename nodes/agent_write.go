@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -120,10 +121,33 @@ func (a *Agent) trySetState(ctx context.Context, s State) (done bool, err error)
 			a.note(&a.outage, "the record cannot be written", err)
 			return false, err
 		}
-		if err := a.absorb(c); err != nil {
+		taken := a.tookEffect(c, s)
+		if taken {
+			a.became(s)
+		}
+		if taken && a.isOver() {
+			return true, nil
+		}
+		if err := a.absorb(c); taken || err != nil {
 			return true, err
 		}
 	}
+}
+
+// tookEffect reports whether a record that somebody else wrote replaced the agent's own
+// write of state s, whose answer was lost. Caller has the turn.
+func (a *Agent) tookEffect(c *ConflictError, s State) bool {
+	if c.Found == nil || a.isOwn(*c.Found) {
+		return false // gone, or PD holds the write itself: it is repeated, which changes nothing
+	}
+	found := c.Found.Record
+	for _, rec := range a.attempts {
+		if rec.State == s && rec.UpdateTS == found.UpdateTS && rec.Host == found.Host {
+			a.written = rec.UpdateTS
+			return true
+		}
+	}
+	return false
 }
 
 // mayBecome refuses what the tables forbid, and once what an unseen order forbids.
@@ -215,6 +239,7 @@ func (a *Agent) put(ctx context.Context, s State) error {
 	}
 	revision, err := a.opts.Registry.Put(ctx, a.opts.Kind, rec, a.revision)
 	var unsure *PDError
+	var c *ConflictError
 	switch {
 	case err == nil:
 		a.revision, a.shown, a.written, a.maxTS, a.attempts = revision, s, rec.UpdateTS, rec.MaxCommitTS, nil
@@ -222,15 +247,11 @@ func (a *Agent) put(ctx context.Context, s State) error {
 		a.mu.Lock()
 		a.lastWrite = a.opts.Now()
 		a.mu.Unlock()
-	case errors.As(err, &unsure) && unsure.Unknown || ctx.Err() != nil:
-		raw, e := EncodeRecord(rec)
-		if e != nil {
-			return e
-		}
+	case errors.As(err, &unsure) && unsure.Unknown || errors.As(err, &c) || ctx.Err() != nil:
 		if len(a.attempts) == maxAttempts {
 			a.attempts = a.attempts[1:]
 		}
-		a.attempts = append(a.attempts, raw)
+		a.attempts = append(a.attempts, rec)
 	}
 	return err
 }
@@ -313,14 +334,12 @@ func (a *Agent) judge(e Entry) error {
 	return nil
 }
 
-// isOwn tells whether a record is one of the writes whose answer never came.
+// isOwn reports whether a record is one of the writes whose answer never came.
 func (a *Agent) isOwn(e Entry) bool {
-	for _, raw := range a.attempts {
-		if bytes.Equal(raw, e.Raw) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(a.attempts, func(rec Record) bool {
+		raw, err := EncodeRecord(rec)
+		return err == nil && bytes.Equal(raw, e.Raw)
+	})
 }
 
 // look reads the record after a hint that somebody wrote it, unless revision is the

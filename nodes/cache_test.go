@@ -46,7 +46,7 @@ func TestCacheFollows(t *testing.T) {
 
 	t.Run("a writer sees its write", func(t *testing.T) {
 		for _, state := range []State{Paused, Closing, Online} {
-			_, rev, err := reg.SetState(ctx, Pump, "p2", state)
+			_, rev, err := reg.SetState(ctx, Pump, "p2", state, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -91,7 +91,7 @@ func TestCacheFollows(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		go reg.SetState(ctx, Pump, "p2", Offline)
+		go reg.SetState(ctx, Pump, "p2", Offline, nil)
 		next, err := c.Next(ctx, seen)
 		if err != nil || next.Revision <= seen.Revision || next.Pumps[0].Record.State != Offline {
 			t.Fatalf("%+v, %v", next, err)
@@ -117,7 +117,7 @@ func TestCacheNeverShowsStaleRowsAsFresh(t *testing.T) {
 
 			away(g)
 			cut := time.Now()
-			_, rev, err := direct.SetState(context.Background(), Pump, id, Paused)
+			_, rev, err := direct.SetState(context.Background(), Pump, id, Paused, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -187,7 +187,7 @@ func TestCacheOutlivesPD(t *testing.T) {
 			return err == nil && s.Revision >= before.Revision && ids(s.Pumps) == "p"
 		})
 		awaitFresh(t, c)
-		_, rev, err := reg.SetState(context.Background(), Pump, "p", Paused)
+		_, rev, err := reg.SetState(context.Background(), Pump, "p", Paused, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -205,7 +205,7 @@ func TestCacheStartsAnewWhenPDIsWiped(t *testing.T) {
 	reg := newTestRegistry(t, e.addr, time.Second)
 	mustPut(t, reg, Pump, testRecord("old", Online))
 	for range 20 {
-		if _, _, err := reg.SetState(context.Background(), Pump, "old", Paused); err != nil {
+		if _, _, err := reg.SetState(context.Background(), Pump, "old", Paused, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -228,7 +228,7 @@ func TestCacheStartsAnewWhenPDIsWiped(t *testing.T) {
 		t.Fatalf("at revision %d (was %d): %s", s.Revision, before.Revision, ids(s.Pumps))
 	}
 	// The watch belongs to the new history too.
-	_, rev, err := reg.SetState(context.Background(), Pump, "new", Closing)
+	_, rev, err := reg.SetState(context.Background(), Pump, "new", Closing, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,7 +269,7 @@ func TestCacheStartsAnewOnAnotherCluster(t *testing.T) {
 
 func operatorOf(t testing.TB, reg *Registry, k Kind, id string, s State) int64 {
 	t.Helper()
-	_, rev, err := reg.SetState(context.Background(), k, id, s)
+	_, rev, err := reg.SetState(context.Background(), k, id, s, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -290,7 +290,7 @@ func TestCacheSurvivesCompaction(t *testing.T) {
 	var rev int64
 	for i := range 20 {
 		var err error
-		if _, rev, err = direct.SetState(context.Background(), Pump, "p", States()[i%5]); err != nil {
+		if _, rev, err = direct.SetState(context.Background(), Pump, "p", States()[i%5], nil); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -323,7 +323,7 @@ func TestReadThroughIsShared(t *testing.T) {
 		wg.Go(func() {
 			for i := range 30 {
 				state := States()[(w+i)%5]
-				_, rev, err := reg.SetState(context.Background(), Pump, "p", state)
+				_, rev, err := reg.SetState(context.Background(), Pump, "p", state, nil)
 				if err != nil {
 					t.Error(err)
 					return
@@ -373,7 +373,7 @@ func TestViewsNeverGoBack(t *testing.T) {
 	}
 	for i := range 300 {
 		k := Kinds()[i%2]
-		if _, _, err := direct.SetState(ctx, k, fmt.Sprintf("n%d", i%10), States()[i%5]); err != nil {
+		if _, _, err := direct.SetState(ctx, k, fmt.Sprintf("n%d", i%10), States()[i%5], nil); err != nil {
 			t.Fatal(err)
 		}
 		if i%60 == 30 {

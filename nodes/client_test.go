@@ -45,7 +45,7 @@ func TestThreeMembers(t *testing.T) {
 		defer close(done)
 		for ; ctx.Err() == nil; count.Add(1) {
 			want := States()[count.Load()%5]
-			_, rev, err := reg.SetState(context.Background(), Pump, "p1", want)
+			_, rev, err := reg.SetState(context.Background(), Pump, "p1", want, nil)
 			if err != nil {
 				t.Errorf("write %d: %v", count.Load(), err)
 				return

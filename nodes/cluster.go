@@ -33,8 +33,8 @@ func (c *Cluster) View(ctx context.Context, revision int64) (*Snapshot, error) {
 }
 
 // SetState writes one node's state and nothing else; see [Registry.SetState].
-func (c *Cluster) SetState(ctx context.Context, kind Kind, nodeID string, state State, along ...Along) (Record, int64, error) {
-	old, revision, err := c.reg.SetState(ctx, kind, nodeID, state, along...)
+func (c *Cluster) SetState(ctx context.Context, kind Kind, nodeID string, state State, note Note) (Record, int64, error) {
+	old, revision, err := c.reg.SetState(ctx, kind, nodeID, state, note)
 	if err == nil {
 		c.noteWrite(revision)
 	}

@@ -18,7 +18,7 @@ func TestClusterReadersSeeItsWrites(t *testing.T) {
 	awaitFresh(t, c)
 	cluster := NewCluster(straight, c)
 	g.hold(true)
-	if _, _, err := cluster.SetState(context.Background(), Pump, "p1", Paused); err != nil {
+	if _, _, err := cluster.SetState(context.Background(), Pump, "p1", Paused, nil); err != nil {
 		t.Fatal(err)
 	}
 	// The view is proven for an hour and lacks the write: it must not be shown.
@@ -41,7 +41,7 @@ func TestClusterForgetsRevisionsOfAWipedPD(t *testing.T) {
 	cluster := NewCluster(reg, c)
 	mustPut(t, reg, Pump, testRecord("p1", Online))
 	for range 20 {
-		if _, _, err := cluster.SetState(context.Background(), Pump, "p1", Paused); err != nil {
+		if _, _, err := cluster.SetState(context.Background(), Pump, "p1", Paused, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -190,7 +190,7 @@ func TestWaitStateLooksThroughOutages(t *testing.T) {
 	e.stop()
 	e.start()
 	eventually(t, "PD takes the write", func() bool {
-		_, _, err := reg.SetState(context.Background(), Pump, "p1", Offline)
+		_, _, err := reg.SetState(context.Background(), Pump, "p1", Offline, nil)
 		return err == nil
 	})
 	if err := <-done; err != nil {

@@ -14,8 +14,8 @@
 //   - [Agent] is what a live service runs to keep its own record and to hear orders.
 //   - [Control] asks a live node over HTTP to pause or go offline, or what it waits for,
 //     and [WaitState] waits until its record says that it has.
-//   - [Along] lets somebody write beside a record in the transaction that changes it:
-//     package audit does.
+//   - [Note] gives the event that PD takes in the transaction of a change: package audit
+//     makes it.
 //
 // # Trade-offs
 //
@@ -23,9 +23,22 @@
 // without a sign; then, and whenever PD cannot be asked, reads go to PD or fail. A
 // session that has written asks for the revision of its write and never waits for that.
 //
-// A write whose answer is lost is repeated until the time-out: the compare keeps it from
-// happening twice, and finding the same bytes in PD counts as success. If the time-out
-// passes first, the error says that the outcome is unknown.
+// # A change happens once
+//
+// Each change that somebody orders (CHANGE, DROP, update-*) has an identity, and PD takes it in
+// the transaction of the write, at a key made of the version of the record that the write
+// replaces ([EventKey]). One write at most replaces a version. So after an attempt without an
+// answer the same attempt is repeated, and when its compare fails the key says who was first:
+//
+//   - this operation: it is done, whatever has been written since;
+//   - somebody else, and the state is the same as before (a heartbeat): nothing was done, and
+//     the change is made to the record as it is now;
+//   - somebody else, and the state is another: nothing was done, what was written stands, and the
+//     caller gets a [NotDoneError].
+//
+// If the time-out passes first, the error says that the outcome is unknown. A node's own writes
+// need no key: the updateTS in the record is used once, and every tool that changes the state
+// keeps it.
 //
 // Of two processes that start with one node ID at the same instant, both may claim the
 // record before either is seen to be alive; the second claim ends the first process.

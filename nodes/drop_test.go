@@ -3,6 +3,7 @@ package nodes
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -12,51 +13,53 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// mark is an operation that leaves a trace outside the records.
-func mark(key string) Along {
-	return func(old Entry) []clientv3.Op { return []clientv3.Op{clientv3.OpPut(key, string(old.Record.State))} }
-}
-
-// TestDrop: an offline record goes, whatever revision it stands at, and what goes along
-// with it happens exactly when it does.
+// TestDrop: an offline record goes, whatever revision it stands at; an event is left
+// exactly where a record was changed, and names the operation.
 func TestDrop(t *testing.T) {
 	addr := startEtcd(t).addr
 	reg, cli := newTestRegistry(t, addr, 5*time.Second), newTestClient(t, addr)
 	ctx := t.Context()
-	marked := func() string {
-		resp, err := cli.Get(ctx, "/mark")
+	var operations []string
+	note := func(old Entry, operation string) string {
+		operations = append(operations, operation)
+		return fmt.Sprintf(`{"op":%q,"was":%q}`, operation, old.Record.State)
+	}
+	events := func() (keys string, last string) {
+		resp, err := cli.Get(ctx, EventsPrefix, clientv3.WithPrefix())
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(resp.Kvs) == 0 {
-			return ""
+		for _, kv := range resp.Kvs {
+			keys, last = keys+string(kv.Key)+" ", string(kv.Value)
 		}
-		return string(resp.Kvs[0].Value)
+		return keys, last
 	}
 	rev, err := reg.Put(ctx, Pump, testRecord("p", Closing), 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _, err = reg.Drop(ctx, Pump, "p", mark("/mark"))
+	_, _, err = reg.Drop(ctx, Pump, "p", note)
 	if !errors.Is(err, ErrNotOffline) || !strings.Contains(err.Error(), "OFFLINE PUMP 'p'") || !strings.Contains(err.Error(), "update-pump -node-id p -state offline") {
 		t.Errorf("a closing pump: %v", err)
 	}
-	if _, _, err := reg.Drop(ctx, Drainer, "p"); !errors.Is(err, ErrNotFound) {
+	if _, _, err := reg.Drop(ctx, Drainer, "p", note); !errors.Is(err, ErrNotFound) {
 		t.Errorf("no such drainer: %v", err)
 	}
-	if got := marked(); got != "" {
-		t.Errorf("a refused removal left %s", got)
+	if keys, _ := events(); keys != "" {
+		t.Errorf("a refused removal left %s", keys)
 	}
-	old, set, err := reg.SetState(ctx, Pump, "p", Offline, mark("/mark"))
-	if err != nil || set <= rev || marked() != "closing" {
-		t.Fatalf("set to offline: revision %d, mark %q, %v", set, marked(), err)
+	old, set, err := reg.SetState(ctx, Pump, "p", Offline, note)
+	if err != nil || set <= rev || old.State != Closing {
+		t.Fatalf("set to offline: revision %d, was %s, %v", set, old.State, err)
 	}
-	if old.State != Closing {
-		t.Errorf("it was %s", old.State)
+	old, revision, err := reg.Drop(ctx, Pump, "p", note)
+	if err != nil || old.NodeID != "p" || revision <= set {
+		t.Errorf("dropped %+v at %d, %v", old, revision, err)
 	}
-	old, revision, err := reg.Drop(ctx, Pump, "p", mark("/mark"))
-	if err != nil || old.NodeID != "p" || revision <= set || marked() != "offline" {
-		t.Errorf("dropped %+v at %d, mark %q, %v", old, revision, marked(), err)
+	want := fmt.Sprintf("/pumphouse/v1/events/pumps/p/%020d /pumphouse/v1/events/pumps/p/%020d ", rev, set)
+	keys, last := events()
+	if keys != want || len(operations) != 2 || last != fmt.Sprintf(`{"op":%q,"was":"offline"}`, operations[1]) || operations[0] == operations[1] {
+		t.Errorf("events at %s, want %s; the last is %s of operations %q", keys, want, last, operations)
 	}
 	if _, err := reg.Get(ctx, Pump, "p"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("after the drop: %v", err)
@@ -79,7 +82,7 @@ func TestDropRaces(t *testing.T) {
 		wg.Go(func() {
 			for dropped.Load() == 0 {
 				for _, s := range []State{Offline, Online, Offline} {
-					if _, _, err := reg.SetState(ctx, Pump, "p", s); err != nil && !errors.Is(err, ErrNotFound) {
+					if _, _, err := reg.SetState(ctx, Pump, "p", s, nil); err != nil && !errors.Is(err, ErrNotFound) {
 						t.Error(err)
 						return
 					}
@@ -90,7 +93,7 @@ func TestDropRaces(t *testing.T) {
 			other := newTestRegistry(t, addr, 5*time.Second)
 			wg.Go(func() {
 				for dropped.Load() == 0 {
-					_, _, err := other.Drop(ctx, Pump, "p")
+					_, _, err := other.Drop(ctx, Pump, "p", nil)
 					switch {
 					case err == nil:
 						dropped.Add(1)
@@ -137,7 +140,7 @@ func TestClusterSeesItsDrop(t *testing.T) {
 		if s, err := c.View(t.Context(), 0); err != nil || len(s.Drainers) != 1 {
 			t.Fatalf("the view lacks what was waited for: %v", err)
 		}
-		if _, _, err := c.Drop(context.Background(), Drainer, "d"); err != nil {
+		if _, _, err := c.Drop(context.Background(), Drainer, "d", nil); err != nil {
 			t.Fatal(err)
 		}
 		if s, err := c.View(t.Context(), 0); err != nil || len(s.Drainers) != 0 {

@@ -90,7 +90,8 @@ func rangeOps(opts ...clientv3.OpOption) []clientv3.Op {
 
 // Put writes a record if it stands at modRevision (0: if there is none), and gives the
 // revision of the write. Otherwise the error is a [*ConflictError] and nothing is
-// written.
+// written. Its UpdateTS is the identity of the write: a node uses each once, so that no other
+// write has the same bytes and whoever changes the state afterwards keeps it.
 func (r *Registry) Put(ctx context.Context, kind Kind, rec Record, modRevision int64) (int64, error) {
 	if err := ValidateNodeID(rec.NodeID); err != nil {
 		return 0, err
@@ -107,14 +108,14 @@ func (r *Registry) Put(ctx context.Context, kind Kind, rec Record, modRevision i
 
 // swap is compare-and-set of a record's bytes. After an attempt without an answer it
 // tries again: the compare keeps a second write from happening, and finding its own
-// bytes there means that the first one did. along is done in the same transaction.
-func (r *Registry) swap(ctx context.Context, kind Kind, nodeID string, raw []byte, modRevision int64, along ...clientv3.Op) (revision int64, err error) {
+// bytes there means that the first one did.
+func (r *Registry) swap(ctx context.Context, kind Kind, nodeID string, raw []byte, modRevision int64) (revision int64, err error) {
 	key := kind.Key(nodeID)
 	op := fmt.Sprintf("write the record of %s %s", kind, nodeID)
 	err = r.do(ctx, op, true, func(ctx context.Context, again bool) error {
 		resp, err := r.client.Txn(ctx).
 			If(clientv3.Compare(clientv3.ModRevision(key), "=", modRevision)).
-			Then(append([]clientv3.Op{clientv3.OpPut(key, string(raw))}, along...)...).
+			Then(clientv3.OpPut(key, string(raw))).
 			Else(clientv3.OpGet(key)).
 			Commit()
 		if err != nil {
@@ -150,10 +151,12 @@ func conflict(kind Kind, nodeID string, expected int64, kvs []*mvccpb.KeyValue) 
 // SetState writes one node's state and leaves every other byte of its record as it
 // stands. When others write the record at the same time it reads again and repeats,
 // until ctx ends. It gives the record as it was just before and the revision of the
-// write. Writing the state that is there already is a write like any other. Errors:
-// [ErrNotFound], a [*Broken], an [*UnknownStateError] (the node is looked up before the
-// state is checked), a [*PDError].
-func (r *Registry) SetState(ctx context.Context, kind Kind, nodeID string, state State, along ...Along) (Record, int64, error) {
+// write. Writing the state that is there already is a write like any other.
+//
+// It happens once or not at all: see [Registry.commit] for what a lost answer leads to.
+// Errors: [ErrNotFound], a [*Broken], an [*UnknownStateError] (the node is looked up before the
+// state is checked), a [*NotDoneError], a [*PDError].
+func (r *Registry) SetState(ctx context.Context, kind Kind, nodeID string, state State, note Note) (Record, int64, error) {
 	e, err := r.Get(ctx, kind, nodeID)
 	if err != nil {
 		return Record{}, 0, err
@@ -161,12 +164,13 @@ func (r *Registry) SetState(ctx context.Context, kind Kind, nodeID string, state
 	if !state.Valid() {
 		return Record{}, 0, &UnknownStateError{State: string(state)}
 	}
+	op := newOperation(fmt.Sprintf("set %s %s to %s", kind, nodeID, state), note)
 	for {
 		raw, err := replaceState(e.Raw, state)
 		if err != nil {
-			return Record{}, 0, fmt.Errorf("set %s %s to %s: %w", kind, nodeID, state, err)
+			return Record{}, 0, fmt.Errorf("%s: %w", op.what, err)
 		}
-		revision, err := r.swap(ctx, kind, nodeID, raw, e.ModRevision, alongside(e, along)...)
+		revision, err := r.commit(ctx, op, e, clientv3.OpPut(kind.Key(nodeID), string(raw)))
 		if err == nil {
 			return e.Record, revision, nil
 		}
@@ -191,22 +195,6 @@ func (r *Registry) foundInstead(kind Kind, nodeID string, err error) (Entry, err
 	return *c.Found, nil
 }
 
-// Delete removes the record of a node that is offline and stands at modRevision.
-// Errors: [ErrNotFound], [ErrNotOffline], a [*ConflictError], a [*PDError].
-func (r *Registry) Delete(ctx context.Context, kind Kind, nodeID string, modRevision int64) error {
-	e, err := r.Get(ctx, kind, nodeID)
-	switch {
-	case err != nil:
-		return err
-	case e.ModRevision != modRevision:
-		return &ConflictError{Kind: kind, NodeID: nodeID, Expected: modRevision, Found: &e}
-	case e.Record.State != Offline:
-		return &NotOfflineError{Kind: kind, NodeID: nodeID, State: e.Record.State}
-	}
-	_, err = r.remove(ctx, e, nil)
-	return err
-}
-
 func (r *Registry) notFound(kind Kind, nodeID string) error {
 	return &NotFoundError{Kind: kind, NodeID: nodeID, Endpoints: r.endpoints}
 }
@@ -226,13 +214,16 @@ func (r *Registry) do(ctx context.Context, op string, write bool, call func(ctx 
 	for again := false; ; again = true {
 		err := r.attempt(bounded, share, again, call)
 		var c *ConflictError
+		var notDone *NotDoneError
 		switch {
 		case err == nil || errors.As(err, &c):
 			return err
 		case errors.Is(ctx.Err(), context.Canceled):
 			return cancelled(ctx, op, write)
+		case errors.As(err, &notDone) || errors.Is(err, errTrimmed):
+			return err
 		case !r.mayPass(err):
-			return &PDError{Op: op, Endpoints: r.endpoints, Err: err}
+			return &PDError{Op: op, Endpoints: r.endpoints, Unknown: write && again, Err: err}
 		}
 		// A refused connection tells more than the time-out it led to.
 		if cause == nil || !errors.Is(err, context.DeadlineExceeded) {

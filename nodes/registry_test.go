@@ -54,7 +54,7 @@ func TestRegistryReadsAndWrites(t *testing.T) {
 	t.Run("set state", func(t *testing.T) {
 		raw := ` {"updateTS":7, "label":{"labels":{"k":"v"}},"nodeId":"odd" ,"state":"online","extra":[1, 2],"maxCommitTS":3}`
 		put(t, cli, Drainer.Key("odd"), raw)
-		old, rev, err := reg.SetState(ctx, Drainer, "odd", Paused)
+		old, rev, err := reg.SetState(ctx, Drainer, "odd", Paused, nil)
 		if err != nil || old.State != Online || old.UpdateTS != 7 {
 			t.Fatalf("SetState: %+v, %v", old, err)
 		}
@@ -62,39 +62,20 @@ func TestRegistryReadsAndWrites(t *testing.T) {
 		if want := strings.Replace(raw, `"online"`, `"paused"`, 1); err != nil || string(got.Raw) != want || got.ModRevision != rev {
 			t.Fatalf("PD has %s at %d (%v), want %s at %d", got.Raw, got.ModRevision, err, want, rev)
 		}
-		if old, again, err := reg.SetState(ctx, Drainer, "odd", Paused); err != nil || old.State != Paused || again <= rev {
+		if old, again, err := reg.SetState(ctx, Drainer, "odd", Paused, nil); err != nil || old.State != Paused || again <= rev {
 			t.Fatalf("the same state once more: %+v, %d, %v", old, again, err)
 		}
-		if _, _, err := reg.SetState(ctx, Drainer, "nope", "bogus"); !errors.Is(err, ErrNotFound) {
+		if _, _, err := reg.SetState(ctx, Drainer, "nope", "bogus", nil); !errors.Is(err, ErrNotFound) {
 			t.Errorf("the node is looked up before the state is checked: %v", err)
 		}
 		var unknown *UnknownStateError
-		if _, _, err := reg.SetState(ctx, Drainer, "odd", "bogus"); !errors.As(err, &unknown) {
+		if _, _, err := reg.SetState(ctx, Drainer, "odd", "bogus", nil); !errors.As(err, &unknown) {
 			t.Errorf("an unknown state: %v", err)
 		}
 		var broken *Broken
 		put(t, cli, Drainer.Key("bad"), "hello")
-		if _, _, err := reg.SetState(ctx, Drainer, "bad", Paused); !errors.As(err, &broken) {
+		if _, _, err := reg.SetState(ctx, Drainer, "bad", Paused, nil); !errors.As(err, &broken) {
 			t.Errorf("a broken record: %v", err)
-		}
-	})
-	t.Run("delete", func(t *testing.T) {
-		if err := reg.Delete(ctx, Pump, "pump1", rev); !errors.Is(err, ErrNotOffline) {
-			t.Fatalf("an online node: %v", err)
-		}
-		_, off, err := reg.SetState(ctx, Pump, "pump1", Offline)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var c *ConflictError
-		if err := reg.Delete(ctx, Pump, "pump1", rev); !errors.As(err, &c) {
-			t.Fatalf("at an old revision: %v", err)
-		}
-		if err := reg.Delete(ctx, Pump, "pump1", off); err != nil {
-			t.Fatal(err)
-		}
-		if err := reg.Delete(ctx, Pump, "pump1", off); !errors.Is(err, ErrNotFound) {
-			t.Fatalf("twice: %v", err)
 		}
 	})
 }
@@ -245,7 +226,7 @@ func TestSetStateRaces(t *testing.T) {
 	for w := range writers {
 		wg.Go(func() {
 			for i := range rounds {
-				_, rev, err := reg.SetState(ctx, Pump, "p", States()[(w+i)%5])
+				_, rev, err := reg.SetState(ctx, Pump, "p", States()[(w+i)%5], nil)
 				if err != nil {
 					t.Errorf("writer %d: %v", w, err)
 					return

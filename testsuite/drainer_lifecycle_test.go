@@ -140,7 +140,7 @@ func drainerEnds(c *pumps) {
 	}
 	change := func(s nodes.State) func(*drainerNode) {
 		return func(n *drainerNode) {
-			if _, _, err := c.registry.SetState(c.t.Context(), nodes.Drainer, n.id, s); err != nil {
+			if _, _, err := c.registry.SetState(c.t.Context(), nodes.Drainer, n.id, s, nil); err != nil {
 				c.t.Fatal(err)
 			}
 		}

@@ -253,7 +253,7 @@ func TestDrainerResumes(t *testing.T) {
 	want = append(want, written{u.createTable("pump1", firstTable), "use `test`; create table t100 (id bigint primary key, v varchar(100));"})
 	set := func(s nodes.State) {
 		t.Helper()
-		if _, _, err := u.registry.SetState(context.Background(), nodes.Drainer, "drainer1", s); err != nil {
+		if _, _, err := u.registry.SetState(context.Background(), nodes.Drainer, "drainer1", s, nil); err != nil {
 			t.Fatal(err)
 		}
 	}

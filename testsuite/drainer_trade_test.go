@@ -144,7 +144,7 @@ func (n *drainerNode) comesTo(s nodes.State) {
 // change writes the state into the record as the console and binlogctl do.
 func (n *drainerNode) change(s nodes.State) {
 	n.c.t.Helper()
-	if _, _, err := n.c.registry.SetState(n.c.t.Context(), nodes.Drainer, n.id, s); err != nil {
+	if _, _, err := n.c.registry.SetState(n.c.t.Context(), nodes.Drainer, n.id, s, nil); err != nil {
 		n.c.t.Fatal(err)
 	}
 }

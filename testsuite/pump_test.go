@@ -174,7 +174,7 @@ func (n *pumpNode) reaches(s nodes.State) {
 // change writes the state into a pump's record as the console and binlogctl do.
 func (n *pumpNode) change(s nodes.State) {
 	n.c.t.Helper()
-	if _, _, err := n.c.registry.SetState(n.c.t.Context(), nodes.Pump, n.id, s); err != nil {
+	if _, _, err := n.c.registry.SetState(n.c.t.Context(), nodes.Pump, n.id, s, nil); err != nil {
 		n.c.t.Fatal(err)
 	}
 }

@@ -32,7 +32,7 @@ func update(kind nodes.Kind) func(context.Context, options, io.Writer, io.Writer
 			return err
 		}
 		now := c.now(ctx, stderr)
-		old, _, err := c.registry.SetState(ctx, kind, o.nodeID, state, c.audit.Along(event(o, now, state, audit.Done)))
+		old, _, err := c.registry.SetState(ctx, kind, o.nodeID, state, c.audit.Note(event(o, now, state, audit.Done)))
 		if err != nil {
 			return err
 		}
@@ -54,7 +54,7 @@ func drop(kind nodes.Kind) func(context.Context, options, io.Writer, io.Writer) 
 			return err
 		}
 		defer c.close()
-		old, _, err := c.registry.Drop(ctx, kind, o.nodeID, c.audit.Along(event(o, c.now(ctx, stderr), "", audit.Done)))
+		old, _, err := c.registry.Drop(ctx, kind, o.nodeID, c.audit.Note(event(o, c.now(ctx, stderr), "", audit.Done)))
 		if err != nil {
 			return err
 		}

@@ -100,9 +100,9 @@ func short(e Event) string {
 	return fmt.Sprintf("%s %s %s>%s %s %s %s", e.Kind, e.NodeID, e.Old, e.New, e.Source, e.Statement, e.Result)
 }
 
-// TestAlong: two writers fight over a record while consoles watch. Every write has
+// TestNote: two writers fight over a record while consoles watch. Every write has
 // exactly one event, at its own revision, and the events form the record's history.
-func TestAlong(t *testing.T) {
+func TestNote(t *testing.T) {
 	f := start(t)
 	f.put(nodes.Pump, "p", nodes.Online, 1)
 	var watchers []*Log
@@ -128,7 +128,7 @@ func TestAlong(t *testing.T) {
 			for n := range each {
 				state := nodes.States()[(n+i)%5]
 				_, revision, err := reg.SetState(context.Background(), nodes.Pump, "p", state,
-					l.Along(Event{New: state, Source: Console, Statement: "CHANGE", User: user, Result: Done}))
+					l.Note(Event{New: state, Source: Console, Statement: "CHANGE", User: user, Result: Done}))
 				if err != nil {
 					t.Errorf("%s: %v", user, err)
 					return
@@ -187,10 +187,10 @@ func TestObserved(t *testing.T) {
 		t.Fatal(err)
 	}
 	if _, _, err := f.reg.SetState(t.Context(), nodes.Drainer, "d", nodes.Offline,
-		logs[0].Along(Event{New: nodes.Offline, Source: Binlogctl, Statement: "update-drainer", Result: Done})); err != nil {
+		logs[0].Note(Event{New: nodes.Offline, Source: Binlogctl, Statement: "update-drainer", Result: Done})); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := f.reg.Drop(t.Context(), nodes.Drainer, "d", logs[1].Along(Event{Source: Console, Statement: "DROP", Result: Done})); err != nil {
+	if _, _, err := f.reg.Drop(t.Context(), nodes.Drainer, "d", logs[1].Note(Event{Source: Console, Statement: "DROP", Result: Done})); err != nil {
 		t.Fatal(err)
 	}
 	f.put(nodes.Drainer, "d", nodes.Online, ts(9)) // again, from nothing
@@ -348,8 +348,8 @@ func TestAway(t *testing.T) {
 func TestNil(t *testing.T) {
 	var l *Log
 	l.Record(t.Context(), Event{})
-	if ops := l.Along(Event{})(nodes.Entry{}); ops != nil {
-		t.Errorf("operations %v", ops)
+	if l.Note(Event{}) != nil {
+		t.Error("it gives events")
 	}
 	if events, err := l.List(t.Context(), 1); events != nil || err != nil {
 		t.Errorf("events %v, %v", events, err)

@@ -5,7 +5,7 @@
 // but records. There are two ways in:
 //
 //   - An order through a record (CHANGE, DROP, update-*) is written in the very transaction
-//     that changes the record ([Log.Along]): no round trip more, and neither without the
+//     that changes the record ([Log.Note]): no round trip more, and neither without the
 //     other. The event's revision in PD is that of the record's write.
 //   - What changes no record (PAUSE, OFFLINE: the node was asked) and what others did
 //     (nodes themselves, old tools) is written in a transaction of its own ([Log.Record],
@@ -20,6 +20,9 @@
 //	/pumphouse/v1/events/<kind>s/<node ID>/<mod revision replaced, 20 digits>
 //	/pumphouse/v1/events/<kind>s/<node ID>/new-<revision, 20 digits>     a record appeared
 //	/pumphouse/v1/events/<kind>s/<node ID>/asked-<ms>-<random>           nothing was written
+//
+// With the event stands the identity of the operation that wrote it: after a lost answer it
+// tells the writer that it was done (package nodes says how).
 //
 // So a console that sees a change in PD's watch finds the event of whoever made it through
 // one of ours, and of several consoles that see the change of somebody else one wins.

@@ -46,6 +46,9 @@ type Event struct {
 	User      string `json:"user,omitempty"`      // of the console, or of the machine binlogctl ran on
 	From      string `json:"from,omitempty"`      // the client's address, or that machine's name
 	Result    string `json:"result"`              // Done, Accepted, or why not
+
+	// Operation is the identity of the change that was written with the event.
+	Operation string `json:"op,omitempty"`
 }
 
 // stored is an event as it stands in PD.

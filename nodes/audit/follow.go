@@ -105,7 +105,7 @@ func (l *Log) watch(ctx context.Context, next *int64) error {
 // begin makes the floor exist, which [Log.observe] compares with, and finds where to start.
 func (l *Log) begin(ctx context.Context, next *int64) error {
 	resp, err := l.opts.Registry.Txn(ctx, "open the audit",
-		[]clientv3.Cmp{clientv3.Compare(clientv3.CreateRevision(floorKey), "=", 0)}, clientv3.OpPut(floorKey, pad(0)))
+		[]clientv3.Cmp{clientv3.Compare(clientv3.CreateRevision(floorKey), "=", 0)}, clientv3.OpPut(floorKey, nodes.PadRevision(0)))
 	if err == nil {
 		*next = resp.Header.Revision + 1
 	}
@@ -135,7 +135,7 @@ func (l *Log) observe(ctx context.Context, ev *clientv3.Event) error {
 	}
 	resp, err := l.opts.Registry.Txn(ctx, "write the audit", []clientv3.Cmp{
 		clientv3.Compare(clientv3.CreateRevision(key), "=", 0),
-		clientv3.Compare(clientv3.Value(floorKey), "<", pad(e.Revision)),
+		clientv3.Compare(clientv3.Value(floorKey), "<", nodes.PadRevision(e.Revision)),
 	}, clientv3.OpPut(key, text))
 	if err == nil && resp.Succeeded {
 		l.wrote.Add(1)
@@ -173,7 +173,7 @@ func observed(ev *clientv3.Event) (e Event, key string, ok bool) {
 	case ev.PrevKv == nil: // PD has compacted what stood there before
 		return Event{}, "", false
 	}
-	return e, replacedKey(kind, id, ev.PrevKv.ModRevision), e.Old != e.New
+	return e, nodes.EventKey(kind, id, ev.PrevKv.ModRevision), e.Old != e.New
 }
 
 func record(kv *mvccpb.KeyValue) (nodes.Record, bool) {

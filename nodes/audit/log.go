@@ -19,10 +19,10 @@ import (
 )
 
 // Prefix is where events live in PD. Nothing else does.
-const Prefix = "/pumphouse/v1/events/"
+const Prefix = nodes.EventsPrefix
 
 // floorKey holds the newest revision that was ever trimmed.
-const floorKey = "/pumphouse/v1/events-trimmed"
+const floorKey = nodes.TrimmedKey
 
 // Defaults of [Options].
 const (
@@ -69,23 +69,24 @@ func New(opts Options) *Log {
 	return &Log{opts: opts}
 }
 
-// Along gives the operation that writes the event in the transaction that changes the
-// record: for [nodes.Registry.SetState] and Drop. The event's node, address and old state
-// are the record's; its time is now unless it is set.
-func (l *Log) Along(e Event) nodes.Along {
+// Note gives the event that goes with a change of a record: for [nodes.Registry.SetState]
+// and Drop. Its node, address and old state are the record's; its time is now unless it is
+// set.
+func (l *Log) Note(e Event) nodes.Note {
 	if l == nil {
-		return func(nodes.Entry) []clientv3.Op { return nil }
+		return nil
 	}
 	l.stamp(&e)
-	return func(old nodes.Entry) []clientv3.Op {
+	return func(old nodes.Entry, operation string) string {
 		e.Kind, e.NodeID, e.Host, e.Old = old.Kind, old.Record.NodeID, old.Record.Host, old.Record.State
+		e.Operation = operation
 		text, err := encode(e)
 		if err != nil {
 			l.opts.Logger.WithError(err).Warn("the audit lacks an event")
-			return nil
+			return ""
 		}
 		l.wrote.Add(1)
-		return []clientv3.Op{clientv3.OpPut(replacedKey(old.Kind, old.Record.NodeID, old.ModRevision), text)}
+		return text
 	}
 }
 
@@ -106,7 +107,7 @@ func (l *Log) Record(ctx context.Context, e Event) {
 	defer cancel()
 	text, err := encode(e)
 	if err == nil {
-		key := fmt.Sprintf("%sasked-%020d-%s", nodePrefix(e.Kind, e.NodeID), e.At.UnixMilli(), rand.Text()[:8])
+		key := fmt.Sprintf("%sasked-%020d-%s", nodes.EventsOf(e.Kind, e.NodeID), e.At.UnixMilli(), rand.Text()[:8])
 		_, err = l.opts.Registry.Txn(ctx, "write the audit", nil, clientv3.OpPut(key, text))
 	}
 	if err != nil {
@@ -141,22 +142,10 @@ func (l *Log) List(ctx context.Context, limit int) ([]Event, error) {
 	return events, nil
 }
 
-func nodePrefix(kind nodes.Kind, nodeID string) string {
-	return Prefix + kind.String() + "s/" + nodeID + "/"
-}
-
-// replacedKey is the key of the event of the write that replaced a version of a record.
-func replacedKey(kind nodes.Kind, nodeID string, replaced int64) string {
-	return nodePrefix(kind, nodeID) + pad(replaced)
-}
-
 // newKey is that of the write that made a record where there was none.
 func newKey(kind nodes.Kind, nodeID string, revision int64) string {
-	return nodePrefix(kind, nodeID) + "new-" + pad(revision)
+	return nodes.EventsOf(kind, nodeID) + "new-" + nodes.PadRevision(revision)
 }
-
-// pad writes a revision so that texts sort as numbers do.
-func pad(revision int64) string { return fmt.Sprintf("%020d", revision) }
 
 // maxTrimmed is how many events one trim deletes: PD's etcd takes 128 operations in a
 // transaction.
@@ -179,6 +168,12 @@ func (l *Log) Trim(ctx context.Context) error {
 func (l *Log) trimSome(ctx context.Context) (more bool, err error) {
 	const op = "trim the audit"
 	l.wrote.Store(0)
+	// The floor first: when it is still the same at the end, nobody has trimmed since, and
+	// what was counted in between still stands.
+	floor, err := l.opts.Registry.Read(ctx, op, floorKey)
+	if err != nil {
+		return false, err
+	}
 	count, err := l.opts.Registry.Read(ctx, op, Prefix, clientv3.WithPrefix(), clientv3.WithCountOnly())
 	if err != nil {
 		return false, err
@@ -187,17 +182,13 @@ func (l *Log) trimSome(ctx context.Context) (more bool, err error) {
 	if excess <= 0 {
 		return false, nil
 	}
-	floor, err := l.opts.Registry.Read(ctx, op, floorKey)
-	if err != nil {
-		return false, err
-	}
 	oldest, err := l.opts.Registry.Read(ctx, op, Prefix, clientv3.WithPrefix(), clientv3.WithKeysOnly(),
 		clientv3.WithSort(clientv3.SortByCreateRevision, clientv3.SortAscend), clientv3.WithLimit(min(excess, maxTrimmed)))
 	if err != nil || len(oldest.Kvs) == 0 {
 		return false, err
 	}
 	// Newest first in time of what goes: nothing up to there comes back.
-	upTo := pad(oldest.Kvs[len(oldest.Kvs)-1].CreateRevision)
+	upTo := nodes.PadRevision(oldest.Kvs[len(oldest.Kvs)-1].CreateRevision)
 	standing := int64(0)
 	if len(floor.Kvs) > 0 {
 		standing, upTo = floor.Kvs[0].ModRevision, max(upTo, string(floor.Kvs[0].Value))

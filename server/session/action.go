@@ -53,7 +53,7 @@ func (s *Session) event(statement string, to nodes.State, result string) audit.E
 
 // dropNode removes an offline node's record.
 func (s *Session) dropNode(ctx context.Context, kind nodes.Kind, id string) error {
-	_, revision, err := s.opts.Cluster.Drop(ctx, kind, id, s.opts.Audit.Along(s.event("DROP", "", audit.Done)))
+	_, revision, err := s.opts.Cluster.Drop(ctx, kind, id, s.opts.Audit.Note(s.event("DROP", "", audit.Done)))
 	if err != nil {
 		return s.changeError(err)
 	}

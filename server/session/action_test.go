@@ -70,7 +70,7 @@ func actingOptions(t *testing.T) Options {
 // set writes a state as the node itself would.
 func set(t *testing.T, id string, state nodes.State) {
 	t.Helper()
-	if _, _, err := pd.reg.SetState(t.Context(), nodes.Pump, id, state); err != nil {
+	if _, _, err := pd.reg.SetState(t.Context(), nodes.Pump, id, state, nil); err != nil {
 		t.Fatal(err)
 	}
 }

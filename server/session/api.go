@@ -64,12 +64,12 @@ type Account struct {
 type Cluster interface {
 	// View gives the records no older than revision (0: whatever counts as fresh).
 	View(ctx context.Context, revision int64) (*nodes.Snapshot, error)
-	// SetState writes one node's state and nothing else but what goes along with it. It
+	// SetState writes one node's state, and its event in the same transaction. It
 	// gives the record as it was before and the revision of the write.
-	SetState(ctx context.Context, kind nodes.Kind, nodeID string, state nodes.State, along ...nodes.Along) (old nodes.Record, revision int64, err error)
+	SetState(ctx context.Context, kind nodes.Kind, nodeID string, state nodes.State, note nodes.Note) (old nodes.Record, revision int64, err error)
 	// Drop removes the record of a node that is offline, and gives it with the revision of
 	// the removal.
-	Drop(ctx context.Context, kind nodes.Kind, nodeID string, along ...nodes.Along) (old nodes.Record, revision int64, err error)
+	Drop(ctx context.Context, kind nodes.Kind, nodeID string, note nodes.Note) (old nodes.Record, revision int64, err error)
 	// Get reads one record from PD itself.
 	Get(ctx context.Context, kind nodes.Kind, nodeID string) (nodes.Entry, error)
 	// WaitState waits until a record shows a state, or ctx ends: a *nodes.WaitError.

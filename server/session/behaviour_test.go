@@ -349,9 +349,9 @@ type deadlineCluster struct {
 	had bool
 }
 
-func (c *deadlineCluster) SetState(ctx context.Context, kind nodes.Kind, id string, state nodes.State, along ...nodes.Along) (nodes.Record, int64, error) {
+func (c *deadlineCluster) SetState(ctx context.Context, kind nodes.Kind, id string, state nodes.State, note nodes.Note) (nodes.Record, int64, error) {
 	_, c.had = ctx.Deadline()
-	return c.Cluster.SetState(ctx, kind, id, state, along...)
+	return c.Cluster.SetState(ctx, kind, id, state, note)
 }
 
 // TestNoTimeLimitOnChange: a CHANGE that was cut short might have been written or not.

@@ -51,7 +51,7 @@ func (s *Session) writeState(ctx context.Context, kind nodes.Kind, id, want stri
 	if err != nil {
 		return nodes.Record{}, err
 	}
-	old, revision, err := s.opts.Cluster.SetState(ctx, kind, id, state, s.opts.Audit.Along(s.event("CHANGE", state, audit.Done)))
+	old, revision, err := s.opts.Cluster.SetState(ctx, kind, id, state, s.opts.Audit.Note(s.event("CHANGE", state, audit.Done)))
 	if err != nil {
 		return nodes.Record{}, s.changeError(err)
 	}

@@ -16,7 +16,7 @@ type fixedCluster struct{ snap *nodes.Snapshot }
 
 func (c fixedCluster) View(context.Context, int64) (*nodes.Snapshot, error) { return c.snap, nil }
 
-func (c fixedCluster) SetState(_ context.Context, kind nodes.Kind, id string, st nodes.State, _ ...nodes.Along) (nodes.Record, int64, error) {
+func (c fixedCluster) SetState(_ context.Context, kind nodes.Kind, id string, st nodes.State, _ nodes.Note) (nodes.Record, int64, error) {
 	e, ok := c.snap.Find(kind, id)
 	switch {
 	case !ok:
@@ -37,7 +37,7 @@ func (c fixedCluster) Get(_ context.Context, kind nodes.Kind, id string) (nodes.
 	return e, nil
 }
 
-func (c fixedCluster) Drop(ctx context.Context, kind nodes.Kind, id string, _ ...nodes.Along) (nodes.Record, int64, error) {
+func (c fixedCluster) Drop(ctx context.Context, kind nodes.Kind, id string, _ nodes.Note) (nodes.Record, int64, error) {
 	e, err := c.Get(ctx, kind, id)
 	if err == nil && e.Record.State != nodes.Offline {
 		err = &nodes.NotOfflineError{Kind: kind, NodeID: id, State: e.Record.State}

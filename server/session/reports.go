@@ -21,8 +21,8 @@ type Reports interface {
 
 // Audit is what a session needs of the audit: an *audit.Log.
 type Audit interface {
-	// Along gives the operation that writes an event in the transaction that changes a record.
-	Along(e audit.Event) nodes.Along
+	// Note gives the event that goes with a change of a record.
+	Note(e audit.Event) nodes.Note
 	// Record writes an event that goes with no write of the session.
 	Record(ctx context.Context, e audit.Event)
 	// List gives the newest events, at most limit of them (0: all that are kept). The list
