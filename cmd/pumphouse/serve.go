@@ -77,6 +77,7 @@ func openConsole(ctx context.Context, cfg config, log logrus.FieldLogger) (*cons
 	cluster := nodes.NewCluster(registry, c.cache)
 	opts := cfg.serverOptions(cluster)
 	opts.Session.NodeClock = c.clock.now
+	opts.Session.TSO = client.TSO
 	opts.Session.Control = nodes.NewControl(tlsConfig, cfg.PDTimeout.Duration)
 	c.audit = audit.New(audit.Options{Registry: registry, Now: c.clock.now, Logger: log})
 	opts.Session.Audit = c.audit

@@ -61,8 +61,10 @@ type Env interface {
 	ConnectionID() uint32
 	Now() time.Time           // one instant for the whole statement
 	Location() *time.Location // the session's time_zone
-	SQLMode() uint64          // bits of the parser's mysql.SQLMode
-	Collation() uint16        // collation ID of string literals
+	// Zone finds a time zone as @@time_zone names it; nil: there is none of that name.
+	Zone(name string) *time.Location
+	SQLMode() uint64   // bits of the parser's mysql.SQLMode
+	Collation() uint16 // collation ID of string literals
 	LastInsertID() uint64
 	RowCount() int64
 	FoundRows() int64

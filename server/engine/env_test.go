@@ -65,12 +65,19 @@ func (e *testEnv) Version() string                 { return "8.0.11-test" }
 func (e *testEnv) ConnectionID() uint32            { return 7 }
 func (e *testEnv) Now() time.Time                  { return time.Unix(1700000000, 123456000) }
 func (e *testEnv) Location() *time.Location        { return time.FixedZone("+02:00", 7200) }
-func (e *testEnv) SQLMode() uint64                 { return uint64(mysql.ModeErrorForDivisionByZero) }
-func (e *testEnv) Collation() uint16               { return collGeneralCI }
-func (e *testEnv) LastInsertID() uint64            { return 5 }
-func (e *testEnv) RowCount() int64                 { return -1 }
-func (e *testEnv) FoundRows() int64                { return 3 }
-func (e *testEnv) Warn(_ uint16, message string)   { e.warnings = append(e.warnings, message) }
+func (e *testEnv) Zone(name string) *time.Location {
+	loc, err := time.LoadLocation(name)
+	if err != nil {
+		return nil
+	}
+	return loc
+}
+func (e *testEnv) SQLMode() uint64               { return uint64(mysql.ModeErrorForDivisionByZero) }
+func (e *testEnv) Collation() uint16             { return collGeneralCI }
+func (e *testEnv) LastInsertID() uint64          { return 5 }
+func (e *testEnv) RowCount() int64               { return -1 }
+func (e *testEnv) FoundRows() int64              { return 3 }
+func (e *testEnv) Warn(_ uint16, message string) { e.warnings = append(e.warnings, message) }
 
 // parseQuery parses one query.
 func parseQuery(t *testing.T, sql string) ast.ResultSetNode {

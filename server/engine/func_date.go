@@ -30,9 +30,11 @@ func dateFunction(name string) (function, bool) {
 	case "time":
 		return function{1, 1, func(c *compiler, k call) (*expr, error) { return castTime(k.args[0], argFsp(c, k.args[0])), nil }}, true
 	case "timestamp":
-		return function{1, 1, func(c *compiler, k call) (*expr, error) {
-			return castDatetime(k.args[0], argFsp(c, k.args[0])), nil
-		}}, true
+		return function{1, 2, timestamp}, true
+	case "str_to_date":
+		return function{2, 2, strToDate}, true
+	case "convert_tz":
+		return function{3, 3, convertTZ}, true
 	case "'tidb`.(dateliteral", "'tidb`.(timeliteral", "'tidb`.(timestampliteral":
 		return function{1, 1, temporalLiteral}, true
 	case "dayname", "monthname":

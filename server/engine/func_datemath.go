@@ -58,6 +58,10 @@ func dateMathFunction(name string) (function, bool) {
 		}}, true
 	case "extract":
 		return function{2, 2, extract}, true
+	case "addtime":
+		return addTime(1), true
+	case "subtime":
+		return addTime(-1), true
 	case "timediff":
 		return function{2, 2, timeDiff}, true
 	}

@@ -27,6 +27,7 @@ func lookup(name string) (function, bool) {
 	families := [...]func(string) (function, bool){
 		controlFunction, stringFunction, textFunction, mathFunction, hashFunction,
 		clockFunction, dateFunction, dateMathFunction, infoFunction, jsonFunction,
+		regexpFunction, tidbFunction,
 	}
 	for _, find := range families {
 		if fn, ok := find(name); ok {

@@ -38,7 +38,7 @@ func (c *compiler) regexp(n *ast.PatternRegexpExpr) (*expr, error) {
 	if err != nil {
 		return nil, err
 	}
-	match := regexpMatcher(coll)
+	match := regexpMatcher(coll, "")
 	return negated(operands(boolType().orNull(anyNull(args...)), args[0], args[1], func(f *frame, a, b Value) (Value, error) {
 		re, err := match(b.Text())
 		if err != nil {
@@ -48,20 +48,24 @@ func (c *compiler) regexp(n *ast.PatternRegexpExpr) (*expr, error) {
 	}), n.Not), nil
 }
 
-// regexpMatcher compiles patterns and keeps the last one, which rows mostly share.
-func regexpMatcher(coll collator) func(pattern string) (*regexp.Regexp, error) {
+// regexpMatcher compiles patterns with further flags of Go's (m, s), and keeps the last one, which rows
+// mostly share. As in MySQL 8, a dot is any character but a newline.
+func regexpMatcher(coll collator, flags string) func(pattern string) (*regexp.Regexp, error) {
 	var last string
 	var re *regexp.Regexp
 	return func(pattern string) (*regexp.Regexp, error) {
 		if re != nil && pattern == last {
 			return re, nil
 		}
-		flags := "(?s)"
+		all := flags
 		if coll.noCase {
-			flags = "(?is)"
+			all += "i"
+		}
+		if all != "" {
+			all = "(?" + all + ")"
 		}
 		text := strings.NewReplacer("[[:<:]]", `\b`, "[[:>:]]", `\b`).Replace(pattern)
-		next, err := regexp.Compile(flags + text)
+		next, err := regexp.Compile(all + text)
 		if err != nil {
 			return nil, fail(1139, "42000", "Got error '%s' from regexp", strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 		}

@@ -125,11 +125,13 @@ type Options struct {
 	Logger      logrus.FieldLogger
 	Now         func() time.Time // default time.Now
 	NodeClock   func() time.Time // PD's time, by which nodes stamp their records; default Now
-	Datadir     string           // @@datadir, cosmetic
-	TLS         bool             // @@have_ssl
-	Addr        string           // for @@port
-	MaxConns    int              // @@max_connections
-	RequireTLS  bool             // @@require_secure_transport
+	// TSO gets a timestamp from PD, for SHOW MASTER STATUS; nil = its answer has no rows.
+	TSO        func(ctx context.Context) (nodes.TSO, error)
+	Datadir    string // @@datadir, cosmetic
+	TLS        bool   // @@have_ssl
+	Addr       string // for @@port
+	MaxConns   int    // @@max_connections
+	RequireTLS bool   // @@require_secure_transport
 
 	// Reports and Audit fill the tables of the database binlog with what PD's records do
 	// not hold. Without them those columns are NULL and those tables empty.

@@ -31,10 +31,22 @@ func (e *env) Version() string     { return e.s.opts.Version }
 func (e *env) ConnectionID() uint32     { return e.s.id }
 func (e *env) Now() time.Time           { return e.s.now }
 func (e *env) Location() *time.Location { return e.s.location }
-func (e *env) SQLMode() uint64          { return uint64(e.s.mode) }
-func (e *env) Collation() uint16        { return e.s.connCollID }
-func (e *env) RowCount() int64          { return e.s.affected }
-func (e *env) FoundRows() int64         { return e.s.found }
+func (e *env) Zone(name string) *time.Location {
+	name, err := canonicalZone(name)
+	if err != nil {
+		return nil
+	}
+	loc, err := parseZone(name)
+	if err != nil {
+		return nil
+	}
+	return loc
+}
+
+func (e *env) SQLMode() uint64   { return uint64(e.s.mode) }
+func (e *env) Collation() uint16 { return e.s.connCollID }
+func (e *env) RowCount() int64   { return e.s.affected }
+func (e *env) FoundRows() int64  { return e.s.found }
 
 func (e *env) LastInsertID() uint64 {
 	n, _ := strconv.ParseUint(e.s.own["last_insert_id"], 10, 64)

@@ -57,6 +57,8 @@ func (s *Session) showing(n *ast.ShowStmt) (*showing, error) {
 		return s.showConditions(n), nil
 	case ast.ShowVariables:
 		return s.showVariables(n), nil
+	case ast.ShowMasterStatus, ast.ShowBinlogStatus:
+		return s.showBinlogStatus(), nil
 	case ast.ShowStatus:
 		return s.showStatus(), nil
 	case ast.ShowProcessList:

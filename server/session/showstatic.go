@@ -137,8 +137,6 @@ var emptyShows = map[ast.ShowStmtType]func() []engine.Column{
 	ast.ShowProfile: func() []engine.Column {
 		return []engine.Column{text("Status", 30), text("Duration", 16)}
 	},
-	ast.ShowMasterStatus: binlogStatusColumns,
-	ast.ShowBinlogStatus: binlogStatusColumns,
 	ast.ShowReplicaStatus: func() []engine.Column {
 		return []engine.Column{text("Replica_IO_State", 256), text("Source_Host", 256), text("Source_User", 96),
 			number("Source_Port"), number("Connect_Retry"), text("Source_Log_File", 512), number("Read_Source_Log_Pos"),
@@ -150,11 +148,6 @@ func routineColumns() []engine.Column {
 	return []engine.Column{text("Db", 64), text("Name", 64), text("Type", 9), text("Definer", 288),
 		nullTime("Modified"), nullTime("Created"), text("Security_type", 7), text("Comment", 1024),
 		text("character_set_client", 64), text("collation_connection", 64), text("Database Collation", 64)}
-}
-
-func binlogStatusColumns() []engine.Column {
-	return []engine.Column{text("File", 64), number("Position"), text("Binlog_Do_DB", 64),
-		text("Binlog_Ignore_DB", 64), text("Executed_Gtid_Set", 64)}
 }
 
 func tableStatusColumns() []engine.Column {

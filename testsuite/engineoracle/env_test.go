@@ -55,6 +55,7 @@ func (e *env) Version() string                        { return "10.11.0-MariaDB"
 func (e *env) ConnectionID() uint32                   { return 1 }
 func (e *env) Now() time.Time                         { return e.now }
 func (e *env) Location() *time.Location               { return time.UTC }
+func (e *env) Zone(string) *time.Location             { return time.UTC }
 func (e *env) SQLMode() uint64 {
 	return uint64(pmysql.ModeStrictTransTables | pmysql.ModeErrorForDivisionByZero | pmysql.ModeNoEngineSubstitution)
 }
