@@ -267,6 +267,47 @@ func transactionsOf(t *testing.T, disk *faultfs.FS, name string) map[nodes.TSO]b
 	return all
 }
 
+// TestCutBelowTheCheckpoint: the segment that the checkpoint ends in lost its end. Nothing
+// after the checkpoint is missing, so only the size says so; it must not grow again with zeros.
+func TestCutBelowTheCheckpoint(t *testing.T) {
+	for _, sealed := range []bool{false, true} { // with and without a later segment
+		disk := aLog(t, 20, 1<<16)
+		opts := storage.Options{Dir: "d", FS: disk, SyncLog: true, SegmentBytes: 1 << 16}
+		s := open(t, opts)
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		end := logEnd(disk, firstSegment)
+		checkpoint := disk.Read("d/checkpoint")
+		if sealed { // the checkpoint of before the second segment
+			s = open(t, opts)
+			put(t, s, pre(1001, 1<<16))
+			s.Close()
+			disk.Corrupt("d/checkpoint", func([]byte) []byte { return checkpoint })
+		}
+		disk.Corrupt(firstSegment, func(b []byte) []byte { return b[:end-100] })
+		_, err := storage.Open(opts)
+		var damage *storage.DamageError
+		if !errors.As(err, &damage) || damage.File != firstSegment || damage.Offset != int64(end-100) ||
+			!strings.Contains(err.Error(), fmt.Sprintf("it has %d bytes", end-100)) {
+			t.Fatalf("sealed %t: open: %v", sealed, err)
+		}
+		if n := disk.OpenFiles(); n != 0 {
+			t.Errorf("sealed %t: %d files were left open", sealed, n)
+		}
+		if _, err := storage.Repair(opts); err != nil {
+			t.Fatal(err)
+		}
+		s = open(t, opts)
+		for _, start := range s.Unresolved(0) {
+			put(t, s, rol(start))
+		}
+		if got := delivered(t, s, 0); len(got) < 18 {
+			t.Errorf("sealed %t: after the repair %v", sealed, got)
+		}
+	}
+}
+
 // TestRepairOfAHealthyStore changes nothing that is delivered.
 func TestRepairOfAHealthyStore(t *testing.T) {
 	disk := aLog(t, 20, 1000)

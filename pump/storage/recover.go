@@ -207,7 +207,13 @@ func (s *Store) replay(c *checkpoint, ids []uint32, now time.Time) error {
 		}
 		from := int64(segmentHeaderSize)
 		if id == c.at.seg {
-			from = c.at.offset()
+			if from = c.at.offset(); cur.size < from {
+				err := &DamageError{File: cur.name, Offset: cur.size, Reason: fmt.Sprintf("it has %d bytes, the checkpoint was written when it had %d", cur.size, from)}
+				if ahead != nil {
+					return errors.Join(err, cur.file.Close(), ahead.file.Close())
+				}
+				return errors.Join(err, cur.file.Close())
+			}
 		} else {
 			s.segments = append(s.segments, &segment{id: id, end: from})
 		}
