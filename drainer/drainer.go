@@ -169,6 +169,7 @@ func (d *Drainer) claim(ctx context.Context) (err error) {
 
 // serve begins to answer gRPC and HTTP.
 func (d *Drainer) serve(context.Context) error {
+	d.opts.Admin.Warn(d.log, d.port.Addr(), d.opts.Security)
 	server := grpc.NewServer()
 	binlogpb.RegisterCisternServer(server, cistern{d: d})
 	return d.port.Serve(d.opts.Security, server, d.routes())

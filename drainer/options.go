@@ -35,6 +35,7 @@ type Options struct {
 	Registry *nodes.Registry // required
 	PD       PD              // required
 	Security daemon.Security // TLS of the port and towards pumps
+	Admin    daemon.Admin    // who may change the drainer over HTTP; default: anybody
 
 	Schema     schema.Source // required: where table definitions come from
 	Downstream Downstream    // required
@@ -101,6 +102,9 @@ func (o Options) withDefaults() (Options, error) {
 		if err := nodes.ValidateNodeID(o.NodeID); err != nil {
 			return o, fmt.Errorf("drainer: %w", err)
 		}
+	}
+	if err := o.Admin.Check(o.Security); err != nil {
+		return o, fmt.Errorf("drainer: %w", err)
 	}
 	if err := daemon.CheckAddrs(o.Addr, o.AdvertiseAddr, "pumps and operators"); err != nil {
 		return o, fmt.Errorf("drainer: %w", err)

@@ -105,6 +105,10 @@ func (e *UnreachableError) Error() string {
 	if e.Sent {
 		what = "did not answer (it may have accepted: look at its state)"
 	}
+	if e.Action == ActResolve {
+		return fmt.Sprintf("ask %s %s at %s to %s: it %s: %v. Start the pump: only a running one can store the decision",
+			e.Kind, e.NodeID, e.Host, e.Action, what, e.Err)
+	}
 	return fmt.Sprintf("ask %s %s at %s to %s: it %s: %v; if it is dead, set its record: "+
 		"binlogctl -cmd update-%s -node-id %s -state %s, or CHANGE %s TO NODE_STATE = '%s' FOR NODE_ID '%s'",
 		e.Kind, e.NodeID, e.Host, e.Action, what, e.Err,

@@ -20,9 +20,13 @@ func (p *Pump) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", daemon.Answer(p.log, p.getStatus))
 	mux.HandleFunc("GET /drainers", daemon.Answer(p.log, p.getDrainers))
-	mux.HandleFunc("PUT /state/{node}/{action}", daemon.Answer(p.log, daemon.PutState(nodes.Pump, p.nodeID, p.life.Ask)))
-	mux.HandleFunc("GET /debug/binlog/{ts}", daemon.Answer(p.log, p.getBinlog))
-	mux.HandleFunc("POST /debug/gc/trigger", daemon.Answer(p.log, p.triggerGC))
+	mux.HandleFunc("GET /unresolved", daemon.Answer(p.log, p.getUnresolved))
+	admin := p.opts.Admin.Guard // what changes the pump or costs it much
+	mux.HandleFunc("PUT /state/{node}/{action}", daemon.Answer(p.log, admin(daemon.PutState(nodes.Pump, p.nodeID, p.life.Ask))))
+	mux.HandleFunc("PUT /unresolved/{start}/rollback", daemon.Answer(p.log, admin(p.putUnresolved)))
+	mux.HandleFunc("PUT /unresolved/{start}/commit/{commit}", daemon.Answer(p.log, admin(p.putUnresolved)))
+	mux.HandleFunc("GET /debug/binlog/{ts}", daemon.Answer(p.log, admin(p.getBinlog)))
+	mux.HandleFunc("POST /debug/gc/trigger", daemon.Answer(p.log, admin(p.triggerGC)))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(p.opts.Metrics, promhttp.HandlerOpts{}))
 	return mux
 }

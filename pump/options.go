@@ -35,6 +35,7 @@ type Options struct {
 	Registry *nodes.Registry // required
 	PD       PD              // required
 	Security daemon.Security // TLS of the port and towards drainers
+	Admin    daemon.Admin    // who may change the pump over HTTP; default: anybody
 
 	Heartbeat time.Duration // default 2 s
 	// GC is how old a binlog must be to be removed, default 7 days.
@@ -99,6 +100,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.MaxMessageSize < 0 {
 		return o, fmt.Errorf("pump: max-message-size %d: must be above 0", o.MaxMessageSize)
+	}
+	if err := o.Admin.Check(o.Security); err != nil {
+		return o, fmt.Errorf("pump: %w", err)
 	}
 	if err := daemon.CheckAddrs(o.Addr, o.AdvertiseAddr, "TiDB and drainers"); err != nil {
 		return o, fmt.Errorf("pump: %w", err)

@@ -55,6 +55,7 @@ func WriteDirectly(server *grpc.Server, maxMessage int, write func([]direct.Call
 
 // serve starts to answer gRPC and HTTP on every listener. Writes are still refused.
 func (p *Pump) serve(context.Context) error {
+	p.opts.Admin.Warn(p.log, p.port.Addr(), p.opts.Security)
 	server := grpc.NewServer(ServerOptions(p.opts.MaxMessageSize)...)
 	binlogpb.RegisterPumpServer(server, service{Pump: p})
 	return p.port.Serve(p.opts.Security, WriteDirectly(server, p.opts.MaxMessageSize, p.write), p.routes())

@@ -28,6 +28,7 @@ type options struct {
 	output      string
 	timeout     time.Duration
 	wait        patience
+	verdict     verdict
 	security    daemon.Security
 	version     bool
 }
@@ -46,6 +47,8 @@ var commands = map[string]command{
 	"update-drainer":  {run: update(nodes.Drainer), node: true, help: "the same for a drainer"},
 	"status":          {run: status, help: "ask every running node, or -node-id, what it says of itself: lag, what it waits for"},
 	"events":          {run: events, help: "list who changed which node's state when, or that of -node-id"},
+	"unresolved":      {run: unresolved, help: "list the transactions whose outcome pumps, or that of -node-id, do not know; they hold back replication"},
+	"resolve":         {run: resolve, node: true, help: "decide how an unresolved transaction of a pump ended: -start-ts with -commit-ts or -rollback"},
 	"drop-pump":       {run: drop(nodes.Pump), node: true, help: "remove the record of a pump that is offline"},
 	"drop-drainer":    {run: drop(nodes.Drainer), node: true, help: "the same for a drainer"},
 	"pause-pump":      {run: act(nodes.Pump, nodes.ActPause), node: true, help: "ask a running pump to pause; it can be started again (see -wait)"},
@@ -99,7 +102,7 @@ func parseFlags(args []string, stdout io.Writer) (options, error) {
 	fs.SetOutput(io.Discard)
 	fs.StringVar(&o.cmd, "cmd", "pumps", "what to do")
 	fs.StringVar(&o.pdURLs, "pd-urls", "http://127.0.0.1:2379", "PD's client `URLs`, separated by commas")
-	fs.StringVar(&o.nodeID, "node-id", "", "the node that update-*, pause-*, offline-*, drop-* and status are about")
+	fs.StringVar(&o.nodeID, "node-id", "", "the node that update-*, pause-*, offline-*, drop-*, status, unresolved and resolve are about")
 	fs.StringVar(&o.state, "state", "", "the state that update-* writes: online, pausing, paused, closing or offline")
 	fs.BoolVar(&o.showOffline, "show-offline-nodes", false, "list offline nodes too")
 	fs.StringVar(&o.dataDir, "data-dir", "binlog_position", "the `directory` that generate_meta writes to")
@@ -107,6 +110,9 @@ func parseFlags(args []string, stdout io.Writer) (options, error) {
 	fs.StringVar(&o.text, "text", "", "the text that encrypt encrypts")
 	fs.StringVar(&o.output, "o", "table", "the form of lists: table, json, or log (the old tool's lines)")
 	fs.Var(&o.wait, "wait", "pause-* and offline-*: return when the node is there, or fail after so many `seconds` (or 5m) with what it waits for")
+	fs.Func("start-ts", "resolve: start `TS` of the transaction, as -cmd unresolved prints it", tsoFlag(&o.verdict.startTS))
+	fs.Func("commit-ts", "resolve: the transaction was committed at this `TS`", tsoFlag(&o.verdict.commitTS))
+	fs.BoolVar(&o.verdict.rollback, "rollback", false, "resolve: the transaction was rolled back")
 	fs.DurationVar(&o.timeout, "timeout", 10*time.Second, "how long PD or a node may take to answer")
 	fs.StringVar(&o.security.CA, "ssl-ca", "", "PEM `file` with the cluster's certificate authorities")
 	fs.StringVar(&o.security.Cert, "ssl-cert", "", "PEM `file` with our certificate")
@@ -137,7 +143,7 @@ func parseFlags(args []string, stdout io.Writer) (options, error) {
 	case o.timeout <= 0:
 		return o, fmt.Errorf("-timeout %s: must be above 0", o.timeout)
 	}
-	return o, nil
+	return o, o.verdict.check(o.cmd)
 }
 
 func usage(fs *flag.FlagSet, w io.Writer) {

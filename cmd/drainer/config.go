@@ -39,8 +39,8 @@ type config struct {
 	// SchemaDir is ours: a directory with the DDL jobs, instead of TiKV.
 	SchemaDir string `toml:"schema-dir"`
 
-	Security daemon.Security `toml:"security"`
-	Syncer   syncerConfig    `toml:"syncer"`
+	Security daemon.NodeSecurity `toml:"security"`
+	Syncer   syncerConfig        `toml:"syncer"`
 
 	// Keys of older versions that mean nothing here.
 	KafkaAddrs any `toml:"kafka-addrs"`
@@ -159,6 +159,7 @@ func (c *config) flags(fs *flag.FlagSet) {
 	fs.BoolFunc("enable-dispatch", "false: the same as -c 1", setBool(&s.EnableDispatch))
 	fs.StringVar(&s.PluginPath, "plugin-path", "", "refused: there are no plugins any more")
 	fs.StringVar(&s.PluginName, "plugin-name", "", "refused: there are no plugins any more")
+	fs.StringVar((*string)(&c.Security.Admin), "admin", string(daemon.AdminAny), "who may change the node over HTTP (PUT /state/…, /debug/…): any, loopback (this machine) or cert (a client certificate that ssl-ca has signed)")
 	fs.StringVar(&c.file, "config", "", "TOML `file`")
 	fs.BoolVar(&c.version, "V", false, "print the version and exit")
 }
@@ -223,6 +224,9 @@ func (c *config) adjust() (err error) {
 	case s.PluginPath != "" || s.PluginName != "":
 		return errors.New("syncer.plugin-path and syncer.plugin-name: there are no plugins any more; what they change would be lost, so remove them knowingly")
 	}
+	if err := c.Security.Admin.Check(c.Security.Security); err != nil {
+		return fmt.Errorf("security.%w", err)
+	}
 	if _, err := txn.NewFilter(c.rules()); err != nil {
 		return fmt.Errorf("syncer.%w", err)
 	}
@@ -244,7 +248,7 @@ func (c *config) options(log logrus.FieldLogger) drainer.Options {
 		ignored[i] = nodes.TSO(ts)
 	}
 	o := drainer.Options{
-		NodeID: c.NodeID, Addr: c.Addr, AdvertiseAddr: c.AdvertiseAddr, DataDir: c.DataDir, Security: c.Security,
+		NodeID: c.NodeID, Addr: c.Addr, AdvertiseAddr: c.AdvertiseAddr, DataDir: c.DataDir, Security: c.Security.Security, Admin: c.Security.Admin,
 		Downstream: c.down, InitialCommitTS: nodes.TSO(c.InitialCommitTS),
 		Filter: c.rules(), IgnoreTxns: ignored, SkipDDL: !c.Syncer.SyncDDL, Gzip: c.Compressor == "gzip",
 		SyncedAfter: time.Duration(c.SyncedCheckTime) * time.Minute, Logger: log, Metrics: c.metrics,

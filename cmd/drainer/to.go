@@ -178,7 +178,7 @@ func (c *config) schemaSource(pdURLs []string, log logrus.FieldLogger) (schema.S
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
 	defer cancel()
-	jobs, err := tikv.New(ctx, pdURLs, c.Security, log)
+	jobs, err := tikv.New(ctx, pdURLs, c.Security.Security, log)
 	if err != nil {
 		return nil, nil, err
 	}

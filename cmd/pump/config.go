@@ -38,8 +38,8 @@ type config struct {
 	MetricsAddr     string `toml:"metrics-addr"`
 	MetricsInterval int    `toml:"metrics-interval"` // seconds
 
-	Security daemon.Security `toml:"security"`
-	Storage  storageConfig   `toml:"storage"`
+	Security daemon.NodeSecurity `toml:"security"`
+	Storage  storageConfig       `toml:"storage"`
 
 	metrics *prometheus.Registry
 	file    string
@@ -104,6 +104,7 @@ func parseConfig(args []string, stdout io.Writer) (*config, []string, error) {
 	fs.StringVar(&cfg.LogLevel, "L", "info", "log level: debug, info, warn or error")
 	fs.StringVar(&cfg.MetricsAddr, "metrics-addr", "", "`address` of a Prometheus push gateway; empty: metrics are only served at /metrics")
 	fs.IntVar(&cfg.MetricsInterval, "metrics-interval", 15, "`seconds` between two pushes; 0: no push")
+	fs.StringVar((*string)(&cfg.Security.Admin), "admin", string(daemon.AdminAny), "who may change the node over HTTP (PUT /state/…, /debug/…, PUT /unresolved/…): any, loopback (this machine) or cert (a client certificate that ssl-ca has signed)")
 	fs.StringVar(&cfg.file, "config", "", "TOML `file`")
 	fs.BoolVar(&cfg.version, "V", false, "print the version and exit")
 	fs.BoolVar(&cfg.repair, "repair", false, "save what can be read of damaged data in -data-dir, say what is lost, and exit; copy the directory first")
@@ -156,6 +157,9 @@ func (c *config) adjust() (warnings []string, err error) {
 	case c.MetricsInterval < 0:
 		return warnings, fmt.Errorf("metrics-interval %d: must not be negative", c.MetricsInterval)
 	}
+	if err := c.Security.Admin.Check(c.Security.Security); err != nil {
+		return warnings, fmt.Errorf("security.%w", err)
+	}
 	if _, err := parseBytes(c.Storage.StopWrite); err != nil {
 		return warnings, fmt.Errorf("storage.stop-write-at-available-space: %w", err)
 	}
@@ -175,7 +179,7 @@ func (c *config) options(reg *nodes.Registry, clock *pd.Client, log logrus.Field
 	orphan, _ := time.ParseDuration(c.Storage.OrphanTimeout) // 0: the default
 	return pump.Options{
 		NodeID: c.NodeID, Addr: c.Addr, AdvertiseAddr: c.AdvertiseAddr, Socket: c.Socket, DataDir: c.DataDir,
-		Registry: reg, PD: clock, Security: c.Security,
+		Registry: reg, PD: clock, Security: c.Security.Security, Admin: c.Security.Admin,
 		Heartbeat: time.Duration(c.Heartbeat) * time.Second, GC: time.Duration(c.GC),
 		FakeInterval: time.Duration(c.FakeInterval) * time.Second, MaxMessageSize: c.MaxMessage,
 		NoSync: c.Storage.SyncLog != nil && !*c.Storage.SyncLog, StopWriteAtAvailable: stop,

@@ -88,7 +88,7 @@ func serve(cfg *config, log logrus.FieldLogger, stdout io.Writer) error {
 	defer runtime.KeepAlive(ballast)
 	opts := cfg.options(nodes.NewRegistry(etcd, dialTimeout), clock, log)
 	defer tikv.RedirectLogs(log)()
-	resolver, err := tikv.New(tikv.Options{Endpoints: etcd.Endpoints(), Security: cfg.Security, OrphanTimeout: opts.OrphanTimeout, Logger: log})
+	resolver, err := tikv.New(tikv.Options{Endpoints: etcd.Endpoints(), Security: cfg.Security.Security, OrphanTimeout: opts.OrphanTimeout, Logger: log})
 	if err != nil {
 		return err
 	}

@@ -135,7 +135,8 @@ func (p *Port) Serve(sec Security, g Server, h http.Handler) error {
 		return err
 	}
 	p.grpc = g
-	p.http = &http.Server{Handler: h, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10}
+	p.http = &http.Server{Handler: h, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
+		ConnContext: withTLS}
 	for _, tracked := range p.listeners {
 		l := net.Listener(tracked)
 		if tlsConfig != nil && l.Addr().Network() == "tcp" {

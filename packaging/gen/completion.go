@@ -70,6 +70,8 @@ func values(d documented, indent string) string {
 			known = "-W '" + strings.Join(d.commands, " ") + "'"
 		case o.name == "state":
 			known = "-W 'online pausing paused closing offline'"
+		case o.name == "admin":
+			known = "-W 'any loopback cert'"
 		case o.name == "o":
 			known = "-W 'table json log'"
 		case o.name == "L" || o.name == "log-level":
