@@ -42,7 +42,8 @@ type Options struct {
 	GC time.Duration
 	// FakeInterval is how often the clock is forwarded at least, default 3 s.
 	FakeInterval time.Duration
-	// MaxMessageSize bounds one gRPC message in bytes, default 1 GiB.
+	// MaxMessageSize bounds a message that TiDB sends, in bytes: a prewrite and about 20 bytes.
+	// Default 1 GiB, which is also the most; the messages of a pull are not bounded by it.
 	MaxMessageSize int
 	// NotifyTimeout is how long each online drainer may take to answer at the start,
 	// default 10 s.
@@ -73,7 +74,7 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.Heartbeat, nodes.DefaultHeartbeat)
 	setDefault(&o.GC, 7*24*time.Hour)
 	setDefault(&o.FakeInterval, 3*time.Second)
-	setDefault(&o.MaxMessageSize, 1<<30)
+	setDefault(&o.MaxMessageSize, storage.MaxPayload)
 	setDefault(&o.NotifyTimeout, 10*time.Second)
 	setDefault(&o.StopWriteAtAvailable, 10<<30)
 	setDefault(&o.OrphanTimeout, 10*time.Minute)
@@ -103,6 +104,10 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if err := o.Admin.Check(o.Security); err != nil {
 		return o, fmt.Errorf("pump: %w", err)
+	}
+	if o.MaxMessageSize > storage.MaxPayload {
+		o.Logger.Warnf("max-message-size %d is lowered to %d bytes: a larger binlog cannot be stored", o.MaxMessageSize, storage.MaxPayload)
+		o.MaxMessageSize = storage.MaxPayload
 	}
 	if err := daemon.CheckAddrs(o.Addr, o.AdvertiseAddr, "TiDB and drainers"); err != nil {
 		return o, fmt.Errorf("pump: %w", err)

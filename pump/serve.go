@@ -26,12 +26,13 @@ const streamWindow, connWindow = 4 << 20, 8 << 20
 // resets; far more than the sessions of a TiDB that commit at the same moment.
 const maxStreams = 4096
 
-// ServerOptions are those of a pump's gRPC server; maxMessage bounds a message in bytes.
+// ServerOptions are those of a pump's gRPC server. maxMessage bounds what may be sent to it, in
+// bytes. What it sends has no such bound: a stored binlog comes with a few bytes of position
+// around it, and whatever was once accepted must be deliverable after the setting was lowered.
 func ServerOptions(maxMessage int) []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.ForceServerCodecV2(binlogpb.Codec{}),
 		grpc.MaxRecvMsgSize(maxMessage),
-		grpc.MaxSendMsgSize(maxMessage),
 		grpc.InitialWindowSize(streamWindow), grpc.InitialConnWindowSize(connWindow),
 		grpc.WriteBufferSize(128 << 10), grpc.ReadBufferSize(128 << 10),
 		// Goroutines that stay spare each call the growth of a new stack. A pull keeps one;

@@ -99,7 +99,7 @@ func parseConfig(args []string, stdout io.Writer) (*config, []string, error) {
 	fs.IntVar(&cfg.Heartbeat, "heartbeat-interval", 2, "`seconds` between two heartbeats")
 	fs.Var(&cfg.GC, "gc", "how long binlogs are kept: a number of days, or a duration such as 8h")
 	fs.IntVar(&cfg.FakeInterval, "fake-binlog-interval", 3, "`seconds` after which the clock is forwarded at the latest")
-	fs.IntVar(&cfg.MaxMessage, "max-message-size", 1<<30, "`bytes` of the largest gRPC message")
+	fs.IntVar(&cfg.MaxMessage, "max-message-size", 1<<30, "`bytes` of the largest message that TiDB may send, at most 1 GiB; what is stored can be pulled whatever this is")
 	fs.StringVar(&cfg.LogFile, "log-file", "", "`file` to log to instead of stderr")
 	fs.StringVar(&cfg.LogLevel, "L", "info", "log level: debug, info, warn or error")
 	fs.StringVar(&cfg.MetricsAddr, "metrics-addr", "", "`address` of a Prometheus push gateway; empty: metrics are only served at /metrics")

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"io"
-	"math"
 	"time"
 
 	"pumphouse/binlogpb"
@@ -27,8 +26,6 @@ type Options struct {
 
 	TLS  *tls.Config // nil: no TLS
 	Gzip bool        // let pumps compress what they send
-	// MaxMessageBytes bounds a message. Default: what the protocol can carry, 4 GiB.
-	MaxMessageBytes int
 	// MinPause and MaxPause are the first and the longest pause before a pump is tried
 	// again. Default 50 ms and 2 s.
 	MinPause, MaxPause time.Duration
@@ -43,9 +40,6 @@ type Options struct {
 func (o Options) withDefaults() (Options, error) {
 	if o.Registry == nil || o.Cache == nil || o.Merger == nil || o.ClusterID == 0 {
 		return o, errors.New("pull: a registry, a cache, a merger and a cluster ID are required")
-	}
-	if o.MaxMessageBytes <= 0 {
-		o.MaxMessageBytes = math.MaxUint32
 	}
 	if o.MinPause <= 0 {
 		o.MinPause = 50 * time.Millisecond

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"time"
 
 	"pumphouse/binlogpb"
@@ -201,8 +202,13 @@ func (g *Group) dial(host string) (*grpc.ClientConn, error) {
 		grpc.WithKeepaliveParams(keepalive.ClientParameters{Time: pingAfter, Timeout: pingTimeout}))
 }
 
+// maxMessage is the largest message in bytes that a protocol buffer can be, and a gRPC server
+// sends: 2 GiB less one byte. A smaller bound would only stop replication at a binlog that a
+// pump has accepted; pumps bound what they accept (max-message-size).
+const maxMessage = math.MaxInt32
+
 func (g *Group) callOptions() []grpc.CallOption {
-	opts := []grpc.CallOption{grpc.ForceCodecV2(binlogpb.Codec{}), grpc.MaxCallRecvMsgSize(g.opts.MaxMessageBytes)}
+	opts := []grpc.CallOption{grpc.ForceCodecV2(binlogpb.Codec{}), grpc.MaxCallRecvMsgSize(maxMessage)}
 	if g.opts.Gzip {
 		opts = append(opts, grpc.UseCompressor(gzip.Name))
 	}

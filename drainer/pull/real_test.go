@@ -15,7 +15,9 @@ import (
 	"pumphouse/pump"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 )
 
 // upstream writes transactions to pumps as TiDB does.
@@ -29,8 +31,14 @@ type upstream struct {
 
 func (u *upstream) startPump(id, dir string) *pump.Pump {
 	u.t.Helper()
-	p, err := pump.New(pump.Options{NodeID: id, Addr: "127.0.0.1:0", DataDir: dir, Registry: u.c.Registry, PD: u.c.PD,
-		StopWriteAtAvailable: 1, Heartbeat: 100 * time.Millisecond})
+	return u.startPumpWith(pump.Options{NodeID: id, DataDir: dir})
+}
+
+func (u *upstream) startPumpWith(opts pump.Options) *pump.Pump {
+	u.t.Helper()
+	opts.Addr, opts.Registry, opts.PD = "127.0.0.1:0", u.c.Registry, u.c.PD
+	opts.StopWriteAtAvailable, opts.Heartbeat = 1, 100*time.Millisecond
+	p, err := pump.New(opts)
 	if err != nil {
 		u.t.Fatal(err)
 	}
@@ -178,5 +186,64 @@ func TestRealPumpRefusesAPositionInTheFuture(t *testing.T) {
 	var pos *PositionError
 	if !errors.As(err, &pos) || pos.Asked != future {
 		t.Errorf("Run: %v", err)
+	}
+}
+
+// What a pump acknowledges reaches drainers: the largest message that it accepts, more than
+// gRPC receives by default, and with a smaller max-message-size what was stored before.
+func TestRealPumpDeliversTheLargestItAccepts(t *testing.T) {
+	const limit = 5 << 20
+	c := newCluster(t)
+	u := &upstream{t: t, c: c}
+	dir := t.TempDir()
+	p := u.startPumpWith(pump.Options{NodeID: "p1", DataDir: dir, MaxMessageSize: limit})
+	start, err := c.PD.TSO(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	largest := &binlogpb.Binlog{StartTs: new(int64(start)), PrewriteKey: []byte("k"), PrewriteValue: make([]byte, limit)}
+	for {
+		payload, err := binlogpb.EncodeBinlog(largest)
+		if err != nil {
+			t.Fatal(err)
+		}
+		msg, err := binlogpb.Codec{}.Marshal(&binlogpb.WriteBinlogReq{ClusterID: c.ClusterID, Payload: payload})
+		if err != nil {
+			t.Fatal(err)
+		}
+		over := msg.Len() - limit
+		msg.Free()
+		if over <= 0 {
+			break
+		}
+		largest.PrewriteValue = largest.PrewriteValue[over:]
+	}
+	larger := &binlogpb.Binlog{StartTs: largest.StartTs, PrewriteKey: []byte("k"), PrewriteValue: make([]byte, len(largest.PrewriteValue)+1)}
+	if err := u.send(p, larger); status.Code(err) != codes.ResourceExhausted {
+		t.Fatalf("one byte more than max-message-size: %v", err)
+	}
+	if err := u.send(p, largest); err != nil {
+		t.Fatal(err)
+	}
+	commit, err := c.PD.TSO(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := u.send(p, &binlogpb.Binlog{Tp: binlogpb.BinlogType_Commit.Enum(), StartTs: largest.StartTs, CommitTs: new(int64(commit))}); err != nil {
+		t.Fatal(err)
+	}
+	for _, gzip := range []bool{false, true} {
+		r := c.run(Options{Gzip: gzip})
+		if got := r.take(1); got[0] != int64(commit) {
+			t.Errorf("gzip %t: got %v, want %d", gzip, got, commit)
+		}
+		r.stop()
+	}
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	u.startPumpWith(pump.Options{NodeID: "p1", DataDir: dir, MaxMessageSize: 1000})
+	if got := c.run(Options{}).take(1); got[0] != int64(commit) {
+		t.Errorf("after max-message-size was lowered: got %v, want %d", got, commit)
 	}
 }
