@@ -75,7 +75,7 @@ func (c *clock) wait() time.Duration {
 // tell is the goroutine that forwards the clock.
 func (p *Pump) tell(ctx context.Context) error {
 	c := &clock{
-		store: p.store, tso: p.opts.PD.TSO, interval: p.opts.FakeInterval,
+		store: p.store, tso: p.horizon.tso, interval: p.opts.FakeInterval,
 		pulled: func() bool { return p.pullers.n.Load() > 0 },
 		sleep:  p.pullers.sleep,
 	}

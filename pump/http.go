@@ -60,13 +60,16 @@ func (p *Pump) getStatus(r *http.Request) (any, error) {
 			st.Status[e.Record.NodeID] = e.Record
 		}
 	}
-	for _, err := range []error{p.agent.Healthy(), p.store.Failed()} {
+	for _, err := range []error{p.agent.Healthy(), p.store.Failed(), p.horizon.setback()} {
 		if err != nil {
 			problems = append(problems, err.Error())
 		}
 	}
 	if stats.Refusing {
 		problems = append(problems, storage.ErrNoSpace.Error())
+	}
+	if lost := p.losses.text(); lost != "" {
+		problems = append(problems, lost)
 	}
 	st.ErrMsg = strings.Join(problems, "; ")
 	return st, nil

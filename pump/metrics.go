@@ -26,6 +26,7 @@ type metrics struct {
 	errors    *prometheus.CounterVec // {type}
 	purged    *prometheus.CounterVec // {id}
 	abandoned *prometheus.CounterVec // {id}
+	lost      prometheus.Counter
 	deleted   prometheus.Counter
 	gcTS      prometheus.Gauge // physical milliseconds, as all *_ts here
 	doneGC    prometheus.Gauge
@@ -55,6 +56,7 @@ func newMetrics(reg *prometheus.Registry) (*metrics, error) {
 		errors:    counter(opts("pump_storage", "error_count", "Errors by kind."), "type"),
 		purged:    counter(opts("pump", "detected_drainer_binlog_purge_count", "Rounds of garbage collection that left a drainer without binlogs it had not consumed."), "id"),
 		abandoned: counter(opts("pump", "abandoned_drainer_count", "Drainers that were not waited for when the pump went offline."), "id"),
+		lost:      prometheus.NewCounter(prometheus.CounterOpts(opts("pump", "loss_binlog_count", "Transactions whose commit came and that cannot be delivered: the prewrite is not here, or drainers have passed the commit TS."))),
 		deleted:   prometheus.NewCounter(prometheus.CounterOpts(opts("pump_storage", "deleted_kv_total", "Segments of the log that were removed."))),
 		gcTS:      gauge(opts("pump_storage", "gc_ts", "Binlogs older than this may be removed; milliseconds since the epoch.")),
 		doneGC:    gauge(opts("pump_storage", "done_gc_ts", "Binlogs older than this have been removed; milliseconds since the epoch.")),
@@ -65,7 +67,7 @@ func newMetrics(reg *prometheus.Registry) (*metrics, error) {
 			m.rpcSeconds.WithLabelValues(method, label)
 		}
 	}
-	for _, kind := range []string{"append", "pull", "gc", "invalid"} {
+	for _, kind := range []string{"append", "pull", "gc", "invalid", "lost", "future_ts"} {
 		m.errors.WithLabelValues(kind)
 	}
 	for _, kind := range []storage.Type{storage.Prewrite, storage.Commit, storage.Rollback} {
@@ -73,7 +75,7 @@ func newMetrics(reg *prometheus.Registry) (*metrics, error) {
 	}
 	m.wrote, m.notWritten = m.rpcSeconds.WithLabelValues("WriteBinlog", "succ"), m.rpcSeconds.WithLabelValues("WriteBinlog", "fail")
 	m.batches, m.syncs = m.writeTime.WithLabelValues("batch"), m.writeTime.WithLabelValues("sync")
-	return m, register(reg, m.rpcSeconds, m.writeSize, m.writeTime, m.errors, m.purged, m.abandoned, m.deleted, m.gcTS, m.doneGC, m.waiting)
+	return m, register(reg, m.rpcSeconds, m.writeSize, m.writeTime, m.errors, m.purged, m.abandoned, m.lost, m.deleted, m.gcTS, m.doneGC, m.waiting)
 }
 
 // register adds metrics to a registry, which another pump must not use.
@@ -120,6 +122,17 @@ func (m *metrics) batch(b storage.Batch) {
 	m.syncs.Observe(b.Sync.Seconds())
 }
 
+// watchClock registers how far PD's clock has gone back.
+func (m *metrics) watchClock(h *horizon) error {
+	return register(m.reg, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "binlog", Subsystem: "pump", Name: "pd_clock_back_seconds",
+		Help: "By how much PD's clock is below the newest timestamp in the log; above 0 no new transactions are taken."}, func() float64 {
+		if b := h.back.Load(); b != nil {
+			return b.Known.Time().Sub(b.PD.Time()).Seconds()
+		}
+		return 0
+	}))
+}
+
 // watch registers the figures that the store keeps itself.
 func (m *metrics) watch(s *storage.Store) error {
 	var all []prometheus.Collector
@@ -146,7 +159,5 @@ func (m *metrics) watch(s *storage.Store) error {
 		func(s storage.Stats) float64 { return float64(s.Unresolved) }, false)
 	fn("pump_storage", "oldest_unresolved_seconds", "Age of the oldest of them, which holds back what is behind it.", nil,
 		func(s storage.Stats) float64 { return s.OldestAge.Seconds() }, false)
-	fn("pump", "loss_binlog_count", "Commits whose prewrite this pump does not have.", nil,
-		func(s storage.Stats) float64 { return float64(s.Lost) }, true)
 	return register(m.reg, all...)
 }

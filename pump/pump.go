@@ -24,10 +24,12 @@ type Pump struct {
 	dir       *daemon.DataDir
 	nodeID    string
 	store     *storage.Store
+	horizon   *horizon
 	port      *daemon.Port
 	clusterID uint64
 	agent     *nodes.Agent
 
+	losses   losses
 	gate     gate            // what writes and pulls are let through
 	writes   sync.Pool       // of *writes
 	pulls    context.Context // done when streams have to end
@@ -86,6 +88,8 @@ func (p *Pump) Open(ctx context.Context) error {
 		// The log is recovered before anybody hears of this pump.
 		{"open the log", p.openStore},
 		{"ask PD for the cluster ID", p.askCluster},
+		// While PD's clock is below what the log holds, no new transactions will be taken.
+		{"ask PD for the time", p.askTime},
 		// Drainers now know the address; TiDB does not write to a paused pump.
 		{"claim the record", p.claim},
 		// A drainer that was notified pulls at once, so the servers are up before.
@@ -132,13 +136,22 @@ func (p *Pump) openStore(context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	return p.metrics.watch(p.store)
+	p.horizon = newHorizon(p.nodeID, p.opts.PD.TSO, p.store.NewestTS, p.opts.Now, p.log)
+	return errors.Join(p.metrics.watch(p.store), p.metrics.watchClock(p.horizon))
+}
+
+// askTime learns how far PD's clock is. One that has gone back, which is logged, does not keep the
+// pump from starting: drainers need what it holds, and its /status and its answers to TiDB say
+// why it refuses new transactions.
+func (p *Pump) askTime(ctx context.Context) error {
+	_, err := p.horizon.tso(ctx)
+	return err
 }
 
 func (p *Pump) claim(ctx context.Context) (err error) {
 	p.agent, err = nodes.NewAgent(nodes.AgentOptions{
 		Kind: nodes.Pump, NodeID: p.nodeID, Host: p.port.Advertised(), Heartbeat: p.opts.Heartbeat,
-		Registry: p.opts.Registry, TSO: p.opts.PD.TSO, MaxCommitTS: p.store.MaxCommitTS,
+		Registry: p.opts.Registry, TSO: p.horizon.tso, MaxCommitTS: p.store.MaxCommitTS,
 		Logger: p.opts.Logger, Now: p.opts.Now,
 	})
 	if err != nil {

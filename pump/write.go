@@ -41,19 +41,11 @@ func (p *Pump) write(calls []direct.Call) {
 		w = new(writes)
 	}
 	w.recs, w.errs = slices.Grow(w.recs[:0], len(calls))[:len(calls)], slices.Grow(w.errs[:0], len(calls))[:len(calls)]
-	// A prewrite is let through until it is stored. One entry does for all of them.
-	var entered, tried bool
-	var refused error
-	enter := func() error {
-		if !tried {
-			tried, refused = true, p.gate.enter(p.nodeID)
-			entered = refused == nil
-		}
-		return refused
-	}
 	for i := range calls {
-		w.recs[i], w.errs[i] = p.record(&calls[i], enter)
+		w.recs[i], w.errs[i] = p.record(&calls[i])
 	}
+	p.horizon.check(w.recs, w.errs, began)
+	entered := p.admit(w.recs, w.errs)
 	p.store.AppendAll(w.recs, w.errs)
 	if entered {
 		p.gate.leave()
@@ -74,18 +66,15 @@ type writes struct {
 	errs []error
 }
 
-// errAsked stands for a call that only asks whether the pump takes writes, and is told so.
+// errAsked stands for a call that only asks whether the pump takes writes.
 var errAsked = errors.New("nothing to store")
 
 // record is what a call wants stored; an error if there is nothing to store.
-func (p *Pump) record(c *direct.Call, enter func() error) (storage.Record, error) {
+func (p *Pump) record(c *direct.Call) (storage.Record, error) {
 	if c.ClusterID != p.clusterID {
 		return storage.Record{}, p.wrongCluster(c.ClusterID)
 	}
 	if len(c.Payload) == 0 {
-		if err := enter(); err != nil {
-			return storage.Record{}, status.Error(codes.Unavailable, err.Error())
-		}
 		return storage.Record{}, errAsked
 	}
 	rec, err := storage.ParseRecord(c.Payload)
@@ -93,12 +82,32 @@ func (p *Pump) record(c *direct.Call, enter func() error) (storage.Record, error
 		p.metrics.errors.WithLabelValues("invalid").Inc()
 		return rec, status.Error(codes.InvalidArgument, err.Error())
 	}
-	if rec.Type == storage.Prewrite {
-		if err := enter(); err != nil {
-			return rec, status.Error(codes.Unavailable, err.Error())
+	return rec, nil
+}
+
+// admit lets prewrites, and TiDB's questions whether they would be taken, through or refuses
+// them. It reports whether the gate was entered: one entry does for all of them, until they are stored.
+func (p *Pump) admit(recs []storage.Record, errs []error) (entered bool) {
+	var tried bool
+	var refused error
+	for i := range recs {
+		asked := errs[i] == errAsked
+		if !asked && (errs[i] != nil || recs[i].Type != storage.Prewrite) {
+			continue
+		}
+		if !tried {
+			tried, refused = true, p.gate.enter(p.nodeID)
+			entered = refused == nil
+			if entered {
+				refused = p.horizon.setback()
+			}
+		}
+		switch {
+		case refused != nil:
+			errs[i] = status.Error(codes.Unavailable, refused.Error())
 		}
 	}
-	return rec, nil
+	return entered
 }
 
 // outcome is what a call is answered with.
@@ -110,6 +119,9 @@ func (p *Pump) outcome(c *direct.Call, rec storage.Record, err error) error {
 		p.metrics.size(rec, len(c.Payload))
 		return nil
 	case worded:
+		if future := (*futureError)(nil); errors.As(err, &future) {
+			p.metrics.errors.WithLabelValues("future_ts").Inc()
+		}
 		return err
 	}
 	return p.writeFailed(rec, err)
@@ -123,10 +135,19 @@ func (p *Pump) wrongCluster(id uint64) error {
 // writeFailed words the error for TiDB, which shows it in its log. TiDB tries other pumps
 // after all of them.
 func (p *Pump) writeFailed(rec storage.Record, err error) error {
-	code := codes.Internal
-	if errors.Is(err, storage.ErrNoSpace) || errors.Is(err, storage.ErrNoDescriptor) || errors.Is(err, storage.ErrClosed) {
+	code, kind := codes.Internal, "append"
+	switch {
+	case errors.Is(err, storage.ErrNoSpace) || errors.Is(err, storage.ErrNoDescriptor) || errors.Is(err, storage.ErrClosed):
 		code = codes.Unavailable
+	case isLoss(err):
+		code, kind = codes.FailedPrecondition, "lost"
+		if p.losses.add(rec, err) {
+			p.metrics.lost.Inc()
+		}
+		if errors.Is(err, storage.ErrLate) {
+			p.horizon.ask() // has PD's clock gone back? Then nothing more must be taken
+		}
 	}
-	p.metrics.errors.WithLabelValues("append").Inc()
+	p.metrics.errors.WithLabelValues(kind).Inc()
 	return status.Error(code, fmt.Sprintf("pump %s: store the %s with start TS %s: %v", p.nodeID, rec.Type, rec.StartTS, err))
 }

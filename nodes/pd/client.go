@@ -28,6 +28,19 @@ var (
 	ErrBackwards = errors.New("PD's timestamps went backwards")
 )
 
+// BackwardsError is an [ErrBackwards] with what PD gave.
+type BackwardsError struct {
+	Addr        string // of the PD member
+	Gave, After nodes.TSO
+}
+
+func (e *BackwardsError) Error() string {
+	return fmt.Sprintf("%v: %s gave %s after %s", ErrBackwards, e.Addr, e.Gave, e.After)
+}
+
+// Is makes the error an [ErrBackwards].
+func (e *BackwardsError) Is(target error) bool { return target == ErrBackwards }
+
 // Options say where PD is and how to talk to it.
 type Options struct {
 	// Endpoints are client URLs of PD members, http://host:port, https://host:port or

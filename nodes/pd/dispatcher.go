@@ -223,7 +223,7 @@ func (d *dispatcher) over(s *stream, count int) (first, step nodes.TSO, err erro
 		return 0, 0, fmt.Errorf("timestamp from %s: %w", s.addr, err)
 	}
 	if first <= d.last {
-		return 0, 0, fmt.Errorf("%w: %s gave %d after %d", ErrBackwards, s.addr, first, d.last)
+		return 0, 0, &BackwardsError{Addr: s.addr, Gave: first, After: d.last}
 	}
 	d.last = first + nodes.TSO(count-1)*step
 	return first, step, nil

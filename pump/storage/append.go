@@ -37,7 +37,7 @@ func (s *Store) AppendAll(recs []Record, errs []error) {
 		}
 		if rec.Type != Prewrite {
 			rec.Payload = nil
-		} else if errs[i] = s.admit(); errs[i] != nil {
+		} else if errs[i] = s.Admit(); errs[i] != nil {
 			continue
 		}
 		g.add(rec, 0)
@@ -58,8 +58,12 @@ func (s *Store) AppendAll(recs []Record, errs []error) {
 	}
 }
 
-// admit tells whether a new transaction may be stored.
-func (s *Store) admit() error {
+// Admit reports whether a new transaction may be stored now: nil, [ErrNoSpace] with the
+// figures, or [ErrFailed].
+func (s *Store) Admit() error {
+	if err := s.Failed(); err != nil {
+		return err
+	}
 	if s.space.refusing.Load() {
 		return fmt.Errorf("%w: %d bytes are available, writes stop below %d",
 			ErrNoSpace, s.space.available.Load(), s.opts.StopWriteAtAvailable)

@@ -107,6 +107,14 @@ func (s *Store) MaxCommitTS() nodes.TSO {
 	return s.matcher.mark
 }
 
+// NewestTS is the largest timestamp that the store has been told, by a commit or by
+// [Store.Advance]. What commits at or below it may come too late to be delivered in order.
+func (s *Store) NewestTS() nodes.TSO {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.matcher.top
+}
+
 // LastCommitTS is the commit TS of the last transaction in the sorted sequence; 0: there
 // is none. A drainer that has it has everything.
 func (s *Store) LastCommitTS() nodes.TSO {
