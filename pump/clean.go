@@ -3,9 +3,11 @@ package pump
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"pumphouse/nodes"
+	"pumphouse/pump/storage"
 )
 
 // cleanInterval is how often old binlogs are looked for.
@@ -42,7 +44,7 @@ type collected struct {
 func (p *Pump) collect(ctx context.Context) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, collectTimeout)
 	defer cancel()
-	now, err := p.opts.PD.TSO(ctx)
+	now, err := p.horizon.tso(ctx)
 	if err != nil {
 		return p.cleanFailed("ask PD for the time", err)
 	}
@@ -51,7 +53,7 @@ func (p *Pump) collect(ctx context.Context) (string, error) {
 		return p.cleanFailed("ask PD what drainers have consumed", err)
 	}
 	old := nodes.MakeTSO(now.Time().Add(-p.opts.GC), 0)
-	before, forced := p.floor(old, snap.Drainers)
+	before, held, forced := p.floor(old, snap)
 	p.metrics.gcTS.Set(float64(old.Physical()))
 	removed, err := p.store.GC(before)
 	if err != nil {
@@ -59,14 +61,20 @@ func (p *Pump) collect(ctx context.Context) (string, error) {
 	}
 	p.metrics.doneGC.Set(float64(before.Physical()))
 	p.metrics.deleted.Add(float64(removed.Segments))
-	p.reportPurged(snap.Drainers, removed.Purged)
+	p.reportPurged(snap, removed)
 	text := fmt.Sprintf("binlogs up to commit TS %s (%s) may go: %d segments, %d bytes removed", before, before.Time().Format(time.RFC3339), removed.Segments, removed.Bytes)
 	log := p.log.WithField("commit_ts", before)
 	switch {
-	case forced != "" && removed.Segments > 0:
-		text += "; " + forced
+	case forced && removed.Segments > 0:
+		text += "; the disk is full, so binlogs were removed that " + held + " has not consumed: it must start again from a new dump"
 		log.Error(text)
-	case removed.Segments > 0:
+	case held != "":
+		text += "; older ones are kept for " + held
+		if before == 0 {
+			log.Error(text + ": repair the record by starting that drainer, or delete it if there is no such drainer")
+		}
+	}
+	if removed.Segments > 0 && !forced {
 		log.Info(text)
 	}
 	return text, nil
@@ -78,30 +86,39 @@ func (p *Pump) cleanFailed(what string, err error) (string, error) {
 	return "", fmt.Errorf("garbage collection: %s: %w", what, err)
 }
 
-// floor is up to where binlogs may be removed: not what a drainer still has to read,
-// unless the disk is full, which forced then explains.
-func (p *Pump) floor(old nodes.TSO, drainers []nodes.Entry) (before nodes.TSO, forced string) {
+// floor is up to where binlogs may be removed: not what a drainer still has to read. held is the
+// drainer that keeps what is older than the GC time, in words, or "". On a full disk it does not
+// keep them: then forced is true.
+func (p *Pump) floor(old nodes.TSO, snap *nodes.Snapshot) (before nodes.TSO, held string, forced bool) {
 	before = old
-	var slowest nodes.Record
-	for _, e := range drainers {
+	for _, e := range snap.Drainers {
 		if r := e.Record; r.State != nodes.Offline && r.MaxCommitTS < before {
-			before, slowest = r.MaxCommitTS, r
+			before, held = r.MaxCommitTS, fmt.Sprintf("drainer %s (%s, at %s)", r.NodeID, r.State, r.MaxCommitTS)
 		}
 	}
-	if before == old || !p.store.Stats().Refusing {
-		return before, ""
+	for _, b := range snap.Broken {
+		if b.Kind == nodes.Drainer { // nobody knows what it has consumed
+			before, held = 0, fmt.Sprintf("the drainer whose record %s in PD cannot be read (%v)", b.Key, b.Err)
+		}
 	}
-	return old, fmt.Sprintf("the disk is full, so binlogs are removed that drainer %s (%s, at %s) has not consumed: it will have to start anew; "+
-		"a drainer that is gone for good must be set to offline", slowest.NodeID, slowest.State, slowest.MaxCommitTS)
+	if held != "" && p.store.Stats().Refusing {
+		return old, held, true
+	}
+	return before, held, false
 }
 
 // reportPurged counts, for each drainer, the rounds after which something was gone that
 // it had not consumed.
-func (p *Pump) reportPurged(drainers []nodes.Entry, purged nodes.TSO) {
-	for _, e := range drainers {
+func (p *Pump) reportPurged(snap *nodes.Snapshot, removed storage.Purge) {
+	for _, e := range snap.Drainers {
 		c := p.metrics.purged.WithLabelValues(e.Record.NodeID)
-		if e.Record.State != nodes.Offline && e.Record.MaxCommitTS < purged {
+		if e.Record.State != nodes.Offline && e.Record.MaxCommitTS < removed.Purged {
 			c.Inc()
+		}
+	}
+	for _, b := range snap.Broken {
+		if b.Kind == nodes.Drainer && removed.Segments > 0 {
+			p.metrics.purged.WithLabelValues(strings.TrimPrefix(b.Key, nodes.Drainer.Prefix())).Inc()
 		}
 	}
 }

@@ -59,6 +59,11 @@ func (p *Pump) getStatus(r *http.Request) (any, error) {
 		for _, e := range snap.Pumps {
 			st.Status[e.Record.NodeID] = e.Record
 		}
+		for _, b := range snap.Broken {
+			if b.Kind == nodes.Drainer {
+				problems = append(problems, b.Error()+": no binlogs are removed, because nobody knows what that drainer has consumed; start it, or delete the record if there is no such drainer")
+			}
+		}
 	}
 	for _, err := range []error{p.agent.Healthy(), p.store.Failed(), p.horizon.setback()} {
 		if err != nil {

@@ -57,8 +57,8 @@ func (p *Pump) notifyDrainers(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// sayBroken says which records in PD are none: what should be done for a drainer behind one
-// of them is not done.
+// sayBroken says which records in PD cannot be read: what should be done for such a drainer is
+// not done.
 func (p *Pump) sayBroken(snap *nodes.Snapshot) {
 	for _, b := range snap.Broken {
 		p.log.WithError(&b).Error("a record in PD cannot be read; if it is a drainer's, it is neither notified nor waited for")

@@ -420,7 +420,10 @@ func TestRefusals(t *testing.T) {
 	if status.Code(err) != codes.Unavailable || strings.Contains(err.Error(), "ResourceExhausted") || !strings.Contains(err.Error(), "disk space") {
 		t.Errorf("a full disk: %v", err)
 	}
-	if err := r.write(conn, commit(5, 6)); status.Code(err) != codes.Internal || !strings.Contains(err.Error(), "prewrite is not stored here") {
+	if err := r.write(conn, nil); status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "disk space") {
+		t.Errorf("TiDB's question whether a pump with a full disk takes writes: %v", err)
+	}
+	if err := r.write(conn, commit(5, 6)); status.Code(err) != codes.FailedPrecondition || !strings.Contains(err.Error(), "prewrite is not stored here") {
 		t.Errorf("a commit whose prewrite was refused: %v", err)
 	}
 }
@@ -544,6 +547,22 @@ func TestGC(t *testing.T) {
 	if got := r.until(r.pull(conn, all[1]), all[5]); len(got) != 4 {
 		t.Errorf("%d transactions are left, want 4", len(got))
 	}
+
+	// Nobody knows what a drainer has consumed whose record is malformed.
+	r.drainer("slow", "127.0.0.1:1", nodes.Paused, all[5])
+	if _, err := r.etcd.Put(t.Context(), nodes.Drainer.Key("torn"), `{"nodeId":"torn","maxCommit`); err != nil {
+		t.Fatal(err)
+	}
+	if text := collect(p); !strings.Contains(text, " 0 segments") || !strings.Contains(text, nodes.Drainer.Key("torn")) {
+		t.Errorf("a drainer's record cannot be read, and gc says: %s", text)
+	}
+	if msg := errMsg(t, p); !strings.Contains(msg, nodes.Drainer.Key("torn")) {
+		t.Errorf("a drainer's record cannot be read, and /status says %q", msg)
+	}
+	if _, err := r.etcd.Delete(t.Context(), nodes.Drainer.Key("torn")); err != nil {
+		t.Fatal(err)
+	}
+	r.drainer("slow", "127.0.0.1:1", nodes.Paused, all[1])
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -105,6 +105,10 @@ func (p *Pump) admit(recs []storage.Record, errs []error) (entered bool) {
 		switch {
 		case refused != nil:
 			errs[i] = status.Error(codes.Unavailable, refused.Error())
+		case asked:
+			if err := p.store.Admit(); err != nil {
+				errs[i] = status.Error(codes.Unavailable, fmt.Sprintf("pump %s: %v", p.nodeID, err))
+			}
 		}
 	}
 	return entered
