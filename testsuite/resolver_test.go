@@ -284,11 +284,11 @@ func TestResolverFollowsPD(t *testing.T) {
 	}
 	defer r.Close()
 	check := func() (bool, string) {
-		v, ts, err := r.Resolve(t.Context(), txn.start, txn.key)
+		v, ts, err := r.Resolve(t.Context(), storage.Question{StartTS: txn.start, Key: txn.key})
 		if v != storage.Committed || ts != at || err != nil {
 			return false, fmt.Sprintf("committed: %d, %s, %v", v, ts, err)
 		}
-		v, ts, err = r.Resolve(t.Context(), txn.start+1, txn.key) // asks for the safe point too
+		v, ts, err = r.Resolve(t.Context(), storage.Question{StartTS: txn.start + 1, Key: txn.key}) // asks for the safe point too
 		return v == storage.Unknown && err == nil, fmt.Sprintf("never seen: %d, %s, %v", v, ts, err)
 	}
 	if ok, said := check(); !ok {

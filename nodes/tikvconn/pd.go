@@ -10,6 +10,8 @@ import (
 	"github.com/pingcap/kvproto/pkg/metapb"
 	"github.com/pingcap/kvproto/pkg/pdpb"
 	pd "github.com/tikv/pd/client"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"pumphouse/nodes/daemon"
 )
@@ -76,4 +78,20 @@ func (c *PD) SafePoint(ctx context.Context) (uint64, error) {
 		return to.GetGCSafePoint(ctx, &pdpb.GetGCSafePointRequest{Header: h})
 	})
 	return resp.GetSafePoint(), err
+}
+
+// HoldGC registers a service safe point: PD does not let TiKV's garbage collection go beyond ts
+// for ttl, whole seconds; ttl 0 removes it. min is the smallest service safe point of the cluster
+// afterwards. If it is larger than ts, PD has refused: garbage collection may have gone further
+// already. A PD that does not know the call answers with an error that is [errors.ErrUnsupported].
+func (c *PD) HoldGC(ctx context.Context, service string, ts uint64, ttl time.Duration) (min uint64, err error) {
+	resp, err := ask(ctx, c, func(to pdpb.PDClient, h *pdpb.RequestHeader) (*pdpb.UpdateServiceGCSafePointResponse, error) {
+		return to.UpdateServiceGCSafePoint(ctx, &pdpb.UpdateServiceGCSafePointRequest{
+			Header: h, ServiceId: []byte(service), TTL: int64(ttl / time.Second), SafePoint: ts,
+		})
+	})
+	if status.Code(err) == codes.Unimplemented {
+		err = fmt.Errorf("this PD has no service safe points (UpdateServiceGCSafePoint): %w", errors.ErrUnsupported)
+	}
+	return resp.GetMinSafePoint(), err
 }

@@ -147,7 +147,8 @@ func (s *Store) question(ctx context.Context, u Unresolved) (Verdict, nodes.TSO,
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
 	s.counts.asked.Add(1)
-	return s.opts.Resolver.Resolve(ctx, u.StartTS, binlogpb.ReadOutline(payload).Key)
+	// Age 0: nothing is settled by this question.
+	return s.opts.Resolver.Resolve(ctx, Question{StartTS: u.StartTS, Key: binlogpb.ReadOutline(payload).Key})
 }
 
 // ended is how a transaction ended, as far as the store knows.

@@ -26,7 +26,7 @@ type tells struct {
 	err     error
 }
 
-func (a tells) Resolve(context.Context, nodes.TSO, []byte) (storage.Verdict, nodes.TSO, error) {
+func (a tells) Resolve(context.Context, storage.Question) (storage.Verdict, nodes.TSO, error) {
 	return a.verdict, a.commit, a.err
 }
 
@@ -159,7 +159,7 @@ func TestDecideWhenTheOutcomeComes(t *testing.T) {
 // resolveFunc is a resolver that knows nothing, after it has called a function.
 type resolveFunc func()
 
-func (f resolveFunc) Resolve(context.Context, nodes.TSO, []byte) (storage.Verdict, nodes.TSO, error) {
+func (f resolveFunc) Resolve(context.Context, storage.Question) (storage.Verdict, nodes.TSO, error) {
 	f()
 	return storage.Unknown, 0, nil
 }

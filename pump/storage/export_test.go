@@ -1,6 +1,10 @@
 package storage
 
-import "pumphouse/nodes"
+import (
+	"time"
+
+	"pumphouse/nodes"
+)
 
 // Waiting is how many requests wait for their turn to be written.
 func (s *Store) Waiting() int {
@@ -30,3 +34,6 @@ func (s *Store) Unresolved(limit int) []nodes.TSO {
 	}
 	return list
 }
+
+// Pause is the time between two questions about a prewrite of that age.
+func (s *Store) Pause(age time.Duration) time.Duration { return s.pause(age) }

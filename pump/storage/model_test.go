@@ -77,7 +77,8 @@ func (u *upstream) rollbackRest() {
 }
 
 // Resolve implements storage.Resolver.
-func (u *upstream) Resolve(_ context.Context, start nodes.TSO, key []byte) (storage.Verdict, nodes.TSO, error) {
+func (u *upstream) Resolve(_ context.Context, q storage.Question) (storage.Verdict, nodes.TSO, error) {
+	start, key := q.StartTS, q.Key
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	t := u.txns[start]

@@ -25,21 +25,38 @@ const (
 	RolledBack                // it is not, and never will be
 )
 
-// Resolver finds out how a transaction ended whose Commit or Rollback does not come,
+// Resolver finds out the outcome of a transaction whose Commit or Rollback does not come,
 // because the TiDB that ran it died or wrote it elsewhere.
 type Resolver interface {
-	// Resolve asks about the transaction with that start TS and primary key.
-	// commitTS counts with Committed only. It is called from several goroutines at
-	// once, and again later, ever more rarely, after Unknown, Locked or an error.
-	Resolve(ctx context.Context, startTS nodes.TSO, key []byte) (v Verdict, commitTS nodes.TSO, err error)
+	// Resolve asks about one transaction. commitTS counts with Committed only. It is called
+	// from several goroutines at once, and again after Unknown, Locked or an error: every few
+	// seconds in the first minute, then ever more rarely.
+	Resolve(ctx context.Context, q Question) (v Verdict, commitTS nodes.TSO, err error)
+}
+
+// Question names a transaction that a [Resolver] is asked about.
+type Question struct {
+	StartTS nodes.TSO
+	Key     []byte // the transaction's primary key
+	// Age is for how long the prewrite has been stored, or the store open if that is
+	// shorter. How long the transaction ran before is not in it: that may be hours.
+	Age time.Duration
 }
 
 const (
 	resolveBatch   = 256              // prewrites asked about in one round
+	resolveWindow  = 4096             // oldest prewrites that are asked about; the others wait for these
 	resolveAtOnce  = 8                // questions under way at the same time
 	resolveTimeout = 10 * time.Second // for each of them
-	maxBackOff     = 30 * time.Second // between two questions about the same prewrite
+	minPause       = 2 * time.Second  // between two questions about the same prewrite, while it is young
+	maxPause       = 30 * time.Second // the same, after five minutes
 )
+
+// pause is how long to wait before a prewrite of that age is asked about again. A crash of TiDB
+// is over within 30 s this way, and one that nobody can decide costs a question every 30 s.
+func (s *Store) pause(age time.Duration) time.Duration {
+	return min(max(age/10, min(s.opts.ResolveAfter, minPause)), maxPause)
+}
 
 // maxSaid bounds [inquiry].said, in bytes.
 const maxSaid = 300
@@ -59,9 +76,10 @@ type orphan struct {
 	at       place
 	size     uint32
 	attempts int
+	age      time.Duration
 }
 
-// resolveLoop is the goroutine that finds out about prewrites whose end does not come.
+// resolveLoop is the goroutine that finds out about prewrites whose outcome does not come.
 func (s *Store) resolveLoop(ctx context.Context) {
 	defer s.done.Done()
 	if s.opts.Resolver == nil && s.opts.OrphanTimeout <= 0 {
@@ -79,26 +97,29 @@ func (s *Store) resolveLoop(ctx context.Context) {
 			return
 		case <-t.C:
 		}
-		due := s.dueOrphans(age)
-		if len(due) == 0 || s.Failed() != nil {
-			continue
-		}
-		if s.opts.Resolver == nil {
-			s.timeOut(ctx, due)
-		} else {
-			s.ask(ctx, due)
+		for more := true; more && ctx.Err() == nil && s.Failed() == nil; {
+			due := s.dueOrphans(age)
+			more = len(due) == resolveBatch
+			if s.opts.Resolver == nil {
+				s.timeOut(ctx, due)
+			} else {
+				s.ask(ctx, due)
+			}
 		}
 	}
 }
 
 // dueOrphans lists the unresolved prewrites, the oldest first, that are older than
-// age and have not been asked about lately, and notes that they now are.
+// age and have not been asked about lately, and notes that they now are. It looks at no more
+// than the oldest: nothing is delivered before those are resolved.
 func (s *Store) dueOrphans(age time.Duration) []orphan {
 	now := s.opts.Now()
 	var due []orphan
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for p := s.matcher.oldest; p != nil && now.Sub(p.since) >= age && len(due) < resolveBatch; p = p.after {
+	seen := 0
+	for p := s.matcher.oldest; p != nil && now.Sub(p.since) >= age && len(due) < resolveBatch && seen < resolveWindow; p = p.after {
+		seen++
 		q := p.asked
 		if q == nil {
 			q = new(inquiry)
@@ -107,9 +128,10 @@ func (s *Store) dueOrphans(age time.Duration) []orphan {
 		if now.Before(q.next) {
 			continue
 		}
-		due = append(due, orphan{p.startTS, p.at, p.size, q.attempts})
+		old := now.Sub(p.since)
+		due = append(due, orphan{p.startTS, p.at, p.size, q.attempts, old})
 		q.attempts++
-		q.last, q.next = now, now.Add(min(age<<min(q.attempts, 10), max(maxBackOff, age)))
+		q.last, q.next = now, now.Add(s.pause(old))
 	}
 	return due
 }
@@ -141,7 +163,7 @@ func (s *Store) ask(ctx context.Context, due []orphan) {
 				s.losses.do(s.opts.Now(), func(unsaid int) {
 					s.opts.Logger.WithError(err).WithFields(logrus.Fields{
 						"start_ts": o.startTS, "attempt": o.attempts + 1, "unsaid": unsaid,
-					}).Warn("cannot find out how a transaction ended; everything behind it waits")
+					}).Warn("cannot find out how a transaction ended; everything newer is held back")
 				})
 			}
 			return nil
@@ -164,7 +186,7 @@ func (s *Store) askOne(ctx context.Context, o orphan) error {
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
 	s.counts.asked.Add(1)
-	v, commitTS, err := s.opts.Resolver.Resolve(ctx, o.startTS, head.Key)
+	v, commitTS, err := s.opts.Resolver.Resolve(ctx, Question{StartTS: o.startTS, Key: head.Key, Age: o.age})
 	if err != nil {
 		return err
 	}
@@ -188,7 +210,7 @@ func (s *Store) askOne(ctx context.Context, o orphan) error {
 		s.note(o, "the transaction is still going on: it holds its lock")
 		return nil
 	default:
-		return fmt.Errorf("TiKV knows nothing of the transaction")
+		return errors.New("TiKV knows nothing of the transaction")
 	}
 	return s.append(rec, flagAsked)
 }

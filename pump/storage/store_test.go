@@ -296,10 +296,10 @@ type asked struct {
 	calls   atomic.Int64
 }
 
-func (a *asked) Resolve(ctx context.Context, start nodes.TSO, key []byte) (storage.Verdict, nodes.TSO, error) {
+func (a *asked) Resolve(_ context.Context, q storage.Question) (storage.Verdict, nodes.TSO, error) {
 	first := a.calls.Add(1) == 1
 	select {
-	case a.keys <- string(key):
+	case a.keys <- string(q.Key):
 	default:
 	}
 	if !first {
@@ -368,8 +368,9 @@ func TestOrphanIsResolved(t *testing.T) {
 	}
 }
 
-// TestOrphanBackOff: a prewrite nobody can tell the end of is asked about ever more
-// rarely, by a clock of the test's.
+// TestOrphanBackOff: a prewrite without an outcome is asked about again when its pause is
+// over and not before, by a clock of the test's: every few seconds while a crash of TiDB is
+// fresh, every half minute in the end.
 func TestOrphanBackOff(t *testing.T) {
 	var now atomic.Int64
 	a := &asked{keys: make(chan string, 1)}
@@ -387,7 +388,16 @@ func TestOrphanBackOff(t *testing.T) {
 		if got := a.calls.Load(); got != calls {
 			t.Fatalf("%s after the prewrite: asked %d times, want %d", at, got, calls)
 		}
-		at += 4 * time.Millisecond << calls // the pause doubles
+		at += s.Pause(at)
+	}
+	s = open(t, storage.Options{Dir: t.TempDir(), ResolveAfter: 3 * time.Second})
+	for age, want := range map[time.Duration]time.Duration{
+		3 * time.Second: 2 * time.Second, 20 * time.Second: 2 * time.Second, time.Minute: 6 * time.Second,
+		5 * time.Minute: 30 * time.Second, 24 * time.Hour: 30 * time.Second,
+	} {
+		if got := s.Pause(age); got != want {
+			t.Errorf("at the age of %s the pause is %s, want %s", age, got, want)
+		}
 	}
 }
 

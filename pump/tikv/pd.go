@@ -3,6 +3,7 @@ package tikv
 import (
 	"context"
 	"crypto/tls"
+	"time"
 
 	"github.com/pingcap/kvproto/pkg/metapb"
 	pd "github.com/tikv/pd/client"
@@ -20,6 +21,10 @@ type placement interface {
 	region(ctx context.Context, key []byte) (*pd.Region, error)
 	// safePoint is the TS before which GC may have removed what newer versions hide.
 	safePoint(ctx context.Context) (uint64, error)
+	// now is a new timestamp, larger than all that PD has given to anybody.
+	now(ctx context.Context) (uint64, error)
+	// holdGC registers a service safe point; see [tikvconn.PD.HoldGC].
+	holdGC(ctx context.Context, service string, ts uint64, ttl time.Duration) (min uint64, err error)
 	close()
 }
 
@@ -29,6 +34,15 @@ type pdClient struct{ *tikvconn.PD }
 func (c pdClient) stores(ctx context.Context) ([]*metapb.Store, error) { return c.Stores(ctx) }
 
 func (c pdClient) safePoint(ctx context.Context) (uint64, error) { return c.SafePoint(ctx) }
+
+func (c pdClient) now(ctx context.Context) (uint64, error) {
+	physical, logical, err := c.GetTS(ctx)
+	return uint64(physical)<<18 + uint64(logical), err
+}
+
+func (c pdClient) holdGC(ctx context.Context, service string, ts uint64, ttl time.Duration) (uint64, error) {
+	return c.HoldGC(ctx, service, ts, ttl)
+}
 
 func (c pdClient) store(ctx context.Context, id uint64) (*metapb.Store, error) {
 	return c.GetStore(ctx, id)

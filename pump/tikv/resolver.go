@@ -24,8 +24,11 @@ var (
 	// as rolled back.
 	ErrNoTiKV = errors.New("PD knows no TiKV")
 	// ErrCollected: TiKV has no trace of the transaction, and its garbage collection may
-	// have removed one. Nobody can tell any more how it ended.
-	ErrCollected = errors.New("TiKV has no trace of the transaction any more")
+	// have removed one. What the outcome was cannot be known any more.
+	ErrCollected = errors.New("TiKV has no trace of the transaction any more (decide with binlogctl -cmd resolve)")
+	// ErrFuture: the start TS is later than PD's clock, so it is not PD's. TiKV is not asked:
+	// it would take it for the present time.
+	ErrFuture = errors.New("its start TS is later than PD's clock (decide with binlogctl -cmd resolve)")
 )
 
 // Options say where the cluster is.
@@ -37,38 +40,44 @@ type Options struct {
 	Security daemon.Security
 	// Timeout bounds one question, with all its attempts. Default 5 s.
 	Timeout time.Duration
-	// OrphanTimeout is how long after the first question about it a transaction counts
-	// as rolled back when there is no TiKV, and is settled when TiKV has never seen it.
-	// Default 10 minutes, the longest a TiDB goes on with a commit.
+	// OrphanTimeout is how old a prewrite is when its transaction counts as rolled back,
+	// where there is no TiKV. Default 10 minutes, the longest a TiDB goes on with a commit.
 	OrphanTimeout time.Duration
+	// SettleAfter is how old a prewrite is when TiKV is asked to end its transaction, if
+	// nobody keeps that alive. Default 15 s, which is how long a TiDB waits for its commit
+	// TS or for a pump; not more than OrphanTimeout.
+	SettleAfter time.Duration
 	// Logger is told whether there is a TiKV, and what counts as rolled back without one.
 	// Default: nothing is said.
 	Logger logrus.FieldLogger
-	// Now is the clock of OrphanTimeout. Default time.Now.
+	// Now is the clock of what is held in PD and of the log. Default time.Now.
 	Now func() time.Time
 }
 
 const (
 	defaultTimeout       = 5 * time.Second
 	defaultOrphanTimeout = 10 * time.Minute
+	defaultSettleAfter   = 15 * time.Second
 
 	// lookIn is when a PD that knew no TiKV is asked again.
 	lookIn = 10 * time.Second
 	// atOnce bounds the questions under way, and with [maxAnswer] the memory they take.
-	atOnce = 2
+	atOnce = 4
 )
 
 // Resolver asks TiKV how transactions ended. Its methods may be called from many
 // goroutines. It connects when it is first asked, so it can be made, and a pump can
 // start, while PD or TiKV are away.
 type Resolver struct {
-	opts    Options
-	life    context.Context
-	end     context.CancelFunc
-	asking  chan struct{} // holds an item for each question under way
-	orphans orphans
+	opts   Options
+	life   context.Context
+	end    context.CancelFunc
+	asking chan struct{} // holds an item for each question in flight
+
+	alone, settled oncePerSecond // lines in the log
 
 	mu      sync.Mutex
+	hold    hold
 	session *session  // nil until there is a TiKV
 	dial    *dial     // nil while none is made
 	looked  time.Time // when PD knew no TiKV
@@ -90,6 +99,10 @@ func New(opts Options) (*Resolver, error) {
 	if opts.OrphanTimeout <= 0 {
 		opts.OrphanTimeout = defaultOrphanTimeout
 	}
+	if opts.SettleAfter <= 0 {
+		opts.SettleAfter = defaultSettleAfter
+	}
+	opts.SettleAfter = min(opts.SettleAfter, opts.OrphanTimeout)
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
@@ -100,32 +113,30 @@ func New(opts Options) (*Resolver, error) {
 	}
 	r := &Resolver{opts: opts, asking: make(chan struct{}, atOnce)}
 	r.life, r.end = context.WithCancel(context.Background())
-	r.orphans.timeout, r.orphans.log = opts.OrphanTimeout, opts.Logger
 	return r, nil
 }
 
-// Resolve finds out how the transaction with that start TS and primary key ended, as
-// [storage.Resolver] demands. Unknown without an error means that TiKV surely holds no
-// commit of it, for now; with an error that TiKV could not be asked, or cannot know.
-// It changes nothing in TiKV, but for one thing: a transaction that TiKV has not seen
-// OrphanTimeout after the first question is settled there (see the package comment).
-func (r *Resolver) Resolve(ctx context.Context, startTS nodes.TSO, key []byte) (storage.Verdict, nodes.TSO, error) {
-	if startTS <= 0 || len(key) == 0 {
-		return storage.Unknown, 0, fmt.Errorf("resolve the transaction %s: a start TS and a primary key are needed", startTS)
+// Resolve finds out the outcome of a transaction, as [storage.Resolver] demands. Unknown without an
+// error means that TiKV surely holds no commit of it, for now; with an error that TiKV could not be
+// asked, or cannot know. Until the prewrite is SettleAfter old it changes nothing in TiKV; then it
+// has TiKV end the transaction if nobody keeps that alive (see the package comment).
+func (r *Resolver) Resolve(ctx context.Context, q storage.Question) (storage.Verdict, nodes.TSO, error) {
+	if q.StartTS <= 0 || len(q.Key) == 0 {
+		return storage.Unknown, 0, fmt.Errorf("resolve the transaction %s: a start TS and a primary key are needed", q.StartTS)
 	}
 	ctx, done, err := r.begin(ctx)
 	if err != nil {
 		return storage.Unknown, 0, err
 	}
 	defer done()
-	v, commitTS, err := r.resolve(ctx, startTS, key)
+	v, commitTS, err := r.resolve(ctx, q)
 	if err != nil {
-		return storage.Unknown, 0, fmt.Errorf("resolve the transaction %s: %w", startTS, r.because(err))
+		return storage.Unknown, 0, fmt.Errorf("resolve the transaction %s: %w", q.StartTS, r.because(err))
 	}
 	return v, commitTS, nil
 }
 
-func (r *Resolver) resolve(ctx context.Context, startTS nodes.TSO, key []byte) (storage.Verdict, nodes.TSO, error) {
+func (r *Resolver) resolve(ctx context.Context, q storage.Question) (storage.Verdict, nodes.TSO, error) {
 	select {
 	case r.asking <- struct{}{}:
 		defer func() { <-r.asking }()
@@ -135,21 +146,43 @@ func (r *Resolver) resolve(ctx context.Context, startTS nodes.TSO, key []byte) (
 	s, err := r.connected(ctx)
 	switch {
 	case errors.Is(err, ErrNoTiKV):
-		return r.orphans.judge(startTS, r.opts.Now(), err)
+		return r.rollBackAlone(q, err)
 	case err != nil:
 		return storage.Unknown, 0, err
 	}
-	v, commitTS, err := s.ask(ctx, uint64(startTS), key)
-	if err != nil || v != storage.Unknown || !r.orphans.overdue(startTS, r.opts.Now()) {
+	now, err := s.pd.now(ctx)
+	if err != nil {
+		return storage.Unknown, 0, fmt.Errorf("ask PD for the time: %w", err)
+	}
+	if nodes.TSO(now) <= q.StartTS {
+		return storage.Unknown, 0, fmt.Errorf("%w: that is at %s", ErrFuture, nodes.TSO(now))
+	}
+	v, commitTS, err := s.ask(ctx, uint64(q.StartTS), q.Key)
+	if err != nil || v == storage.Committed || v == storage.RolledBack || q.Age < r.opts.SettleAfter {
 		return v, commitTS, err
 	}
-	r.opts.Logger.WithField("start_ts", startTS).
-		Warnf("TiKV has not seen this transaction in %s: it is asked to refuse it from now on", r.opts.OrphanTimeout)
-	return s.settle(ctx, uint64(startTS), key)
+	if v == storage.Unknown { // a lock is evidence itself
+		if err := r.covers(q.StartTS, nodes.TSO(now)); err != nil {
+			return storage.Unknown, 0, err
+		}
+	}
+	was := v
+	v, commitTS, err = s.settle(ctx, q, now, was == storage.Unknown)
+	if err == nil && v == storage.RolledBack {
+		r.settled.say(r.opts.Now(), func(count int) {
+			what := "its lock has expired"
+			if was == storage.Unknown {
+				what = "TiKV had no trace of it"
+			}
+			r.opts.Logger.WithFields(logrus.Fields{"start_ts": q.StartTS, "count": count}).
+				Warnf("a transaction is rolled back, %s after its prewrite: %s", q.Age.Round(time.Second), what)
+		})
+	}
+	return v, commitTS, err
 }
 
 // Available asks PD whether it knows a TiKV, which need not be up. It says in the log what
-// that means for transactions whose end nobody tells.
+// that means for transactions whose outcome does not come.
 func (r *Resolver) Available(ctx context.Context) (bool, error) {
 	ctx, done, err := r.begin(ctx)
 	if err != nil {
@@ -258,10 +291,10 @@ func (r *Resolver) look(d *dial) {
 	defer r.mu.Unlock()
 	switch {
 	case err == nil:
-		r.opts.Logger.Info("transactions whose end nobody tells are asked of TiKV")
+		r.opts.Logger.Info("TiKV is asked about transactions whose outcome does not come")
 	case errors.Is(err, ErrNoTiKV):
 		if r.looked.IsZero() {
-			r.opts.Logger.Infof("PD at %s knows no TiKV: transactions whose end nobody tells count as rolled back after %s, unless a TiKV joins",
+			r.opts.Logger.Infof("PD at %s knows no TiKV: transactions whose outcome does not come count as rolled back after %s, unless a TiKV joins",
 				strings.Join(r.opts.Endpoints, ","), r.opts.OrphanTimeout)
 		}
 		r.looked = r.opts.Now()

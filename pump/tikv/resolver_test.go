@@ -33,8 +33,11 @@ func TestEmbeddedPD(t *testing.T) {
 	if has, err := r.Available(t.Context()); has || err != nil {
 		t.Errorf("available: %v, %v", has, err)
 	}
-	if v, _, err := r.Resolve(t.Context(), 1<<18, primary); v != storage.Unknown || !errors.Is(err, ErrNoTiKV) {
+	if v, _, err := r.Resolve(t.Context(), storage.Question{StartTS: 1 << 18, Key: primary}); v != storage.Unknown || !errors.Is(err, ErrNoTiKV) {
 		t.Errorf("resolve: %d, %v", v, err)
+	}
+	if at, err := r.HoldGC(t.Context(), "pumphouse-pump1", 1<<18, time.Hour); at != 0 || err != nil {
+		t.Errorf("hold back garbage collection where there is none: at %s, %v", at, err)
 	}
 }
 
@@ -51,7 +54,7 @@ func TestUnreachablePD(t *testing.T) {
 	}
 	ask := func() {
 		t.Helper()
-		if v, _, err := r.Resolve(t.Context(), 1<<18, primary); v != storage.Unknown || !errors.Is(err, context.DeadlineExceeded) {
+		if v, _, err := r.Resolve(t.Context(), storage.Question{StartTS: 1 << 18, Key: primary}); v != storage.Unknown || !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%d, %v", v, err)
 		}
 	}
@@ -65,7 +68,7 @@ func TestUnreachablePD(t *testing.T) {
 	}
 	r.Close()
 	r.Close()
-	if _, _, err := r.Resolve(t.Context(), 1<<18, primary); !errors.Is(err, ErrClosed) {
+	if _, _, err := r.Resolve(t.Context(), storage.Question{StartTS: 1 << 18, Key: primary}); !errors.Is(err, ErrClosed) {
 		t.Errorf("after Close: %v", err)
 	}
 	if _, err := r.Available(t.Context()); !errors.Is(err, ErrClosed) {

@@ -87,15 +87,17 @@ func (s *session) askStores(ctx context.Context, startTS uint64, key []byte) (st
 	return untilAnswered(ctx, func() (storage.Verdict, nodes.TSO, error) { return s.askOnce(ctx, startTS, key) })
 }
 
-// settle has TiKV put a rollback record in the place of a transaction it has never seen,
-// so that a prewrite which is still on its way is refused.
-func (s *session) settle(ctx context.Context, startTS uint64, key []byte) (storage.Verdict, nodes.TSO, error) {
+// settle asks as a reader of TiDB does that meets a lock of the transaction. TiKV then rolls back a
+// lock that has expired at now; with missing it also refuses what it has no trace of from then on.
+func (s *session) settle(ctx context.Context, q storage.Question, now uint64, missing bool) (storage.Verdict, nodes.TSO, error) {
 	return untilAnswered(ctx, func() (storage.Verdict, nodes.TSO, error) {
-		addr, at, err := s.locate(ctx, key)
+		addr, at, err := s.locate(ctx, q.Key)
 		if err != nil {
 			return storage.Unknown, 0, err
 		}
-		return s.askStatus(ctx, addr, at, startTS, key, true)
+		return s.askStatus(ctx, addr, &kvrpcpb.CheckTxnStatusRequest{
+			Context: at, PrimaryKey: q.Key, LockTs: uint64(q.StartTS), CurrentTs: now, RollbackIfNotExist: missing,
+		})
 	})
 }
 
@@ -136,7 +138,8 @@ func (s *session) askOnce(ctx context.Context, startTS uint64, key []byte) (stor
 	}
 	resp, err := s.tikv.mvccGetByKey(ctx, addr, &kvrpcpb.MvccGetByKeyRequest{Context: at, Key: key})
 	if errors.Is(err, errTooLarge) {
-		return s.askStatus(ctx, addr, at, startTS, key, false)
+		// Without a current TS the request changes nothing; see the package comment.
+		return s.askStatus(ctx, addr, &kvrpcpb.CheckTxnStatusRequest{Context: at, PrimaryKey: key, LockTs: startTS})
 	}
 	if err := failure(addr, err, resp.GetRegionError()); err != nil {
 		return storage.Unknown, 0, err
@@ -147,17 +150,14 @@ func (s *session) askOnce(ctx context.Context, startTS uint64, key []byte) (stor
 	return judge(resp.GetInfo(), startTS)
 }
 
-// askStatus is for keys with very many versions, and for settling. Its zeroes keep the
-// request from changing a lock; see the package comment.
-func (s *session) askStatus(ctx context.Context, addr string, at *kvrpcpb.Context, startTS uint64, key []byte, settle bool) (storage.Verdict, nodes.TSO, error) {
-	resp, err := s.tikv.checkTxnStatus(ctx, addr, &kvrpcpb.CheckTxnStatusRequest{
-		Context: at, PrimaryKey: key, LockTs: startTS,
-		CallerStartTs: 0, CurrentTs: 0, RollbackIfNotExist: settle, ForceSyncCommit: false,
-	})
+// askStatus is for keys with very many versions, and for settling.
+func (s *session) askStatus(ctx context.Context, addr string, req *kvrpcpb.CheckTxnStatusRequest) (storage.Verdict, nodes.TSO, error) {
+	req.VerifyIsPrimary = true // another key cannot decide
+	resp, err := s.tikv.checkTxnStatus(ctx, addr, req)
 	if err := failure(addr, err, resp.GetRegionError()); err != nil {
 		return storage.Unknown, 0, err
 	}
-	return judgeStatus(resp, startTS, settle)
+	return judgeStatus(resp, req)
 }
 
 // failure is what kept a request from reaching the region.

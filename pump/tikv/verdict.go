@@ -39,26 +39,27 @@ func judge(info *kvrpcpb.MvccInfo, startTS uint64) (storage.Verdict, nodes.TSO, 
 	return storage.Unknown, 0, nil
 }
 
-// judgeStatus does the same with the answer to CheckTxnStatus. With settle the request
-// has put a rollback in the place of a transaction that was not there.
-func judgeStatus(resp *kvrpcpb.CheckTxnStatusResponse, startTS uint64, settle bool) (storage.Verdict, nodes.TSO, error) {
+// judgeStatus does the same with the answer to CheckTxnStatus. What was done must be what the
+// request allows: anything else is an error.
+func judgeStatus(resp *kvrpcpb.CheckTxnStatusResponse, req *kvrpcpb.CheckTxnStatusRequest) (storage.Verdict, nodes.TSO, error) {
 	if e := resp.GetError(); e != nil {
 		if e.GetTxnNotFound() != nil {
 			return storage.Unknown, 0, nil
 		}
 		return storage.Unknown, 0, fmt.Errorf("check the transaction's status: %s", e)
 	}
+	action := resp.GetAction()
 	switch {
 	case resp.GetCommitVersion() > 0:
-		return committed(startTS, resp.GetCommitVersion())
+		return committed(req.LockTs, resp.GetCommitVersion())
 	case resp.GetLockTtl() > 0 || resp.GetLockInfo() != nil:
 		return storage.Locked, 0, nil
-	case resp.GetAction() == kvrpcpb.Action_NoAction:
-		return storage.RolledBack, 0, nil // it was before; all else would be our doing
-	case settle && resp.GetAction() == kvrpcpb.Action_LockNotExistRollback:
+	case action == kvrpcpb.Action_NoAction, // it was before
+		action == kvrpcpb.Action_TTLExpireRollback && req.CurrentTs > 0,
+		action == kvrpcpb.Action_LockNotExistRollback && req.RollbackIfNotExist:
 		return storage.RolledBack, 0, nil
 	}
-	return storage.Unknown, 0, fmt.Errorf("check the transaction's status: TiKV answers %s to a question that asks for no action", resp.GetAction())
+	return storage.Unknown, 0, fmt.Errorf("check the transaction's status: TiKV answers %s to a question that does not ask for it", action)
 }
 
 func committed(startTS, commitTS uint64) (storage.Verdict, nodes.TSO, error) {

@@ -47,26 +47,40 @@ func TestJudge(t *testing.T) {
 	}
 }
 
-// TestJudgeStatus: an answer that something was done is no verdict of ours.
+// TestJudgeStatus: what TiKV did counts only if the request allows it.
 func TestJudgeStatus(t *testing.T) {
+	var (
+		read   = kvrpcpb.CheckTxnStatusRequest{LockTs: 100}
+		expire = kvrpcpb.CheckTxnStatusRequest{LockTs: 100, CurrentTs: 200}
+		settle = kvrpcpb.CheckTxnStatusRequest{LockTs: 100, CurrentTs: 200, RollbackIfNotExist: true}
+		did    = func(a kvrpcpb.Action) *kvrpcpb.CheckTxnStatusResponse {
+			return &kvrpcpb.CheckTxnStatusResponse{Action: a}
+		}
+	)
 	for _, c := range []struct {
-		name   string
-		resp   kvrpcpb.CheckTxnStatusResponse
-		settle bool
-		want   storage.Verdict
-		err    bool
+		name string
+		resp *kvrpcpb.CheckTxnStatusResponse
+		req  *kvrpcpb.CheckTxnStatusRequest
+		want storage.Verdict
+		err  bool
 	}{
-		{"async commit lock without TTL", kvrpcpb.CheckTxnStatusResponse{LockInfo: &kvrpcpb.LockInfo{UseAsyncCommit: true}}, false, storage.Locked, false},
-		{"rolled back before", kvrpcpb.CheckTxnStatusResponse{}, false, storage.RolledBack, false},
-		{"not found", kvrpcpb.CheckTxnStatusResponse{Error: &kvrpcpb.KeyError{TxnNotFound: &kvrpcpb.TxnNotFound{}}}, false, storage.Unknown, false},
-		{"another error", kvrpcpb.CheckTxnStatusResponse{Error: &kvrpcpb.KeyError{Abort: "no"}}, false, storage.Unknown, true},
-		{"rolled back just now", kvrpcpb.CheckTxnStatusResponse{Action: kvrpcpb.Action_LockNotExistRollback}, false, storage.Unknown, true},
-		{"rolled back because it was asked for", kvrpcpb.CheckTxnStatusResponse{Action: kvrpcpb.Action_LockNotExistRollback}, true, storage.RolledBack, false},
-		{"expired while it was settled", kvrpcpb.CheckTxnStatusResponse{Action: kvrpcpb.Action_TTLExpireRollback}, true, storage.Unknown, true},
-		{"expired just now", kvrpcpb.CheckTxnStatusResponse{Action: kvrpcpb.Action_TTLExpireRollback}, false, storage.Unknown, true},
-		{"commit TS before start", kvrpcpb.CheckTxnStatusResponse{CommitVersion: 99}, false, storage.Unknown, true},
+		{"async commit lock without TTL", &kvrpcpb.CheckTxnStatusResponse{LockInfo: &kvrpcpb.LockInfo{UseAsyncCommit: true}}, &settle, storage.Locked, false},
+		{"a lock whose min commit TS is large already", &kvrpcpb.CheckTxnStatusResponse{Action: kvrpcpb.Action_MinCommitTSPushed, LockTtl: 3000}, &settle, storage.Locked, false},
+		{"rolled back before", did(kvrpcpb.Action_NoAction), &read, storage.RolledBack, false},
+		{"not found", &kvrpcpb.CheckTxnStatusResponse{Error: &kvrpcpb.KeyError{TxnNotFound: &kvrpcpb.TxnNotFound{}}}, &expire, storage.Unknown, false},
+		{"not the primary key", &kvrpcpb.CheckTxnStatusResponse{Error: &kvrpcpb.KeyError{PrimaryMismatch: &kvrpcpb.PrimaryMismatch{}}}, &settle, storage.Unknown, true},
+		{"another error", &kvrpcpb.CheckTxnStatusResponse{Error: &kvrpcpb.KeyError{Abort: "no"}}, &read, storage.Unknown, true},
+		{"rolled back unasked", did(kvrpcpb.Action_LockNotExistRollback), &read, storage.Unknown, true},
+		{"rolled back unasked, for want of a lock", did(kvrpcpb.Action_LockNotExistRollback), &expire, storage.Unknown, true},
+		{"rolled back because there was nothing", did(kvrpcpb.Action_LockNotExistRollback), &settle, storage.RolledBack, false},
+		{"expired unasked", did(kvrpcpb.Action_TTLExpireRollback), &read, storage.Unknown, true},
+		{"expired", did(kvrpcpb.Action_TTLExpireRollback), &expire, storage.RolledBack, false},
+		{"expired, leaving no record", did(kvrpcpb.Action_TTLExpirePessimisticRollback), &settle, storage.Unknown, true},
+		{"nothing there and nothing done", did(kvrpcpb.Action_LockNotExistDoNothing), &settle, storage.Unknown, true},
+		{"commit TS before start", &kvrpcpb.CheckTxnStatusResponse{CommitVersion: 99}, &settle, storage.Unknown, true},
+		{"committed", &kvrpcpb.CheckTxnStatusResponse{CommitVersion: 101}, &settle, storage.Committed, false},
 	} {
-		if v, _, err := judgeStatus(&c.resp, 100, c.settle); v != c.want || (err != nil) != c.err {
+		if v, _, err := judgeStatus(c.resp, c.req); v != c.want || (err != nil) != c.err {
 			t.Errorf("%s: %d, %v", c.name, v, err)
 		}
 	}

@@ -31,11 +31,12 @@ type cluster struct {
 	regionID uint64
 
 	mu       sync.Mutex
-	large    bool   // answers with all versions do not fit into a message
-	refused  func() // called when a store did not take a request
-	leader   func() // called when PD is asked for a region
-	safe     uint64 // GC safe point
-	attempts int    // requests to stores
+	large    bool              // answers with all versions do not fit into a message
+	refused  func()            // called when a store did not take a request
+	leader   func()            // called when PD is asked for a region
+	safe     uint64            // GC safe point
+	services map[string]uint64 // service safe points; nil: this PD does not know them
+	attempts int               // requests to stores
 	// scan, if set, answers scans in the store's place.
 	scan func(*kvrpcpb.ScanRequest) *kvrpcpb.ScanResponse
 }

@@ -82,6 +82,32 @@ func (f *pdFront) GetGCSafePoint(context.Context, *pdpb.GetGCSafePointRequest) (
 	return &pdpb.GetGCSafePointResponse{Header: header, SafePoint: f.c.safe}, nil
 }
 
+// UpdateServiceGCSafePoint refuses what is before the smallest, as PD does. The tests' service
+// safe points do not expire.
+func (f *pdFront) UpdateServiceGCSafePoint(_ context.Context, req *pdpb.UpdateServiceGCSafePointRequest) (*pdpb.UpdateServiceGCSafePointResponse, error) {
+	f.c.mu.Lock()
+	defer f.c.mu.Unlock()
+	if f.c.services == nil {
+		return f.UnimplementedPDServer.UpdateServiceGCSafePoint(context.Background(), req)
+	}
+	least := func() (id string, ts uint64) {
+		for service, at := range f.c.services {
+			if id == "" || at < ts {
+				id, ts = service, at
+			}
+		}
+		return id, ts
+	}
+	service := string(req.ServiceId)
+	if req.TTL <= 0 {
+		delete(f.c.services, service)
+	} else if _, ts := least(); req.SafePoint >= ts {
+		f.c.services[service] = req.SafePoint
+	}
+	id, ts := least()
+	return &pdpb.UpdateServiceGCSafePointResponse{Header: header, ServiceId: []byte(id), TTL: req.TTL, MinSafePoint: ts}, nil
+}
+
 // lateChange is a PD after whose answer the cluster changes.
 type lateChange struct {
 	pd.Client

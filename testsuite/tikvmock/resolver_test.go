@@ -16,7 +16,6 @@ import (
 	"github.com/pingcap/kvproto/pkg/pdpb"
 	"google.golang.org/grpc"
 
-	"pumphouse/nodes"
 	"pumphouse/pump/storage"
 	"pumphouse/pump/tikv"
 )
@@ -24,6 +23,11 @@ import (
 var primary = []byte("t\x80\x00\x00\x00\x00\x00\x00\x2d_r\x80\x00\x00\x00\x00\x00\x00\x01")
 
 const start, commit = 100 << 18, 101 << 18
+
+// asked is the question about the transaction at start, age after its prewrite.
+func asked(age time.Duration) storage.Question {
+	return storage.Question{StartTS: start, Key: primary, Age: age}
+}
 
 // TestVerdicts: every fate of a transaction is told, by both questions, and asking leaves
 // the store exactly as it was; all locks are long expired.
@@ -68,7 +72,7 @@ func TestVerdicts(t *testing.T) {
 				cl.large = large
 				c.do(cl)
 				info, locks := cl.contents(primary)
-				v, ts, err := cl.resolver(nil).Resolve(t.Context(), start, primary)
+				v, ts, err := cl.resolver(nil).Resolve(t.Context(), asked(0))
 				if v != c.want || !errors.Is(err, c.err) || (c.err == nil) != (err == nil) {
 					t.Errorf("got %d, %v, want %d, %v", v, err, c.want, c.err)
 				}
@@ -123,7 +127,7 @@ func TestRegions(t *testing.T) {
 				cl.prewrite(start, kvrpcpb.Op_Put, primary)
 				cl.commit(start, commit, primary)
 				r := cl.resolver(nil)
-				if v, _, err := r.Resolve(t.Context(), start, primary); v != storage.Committed || err != nil {
+				if v, _, err := r.Resolve(t.Context(), asked(0)); v != storage.Committed || err != nil {
 					t.Fatalf("at first: %d, %v", v, err)
 				}
 				failures := 0
@@ -135,7 +139,7 @@ func TestRegions(t *testing.T) {
 						}
 					}
 				})
-				if v, ts, err := r.Resolve(t.Context(), start, primary); v != storage.Committed || ts != commit || err != nil {
+				if v, ts, err := r.Resolve(t.Context(), asked(0)); v != storage.Committed || ts != commit || err != nil {
 					t.Errorf("then: %d, %s, %v", v, ts, err)
 				}
 				if c.then != nil && failures == 0 {
@@ -166,20 +170,17 @@ func TestNoAnswer(t *testing.T) {
 	cl.layout.StopStore(cl.storeIDs[0])
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
-	v, _, err := r.Resolve(ctx, start, primary)
+	v, _, err := r.Resolve(ctx, asked(0))
 	if v != storage.Unknown || !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "TiKV at 127.0.0.1:") {
 		t.Errorf("while the store is down: %d, %v", v, err)
 	}
 	cl.layout.StartStore(cl.storeIDs[0])
-	if v, _, err := r.Resolve(t.Context(), start, primary); v != storage.Locked || err != nil {
+	if v, _, err := r.Resolve(t.Context(), asked(0)); v != storage.Locked || err != nil {
 		t.Errorf("when it is back: %d, %v", v, err)
 	}
-	for _, bad := range []struct {
-		ts  nodes.TSO
-		key []byte
-	}{{0, primary}, {-1, primary}, {start, nil}} {
-		if v, _, err := r.Resolve(t.Context(), bad.ts, bad.key); v != storage.Unknown || err == nil {
-			t.Errorf("%d, %q: %d, %v", bad.ts, bad.key, v, err)
+	for _, bad := range []storage.Question{{Key: primary}, {StartTS: -1, Key: primary}, {StartTS: start}} {
+		if v, _, err := r.Resolve(t.Context(), bad); v != storage.Unknown || err == nil {
+			t.Errorf("%d, %q: %d, %v", bad.StartTS, bad.Key, v, err)
 		}
 	}
 }
@@ -196,14 +197,14 @@ func TestConnectsWhenAsked(t *testing.T) {
 	r := cl.resolver(func(o *tikv.Options) { o.Endpoints = []string{"http://" + ln.Addr().String()} })
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if v, _, err := r.Resolve(ctx, start, primary); v != storage.Unknown || !errors.Is(err, context.DeadlineExceeded) {
+	if v, _, err := r.Resolve(ctx, asked(0)); v != storage.Unknown || !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("while PD is away: %d, %v", v, err)
 	}
 	serve(t, ln.Addr().String(), func(s *grpc.Server) { pdpb.RegisterPDServer(s, &pdFront{c: cl}) })
 	var all sync.WaitGroup
 	for range 16 { // all come before there is a connection
 		all.Go(func() {
-			if v, _, err := r.Resolve(t.Context(), start, primary); v != storage.Locked || err != nil {
+			if v, _, err := r.Resolve(t.Context(), asked(0)); v != storage.Locked || err != nil {
 				t.Errorf("when it is there: %d, %v", v, err)
 			}
 		})
@@ -211,8 +212,8 @@ func TestConnectsWhenAsked(t *testing.T) {
 	all.Wait()
 }
 
-// TestWithoutTiKV: a PD that knows no TiKV leaves the decision to time, which counts from
-// the first question; a TiKV that joins is asked.
+// TestWithoutTiKV: a PD that knows no TiKV leaves the decision to the age of the prewrite; a TiKV
+// that joins is asked.
 func TestWithoutTiKV(t *testing.T) {
 	cl := newCluster(t, 2)
 	cl.layout.MarkTombstone(cl.storeIDs[0])
@@ -225,14 +226,15 @@ func TestWithoutTiKV(t *testing.T) {
 	if has, err := r.Available(t.Context()); has || err != nil {
 		t.Fatalf("available: %v, %v", has, err)
 	}
-	for _, after := range []time.Duration{0, 30 * time.Second, 29 * time.Second} {
-		now = now.Add(after)
-		if v, _, err := r.Resolve(t.Context(), start, primary); v != storage.Unknown || !errors.Is(err, tikv.ErrNoTiKV) {
-			t.Fatalf("after another %s: %d, %v", after, v, err)
+	if at, err := r.HoldGC(t.Context(), "pumphouse-pump1", start, time.Hour); at != 0 || err != nil {
+		t.Errorf("there is nothing to hold back: at %s, %v", at, err)
+	}
+	for _, age := range []time.Duration{0, 30 * time.Second, 59 * time.Second} {
+		if v, _, err := r.Resolve(t.Context(), asked(age)); v != storage.Unknown || !errors.Is(err, tikv.ErrNoTiKV) {
+			t.Fatalf("at the age of %s: %d, %v", age, v, err)
 		}
 	}
-	now = now.Add(time.Second)
-	if v, _, err := r.Resolve(t.Context(), start, primary); v != storage.RolledBack || err != nil {
+	if v, _, err := r.Resolve(t.Context(), asked(time.Minute)); v != storage.RolledBack || err != nil {
 		t.Fatalf("after the timeout: %d, %v", v, err)
 	}
 
@@ -241,79 +243,13 @@ func TestWithoutTiKV(t *testing.T) {
 	cl.prewrite(start, kvrpcpb.Op_Put, primary)
 	now = now.Add(time.Hour)
 	for range 2 {
-		if v, _, err := r.Resolve(t.Context(), start, primary); v != storage.Locked || err != nil {
+		if v, _, err := r.Resolve(t.Context(), asked(0)); v != storage.Locked || err != nil {
 			t.Errorf("the TiKV that joined was not asked: %d, %v", v, err)
 		}
 	}
 	if has, err := r.Available(t.Context()); !has || err != nil {
 		t.Errorf("available once a TiKV joined: %v, %v", has, err)
 	}
-}
-
-// TestSettle: what TiKV has never seen does not hold the order for ever. It is settled
-// after the timeout, in TiKV, so that a prewrite which comes later is refused; a lock, and
-// what GC may have removed, are left alone however long it takes.
-func TestSettle(t *testing.T) {
-	newResolver := func(t *testing.T) (cl *cluster, r *tikv.Resolver, after func(time.Duration)) {
-		cl = newCluster(t, 1)
-		now := time.Now()
-		r = cl.resolver(func(o *tikv.Options) {
-			o.OrphanTimeout = time.Minute
-			o.Now = func() time.Time { return now }
-		})
-		return cl, r, func(d time.Duration) { now = now.Add(d) }
-	}
-	t.Run("never seen", func(t *testing.T) {
-		cl, r, after := newResolver(t)
-		for range 2 {
-			if v, _, err := r.Resolve(t.Context(), start, primary); v != storage.Unknown || err != nil {
-				t.Fatalf("before the timeout: %d, %v", v, err)
-			}
-			after(59 * time.Second / 2)
-		}
-		if info, _ := cl.contents(primary); len(info.GetWrites()) != 0 {
-			t.Fatalf("settled too early: %v", info)
-		}
-		after(time.Second)
-		for range 2 { // and that stays so
-			if v, _, err := r.Resolve(t.Context(), start, primary); v != storage.RolledBack || err != nil {
-				t.Fatalf("after the timeout: %d, %v", v, err)
-			}
-		}
-		for _, err := range cl.kv.MvccStore.Prewrite(&kvrpcpb.PrewriteRequest{
-			Mutations:   []*kvrpcpb.Mutation{{Op: kvrpcpb.Op_Put, Key: primary, Value: []byte("v")}},
-			PrimaryLock: primary, StartVersion: start, LockTtl: 1,
-		}) {
-			if err == nil {
-				t.Fatal("TiKV takes the prewrite of a transaction that counts as rolled back")
-			}
-		}
-	})
-	t.Run("committed at last", func(t *testing.T) {
-		cl, r, after := newResolver(t)
-		if v, _, err := r.Resolve(t.Context(), start, primary); v != storage.Unknown || err != nil {
-			t.Fatalf("%d, %v", v, err)
-		}
-		cl.prewrite(start, kvrpcpb.Op_Put, primary)
-		after(time.Hour)
-		if v, _, err := r.Resolve(t.Context(), start, primary); v != storage.Locked || err != nil {
-			t.Fatalf("with a lock: %d, %v", v, err)
-		}
-		cl.commit(start, commit, primary)
-		if v, ts, err := r.Resolve(t.Context(), start, primary); v != storage.Committed || ts != commit || err != nil {
-			t.Fatalf("%d, %d, %v", v, ts, err)
-		}
-	})
-	t.Run("collected", func(t *testing.T) {
-		cl, r, after := newResolver(t)
-		cl.set(func() { cl.safe = start })
-		for range 2 {
-			if v, _, err := r.Resolve(t.Context(), start, primary); v != storage.Unknown || !errors.Is(err, tikv.ErrCollected) {
-				t.Fatalf("%d, %v", v, err)
-			}
-			after(time.Hour)
-		}
-	})
 }
 
 // TestCloseEndsQuestions: a question under way ends when the resolver does.
@@ -326,7 +262,7 @@ func TestCloseEndsQuestions(t *testing.T) {
 	cl.set(func() { cl.refused = func() { once.Do(func() { close(underWay) }) } })
 	ended := make(chan error, 1)
 	go func() {
-		_, _, err := r.Resolve(context.Background(), start, primary)
+		_, _, err := r.Resolve(context.Background(), asked(0))
 		ended <- err
 	}()
 	<-underWay
