@@ -22,7 +22,7 @@ import (
 // forgot is a TiKV that has no trace of any transaction.
 type forgot struct{}
 
-func (forgot) Resolve(context.Context, nodes.TSO, []byte) (storage.Verdict, nodes.TSO, error) {
+func (forgot) Resolve(context.Context, storage.Question) (storage.Verdict, nodes.TSO, error) {
 	return storage.Unknown, 0, errors.New("TiKV has no trace of the transaction any more")
 }
 
