@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"time"
 
+	"pumphouse/nodes/certfile"
 	"pumphouse/server/session"
 
 	"github.com/sirupsen/logrus"
@@ -127,9 +128,15 @@ func (o *Options) tlsConfig() (*tls.Config, error) {
 		}
 		return nil, nil
 	}
-	pair, err := tls.LoadX509KeyPair(o.TLSCert, o.TLSKey)
-	if err != nil {
-		return nil, fmt.Errorf("load the TLS certificate %q with key %q: %w", o.TLSCert, o.TLSKey, err)
+	if o.TLSCert == "" || o.TLSKey == "" {
+		return nil, errors.New("tls-cert and tls-key go together: name both or neither")
 	}
-	return &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}, nil
+	pair, err := certfile.NewPair(o.TLSCert, o.TLSKey, func(err error) { o.Logger.WithError(err).Error("cannot renew the TLS certificate") })
+	if err != nil {
+		return nil, err
+	}
+	return &tls.Config{
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return pair.Get(), nil },
+		MinVersion:     tls.VersionTLS12,
+	}, nil
 }

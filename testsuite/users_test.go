@@ -6,8 +6,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-sql-driver/mysql"
 
@@ -213,4 +216,39 @@ func TestServeSaysWhichPDIsAway(t *testing.T) {
 	if _, err := db.Exec("SELECT 1"); err != nil {
 		t.Errorf("what needs no PD: %v", err)
 	}
+}
+
+// TestConsoleCertificateIsRenewed: what clients are shown follows its files, without a restart
+// and without a moment in which nobody can log in.
+func TestConsoleCertificateIsRenewed(t *testing.T) {
+	pd := pdtest.StartEmbed(t)
+	before, after := pdtest.NewCerts(t), pdtest.NewCerts(t)
+	dir := t.TempDir()
+	cert, key := filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	replace := func(path, with string) {
+		b, err := os.ReadFile(with)
+		if err == nil {
+			err = os.WriteFile(path, b, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	replace(cert, before.CertFile)
+	replace(key, before.KeyFile)
+	c := startConsole(t, pd.Endpoints(), "-config", withUsers(t, fmt.Sprintf("tls-cert = %q\ntls-key = %q\n", cert, key)))
+	old := &tls.Config{RootCAs: before.Client().RootCAs, ServerName: "127.0.0.1"}
+	renewed := &tls.Config{RootCAs: after.Client().RootCAs, ServerName: "127.0.0.1"}
+	if err := c.login(t, "watch", "w4tch", old).Ping(); err != nil {
+		t.Fatal(err)
+	}
+	replace(cert, after.CertFile) // without its key
+	if err := c.login(t, "watch", "w4tch", old).Ping(); err != nil {
+		t.Errorf("while the files do not fit together: %v", err)
+	}
+	replace(key, after.KeyFile)
+	eventually(t, 20*time.Second, "the renewed certificate is shown", func() (bool, string) {
+		err := c.login(t, "watch", "w4tch", renewed).Ping()
+		return err == nil, fmt.Sprint(err)
+	})
 }

@@ -79,6 +79,7 @@ const dialTimeout = 5 * time.Second
 
 // serve runs the drainer until it has ended by itself, by a signal or by an order.
 func serve(cfg *config, log logrus.FieldLogger, stdout io.Writer) error {
+	cfg.Security.ReportTo(log)
 	tlsConfig, err := cfg.Security.Client()
 	if err != nil {
 		return err

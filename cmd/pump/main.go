@@ -67,6 +67,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 // serve runs the pump until it has ended by itself, by a signal or by an order.
 func serve(cfg *config, log logrus.FieldLogger, stdout io.Writer) error {
+	cfg.Security.ReportTo(log)
 	tlsConfig, err := cfg.Security.Client()
 	if err != nil {
 		return err

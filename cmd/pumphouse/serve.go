@@ -56,6 +56,7 @@ type console struct {
 // openConsole starts the front end. It does not wait for PD: until PD answers, statements
 // that need it fail with an error that names it.
 func openConsole(ctx context.Context, cfg config, log logrus.FieldLogger) (*console, error) {
+	cfg.Security.ReportTo(log)
 	tlsConfig, err := cfg.Security.Client()
 	if err != nil {
 		return nil, err

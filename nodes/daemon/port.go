@@ -140,11 +140,7 @@ func (p *Port) Serve(sec Security, g Server, h http.Handler) error {
 	for _, tracked := range p.listeners {
 		l := net.Listener(tracked)
 		if tlsConfig != nil && l.Addr().Network() == "tcp" {
-			c := tlsConfig.Clone()
-			// gRPC offers h2 alone. A browser or curl offers both and must not choose h2, which
-			// would bring it to the gRPC server.
-			c.NextProtos = []string{"http/1.1", "h2"}
-			l = tls.NewListener(l, c)
+			l = tls.NewListener(l, tlsConfig)
 		}
 		mux := cmux.New(l)
 		mux.SetReadTimeout(10 * time.Second)

@@ -2,11 +2,13 @@ package daemon
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
+
+	"pumphouse/nodes/certfile"
+
+	"github.com/sirupsen/logrus"
 )
 
 // Security names the PEM files of TLS between the parts of a cluster, under the names
@@ -16,13 +18,22 @@ type Security struct {
 	Cert      string   `toml:"ssl-cert"`        // our certificate
 	Key       string   `toml:"ssl-key"`         // its key
 	AllowedCN []string `toml:"cert-allowed-cn"` // common names a client's certificate may carry; empty: any
+
+	// Report is told when files that have changed cannot be read; nil: nobody is.
+	Report func(error) `toml:"-"`
 }
 
 // Enabled tells whether any of the files is named.
 func (s Security) Enabled() bool { return s.CA != "" || s.Cert != "" || s.Key != "" }
 
+// ReportTo has what goes wrong with changed files logged.
+func (s *Security) ReportTo(log logrus.FieldLogger) {
+	s.Report = func(err error) { log.WithError(err).Error("cannot renew the TLS files") }
+}
+
 // Client gives the TLS configuration for dialling the cluster, nil when TLS is off.
-// The certificate is read again for every handshake, so it can be renewed in place.
+// The certificate is read again when its files change, so it can be renewed in place; a
+// change of the CA needs a restart.
 func (s Security) Client() (*tls.Config, error) {
 	if !s.Enabled() {
 		return nil, nil
@@ -33,20 +44,21 @@ func (s Security) Client() (*tls.Config, error) {
 		if err != nil {
 			return nil, err
 		}
-		cfg.RootCAs = pool
+		cfg.RootCAs = pool.Get()
 	}
 	if s.Cert != "" || s.Key != "" {
-		if _, err := s.pair(); err != nil {
+		pair, err := s.pair()
+		if err != nil {
 			return nil, err
 		}
-		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return s.pair() }
+		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return pair.Get(), nil }
 	}
 	return cfg, nil
 }
 
 // Server gives the TLS configuration for listening, nil when TLS is off. With a CA,
 // every client must show a certificate that it signed, and with AllowedCN one that
-// carries one of those names.
+// carries one of those names. Certificate and CA are read again when their files change.
 func (s Security) Server() (*tls.Config, error) {
 	if !s.Enabled() {
 		return nil, nil
@@ -57,19 +69,16 @@ func (s Security) Server() (*tls.Config, error) {
 	if len(s.AllowedCN) > 0 && s.CA == "" {
 		return nil, errors.New("cert-allowed-cn needs ssl-ca: without it no client certificate is checked")
 	}
-	if _, err := s.pair(); err != nil {
+	pair, err := s.pair()
+	if err != nil {
 		return nil, err
 	}
 	cfg := &tls.Config{
 		MinVersion:     tls.VersionTLS12,
-		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.pair() },
-	}
-	if s.CA != "" {
-		pool, err := s.pool()
-		if err != nil {
-			return nil, err
-		}
-		cfg.ClientCAs, cfg.ClientAuth = pool, tls.RequireAndVerifyClientCert
+		GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return pair.Get(), nil },
+		// gRPC offers h2 alone. A browser or curl offers both and must not choose h2, which would
+		// bring it to the gRPC server.
+		NextProtos: []string{"http/1.1", "h2"},
 	}
 	if len(s.AllowedCN) > 0 {
 		cfg.VerifyConnection = func(cs tls.ConnectionState) error {
@@ -79,28 +88,37 @@ func (s Security) Server() (*tls.Config, error) {
 			return nil
 		}
 	}
+	if s.CA == "" {
+		return cfg, nil
+	}
+	pool, err := s.pool()
+	if err != nil {
+		return nil, err
+	}
+	cfg.ClientAuth = tls.RequireAndVerifyClientCert
+	cfg.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		now := cfg.Clone()
+		now.ClientCAs, now.GetConfigForClient = pool.Get(), nil
+		return now, nil
+	}
 	return cfg, nil
 }
 
-func (s Security) pool() (*x509.CertPool, error) {
-	pem, err := os.ReadFile(s.CA)
+func (s Security) pool() (*certfile.Pool, error) {
+	pool, err := certfile.NewPool(s.CA, s.Report)
 	if err != nil {
-		return nil, fmt.Errorf("read ssl-ca: %w", err)
-	}
-	pool := x509.NewCertPool()
-	if !pool.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("read ssl-ca: %s holds no PEM certificate", s.CA)
+		return nil, fmt.Errorf("ssl-ca: %w", err)
 	}
 	return pool, nil
 }
 
-func (s Security) pair() (*tls.Certificate, error) {
+func (s Security) pair() (*certfile.Pair, error) {
 	if s.Cert == "" || s.Key == "" {
 		return nil, errors.New("ssl-cert and ssl-key go together: name both or neither")
 	}
-	pair, err := tls.LoadX509KeyPair(s.Cert, s.Key)
+	pair, err := certfile.NewPair(s.Cert, s.Key, s.Report)
 	if err != nil {
-		return nil, fmt.Errorf("read ssl-cert %s and ssl-key %s: %w", s.Cert, s.Key, err)
+		return nil, fmt.Errorf("ssl-cert and ssl-key: %w", err)
 	}
-	return &pair, nil
+	return pair, nil
 }

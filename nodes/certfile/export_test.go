@@ -1,0 +1,12 @@
+package certfile
+
+import "time"
+
+// Recheck is how long files are not looked at again.
+const Recheck = recheck
+
+// SetClock makes the pair read the time from now.
+func (p *Pair) SetClock(now func() time.Time) { p.content.now = now }
+
+// SetClock makes the pool read the time from now.
+func (p *Pool) SetClock(now func() time.Time) { p.content.now = now }
