@@ -48,6 +48,7 @@ type Drainer struct {
 	begun    chan struct{}          // closed when there is a flow, or will be none
 	starting atomic.Pointer[string] // the step of Open under way, for /status
 	held     holding
+	excuse   excuse
 	quiet    quiet
 
 	life    *daemon.Life

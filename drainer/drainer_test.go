@@ -237,7 +237,7 @@ func TestHeldByAPump(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := r.open(o)
-	const said = "the pump holds everything"
+	const said = "replication is blocked by this pump"
 	r.eventually("saying who holds the merge", func() bool { return strings.Contains(log.String(), said) })
 	var st struct {
 		HeldBy struct{ Pump, Reason string }

@@ -87,6 +87,11 @@ type heldBy struct {
 
 // watch looks once a second at what people want to know: the lag, and who holds the merge.
 func (d *Drainer) watch(ctx context.Context) error {
+	tlsConfig, err := d.opts.Security.Client()
+	if err != nil {
+		return err
+	}
+	control := nodes.NewControl(tlsConfig, time.Second)
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	var known []pull.Status
@@ -108,6 +113,7 @@ func (d *Drainer) watch(ctx context.Context) error {
 			}
 		}
 		known = pumps
+		d.askHolder(ctx, control, pumps)
 		d.sayHolder(pumps)
 	}
 }
@@ -142,6 +148,8 @@ func (d *Drainer) holder(pumps []pull.Status) (heldBy, bool) {
 		by.Addr, by.State = p.Addr, string(p.State)
 		if !p.Reached {
 			by.Reason = p.Err
+		} else if says := d.excuse.from(h.Pump); says != "" {
+			by.Reason = says
 		}
 	}
 	return by, true
@@ -162,7 +170,7 @@ func (d *Drainer) sayHolder(pumps []pull.Status) {
 	switch before := d.held.now; {
 	case held && (!d.held.said || before.Pump != by.Pump):
 		d.log.WithField("pump", by.Pump).WithField("addr", by.Addr).WithField("state", by.State).WithField("commit_ts", by.At).WithField("reason", by.Reason).
-			Warn("the pump holds everything: nothing goes downstream before it delivers (if it is gone for good, set it to offline; what only it has is lost then)")
+			Warn("replication is blocked by this pump: nothing goes downstream before it delivers (if it is gone for good, set it to offline; what only it has is lost then)")
 	case !held && d.held.said:
 		d.log.WithField("pump", before.Pump).WithField("after", d.opts.Now().Sub(before.Since).Round(time.Second).String()).Info("the pump does not hold the others any more")
 	}

@@ -23,7 +23,11 @@ type Status struct {
 	Problem  string   // what does not work
 
 	// Of a pump of ours.
-	Unresolved     int    // prewrites whose end is not known
+	Unresolved     int // prewrites whose end is not known
+	OldestStartTS  TSO // start TS of the first of them, which holds back the pump; 0: none
+	OldestAge      time.Duration
+	Held           int    // committed transactions that it holds back
+	GCSafePoint    TSO    // PD's service safe point that the pump holds, so that TiKV keeps the outcome; 0: none
 	LogBytes       int64  // on disk
 	AvailableBytes uint64 // left on its file system
 	PurgedTS       TSO    // binlogs up to here are gone; 0: none
@@ -53,7 +57,9 @@ type statusBody struct {
 	Version    string
 	Downstream string
 	Unresolved int
-	WaitingFor []struct {
+	// GCSafePoint holds back TiKV's garbage collection.
+	GCSafePoint TSO
+	WaitingFor  []struct {
 		Drainer  string `json:"drainer"`
 		Host     string `json:"host"`
 		State    string `json:"state"`
@@ -71,6 +77,9 @@ type statusBody struct {
 	}
 	Storage struct {
 		PurgedTS             TSO
+		OldestStartTS        TSO
+		OldestAge            time.Duration
+		Waiting              int
 		LogBytes, IndexBytes int64
 		AvailableBytes       uint64
 	}
@@ -102,7 +111,7 @@ func (c *Control) Status(ctx context.Context, kind Kind, rec Record) (Status, er
 	if err := json.Unmarshal(body, &said); err != nil || resp.StatusCode != http.StatusOK {
 		return fail(fmt.Errorf("HTTP status %d: %s", resp.StatusCode, excerpt(body)))
 	}
-	return said.status(), nil
+	return said.status(rec.NodeID), nil
 }
 
 // HoldUp asks a node that is late what it waits for, and gives its answer as a clause: "it
@@ -120,10 +129,11 @@ func (c *Control) HoldUp(ctx context.Context, kind Kind, rec Record) string {
 	return "it does not say what it waits for"
 }
 
-func (b *statusBody) status() Status {
+func (b *statusBody) status(nodeID string) Status {
 	s := Status{
 		State: b.State, Version: b.Version, CommitTS: max(b.CommitTS, b.LastTS), Problem: b.ErrMsg,
 		Unresolved: b.Unresolved, LogBytes: b.Storage.LogBytes + b.Storage.IndexBytes, AvailableBytes: b.Storage.AvailableBytes, PurgedTS: b.Storage.PurgedTS,
+		OldestStartTS: b.Storage.OldestStartTS, OldestAge: b.Storage.OldestAge, Held: b.Storage.Waiting, GCSafePoint: b.GCSafePoint,
 		Positions: b.PumpPos, Synced: b.Synced, Downstream: b.Downstream,
 	}
 	if b.Lag != nil {
@@ -135,6 +145,9 @@ func (b *statusBody) status() Status {
 	}
 	if b.Unresolved > 0 && b.State == Closing {
 		s.Waiting = append(s.Waiting, fmt.Sprintf("%d transactions that are prewritten and not yet committed or rolled back", b.Unresolved))
+	}
+	if s.OldestAge >= unresolvedLong {
+		s.Waiting = append(s.Waiting, s.Unresolving(nodeID))
 	}
 	if h := b.HeldBy; h != nil {
 		s.Waiting = append(s.Waiting, fmt.Sprintf("pump %s (%s, %s), which holds the merge since %s: %s",
@@ -150,4 +163,19 @@ func (b *statusBody) status() Status {
 		}
 	}
 	return s
+}
+
+// unresolvedLong is the age from which an unresolved transaction is one that TiDB is not just
+// about to commit.
+const unresolvedLong = 5 * time.Second
+
+// Unresolving says in words which unresolved transaction holds back a pump, given its node
+// ID, and what to do; "" if none does for long.
+func (s Status) Unresolving(pump string) string {
+	if s.OldestStartTS == 0 || s.OldestAge < unresolvedLong {
+		return ""
+	}
+	return fmt.Sprintf("the outcome of the transaction with start TS %s, unresolved for %s, which holds back %d committed ones (binlogctl -cmd unresolved says what TiKV knows; "+
+		"once TiKV cannot know, decide it: binlogctl -cmd resolve -node-id %s -start-ts %s)",
+		s.OldestStartTS, s.OldestAge.Round(time.Second), s.Held, pump, s.OldestStartTS)
 }

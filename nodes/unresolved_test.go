@@ -1,6 +1,12 @@
 package nodes
 
-import "testing"
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
 
 func TestKeyText(t *testing.T) {
 	for key, want := range map[string]string{
@@ -22,5 +28,35 @@ func TestKeyText(t *testing.T) {
 func TestTableText(t *testing.T) {
 	if got := (UnresolvedTxn{Tables: []int64{42, 44}, Partial: true}).TableText(); got != "42, 44, …" {
 		t.Error(got)
+	}
+}
+
+// TestStatusNamesWhatHoldsBack: a pump waits, in words, for a transaction that is unresolved for
+// long, with the command that decides it.
+func TestStatusNamesWhatHoldsBack(t *testing.T) {
+	for _, c := range []struct {
+		body string
+		want []string
+	}{
+		{`{"Storage":{"OldestStartTS":470,"OldestAge":34000000000,"Waiting":924},"GCSafePoint":460}`,
+			[]string{"start TS 470", "34s", "924", "-cmd resolve -node-id p1 -start-ts 470"}},
+		{`{"Storage":{"OldestStartTS":470,"OldestAge":1000000000}}`, nil},
+		{`{"Storage":{}}`, nil},
+	} {
+		srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, c.body) }))
+		st, err := NewControl(nil, 0).Status(t.Context(), Pump, Record{NodeID: "p1", Host: srv.Listener.Addr().String()})
+		srv.Close()
+		if err != nil {
+			t.Fatal(err)
+		}
+		waits := strings.Join(st.Waiting, "; ")
+		for _, text := range c.want {
+			if !strings.Contains(waits, text) {
+				t.Errorf("%s waits for %q, which lacks %q", c.body, waits, text)
+			}
+		}
+		if c.want == nil && waits != "" || c.want != nil && st.GCSafePoint != 460 {
+			t.Errorf("%s is %+v", c.body, st)
+		}
 	}
 }

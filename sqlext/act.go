@@ -50,11 +50,7 @@ func (a *ActOnNode) Restore(ctx *format.RestoreCtx) error {
 		return nil
 	}
 	ctx.WriteKeyWord(" WAIT ")
-	if a.Wait.Param < 0 && digits(a.Wait.Value) {
-		ctx.WritePlain(a.Wait.Value)
-		return nil
-	}
-	a.Wait.restore(ctx)
+	a.Wait.restoreNumber(ctx)
 	return nil
 }
 

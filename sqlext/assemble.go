@@ -73,6 +73,11 @@ func (m *managed) become(st *Statement, node ast.StmtNode) bool {
 		return true
 	case verbChange:
 		st.Change = &ChangeNode{Kind: m.kind, State: m.literals[0], NodeID: m.literals[1]}
+	case verbResolve:
+		st.Resolve = &Resolve{StartTS: m.literals[0], Pump: m.literals[1], Commit: m.nliterals > 2}
+		if st.Resolve.Commit {
+			st.Resolve.CommitTS = m.literals[2]
+		}
 	case verbHelp:
 		st.Help = &Help{Topic: m.literals[0]}
 	default:

@@ -9,12 +9,13 @@
 //	SHOW FULL {PUMP | DRAINER} STATUS [LIKE 'pattern' | WHERE expression]
 //	{PAUSE | OFFLINE} {PUMP | DRAINER} 'node' [WAIT seconds]
 //	DROP {PUMP | DRAINER} 'node'
+//	RESOLVE TRANSACTION start_ts ON PUMP 'node' {ROLLBACK | COMMIT commit_ts}
 //	HELP ?
 //
 // They mix with ordinary statements in one text, inside every form of comment, under
 // every sql_mode; a ? may stand for every literal and wherever an expression of SHOW
-// takes one. The words PUMP, DRAINER, NODE_STATE, NODE_ID, PAUSE, OFFLINE and WAIT stay
-// free for names.
+// takes one. The words PUMP, DRAINER, NODE_STATE, NODE_ID, PAUSE, OFFLINE, WAIT, RESOLVE
+// and TRANSACTION stay free for names.
 //
 // # How it works
 //
@@ -26,7 +27,7 @@
 // byte, by ordinary ones of the same length (rewrite.go):
 //
 //	SHOW PUMP STATUS LIKE 'p%'       →  SHOW      STATUS LIKE 'p%'
-//	CHANGE PUMP TO NODE_STATE = …    →  DO 1       (PAUSE, OFFLINE, DROP, HELP likewise)
+//	CHANGE PUMP TO NODE_STATE = …    →  DO 1       (PAUSE, OFFLINE, DROP, RESOLVE, HELP likewise)
 //	CHANGE PUMP TO NODE_STATE 'x'    →  PLAN                      'x'
 //
 // so expressions, statement boundaries, line and column numbers and the wording of

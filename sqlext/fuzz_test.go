@@ -22,6 +22,7 @@ var seeds = []string{
 	"select /*+ max_execution_time(10) */ 1", "show pump status /*+ x */", "select 1e999", "select 99999999999999999999999999999999999999999999999999999999999999999999999999999999999999",
 	"pause pump 'a' wait 10", "offline drainer ? wait ?", "pause pump 'a' wait '7'", "drop pump 'p'", "help ?", "show full drainer status where lag_seconds > ?",
 	"pause", "pause pump", "offline pump 'x' wait", "offline pump 'x' wait 1.5", "drop pump", "drop pump p", "help ? ?", "/*! pause */ pump 'x' wait 1e3",
+	"resolve transaction 470 on pump 'p' rollback", "resolve transaction ? on pump ? commit ?", "resolve transaction '4' on pump 'p' commit 471; resolve",
 	"show\x85pump\xa0status", "show\u00a0pump status", "show pump status\x00", "\ufeffshow pump status",
 }
 
@@ -77,7 +78,7 @@ func behind(t *testing.T, text, statement string) string {
 func checkStatement(t *testing.T, s Statement, mode mysql.SQLMode) {
 	t.Helper()
 	set := 0
-	for _, is := range []bool{s.Node != nil, s.Show != nil, s.Change != nil, s.Act != nil, s.Help != nil} {
+	for _, is := range []bool{s.Node != nil, s.Show != nil, s.Change != nil, s.Act != nil, s.Resolve != nil, s.Help != nil} {
 		if is {
 			set++
 		}
@@ -85,13 +86,14 @@ func checkStatement(t *testing.T, s Statement, mode mysql.SQLMode) {
 	if set != 1 || s.Params < 0 || s.Params > strings.Count(s.Text, "?") {
 		t.Fatalf("bad statement %+v", s)
 	}
-	if s.Change == nil && s.Act == nil {
+	if s.Change == nil && s.Act == nil && s.Resolve == nil {
 		return
 	}
 	// What is formatted parses to the same statement.
 	again := parse(t, 0, canonical(s))
 	if len(again) != 1 || again[0].Params != s.Params || canonical(again[0]) != canonical(s) ||
-		s.Change != nil && *again[0].Change != *s.Change || s.Act != nil && *again[0].Act != *s.Act {
+		s.Change != nil && *again[0].Change != *s.Change || s.Act != nil && *again[0].Act != *s.Act ||
+		s.Resolve != nil && *again[0].Resolve != *s.Resolve {
 		t.Fatalf("%q became %s, then %+v", s.Text, canonical(s), again)
 	}
 }

@@ -45,13 +45,14 @@ const (
 	verbOffline
 	verbDrop
 	verbHelp
+	verbResolve
 )
 
 // maxPieces is the length of the longest production.
 const maxPieces = 9
 
 // maxLiterals is how many literals a production has at most.
-const maxLiterals = 2
+const maxLiterals = 3
 
 // productions is the grammar of the management statements. Every first word has four
 // letters or more, so that an ordinary statement fits in its place (rewrite.go). A
@@ -77,6 +78,12 @@ var productions = [...]production{
 		{word: "OFFLINE"}, {kind: pieceKindOf}, {kind: pieceLiteral}, {word: "WAIT"}, {kind: pieceNumber},
 	}},
 	{verb: verbDrop, own: 2, pieces: []piece{{word: "DROP"}, {kind: pieceKindOf}, {kind: pieceLiteral}}},
+	{verb: verbResolve, own: 1, pieces: []piece{
+		{word: "RESOLVE"}, {word: "TRANSACTION"}, {kind: pieceNumber}, {word: "ON"}, {word: "PUMP"}, {kind: pieceLiteral}, {word: "ROLLBACK"},
+	}},
+	{verb: verbResolve, own: 1, pieces: []piece{
+		{word: "RESOLVE"}, {word: "TRANSACTION"}, {kind: pieceNumber}, {word: "ON"}, {word: "PUMP"}, {kind: pieceLiteral}, {word: "COMMIT"}, {kind: pieceNumber},
+	}},
 	// TiDB's grammar has HELP 'text', but takes no ? there.
 	{verb: verbHelp, own: 2, pieces: []piece{{word: "HELP"}, {kind: pieceParam}}},
 }

@@ -34,6 +34,8 @@ func canonical(s Statement) string {
 		return s.Change.String()
 	case s.Act != nil:
 		return s.Act.String()
+	case s.Resolve != nil:
+		return s.Resolve.String()
 	case s.Help != nil:
 		return "HELP ?"
 	}

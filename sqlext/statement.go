@@ -28,8 +28,8 @@ func (k Kind) String() string {
 	return fmt.Sprintf("KIND(%d)", uint8(k))
 }
 
-// Statement is one statement of a text. Exactly one of Node, Show, Change, Act and Help
-// is set. It stays valid, and is never changed, after the Parser goes on to another text.
+// Statement is one statement of a text. Exactly one of Node, Show, Change, Act, Resolve
+// and Help is set. It stays valid, and is never changed, after the Parser goes on to another text.
 type Statement struct {
 	// Text is the statement as it stands in the text, with the semicolon behind it.
 	// Like TiDB's it also holds the white space and empty statements before it.
@@ -40,6 +40,8 @@ type Statement struct {
 	Change *ChangeNode  // CHANGE {PUMP | DRAINER}
 	Act    *ActOnNode   // PAUSE, OFFLINE or DROP {PUMP | DRAINER}
 	Help   *Help        // HELP ?; with a literal it is an ordinary statement
+
+	Resolve *Resolve // RESOLVE TRANSACTION
 
 	// Params is the number of ? in the statement. Markers in expressions carry their
 	// place in order of appearance, from 0, in ParamMarkerExpr.Order.

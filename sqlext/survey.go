@@ -66,6 +66,10 @@ func mayManage(text string) bool {
 			if hasFold(text[i:], "offline") {
 				return true
 			}
+		case 'r':
+			if hasFold(text[i:], "resolve") {
+				return true
+			}
 		case 'h':
 			if hasFold(text[i:], "help") {
 				return true

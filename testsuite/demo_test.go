@@ -86,7 +86,7 @@ func TestDemo(t *testing.T) {
 	}
 	// That a pump was away, and held everything, is what the drainers say of it; that the machine
 	// is busy, etcd. Nothing else.
-	expected := regexp.MustCompile("the pump does not deliver|the pump holds everything|took too long")
+	expected := regexp.MustCompile("the pump does not deliver|replication is blocked by this pump|took too long")
 	for line := range strings.Lines(d.output()) {
 		if strings.Contains(line, "level=") && !expected.MatchString(line) {
 			t.Errorf("a demo without trouble has this to tell: %s", line)

@@ -213,7 +213,7 @@ func (n *drainerNode) held(pump, state, reason string) {
 		seconds := n.metric(fmt.Sprintf("binlog_drainer_merge_held_seconds{nodeID=%q}", pump))
 		said := false
 		for _, line := range strings.Split(n.output(), "\n") {
-			said = said || strings.Contains(line, "the pump holds everything") && strings.Contains(line, "pump="+pump) && strings.Contains(line, "state="+state)
+			said = said || strings.Contains(line, "replication is blocked by this pump") && strings.Contains(line, "pump="+pump) && strings.Contains(line, "state="+state)
 		}
 		return by != nil && by.Pump == pump && by.State == state && strings.Contains(by.Reason, reason) && seconds > "0" && said,
 			fmt.Sprintf("%+v, metric %q, in its log %v\n%s", by, seconds, said, n.output())

@@ -19,6 +19,10 @@ import (
 type Control interface {
 	// Ask asks a node to pause or to go offline; nil error = it has begun.
 	Ask(ctx context.Context, kind nodes.Kind, rec nodes.Record, action nodes.Action) (message string, err error)
+	// Unresolved asks a pump for transactions whose outcome it does not know.
+	Unresolved(ctx context.Context, rec nodes.Record, older time.Duration, limit int) (nodes.UnresolvedList, error)
+	// Resolve has a pump store an operator's decision; commitTS 0 = rolled back.
+	Resolve(ctx context.Context, rec nodes.Record, startTS, commitTS nodes.TSO, by string) (message string, err error)
 	// HoldUp asks a node what it waits for and gives its answer as a clause.
 	HoldUp(ctx context.Context, kind nodes.Kind, rec nodes.Record) string
 }

@@ -21,6 +21,8 @@ func (s *Session) dispatch(ctx context.Context, st *sqlext.Statement) (*Outcome,
 		return s.done(s.changeNode(ctx, st.Change))
 	case st.Act != nil:
 		return s.done(s.actOnNode(ctx, st.Act))
+	case st.Resolve != nil:
+		return s.done(s.resolveTransaction(ctx, st.Resolve))
 	case st.Help != nil:
 		return s.rows(help(s.literal(st.Help.Topic)), nil)
 	}

@@ -57,6 +57,14 @@ func (willing) Ask(context.Context, nodes.Kind, nodes.Record, nodes.Action) (str
 	return "", nil
 }
 
+func (willing) Unresolved(context.Context, nodes.Record, time.Duration, int) (nodes.UnresolvedList, error) {
+	return nodes.UnresolvedList{Transactions: []nodes.UnresolvedTxn{{StartTS: 470, Key: "00ff", Tables: []int64{1}}}}, nil
+}
+
+func (willing) Resolve(context.Context, nodes.Record, nodes.TSO, nodes.TSO, string) (string, error) {
+	return "decided", nil
+}
+
 func (willing) HoldUp(context.Context, nodes.Kind, nodes.Record) string {
 	return "it waits for nothing"
 }
@@ -71,6 +79,7 @@ func FuzzQuery(f *testing.F) {
 		"set password='x',sql_log_off=0", "BEGIN; SAVEPOINT a; ROLLBACK TO a", "SHOW FULL TABLES FROM binlog LIKE '%'",
 		"SELECT @@warning_count, @@session.time_zone", "/*!40101 SET @x := @@sql_mode */", "CHECK TABLE a", "SET timestamp = 1e300",
 		"PAUSE PUMP 'pump1' WAIT 0", "OFFLINE PUMP 'pump2'; DROP PUMP 'pump3'", "PREPARE s FROM 'PAUSE PUMP ? WAIT ?'", "HELP 'show full pump status'", "SHOW FULL PUMP STATUS WHERE lag_seconds > 1",
+		"RESOLVE TRANSACTION 470 ON PUMP 'pump1' ROLLBACK; SELECT * FROM binlog.unresolved", "PREPARE s FROM 'RESOLVE TRANSACTION ? ON PUMP ? COMMIT ?'",
 		"SHOW ERRORS LIMIT 1, 18446744073709551615", "SET optimizer_switch = 'a=b,,'", "KILL QUERY 7", "SHOW GRANTS FOR a@b",
 	} {
 		f.Add(sql)

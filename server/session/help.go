@@ -21,9 +21,11 @@ var helpTopics = []helpTopic{
   CHANGE {PUMP | DRAINER} TO NODE_STATE = 'state' FOR NODE_ID 'id'
                                      repair: write the state of a dead node
   DROP {PUMP | DRAINER} 'id'         remove the record of an offline node
+  RESOLVE TRANSACTION start_ts ON PUMP 'id' {ROLLBACK | COMMIT commit_ts}
+                                     decide how an unresolved transaction ended
 
 HELP 'PAUSE', HELP 'CHANGE PUMP' and so on tell more. The tables of the database
-binlog (pumps, drainers, positions, events) answer SELECT. Nodes that do not report,
+binlog (pumps, drainers, positions, events, unresolved) answer SELECT. Nodes that do not report,
 pumps that hold up replication, and risks of a statement come as warnings: SHOW WARNINGS.
 `, `SHOW PUMP STATUS;
 PAUSE PUMP 'pump1' WAIT 30;
@@ -64,6 +66,17 @@ offline. This is the repair for a node whose process is dead; a running node of 
 release takes it as an order and carries it out. SHOW WARNINGS says what it risks.
 `, `CHANGE PUMP TO NODE_STATE = 'paused' FOR NODE_ID 'pump1';
 `},
+	{"RESOLVE", `Syntax:
+RESOLVE TRANSACTION start_ts ON PUMP 'node ID' {ROLLBACK | COMMIT commit_ts}
+
+Decides how a transaction ended of which the pump has the changes, but no outcome. Until it
+has one, drainers get nothing newer. The pump asks TiKV by itself, which normally takes
+seconds; a decision is needed only where TiKV cannot know any more. The table binlog.unresolved shows
+the transactions and what TiKV said. The pump refuses what its log, the order of commits, PD's
+clock or TiKV contradicts. A decision is durable and final; binlog.events keeps who made it.
+`, `SELECT * FROM binlog.unresolved WHERE age_seconds > 5;
+RESOLVE TRANSACTION 470645325688471553 ON PUMP 'pump1' ROLLBACK;
+`},
 	{"DROP", `Syntax:
 DROP {PUMP | DRAINER} 'node ID'
 
@@ -74,7 +87,7 @@ The table binlog.events keeps who did it.
 }
 
 // help answers HELP 'text' as MySQL does: one topic, or nothing found. Words behind the
-// statement's name (PUMP, DRAINER) do not matter; HELP 'contents' is the overview.
+// statement's name (PUMP, DRAINER, TRANSACTION) do not matter; HELP 'contents' is the overview.
 func help(topic string) *engine.Result {
 	words := strings.Fields(strings.ToUpper(strings.TrimRight(topic, " \t\n;")))
 	if len(words) == 0 {
@@ -84,7 +97,7 @@ func help(topic string) *engine.Result {
 	if words[0] == "SHOW" && len(rest) > 0 && rest[0] == "FULL" {
 		rest = rest[1:]
 	}
-	if len(rest) > 0 && (rest[0] == "PUMP" || rest[0] == "DRAINER") {
+	if len(rest) > 0 && (rest[0] == "PUMP" || rest[0] == "DRAINER" || rest[0] == "TRANSACTION") {
 		rest = rest[1:]
 	}
 	name := strings.Join(append(words[:1:1], rest...), " ")

@@ -24,6 +24,8 @@ func (s *Session) binlogRows(name string) rowSource {
 		return s.positionRows
 	case "events":
 		return s.eventRows
+	case "unresolved":
+		return s.unresolvedRows
 	}
 	return nil
 }

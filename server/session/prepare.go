@@ -76,7 +76,7 @@ func (s *Session) describe(ctx context.Context, st *sqlext.Statement) ([]engine.
 		return fullColumns(nodeKind(st.Show.Kind)), nil
 	case st.Show != nil:
 		return statusColumns(), nil
-	case st.Change != nil, st.Act != nil:
+	case st.Change != nil, st.Act != nil, st.Resolve != nil:
 		return nil, nil
 	case st.Help != nil:
 		return help("binlog").Columns, nil

@@ -147,6 +147,12 @@ func functions() template.FuncMap {
 		"short": short,
 		"clock": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
 		"bytes": size,
+		"heldBack": func(r survey.Report) string {
+			if r.Unresolving(r.NodeID) == "" {
+				return "–"
+			}
+			return fmt.Sprintf("transaction %s, unresolved for %s", r.OldestStartTS, short(r.OldestAge))
+		},
 		"word": func(s nodes.State) string {
 			if s == "" {
 				return "none"

@@ -168,3 +168,28 @@ func TestScale(t *testing.T) {
 		}
 	}
 }
+
+// TestHeldBack: the page names the transaction that holds back a pump once it is older than a
+// few seconds, and the GC safe point that the pump holds for it.
+func TestHeldBack(t *testing.T) {
+	now := time.Now()
+	c := &cluster{snap: &nodes.Snapshot{Pumps: []nodes.Entry{
+		record(nodes.Pump, "p1", nodes.Online, now, time.Second), record(nodes.Pump, "p2", nodes.Online, now, time.Second)}},
+		report: map[string]survey.Report{}}
+	safe := nodes.MakeTSO(time.Date(2026, 11, 22, 17, 43, 57, 0, time.UTC), 5)
+	report := func(id string, startTS nodes.TSO, age time.Duration) {
+		c.report[id] = survey.Report{Kind: nodes.Pump, NodeID: id, At: now, Status: nodes.Status{
+			Unresolved: 1, OldestStartTS: startTS, OldestAge: age, Held: 924, GCSafePoint: safe}}
+	}
+	report("p1", 470, 34*time.Second)
+	report("p2", 480, time.Second)
+	_, body := open(t, c)("/")
+	for _, text := range []string{"transaction 470, unresolved for 34 s", `<time title="` + safe.String() + `">2026-11-22 17:43:57</time>`} {
+		if !strings.Contains(body, text) {
+			t.Errorf("the page does not say %q", text)
+		}
+	}
+	if strings.Contains(body, "transaction 480") {
+		t.Error("the page names a transaction that TiDB is about to commit")
+	}
+}

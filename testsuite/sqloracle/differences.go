@@ -59,12 +59,12 @@ var Differences = []Difference{
 		},
 	},
 	{
-		Name:    "PAUSE and OFFLINE",
+		Name:    "PAUSE, OFFLINE and RESOLVE",
 		Reason:  "ours alone: these words start statements, so a mistake is what stands behind them",
-		Example: "PAUSE PUMP 'p' WAIT 10; OFFLINE DRAINER 'd'",
+		Example: "PAUSE PUMP 'p' WAIT 10; OFFLINE DRAINER 'd'; RESOLVE TRANSACTION 1 ON PUMP 'p' ROLLBACK",
 		Edit: func(c comparison) (string, bool) {
 			at := c.old.errorOffset(c.text)
-			if !c.has(at, "pause") && !c.has(at, "offline") {
+			if !c.has(at, "pause") && !c.has(at, "offline") && !c.has(at, "resolve") {
 				return "", false
 			}
 			return c.text[:at] + "x" + c.text[at+1:], true

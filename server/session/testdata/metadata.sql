@@ -6,6 +6,7 @@ SELECT state, COUNT(*) AS n, MIN(update_time) FROM binlog.pumps GROUP BY state H
 SELECT p.node_id, d.node_id FROM binlog.pumps p JOIN binlog.drainers d ON d.max_commit_ts < p.max_commit_ts ORDER BY 1, 2
 SELECT * FROM binlog.positions
 SELECT * FROM binlog.events
+SELECT * FROM binlog.unresolved
 SELECT nosuch FROM binlog.pumps
 SELECT * FROM pumps
 SELECT * FROM binlog.nosuch

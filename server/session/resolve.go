@@ -1,0 +1,78 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"pumphouse/nodes"
+	"pumphouse/nodes/audit"
+	"pumphouse/sqlext"
+
+	"github.com/sirupsen/logrus"
+)
+
+// resolveTransaction carries out RESOLVE TRANSACTION: the pump stores an operator's decision about a
+// transaction whose outcome it does not know. It logs who decided, whatever came of it.
+func (s *Session) resolveTransaction(ctx context.Context, n *sqlext.Resolve) error {
+	id := s.literal(n.Pump)
+	log := s.log.WithFields(logrus.Fields{"kind": nodes.Pump.String(), "node": id, "start_ts": s.literal(n.StartTS)})
+	if s.acc.Role != Admin {
+		log.WithField("result", "denied").Warn("RESOLVE TRANSACTION refused")
+		return denied("SUPER")
+	}
+	message, err := s.decide(ctx, n, id)
+	if err != nil {
+		log.WithError(err).WithField("result", "failed").Warn("RESOLVE TRANSACTION failed")
+		return err
+	}
+	log.WithField("result", "done").Info("RESOLVE TRANSACTION done: " + message)
+	s.diag.add(levelNote, errUnknown, fmt.Sprintf("pump %q: %s", id, message))
+	return nil
+}
+
+func (s *Session) decide(ctx context.Context, n *sqlext.Resolve, id string) (message string, err error) {
+	start, err := s.tso("RESOLVE TRANSACTION", n.StartTS)
+	if err != nil {
+		return "", err
+	}
+	commit, statement := nodes.TSO(0), fmt.Sprintf("RESOLVE TRANSACTION %s ROLLBACK", start)
+	if n.Commit {
+		if commit, err = s.tso("COMMIT", n.CommitTS); err != nil {
+			return "", err
+		}
+		statement = fmt.Sprintf("RESOLVE TRANSACTION %s COMMIT %s", start, commit)
+	}
+	if s.opts.Control == nil {
+		return "", errf(errNotSupported, "RESOLVE TRANSACTION needs a way to the nodes, which this console was not given")
+	}
+	e, err := s.opts.Cluster.Get(ctx, nodes.Pump, id)
+	if err != nil {
+		return "", s.changeError(err)
+	}
+	event := s.event(statement, e.Record.State, audit.Done)
+	event.At = s.opts.NodeClock()
+	event.Kind, event.NodeID, event.Host, event.Old = e.Kind, id, e.Record.Host, e.Record.State
+	message, err = s.opts.Control.Resolve(ctx, e.Record, start, commit, s.acc.Name+"@"+s.acc.Host+" (console)")
+	if err != nil {
+		event.Result = audit.Failure(err)
+	}
+	s.opts.Audit.Record(ctx, event)
+	if err != nil && ctx.Err() != nil {
+		return "", interrupted(ctx, err, "whether pump %q has stored the decision is not known: SELECT * FROM binlog.unresolved shows whether the transaction is still there", id)
+	}
+	return message, err
+}
+
+// tso is the TSO that a literal gives to a clause.
+func (s *Session) tso(clause string, l sqlext.Literal) (nodes.TSO, error) {
+	text := s.literal(l)
+	ts, err := nodes.ParseTSO(text)
+	if err == nil && ts == 0 {
+		err = errors.New("0 is no TSO")
+	}
+	if err != nil {
+		return 0, errf(errWrongArguments, "Incorrect arguments to %s: %s. Give the number that binlog.unresolved shows", clause, clip(err.Error(), 120))
+	}
+	return ts, nil
+}

@@ -1,0 +1,91 @@
+package session
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"pumphouse/nodes"
+	"pumphouse/server/engine"
+)
+
+const (
+	// askUnresolved bounds how long the pumps may take to list their unresolved transactions.
+	askUnresolved = 3 * time.Second
+	// maxUnresolved is how many are listed of each pump.
+	maxUnresolved = 1000
+	// askedAtOnce bounds how many pumps are asked at the same time.
+	askedAtOnce = 16
+)
+
+// unresolvedRows gives binlog.unresolved: what the pumps say now. A pump that is not
+// offline and gives no answer is a warning.
+func (s *Session) unresolvedRows(ctx context.Context, _ []bool, yield func([]engine.Value) bool) error {
+	if s.opts.Control == nil {
+		return nil
+	}
+	snap, err := s.statementView()
+	if err != nil {
+		return err
+	}
+	var pumps []nodes.Record
+	for i := range snap.Pumps {
+		if r := snap.Pumps[i].Record; r.State != nodes.Offline {
+			pumps = append(pumps, r)
+		}
+	}
+	lists, errs := s.askForUnresolved(ctx, pumps)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	for i, r := range pumps {
+		if errs[i] != nil {
+			s.warn("the transactions of pump %q (%s) are not shown: %v; start the pump, it resolves them by itself where TiKV can tell",
+				r.NodeID, r.State, errs[i])
+			continue
+		}
+		for _, t := range lists[i].Transactions {
+			if !yield(s.unresolvedRow(r.NodeID, &lists[i], t)) {
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+func (s *Session) askForUnresolved(ctx context.Context, pumps []nodes.Record) ([]nodes.UnresolvedList, []error) {
+	ctx, cancel := context.WithTimeout(ctx, askUnresolved)
+	defer cancel()
+	lists, errs := make([]nodes.UnresolvedList, len(pumps)), make([]error, len(pumps))
+	var wg sync.WaitGroup
+	room := make(chan struct{}, askedAtOnce)
+	for i, r := range pumps {
+		wg.Go(func() {
+			room <- struct{}{}
+			defer func() { <-room }()
+			lists[i], errs[i] = s.opts.Control.Unresolved(ctx, r, 0, maxUnresolved)
+		})
+	}
+	wg.Wait()
+	return lists, errs
+}
+
+func (s *Session) unresolvedRow(pump string, list *nodes.UnresolvedList, t nodes.UnresolvedTxn) []engine.Value {
+	said := t.TiKV
+	if t.Problem != "" {
+		said = t.Problem
+	}
+	asked := engine.Null()
+	if !t.Asked.IsZero() {
+		asked = wallTime(t.Asked, s.location)
+	}
+	key := engine.Null()
+	if t.Key != "" {
+		key = str(t.KeyText())
+	}
+	return []engine.Value{
+		str(pump), engine.Int(int64(t.StartTS)), timeOf(t.StartTS, s.location), wallTime(t.Since, s.location),
+		seconds(t.Age().Milliseconds()), engine.Int(t.Bytes), key, orNull(t.Key), orNull(t.TableText()),
+		engine.Int(int64(t.CommitAfter)), engine.Int(int64(list.Waiting)), engine.Int(int64(t.Attempts)), asked, orNull(said),
+	}
+}
