@@ -16,6 +16,8 @@ func (c *compiler) comparer(op string, l, r *expr) (compareFunc, error) {
 	switch {
 	case l.kind == KindNull || r.kind == KindNull:
 		return func(*frame, Value, Value) int { return 0 }, nil
+	case l.json && r.json:
+		return compareJSON, nil
 	case l.isText() && r.isText():
 		coll, _, err := c.aggregateCollation(op, l, r)
 		if err != nil {
@@ -29,13 +31,14 @@ func (c *compiler) comparer(op string, l, r *expr) (compareFunc, error) {
 		return compareDatetimes, nil
 	case l.isInt() && r.isInt():
 		return compareInts, nil
-	case exactNumber(l.typ) && exactNumber(r.typ):
-		return func(f *frame, a, b Value) int { return a.decimal(f.warn).Cmp(b.decimal(f.warn)) }, nil
+	case isExact(l.typ) && (isExact(r.typ) || r.isText()), isExact(r.typ) && l.isText():
+		return compareNumbers, nil
 	}
 	return func(f *frame, a, b Value) int { return cmp.Compare(a.float(f.warn), b.float(f.warn)) }, nil
 }
 
-func exactNumber(t typ) bool { return t.isInt() || t.kind == KindDecimal || t.isTemporal() }
+// isExact reports whether a type's values are numbers without rounding.
+func isExact(t typ) bool { return t.isInt() || t.kind == KindDecimal || t.isTemporal() }
 
 func compareInts(_ *frame, a, b Value) int {
 	au, bu := a.kind == KindUint, b.kind == KindUint

@@ -326,6 +326,14 @@ func (c *compiler) extremeType(k call) (typ, error) {
 
 // intervalIndex is INTERVAL(n, n1, n2, …): how many of the sorted n1… are not above n.
 func intervalIndex(c *compiler, k call) (*expr, error) {
+	exact := true
+	for _, a := range k.args {
+		exact = exact && (isExact(a.typ) || a.isText() || a.kind == KindNull)
+	}
+	order := func(f *frame, a, b Value) int { return cmp.Compare(a.float(f.warn), b.float(f.warn)) }
+	if exact {
+		order = compareNumbers
+	}
 	return &expr{typ: intType(2), fixed: allConst(k.args...), eval: func(f *frame) (Value, error) {
 		n, err := k.args[0].eval(f)
 		if err != nil {
@@ -339,7 +347,7 @@ func intervalIndex(c *compiler, k call) (*expr, error) {
 			if err != nil {
 				return Null(), err
 			}
-			if !v.IsNull() && cmp.Compare(n.float(f.warn), v.float(f.warn)) < 0 {
+			if !v.IsNull() && order(f, n, v) < 0 {
 				return Int(int64(i)), nil
 			}
 		}

@@ -5,4 +5,7 @@
 // is bounded in time (the context), rows and memory ([Limits]). Everything it knows
 // of the world outside comes through [Env]. The server package calls it for SELECT,
 // for the WHERE and LIKE of SHOW, and for the right-hand sides of SET.
+//
+// One coercion is not MySQL's: an integer or a decimal compares with the number in a text
+// exactly, where MySQL goes through doubles. Commit TSs need it.
 package engine

@@ -144,12 +144,13 @@ func findInSet(c *compiler, k call) (*expr, error) {
 	}), nil
 }
 
-// field is FIELD(x, a, b, …): texts compare as texts, all numbers as numbers, else as doubles.
+// field is FIELD(x, a, b, …): texts compare as texts; beside a double or a date all compare as
+// doubles, else as exact numbers.
 func field(c *compiler, k call) (*expr, error) {
 	allText, allExact := true, true
 	for _, a := range k.args {
 		allText = allText && (a.isText() || a.kind == KindNull)
-		allExact = allExact && (a.isInt() || a.kind == KindDecimal)
+		allExact = allExact && (a.isInt() || a.kind == KindDecimal || a.isText() || a.kind == KindNull)
 	}
 	var equal compareFunc
 	switch {
@@ -160,7 +161,7 @@ func field(c *compiler, k call) (*expr, error) {
 		}
 		equal = func(_ *frame, a, b Value) int { return coll.compare(a.Text(), b.Text()) }
 	case allExact:
-		equal = func(f *frame, a, b Value) int { return a.decimal(f.warn).Cmp(b.decimal(f.warn)) }
+		equal = compareNumbers
 	default:
 		as := &expr{typ: floatType()}
 		var err error

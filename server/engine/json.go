@@ -243,12 +243,23 @@ func (n *jsonNode) equal(m *jsonNode) bool {
 	if n.kind != m.kind {
 		return false
 	}
-	if n.kind == jsonNumber && n.text != m.text {
-		a, _ := strconv.ParseFloat(n.text, 64)
-		b, _ := strconv.ParseFloat(m.text, 64)
-		return a == b
+	if n.kind == jsonNumber {
+		return orderNumbers(exactNumber(n.text), exactNumber(m.text)) == 0
 	}
 	return n.text == m.text && slices.Equal(n.keys, m.keys) && slices.EqualFunc(n.items, m.items, (*jsonNode).equal)
+}
+
+// compareJSON orders two documents: numbers as numbers, anything else as texts.
+func compareJSON(_ *frame, a, b Value) int {
+	if isJSONNumber(a.str) && isJSONNumber(b.str) {
+		return orderNumbers(exactNumber(a.str), exactNumber(b.str))
+	}
+	return strings.Compare(a.str, b.str)
+}
+
+// isJSONNumber reports whether a document is a number.
+func isJSONNumber(doc string) bool {
+	return doc != "" && (doc[0] == '-' || doc[0] >= '0' && doc[0] <= '9')
 }
 
 // contains is JSON_CONTAINS: every member of the candidate is in the target.

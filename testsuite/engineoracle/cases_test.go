@@ -193,6 +193,23 @@ select took, time_to_sec(took), day, day + interval 1 month from drainers order 
 select ifnull(state,'none'), coalesce(score,0), nullif(id,1) from pumps order by id
 select max(seen), min(day) from pumps, drainers
 `},
+	{"exact", `
+9007199254740993 = '9007199254740992'
+9007199254740993 <=> '9007199254740992'
+470763089353768990 < '470763089353768991'
+470763089353768990 >= '470763089353768991'
+9223372036854775807 = '9223372036854775808'
+18446744073709551615 = '18446744073709551616'
+470763089353768990 IN ('7', '470763089353768991')
+NULLIF(470763089353768990, '470763089353768991')
+CASE 470763089353768990 WHEN '470763089353768991' THEN 1 ELSE 0 END
+470763089353768990 IN (SELECT '470763089353768991')
+470763089353768990 = JSON_EXTRACT('[470763089353768991]', '$[0]')
+select count(*) from pumps WHERE ts = '470642465486929922'
+select count(*) from pumps WHERE ts >= '470642465486929922'
+select count(*) from pumps p JOIN (SELECT '470642465486929922' AS ts) x ON x.ts = p.ts
+select count(*) from pumps p JOIN (SELECT '470642465486929922' AS ts) x USING (ts)
+`},
 	{"group", `
 select count(*), count(score), sum(score), avg(score), min(score), max(score) from pumps
 select sum(id), avg(id), sum(load_avg), avg(load_avg), max(node), min(node), sum(ts) from pumps
