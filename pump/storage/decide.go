@@ -134,7 +134,8 @@ func (s *Store) askBefore(ctx context.Context, d Decision, u Unresolved) (said s
 		return "", fmt.Errorf("%w: TiKV still holds a lock of the transaction with start TS %s, so it is not over. Leave it to the pump, "+
 			"which asks TiKV again by itself", ErrContradiction, d.StartTS)
 	}
-	return "it knows nothing of the transaction", nil
+	return "", fmt.Errorf("%w: TiKV knows nothing of the transaction with start TS %s yet, so TiDB may be about to commit it. Leave it to the pump, "+
+		"which asks TiKV again by itself", ErrContradiction, d.StartTS)
 }
 
 func (s *Store) question(ctx context.Context, u Unresolved) (Verdict, nodes.TSO, error) {
@@ -147,8 +148,8 @@ func (s *Store) question(ctx context.Context, u Unresolved) (Verdict, nodes.TSO,
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
 	s.counts.asked.Add(1)
-	// Age 0: nothing is settled by this question.
-	return s.opts.Resolver.Resolve(ctx, Question{StartTS: u.StartTS, Key: binlogpb.ReadOutline(payload).Key})
+	// With its age TiKV settles the transaction now if it can: then nothing is left to decide.
+	return s.opts.Resolver.Resolve(ctx, Question{StartTS: u.StartTS, Key: binlogpb.ReadOutline(payload).Key, Age: s.opts.Now().Sub(u.Since)})
 }
 
 // ended is how a transaction ended, as far as the store knows.

@@ -44,7 +44,7 @@ func TestDecide(t *testing.T) {
 	}{
 		{"rollback", knowsNothing, 0, []nodes.TSO{20}, "no trace"},
 		{"commit", knowsNothing, 15, []nodes.TSO{15, 20}, "no trace"},
-		{"commit after all others", tells{}, 25, []nodes.TSO{20, 25}, "knows nothing"},
+		{"commit after all others", knowsNothing, 25, []nodes.TSO{20, 25}, "no trace"},
 		{"rollback, as TiKV says", tells{verdict: storage.RolledBack}, 0, []nodes.TSO{20}, "rolled back"},
 		{"commit, as TiKV says", tells{verdict: storage.Committed, commit: 15}, 15, []nodes.TSO{15, 20}, "committed"},
 		{"no TiKV", nil, 15, []nodes.TSO{15, 20}, "no TiKV"},
@@ -105,6 +105,7 @@ func TestDecideRefused(t *testing.T) {
 		{"TiKV: committed elsewhere", tikv(storage.Committed, 16), 10, 15, storage.ErrContradiction, []string{"committed", "16"}},
 		{"TiKV: committed", tikv(storage.Committed, 16), 10, 0, storage.ErrContradiction, []string{"committed", "16", "by itself"}},
 		{"TiKV: rolled back", tikv(storage.RolledBack, 0), 10, 15, storage.ErrContradiction, []string{"rolled back"}},
+		{"TiKV: nothing yet", tikv(storage.Unknown, 0), 10, 0, storage.ErrContradiction, []string{"about to commit"}},
 		{"TiKV: still going on", tikv(storage.Locked, 0), 10, 0, storage.ErrContradiction, []string{"lock"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -156,12 +157,12 @@ func TestDecideWhenTheOutcomeComes(t *testing.T) {
 	}
 }
 
-// resolveFunc is a resolver that knows nothing, after it has called a function.
+// resolveFunc is a resolver that cannot know, after it has called a function.
 type resolveFunc func()
 
-func (f resolveFunc) Resolve(context.Context, storage.Question) (storage.Verdict, nodes.TSO, error) {
+func (f resolveFunc) Resolve(ctx context.Context, q storage.Question) (storage.Verdict, nodes.TSO, error) {
 	f()
-	return storage.Unknown, 0, nil
+	return knowsNothing.Resolve(ctx, q)
 }
 
 // TestDecideCrashAtEveryWrite: with the power cut at every change of the disk, a decision that was

@@ -163,7 +163,8 @@ func (s *Store) ask(ctx context.Context, due []orphan) {
 				s.losses.do(s.opts.Now(), func(unsaid int) {
 					s.opts.Logger.WithError(err).WithFields(logrus.Fields{
 						"start_ts": o.startTS, "attempt": o.attempts + 1, "unsaid": unsaid,
-					}).Warn("cannot find out how a transaction ended; everything newer is held back")
+					}).Warnf("cannot find out how a transaction ended; everything newer is held back. The pump asks again; if TiKV cannot know any more, "+
+						"decide it: binlogctl -cmd resolve -node-id <this pump> -start-ts %s {-commit-ts C | -rollback}", o.startTS)
 				})
 			}
 			return nil

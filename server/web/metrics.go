@@ -90,6 +90,7 @@ func (c *collector) node(gauge func(*prometheus.Desc, float64, ...string), n nod
 	put("node_problem", "1 while the node itself says that something is wrong.", truth(r.Problem != ""))
 	if n.Kind == nodes.Pump {
 		put("pump_unresolved", "Prewrites of which the pump does not know the end.", float64(r.Unresolved))
+		put("pump_unresolved_seconds", "Seconds for which the pump has been waiting for the outcome of the transaction that holds it back; 0: of none.", r.OldestAge.Seconds())
 		put("pump_log_bytes", "Bytes that the pump's log takes on disk.", float64(r.LogBytes))
 		put("pump_available_bytes", "Bytes left on the pump's file system.", float64(r.AvailableBytes))
 		put("pump_purged_ts_seconds", "Binlogs up to this time are purged, seconds since 1970; 0: none.", float64(r.PurgedTS.Time().UnixMilli())/1e3)

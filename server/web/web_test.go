@@ -189,6 +189,9 @@ func TestHeldBack(t *testing.T) {
 			t.Errorf("the page does not say %q", text)
 		}
 	}
+	if _, metrics := open(t, c)("/metrics"); !strings.Contains(metrics, `pumphouse_pump_unresolved_seconds{kind="pump",node="p1"} 34`) {
+		t.Errorf("the metrics lack the age:\n%s", metrics)
+	}
 	if strings.Contains(body, "transaction 480") {
 		t.Error("the page names a transaction that TiDB is about to commit")
 	}
