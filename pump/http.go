@@ -44,6 +44,8 @@ type pumpStatus struct {
 	WaitingFor []waiter      `json:"WaitingFor,omitempty"`
 	Pullers    int64         `json:"Pullers"`
 	Storage    storage.Stats `json:"Storage"`
+	// GCSafePoint is what the pump holds in PD; nil: nothing, ever.
+	GCSafePoint *SafePoint `json:"GCSafePoint,omitempty"`
 }
 
 func (p *Pump) getStatus(r *http.Request) (any, error) {
@@ -52,6 +54,13 @@ func (p *Pump) getStatus(r *http.Request) (any, error) {
 	st := pumpStatus{Status: make(map[string]nodes.Record), CommitTS: stats.MaxCommitTS, State: p.agent.State(), Version: daemon.Version,
 		Unresolved: stats.Unresolved, WaitingFor: left, Pullers: p.pullers.n.Load(), Storage: stats}
 	var problems []string
+	if p.safePoint != nil {
+		held := p.safePoint.state()
+		st.GCSafePoint = &held
+		if held.Problem != "" {
+			problems = append(problems, held.Problem)
+		}
+	}
 	snap, err := p.opts.Registry.List(r.Context())
 	if err != nil {
 		problems = append(problems, err.Error())

@@ -24,6 +24,9 @@ func (p *Pump) live() {
 	agent, endAgent := context.WithCancel(context.Background())
 	p.keeper.Run("agent", func() error { return p.agent.Run(agent) })
 	p.workers.Run("clock", func() error { return p.tell(ctx) })
+	if p.safePoint != nil {
+		p.workers.Run("GC safe point", func() error { return p.safePoint.keep(ctx) })
+	}
 	p.workers.Run("janitor", func() error { return p.clean(ctx) })
 	for state := p.first; state != nil; {
 		state = state(p, ctx)
@@ -35,6 +38,9 @@ func (p *Pump) live() {
 	p.stopServing(stopGrace)
 	endWorkers()
 	p.workers.Wait()
+	if p.safePoint != nil {
+		p.safePoint.leave(p.life.Hurried, p.final == nodes.Offline)
+	}
 	err := p.leave(p.final, p.cause)
 	endAgent()
 	p.keeper.Wait()

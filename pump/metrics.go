@@ -161,3 +161,10 @@ func (m *metrics) watch(s *storage.Store) error {
 		func(s storage.Stats) float64 { return s.OldestAge.Seconds() }, false)
 	return register(m.reg, all...)
 }
+
+// watchSafePoint registers what the pump holds in PD.
+func (m *metrics) watchSafePoint(state func() SafePoint) error {
+	return register(m.reg, prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "pumphouse", Subsystem: "pump", Name: "gc_safe_point_ts",
+		Help: "TiKV's garbage collection is held back here, before the oldest unresolved transaction; milliseconds since the epoch, 0: it is not held."},
+		func() float64 { return float64(state().TS.Physical()) }))
+}

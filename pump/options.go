@@ -56,6 +56,12 @@ type Options struct {
 	StopWriteAtAvailable uint64
 	// Resolver asks TiKV how transactions ended; nil: there is no TiKV.
 	Resolver storage.Resolver
+	// GCHolder holds back TiKV's garbage collection while transactions are unresolved; nil:
+	// nobody does.
+	GCHolder GCHolder
+	// GCTTL is how long it stays held back after the pump has stopped or crashed with
+	// unresolved transactions, default 24 h; at least a minute.
+	GCTTL time.Duration
 	// OrphanTimeout rolls back a prewrite that is that old when there is no Resolver,
 	// default 10 minutes, the longest life of a transaction.
 	OrphanTimeout time.Duration
@@ -78,6 +84,7 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.NotifyTimeout, 10*time.Second)
 	setDefault(&o.StopWriteAtAvailable, 10<<30)
 	setDefault(&o.OrphanTimeout, 10*time.Minute)
+	setDefault(&o.GCTTL, 24*time.Hour)
 	if o.Logger == nil {
 		silent := logrus.New()
 		silent.SetOutput(io.Discard)
@@ -98,6 +105,9 @@ func (o Options) withDefaults() (Options, error) {
 		if d < 0 {
 			return o, fmt.Errorf("pump: %s %s: must be above 0", name, d)
 		}
+	}
+	if o.GCTTL < time.Minute {
+		return o, fmt.Errorf("pump: gc-ttl %s: must be at least 1m", o.GCTTL)
 	}
 	if o.MaxMessageSize < 0 {
 		return o, fmt.Errorf("pump: max-message-size %d: must be above 0", o.MaxMessageSize)

@@ -28,6 +28,7 @@ type Pump struct {
 	port      *daemon.Port
 	clusterID uint64
 	agent     *nodes.Agent
+	safePoint *safePoint // nil: nothing is held in PD
 
 	losses   losses
 	gate     gate            // what writes and pulls are let through
@@ -137,7 +138,7 @@ func (p *Pump) openStore(context.Context) (err error) {
 		return err
 	}
 	p.horizon = newHorizon(p.nodeID, p.opts.PD.TSO, p.store.NewestTS, p.opts.Now, p.log)
-	return errors.Join(p.metrics.watch(p.store), p.metrics.watchClock(p.horizon))
+	return errors.Join(p.metrics.watch(p.store), p.metrics.watchClock(p.horizon), p.prepareSafePoint())
 }
 
 // askTime learns how far PD's clock is. One that has gone back, which is logged, does not keep the

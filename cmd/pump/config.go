@@ -58,6 +58,9 @@ type storageConfig struct {
 
 	// OrphanTimeout is ours: see pump.Options.
 	OrphanTimeout string `toml:"orphan-timeout"`
+	// GCTTL is ours: how long TiKV's garbage collection stays held back after the pump has
+	// stopped with unresolved transactions.
+	GCTTL string `toml:"gc-ttl"`
 }
 
 // gcTime is how long binlogs are kept: a number of days, or a duration such as 8h.
@@ -168,6 +171,11 @@ func (c *config) adjust() (warnings []string, err error) {
 			return warnings, fmt.Errorf("storage.orphan-timeout %q: use a duration such as 10m", c.Storage.OrphanTimeout)
 		}
 	}
+	if c.Storage.GCTTL != "" {
+		if d, err := time.ParseDuration(c.Storage.GCTTL); err != nil || d <= 0 {
+			return warnings, fmt.Errorf("storage.gc-ttl %q: use a duration such as 24h", c.Storage.GCTTL)
+		}
+	}
 	c.metrics = prometheus.NewRegistry()
 	c.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return warnings, nil
@@ -177,13 +185,14 @@ func (c *config) adjust() (warnings []string, err error) {
 func (c *config) options(reg *nodes.Registry, clock *pd.Client, log logrus.FieldLogger) pump.Options {
 	stop, _ := parseBytes(c.Storage.StopWrite)               // checked by adjust
 	orphan, _ := time.ParseDuration(c.Storage.OrphanTimeout) // 0: the default
+	ttl, _ := time.ParseDuration(c.Storage.GCTTL)
 	return pump.Options{
 		NodeID: c.NodeID, Addr: c.Addr, AdvertiseAddr: c.AdvertiseAddr, Socket: c.Socket, DataDir: c.DataDir,
 		Registry: reg, PD: clock, Security: c.Security.Security, Admin: c.Security.Admin,
 		Heartbeat: time.Duration(c.Heartbeat) * time.Second, GC: time.Duration(c.GC),
 		FakeInterval: time.Duration(c.FakeInterval) * time.Second, MaxMessageSize: c.MaxMessage,
 		NoSync: c.Storage.SyncLog != nil && !*c.Storage.SyncLog, StopWriteAtAvailable: stop,
-		OrphanTimeout: orphan, Logger: log, Metrics: c.metrics,
+		OrphanTimeout: orphan, GCTTL: ttl, Logger: log, Metrics: c.metrics,
 	}
 }
 

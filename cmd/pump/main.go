@@ -94,7 +94,7 @@ func serve(cfg *config, log logrus.FieldLogger, stdout io.Writer) error {
 		return err
 	}
 	defer resolver.Close()
-	opts.Resolver = resolver
+	opts.Resolver, opts.GCHolder = resolver, resolver
 	p, err := pump.New(opts)
 	if err != nil {
 		return err
