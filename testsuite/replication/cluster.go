@@ -33,6 +33,7 @@ type Cluster struct {
 type Options struct {
 	Year       int    // of the TiDB: see tidbtest.Options
 	TiDBConfig string // more TOML of the TiDB
+	PumpConfig string // TOML of the pumps; default: one that asks TiKV soon
 }
 
 // pumpConfig: a prewrite whose answer was lost with its pump is written to the other pump
@@ -45,8 +46,11 @@ func Start(t testing.TB, o Options) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t, PD: pdtest.StartReal(t, 1)}
 	c.etcd = c.PD.Etcd()
+	if o.PumpConfig == "" {
+		o.PumpConfig = pumpConfig
+	}
 	for _, id := range []string{"pump1", "pump2"} {
-		p := newNode(t, "pump", id, c.PD.Endpoint(0), pumpConfig)
+		p := newNode(t, "pump", id, c.PD.Endpoint(0), o.PumpConfig)
 		p.Start()
 		c.Pumps = append(c.Pumps, p)
 	}
