@@ -58,7 +58,8 @@ func (p *Pump) drained(ctx context.Context) bool {
 		p.say("going offline waits for PD, which does not say what drainers have consumed: " + err.Error())
 		return false
 	}
-	unresolved := p.store.Stats().Unresolved
+	stats := p.store.Stats()
+	unresolved := stats.Unresolved
 	needed := p.store.LastCommitTS() // after the above: what it resolves is counted
 	var left []waiter
 	nobody := true
@@ -73,7 +74,12 @@ func (p *Pump) drained(ctx context.Context) bool {
 		}
 	}
 	p.waitFor(left, unresolved)
-	if len(left) == 0 && (unresolved == 0 || nobody) {
+	switch {
+	case len(left) > 0 || unresolved > 0 && !nobody:
+	case stats.Waiting > 0 && !nobody: // nothing holds them back any more
+		p.say(fmt.Sprintf("going offline waits until %d committed transactions are in order", stats.Waiting))
+		return false
+	default:
 		p.sayBroken(snap)
 		return true
 	}

@@ -46,12 +46,15 @@ func (s *Store) AppendAll(recs []Record, errs []error) {
 		return
 	}
 	refused := s.submit(g)
+	if refused == nil {
+		s.answer(g.requests)
+	}
 	stored := g.requests
 	for i := range recs {
 		if errs[i] == nil {
 			errs[i] = refused
 			if refused == nil {
-				errs[i] = s.answer(&stored[0])
+				errs[i] = stored[0].err
 			}
 			stored = stored[1:]
 		}
@@ -79,7 +82,8 @@ func (s *Store) append(rec Record, flags uint8) error {
 	if err := s.submit(g); err != nil {
 		return err
 	}
-	return s.answer(&g.requests[0])
+	s.answer(g.requests)
+	return g.requests[0].err
 }
 
 func (s *Store) submit(g *group) error {

@@ -7,13 +7,15 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"pumphouse/nodes"
 )
 
-// checkpointMagic begins a checkpoint; its last byte is the format's version.
-var checkpointMagic = [8]byte{'P', 'H', 'C', 'H', 'E', 'C', 'K', 1}
+// checkpointMagic begins a checkpoint; its last byte is the format's version. Version 1, which
+// is still read, has no tail and no runs.
+var checkpointMagic = [8]byte{'P', 'H', 'C', 'H', 'E', 'C', 'K', 2}
 
 // checkpoint is the state of the store at one place of the log. With it, what lies
 // before needs no reading when the store is opened.
@@ -22,10 +24,12 @@ type checkpoint struct {
 	indexFirst      uint64
 	indexEnd        uint64
 	purged          nodes.TSO
-	top, mark, last nodes.TSO
+	top, done, last nodes.TSO
 	segments        []segment
 	unresolved      []prewrite
-	waiting         []entry
+	waiting         []entry // that are in memory
+	tail            []entry // of the index, which no file of it holds
+	runs            []run
 }
 
 // encode lays the checkpoint out as doc.go says.
@@ -36,13 +40,15 @@ func (c *checkpoint) encode() []byte {
 	b = le.AppendUint32(b, c.at.off)
 	b = le.AppendUint64(b, c.indexFirst)
 	b = le.AppendUint64(b, c.indexEnd)
-	for _, ts := range []nodes.TSO{c.purged, c.top, c.mark, c.last} {
+	for _, ts := range []nodes.TSO{c.purged, c.top, c.done, c.last} {
 		b = le.AppendUint64(b, uint64(ts))
 	}
 	b = le.AppendUint32(b, 0) // flags: none so far
 	b = le.AppendUint32(b, uint32(len(c.segments)))
 	b = le.AppendUint32(b, uint32(len(c.unresolved)))
 	b = le.AppendUint32(b, uint32(len(c.waiting)))
+	b = le.AppendUint32(b, uint32(len(c.tail)))
+	b = le.AppendUint32(b, uint32(len(c.runs)))
 	for _, s := range c.segments {
 		b = le.AppendUint32(b, s.id)
 		b = le.AppendUint32(b, uint32(s.live))
@@ -56,18 +62,23 @@ func (c *checkpoint) encode() []byte {
 		b = le.AppendUint32(b, p.at.off)
 		b = le.AppendUint32(b, p.size)
 	}
-	for i, e := range c.waiting {
-		b = append(b, make([]byte, entrySize)...)
-		e.put(b[len(b)-entrySize:], uint64(i))
+	b = appendEntries(b, c.waiting, 0)
+	b = appendEntries(b, c.tail, c.indexEnd)
+	for _, r := range c.runs {
+		b = le.AppendUint32(b, r.file)
+		b = le.AppendUint32(b, r.level)
+		b = le.AppendUint64(b, r.count)
+		b = le.AppendUint64(b, r.next)
 	}
 	return le.AppendUint32(b, payloadCRC(b))
 }
 
-// decodeCheckpoint reads what encode wrote; ok is false for anything else.
+// decodeCheckpoint reads what encode wrote, now or in version 1; ok is false for anything else.
 func decodeCheckpoint(b []byte) (c *checkpoint, ok bool) {
 	le := binary.LittleEndian
 	const fixed = 8 + 8 + 16 + 32 + 16
-	if len(b) < fixed+4 || !bytes.Equal(b[:8], checkpointMagic[:]) ||
+	version := checkpointVersion(b)
+	if len(b) < fixed+8+4 && (version != 1 || len(b) < fixed+4) || version == 0 || version > checkpointMagic[7] ||
 		le.Uint32(b[len(b)-4:]) != payloadCRC(b[:len(b)-4]) {
 		return nil, false
 	}
@@ -76,12 +87,16 @@ func decodeCheckpoint(b []byte) (c *checkpoint, ok bool) {
 	tso := func() nodes.TSO { return nodes.TSO(u64()) }
 	b = b[8:]
 	c = &checkpoint{at: place{u32(), u32()}, indexFirst: u64(), indexEnd: u64()}
-	c.purged, c.top, c.mark, c.last = tso(), tso(), tso(), tso()
+	c.purged, c.top, c.done, c.last = tso(), tso(), tso(), tso()
 	if u32() != 0 {
 		return nil, false
 	}
 	segments, unresolved, waiting := uint64(u32()), uint64(u32()), uint64(u32())
-	if uint64(len(b)) != segments*24+unresolved*28+waiting*entrySize+4 {
+	tail, runs := uint64(0), uint64(0)
+	if version > 1 {
+		tail, runs = uint64(u32()), uint64(u32())
+	}
+	if uint64(len(b)) != segments*24+unresolved*28+(waiting+tail)*entrySize+runs*24+4 || segments == 0 {
 		return nil, false
 	}
 	for range segments {
@@ -90,15 +105,31 @@ func decodeCheckpoint(b []byte) (c *checkpoint, ok bool) {
 	for range unresolved {
 		c.unresolved = append(c.unresolved, prewrite{startTS: tso(), floor: tso(), at: place{u32(), u32()}, size: u32()})
 	}
-	for i := range waiting {
-		e, ok := parseEntry(b, i)
-		if !ok {
-			return nil, false
+	entries := func(n, first uint64) (list []entry) {
+		for i := range n {
+			e, whole := parseEntry(b, first+i)
+			ok = ok && whole
+			list = append(list, e)
+			b = b[entrySize:]
 		}
-		c.waiting = append(c.waiting, e)
-		b = b[entrySize:]
+		return list
 	}
-	return c, true
+	ok = true
+	c.waiting, c.tail = entries(waiting, 0), entries(tail, c.indexEnd)
+	for range runs {
+		r := run{file: u32(), level: u32(), count: u64(), next: u64()}
+		ok = ok && r.file > 0 && r.next < r.count
+		c.runs = append(c.runs, r)
+	}
+	return c, ok
+}
+
+// checkpointVersion is the version of a checkpoint's format; 0: it is none.
+func checkpointVersion(b []byte) uint8 {
+	if len(b) < 8 || !bytes.Equal(b[:7], checkpointMagic[:7]) {
+		return 0
+	}
+	return b[7]
 }
 
 // checkpoint writes the present state to disk, after everything it builds on. The
@@ -108,28 +139,39 @@ func (s *Store) checkpoint() error {
 		return err
 	}
 	grown := s.sinceCheck.Load()
+	if err := s.flushIndex(); err != nil {
+		if noSpace(err) || errors.Is(err, ErrNoDescriptor) {
+			return err
+		}
+		return s.fail(err)
+	}
 	s.mu.Lock()
-	if err := s.index.flush(); err != nil {
+	content := s.snapshotLocked()
+	obsolete := s.matcher.waiting.obsolete
+	s.matcher.waiting.obsolete = nil
+	s.mu.Unlock()
+	if err := s.writeCheckpoint(content); err != nil {
+		s.mu.Lock()
+		s.matcher.waiting.obsolete = append(s.matcher.waiting.obsolete, obsolete...)
 		s.mu.Unlock()
 		return err
 	}
-	content := s.snapshotLocked()
-	dirty := make([]uint32, 0, len(s.index.dirty))
-	for no := range s.index.dirty {
-		dirty = append(dirty, no)
+	s.checkpointed = content.at
+	s.sinceCheck.Add(-grown)
+	for _, no := range obsolete {
+		if err := s.opts.FS.Remove(filepath.Join(s.opts.Dir, waitName(no))); err != nil {
+			s.opts.Logger.WithError(err).Warnf("cannot remove %s, which is not needed any more; the next start tries again", waitName(no))
+		}
 	}
-	clear(s.index.dirty)
-	s.mu.Unlock()
+	return nil
+}
 
+// writeCheckpoint makes everything durable that a checkpoint builds on, and then the checkpoint.
+func (s *Store) writeCheckpoint(content *checkpoint) error {
 	if err := s.syncLog(); err != nil {
 		return s.fail(err)
 	}
-	if err := s.index.sync(dirty); errors.Is(err, ErrNoDescriptor) {
-		s.mu.Lock()
-		for _, no := range dirty {
-			s.index.dirty[no] = true
-		}
-		s.mu.Unlock()
+	if err := s.index.sync(); errors.Is(err, ErrNoDescriptor) {
 		return fmt.Errorf("sync the index: %w", err)
 	} else if err != nil {
 		// What the files hold now is anybody's guess; the checkpoint on disk does
@@ -139,8 +181,6 @@ func (s *Store) checkpoint() error {
 	if err := writeFileAtomic(s.opts.FS, s.opts.Dir, checkpointName, content.encode()); err != nil {
 		return fmt.Errorf("write the checkpoint: %w", err)
 	}
-	s.checkpointed = content.at
-	s.sinceCheck.Add(-grown)
 	return nil
 }
 
@@ -152,9 +192,11 @@ func (s *Store) snapshotLocked() *checkpoint {
 		indexFirst: s.index.first,
 		indexEnd:   s.index.written,
 		purged:     s.purged,
-		top:        m.top, mark: m.mark, last: m.last,
-		waiting: append([]entry(nil), m.waiting...),
+		top:        m.top, done: m.done, last: m.last,
+		tail: slices.Clone(s.index.tail),
+		runs: m.waiting.files(),
 	}
+	m.waiting.inMemory(func(e entry) { c.waiting = append(c.waiting, e) })
 	for _, seg := range s.segments {
 		c.segments = append(c.segments, *seg)
 	}
@@ -183,6 +225,9 @@ func loadCheckpoint(fsys FS, dir string) (*checkpoint, error) {
 	if _, err := f.ReadAt(b, 0); err != nil && size > 0 {
 		return nil, err
 	}
+	if v := checkpointVersion(b); v > checkpointMagic[7] {
+		return nil, fmt.Errorf("%s has format version %d, this program reads versions up to %d: start the program that wrote it, or a newer one", name, v, checkpointMagic[7])
+	}
 	c, ok := decodeCheckpoint(b)
 	if !ok {
 		return nil, &DamageError{File: name, Reason: "it is no checkpoint, or its checksum is wrong"}
@@ -191,18 +236,35 @@ func loadCheckpoint(fsys FS, dir string) (*checkpoint, error) {
 }
 
 // restore puts the matcher and the segments into the state of the checkpoint.
-func (s *Store) restore(c *checkpoint, now time.Time) {
+func (s *Store) restore(c *checkpoint, now time.Time) error {
 	s.purged = c.purged
 	m := s.matcher
 	for i := range c.segments {
 		seg := c.segments[i]
 		s.segments = append(s.segments, &seg)
 	}
-	for _, p := range c.unresolved {
-		m.prewrite(p.startTS, p.floor, p.at, p.size, now)
+	for _, e := range c.tail {
+		s.index.append(e)
+	}
+	known := make(map[uint32]bool)
+	for _, r := range c.runs {
+		opened, err := openRun(s.opts.FS, s.opts.Dir, r)
+		if err != nil {
+			return err
+		}
+		known[r.file] = true
+		m.waiting.runs = append(m.waiting.runs, opened)
+		m.waiting.count += int(opened.left())
+		m.waiting.nextFile = max(m.waiting.nextFile, r.file+1)
 	}
 	for _, e := range c.waiting {
 		m.waiting.push(e)
 	}
-	m.top, m.mark, m.last = c.top, c.mark, c.last
+	for _, p := range c.unresolved {
+		p.since = now
+		m.hold(p)
+	}
+	m.top, m.mark, m.done, m.last = c.top, c.done, c.done, c.last
+	m.drain() // what was to be emitted and was not yet
+	return removeRuns(s.opts.FS, s.opts.Dir, func(no uint32) bool { return known[no] })
 }

@@ -79,8 +79,15 @@ func (s *Store) decidable(ctx context.Context, d Decision) (Unresolved, error) {
 			"or another pump holds it. List the unresolved ones: binlogctl -cmd unresolved", ErrNotUnresolved, d.StartTS)
 	}
 	u := p.public()
-	taken := d.CommitTS != 0 && s.hasCommitLocked(d.CommitTS)
 	s.mu.Unlock()
+	taken := false
+	if d.CommitTS != 0 {
+		got, err := s.findCommits(d.CommitTS)
+		if err != nil {
+			return u, fmt.Errorf("look for commit TS %s: %w", d.CommitTS, err)
+		}
+		_, taken = got[d.CommitTS]
+	}
 	switch {
 	case d.CommitTS == 0:
 	case d.CommitTS <= d.StartTS:
@@ -95,17 +102,6 @@ func (s *Store) decidable(ctx context.Context, d Decision) (Unresolved, error) {
 			ErrContradiction, d.CommitTS)
 	}
 	return u, nil
-}
-
-// hasCommitLocked reports whether a transaction that waits to be delivered has that commit TS.
-// One that is delivered has one at or below every floor.
-func (s *Store) hasCommitLocked(ts nodes.TSO) bool {
-	for i := range s.matcher.waiting {
-		if s.matcher.waiting[i].commitTS == ts {
-			return true
-		}
-	}
-	return false
 }
 
 // askBefore asks TiKV once more, and refuses the decision if TiKV knows better.
@@ -170,7 +166,7 @@ func (e ended) String() string {
 
 // outcomeOf looks a transaction up that is not unresolved.
 func (s *Store) outcomeOf(ctx context.Context, startTS nodes.TSO) (ended, error) {
-	found, err := s.Lookup(ctx, startTS)
+	found, err := s.find(ctx, startTS, byStart, nil)
 	if errors.Is(err, ErrNotFound) {
 		return ended{}, nil
 	}

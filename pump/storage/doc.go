@@ -35,6 +35,13 @@
 //
 //	(3) all known transactions up to the mark can be delivered, sorted, for good.
 //
+// Those above the mark wait. A heap holds the newest 65,536 of them. When it is full it
+// becomes a sorted run in a file, and eight runs become one, so neither memory nor a
+// checkpoint depends on how many wait. When the mark moves, what waits in the heap alone
+// is delivered at once, and what is in runs by merging them in steps of 4,096; pullers are
+// told of a time only when everything up to it is delivered. Every commit that comes
+// meanwhile is above the mark and so after all that is being merged.
+//
 // A TSO that the pump gets from PD itself tells as much as a commit does: a prewrite
 // not yet acknowledged will commit behind it ([Store.Advance]). Such times raise the
 // floors of later prewrites and pullers are told of them, but they are not written
@@ -58,6 +65,7 @@
 //
 //	log-0000000001 …    segments of the log, numbered without a gap
 //	index-0000000001 …  the sorted sequence, 1,048,576 entries a file
+//	wait-0000000001 …   runs of transactions that wait, in no order of numbers
 //	checkpoint          how to open the rest quickly
 //	reserve             space that GC may use when the disk is full; it holds nothing
 //	*.tmp               being made; removed when the store opens
@@ -100,31 +108,43 @@
 //	24  4  size of its payload
 //	28  4  checksum of bytes 0 to 27, begun with the low 32 bits of n
 //
+// A run is a file of such entries, sorted, entry n of the run at 32 * n with the checksum begun
+// with n. It is durable before a checkpoint refers to it and never changes; it is removed when
+// no checkpoint refers to it any more.
+//
 // The checkpoint is replaced atomically. It is
 //
-//	 0  8  "PHCHECK" 0x01
+//	 0  8  "PHCHECK" 0x02
 //	 8  4  segment of the first record that it does not cover
 //	12  4  offset of that record, divided by 8
 //	16  8  number of the first entry of the index
-//	24  8  number of the first entry that it does not cover
+//	24  8  number of the first entry that the index's files do not hold
 //	32  8  commit TS up to which binlogs are purged
 //	40  8  the largest commit TS known
-//	48  8  the mark
-//	56  8  commit TS of the last entry
+//	48  8  the mark, or, while it is being reached, how far it is
+//	56  8  commit TS of the last entry of the index
 //	64  4  0
 //	68  4  s, the number of segments
 //	72  4  u, the number of unresolved prewrites
-//	76  4  w, the number of transactions waiting to be delivered
-//	80     s times: segment 4, prewrites in it that are not settled 4, where
+//	76  4  w, the number of transactions that wait and are in no run
+//	80  4  t, the number of entries of the index that are in no file of it
+//	84  4  r, the number of runs
+//	88     s times: segment 4, prewrites in it that are not settled 4, where
 //	       its records end 8, largest commit TS delivered from it 8;
 //	       u times: start TS 8, floor 8, segment 4, offset / 8 4, size 4;
-//	       w times: an entry as in the index, numbered from 0
+//	       w times: an entry as in the index, numbered from 0;
+//	       t times: an entry as in the index, with its number there;
+//	       r times: number of the file 4, how often its entries were merged 4,
+//	       entries in it 8, of which delivered 8;
 //	       checksum of everything before 4
+//
+// Version 1, which is still read, has neither t nor r.
 //
 // # Opening
 //
-// The checkpoint gives the state; the log behind it is read and applied, and
-// what the index holds beyond it is made again. In the last segment, bytes that are no
+// The checkpoint gives the state; the log after it is read and applied, and
+// what the index holds beyond it is made again, as are the runs that it does not refer
+// to. In the last segment, bytes that are no
 // record are damage if a record behind them says that they had been on disk when it was
 // written, for then somebody may have been told that they are stored; otherwise they
 // are a write that a crash cut short, and are cut off. In all other segments they are
@@ -134,7 +154,7 @@
 //
 // # When writing fails
 //
-// A failed write or sync of the log or sync of the index ends all writing
+// A failed write or sync of the log, the index or a run ends all writing
 // ([ErrFailed]) until the store is opened again; it is never tried again as if nothing
 // had happened. A full disk is different: space for a whole segment is taken when the
 // segment is made, so that a write finds the disk full only where the file system
@@ -149,9 +169,9 @@
 //   - Only the log behind the checkpoint is checked when the store opens; damage
 //     further back shows when it is pulled, as an error. [Repair] reads everything.
 //   - Damage to the very last write cannot be told from a torn one.
-//   - One unresolved prewrite holds everything behind it: 32 bytes of memory, and in
-//     the checkpoint, for each transaction that waits. The alternative is a
-//     wrong order.
+//   - One unresolved prewrite holds back everything with a larger commit TS. The
+//     alternative is a wrong order. What waits costs no memory, but is written once more, and
+//     once more for each merge of eight runs, 32 bytes a transaction.
 //   - GC removes whole segments only, so an idle pump keeps up to a segment for longer
 //     than it must.
 //   - The floor of a prewrite takes the place of its commit TS, which it does not have.

@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"context"
 	"time"
 
 	"pumphouse/nodes"
@@ -37,3 +38,27 @@ func (s *Store) Unresolved(limit int) []nodes.TSO {
 
 // Pause is the time between two questions about a prewrite of that age.
 func (s *Store) Pause(age time.Duration) time.Duration { return s.pause(age) }
+
+// TakeLock takes the store's lock and gives it back.
+func (s *Store) TakeLock() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+}
+
+// Waits is how many committed transactions wait in memory, and in how many runs on disk the others.
+func (s *Store) Waits() (inMemory, runs int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.matcher.waiting.inMemory(func(entry) { inMemory++ })
+	return inMemory, len(s.matcher.waiting.files())
+}
+
+// Sort does what the sorter would do.
+func (s *Store) Sort() { s.sort(context.Background()) }
+
+// Checkpoint writes a checkpoint.
+func (s *Store) Checkpoint() error {
+	s.checkpointing.Lock()
+	defer s.checkpointing.Unlock()
+	return s.checkpoint()
+}

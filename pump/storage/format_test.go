@@ -5,6 +5,8 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"reflect"
+	"strings"
 	"testing"
 
 	"pumphouse/nodes"
@@ -16,7 +18,7 @@ var update = flag.Bool("update", false, "write the golden files")
 // same bytes, and a store of these bytes can be read.
 func TestGolden(t *testing.T) {
 	dir := t.TempDir()
-	opts := Options{Dir: dir, SyncLog: true, SegmentBytes: 512, salt: func() uint64 { return 0x0123456789abcdef }}
+	opts := Options{Dir: dir, SyncLog: true, SegmentBytes: 512, WaitInMemory: 2, salt: func() uint64 { return 0x0123456789abcdef }}
 	s := mustOpen(t, opts)
 	value := payload(t, 470642465486929921, 30)
 	appendAll(t, s,
@@ -26,13 +28,18 @@ func TestGolden(t *testing.T) {
 		Record{Type: Rollback, StartTS: 470642465486929922},
 		Record{Type: Prewrite, StartTS: 470642465486929941, Payload: value[:51]},
 		Record{Type: Prewrite, StartTS: 470642465486929942, Payload: value[:52]},
+		Record{Type: Prewrite, StartTS: 470642465486929943, Payload: value[:53]},
+		Record{Type: Prewrite, StartTS: 470642465486929944, Payload: value[:54]},
 		Record{Type: Commit, StartTS: 470642465486929942, CommitTS: 470642465486929951},
+		Record{Type: Commit, StartTS: 470642465486929944, CommitTS: 470642465486929953},
+		Record{Type: Commit, StartTS: 470642465486929943, CommitTS: 470642465486929952},
 	)
+	s.sort(t.Context())
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
 	golden := filepath.Join("testdata", "golden")
-	names := []string{logName(1), logName(2), indexName(1), checkpointName}
+	names := []string{logName(1), logName(2), indexName(1), waitName(1), checkpointName}
 	for _, name := range names {
 		got, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
@@ -59,8 +66,41 @@ func TestGolden(t *testing.T) {
 	}
 	s = mustOpen(t, opts)
 	defer s.Close()
-	if s.LastCommitTS() != 470642465486929931 || s.Stats().Unresolved != 1 || s.Stats().Waiting != 1 {
+	if s.LastCommitTS() != 470642465486929931 || s.Stats().Unresolved != 1 || s.Stats().Waiting != 3 {
 		t.Errorf("read as %+v", s.Stats())
+	}
+}
+
+// TestVersion1: a store with the checkpoint of the first format opens, and gets one of the
+// present format.
+func TestVersion1(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", "golden-1"))); err != nil {
+		t.Fatal(err)
+	}
+	for _, version := range []uint8{1, 2} {
+		b, err := os.ReadFile(filepath.Join(dir, checkpointName))
+		if err != nil || checkpointVersion(b) != version {
+			t.Fatalf("the checkpoint has version %d, want %d; %v", checkpointVersion(b), version, err)
+		}
+		s := mustOpen(t, Options{Dir: dir, SyncLog: true, SegmentBytes: 512})
+		if st := s.Stats(); st.LastCommitTS != 470642465486929931 || st.Unresolved != 1 || st.Waiting != 1 {
+			t.Errorf("version %d is read as %+v", version, st)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b, err := os.ReadFile(filepath.Join(dir, checkpointName))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b[7] = 3
+	if err := os.WriteFile(filepath.Join(dir, checkpointName), b, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "format version 3") {
+		t.Errorf("a checkpoint of a later format: %v", err)
 	}
 }
 
@@ -109,13 +149,16 @@ func FuzzScanner(f *testing.F) {
 	})
 }
 
-// FuzzCheckpoint: what decodes encodes to the same bytes, and nothing panics.
+// FuzzCheckpoint: what decodes encodes to the same bytes, if it is of the present version, and
+// nothing panics.
 func FuzzCheckpoint(f *testing.F) {
-	golden, err := os.ReadFile(filepath.Join("testdata", "golden", checkpointName))
-	if err != nil {
-		f.Fatal(err)
+	for _, dir := range []string{"golden", "golden-1"} {
+		golden, err := os.ReadFile(filepath.Join("testdata", dir, checkpointName))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(golden[:len(golden)-4])
 	}
-	f.Add(golden[:len(golden)-4])
 	f.Fuzz(func(t *testing.T, b []byte) {
 		b = append(bytes.Clone(b), 0, 0, 0, 0)
 		if _, ok := decodeCheckpoint(b); ok {
@@ -123,7 +166,12 @@ func FuzzCheckpoint(f *testing.F) {
 		}
 		crc := payloadCRC(b[:len(b)-4])
 		b[len(b)-4], b[len(b)-3], b[len(b)-2], b[len(b)-1] = byte(crc), byte(crc>>8), byte(crc>>16), byte(crc>>24)
-		if c, ok := decodeCheckpoint(b); ok && !bytes.Equal(c.encode(), b) {
+		c, ok := decodeCheckpoint(b)
+		if !ok {
+			return
+		}
+		again, ok := decodeCheckpoint(c.encode())
+		if !ok || !reflect.DeepEqual(again, c) || checkpointVersion(b) == 2 && !bytes.Equal(c.encode(), b) {
 			t.Fatalf("%x decodes to %+v", b, c)
 		}
 	})

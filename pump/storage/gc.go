@@ -65,7 +65,7 @@ func (s *Store) GC(before nodes.TSO) (Purge, error) {
 	return p, nil
 }
 
-// reserveBytes is how much space the reserve file keeps at most.
+// reserveBytes is how much space the reserve file keeps at most, besides that for checkpoints.
 const reserveBytes = 4 << 20
 
 // keepReserve keeps some disk space in a file of its own, so that GC can write down
@@ -75,11 +75,18 @@ func (s *Store) keepReserve() {
 	name := filepath.Join(s.opts.Dir, reserveName)
 	f, err := s.opts.FS.Create(name)
 	if err == nil {
-		err = errors.Join(f.Preallocate(min(reserveBytes, s.opts.SegmentBytes)), f.Close())
+		err = errors.Join(f.Preallocate(s.reserveSize()), f.Close())
 	}
+	s.space.reserved.Store(err == nil)
 	if err != nil && !noSpace(err) {
 		s.opts.Logger.WithError(err).Warn("cannot keep disk space in reserve for gc")
 	}
+}
+
+// reserveSize has space for two checkpoints with as much waiting in memory as can, and half as
+// much again.
+func (s *Store) reserveSize() int64 {
+	return min(reserveBytes, s.opts.SegmentBytes) + 3*entrySize*int64(s.opts.WaitInMemory)
 }
 
 // checkpointOnFullDisk writes a checkpoint, with the space of the reserve if need be.
@@ -88,6 +95,7 @@ func (s *Store) checkpointOnFullDisk() error {
 	if !noSpace(err) {
 		return err
 	}
+	s.space.reserved.Store(false)
 	if err := ignoreNotExist(s.opts.FS.Remove(filepath.Join(s.opts.Dir, reserveName))); err != nil {
 		return err
 	}

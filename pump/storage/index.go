@@ -3,9 +3,9 @@ package storage
 import (
 	"errors"
 	"fmt"
-	"io"
 	"path/filepath"
 	"sort"
+	"sync"
 
 	"pumphouse/nodes"
 )
@@ -21,28 +21,36 @@ const tailEntries = 4096
 // file n/indexFileEntries + 1. Nothing is synced but by sync: what a crash takes
 // is made again from the log.
 //
-// It is guarded by Store.mu, except that written entries never change: read may
-// go on in their files without the lock.
+// Written entries never change: they are read without any lock.
 type index struct {
 	fs  FS
 	dir string
 
+	// Guarded by Store.mu.
 	first   uint64      // number of the first entry that is kept
 	written uint64      // entries below are in files
 	tail    []entry     // the entries from written on
 	firsts  []nodes.TSO // commit TS of each file's first entry, from first's file on
-	dirty   map[uint32]bool
-	file    File // the file that is written to; nil: none yet
-	fileNo  uint32
+
+	// writing serialises what writes and syncs. It is taken before Store.mu.
+	writing sync.Mutex
+	files   map[uint32]*indexFile // the one that is written to, and those that are not synced
+	last    uint32                // number of the one that is written to; 0: none yet
 	buf     []byte
+}
+
+// indexFile is an open file of the index. It stays open until it is synced.
+type indexFile struct {
+	file  File
+	dirty bool
 }
 
 func indexFileOf(n uint64) uint32 { return uint32(n/indexFileEntries) + 1 }
 
 // openIndex opens an index that holds the entries from first to end, and forgets
-// what lies behind end.
+// what comes after end.
 func openIndex(fsys FS, dir string, first, end uint64) (*index, error) {
-	x := &index{fs: fsys, dir: dir, first: first, written: end, dirty: make(map[uint32]bool)}
+	x := &index{fs: fsys, dir: dir, first: first, written: end, files: make(map[uint32]*indexFile)}
 	names, err := fsys.List(dir)
 	if err != nil {
 		return nil, err
@@ -90,7 +98,8 @@ func (x *index) openLast(end uint64) error {
 	if err != nil {
 		return errors.Join(err, f.Close())
 	}
-	x.file, x.fileNo = f, indexFileOf(end)
+	x.last = indexFileOf(end)
+	x.files[x.last] = &indexFile{file: f}
 	return nil
 }
 
@@ -101,131 +110,154 @@ func (x *index) end() uint64 { return x.written + uint64(len(x.tail)) }
 
 func (x *index) append(e entry) { x.tail = append(x.tail, e) }
 
-// flush writes the entries in memory to their file. After an error they are still
-// in memory, and it may be tried again.
-func (x *index) flush() error {
-	for len(x.tail) > 0 {
-		if err := x.openFor(x.written); err != nil {
-			return err
-		}
+// flushIndex writes the index's entries in memory to their files, without the lock while it
+// does. After an error they are still in memory, and it may be called again.
+func (s *Store) flushIndex() error {
+	x := s.index
+	x.writing.Lock()
+	defer x.writing.Unlock()
+	for {
+		s.mu.Lock()
 		n := min(len(x.tail), int(indexFileEntries-x.written%indexFileEntries), tailEntries)
-		x.buf = x.buf[:0]
-		for i, e := range x.tail[:n] {
-			x.buf = append(x.buf, make([]byte, entrySize)...)
-			e.put(x.buf[i*entrySize:], x.written+uint64(i))
+		batch, at := x.tail[:n:n], x.written // of the tail, only what wrote removes changes
+		s.mu.Unlock()
+		if n == 0 {
+			return nil
 		}
-		if _, err := x.file.WriteAt(x.buf, int64(x.written%indexFileEntries)*entrySize); err != nil {
-			return fmt.Errorf("write index: %w", err)
+		if err := x.write(at, batch); err != nil {
+			return fmt.Errorf("write the index: %w", err)
 		}
-		if x.written%indexFileEntries == 0 {
-			x.firsts = append(x.firsts, x.tail[0].commitTS)
-		}
-		x.dirty[x.fileNo] = true
-		x.written += uint64(n)
-		x.tail = append(x.tail[:0], x.tail[n:]...)
-		if cap(x.tail) > 64*tailEntries && len(x.tail) == 0 {
-			x.tail = nil
-		}
+		s.mu.Lock()
+		x.wrote(n)
+		s.mu.Unlock()
 	}
-	return nil
 }
 
-// openFor opens the file that entry n goes to.
-func (x *index) openFor(n uint64) error {
+// write puts entries from number n on into their file. The caller holds x.writing.
+func (x *index) write(n uint64, entries []entry) error {
 	no := indexFileOf(n)
-	if x.file != nil && x.fileNo == no {
-		return nil
-	}
-	f, err := x.fs.Create(x.path(no))
-	if err != nil {
-		return fmt.Errorf("create index: %w", err)
-	}
-	if x.file != nil {
-		err = x.file.Close()
-	}
-	x.file, x.fileNo = f, no
-	return err
-}
-
-// sync makes the given files durable.
-func (x *index) sync(files []uint32) error {
-	for _, no := range files {
-		f, err := x.fs.Open(x.path(no))
+	if x.last != no {
+		f, err := x.fs.Create(x.path(no))
 		if err != nil {
 			return err
 		}
-		if err := errors.Join(f.Sync(), f.Close()); err != nil {
-			return err
+		x.last, x.files[no] = no, &indexFile{file: f}
+	}
+	x.buf = appendEntries(x.buf[:0], entries, n)
+	f := x.files[no]
+	f.dirty = true
+	_, err := f.file.WriteAt(x.buf, int64(n%indexFileEntries)*entrySize)
+	return err
+}
+
+// wrote takes the first n entries, which are written, out of the tail. The caller holds Store.mu.
+func (x *index) wrote(n int) {
+	if x.written%indexFileEntries == 0 {
+		x.firsts = append(x.firsts, x.tail[0].commitTS)
+	}
+	x.written += uint64(n)
+	x.tail = append(x.tail[:0], x.tail[n:]...)
+	if cap(x.tail) > 64*tailEntries && len(x.tail) == 0 {
+		x.tail = nil
+	}
+}
+
+// sync makes what is written durable. After [ErrNoDescriptor] it may be called again; any
+// other error says that nobody knows what the files hold.
+func (x *index) sync() error {
+	x.writing.Lock()
+	var dirty []*indexFile
+	for _, f := range x.files {
+		if f.dirty {
+			f.dirty = false
+			dirty = append(dirty, f)
 		}
 	}
-	if len(files) > 0 {
-		return x.fs.SyncDir(x.dir)
+	x.writing.Unlock()
+	if len(dirty) == 0 {
+		return nil
 	}
-	return nil
+	var err error
+	for _, f := range dirty {
+		if err == nil {
+			err = f.file.Sync()
+		}
+	}
+	if err == nil {
+		err = x.fs.SyncDir(x.dir)
+	}
+	x.writing.Lock()
+	defer x.writing.Unlock()
+	if err != nil {
+		for _, f := range dirty {
+			f.dirty = true
+		}
+		return err
+	}
+	for no, f := range x.files {
+		if no != x.last && !f.dirty {
+			err = errors.Join(err, f.file.Close())
+			delete(x.files, no)
+		}
+	}
+	return err
 }
 
 // read appends the written entries from number n on to dst, at most count and only
 // from one file. It needs no lock for entries that were written when it is called.
 func (x *index) read(dst []entry, n uint64, count int) ([]entry, error) {
-	count = min(count, int(indexFileEntries-n%indexFileEntries))
-	name := x.path(indexFileOf(n))
-	f, err := x.fs.Open(name)
+	f, err := x.open(n)
 	if err != nil {
 		return dst, err
 	}
-	buf := make([]byte, count*entrySize)
-	at := int64(n%indexFileEntries) * entrySize
-	_, err = f.ReadAt(buf, at)
-	if errors.Is(err, io.EOF) {
-		err = &DamageError{File: name, Offset: at, Reason: "the index ends too early"}
-	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		return dst, err
-	}
-	for i := range count {
-		e, ok := parseEntry(buf[i*entrySize:], n+uint64(i))
-		if !ok {
-			return dst, &DamageError{File: name, Offset: at + int64(i)*entrySize, Reason: "wrong checksum of an index entry"}
-		}
-		dst = append(dst, e)
-	}
-	return dst, nil
+	dst, err = f.read(dst, n, min(count, int(indexFileEntries-n%indexFileEntries)))
+	return dst, errors.Join(err, f.close())
 }
 
-// behind is the number of the first entry whose commit TS is larger than ts.
-func (x *index) behind(ts nodes.TSO) (uint64, error) {
-	if i := sort.Search(len(x.tail), func(i int) bool { return x.tail[i].commitTS > ts }); i > 0 || x.first == x.written {
-		return x.written + uint64(i), nil
+// open opens the file of entry n.
+func (x *index) open(n uint64) (*entryFile, error) {
+	return openEntries(x.fs, x.path(indexFileOf(n)), n-n%indexFileEntries)
+}
+
+// span is where the first entry with a commit TS larger than some is to be looked for: among
+// the entries [lo, hi], which are of one file; lo == hi: it is that one. The caller holds
+// Store.mu.
+func (x *index) span(ts nodes.TSO) (lo, hi uint64) {
+	if i := firstAfter(x.tail, ts); i > 0 || x.first == x.written {
+		return x.written + uint64(i), x.written + uint64(i)
 	}
 	// In which file: the last one that begins at or below ts.
 	file := sort.Search(len(x.firsts), func(i int) bool { return x.firsts[i] > ts })
 	if file == 0 {
-		return x.first, nil
+		return x.first, x.first
 	}
 	base := (uint64(indexFileOf(x.first)-1) + uint64(file-1)) * indexFileEntries
-	lo, hi := max(base, x.first), min(base+indexFileEntries, x.written)
-	for lo < hi {
-		mid := lo + (hi-lo)/2
-		got, err := x.read(nil, mid, 1)
-		if err != nil {
-			return 0, err
-		}
-		if got[0].commitTS > ts {
-			hi = mid
-		} else {
-			lo = mid + 1
-		}
+	return max(base, x.first), min(base+indexFileEntries, x.written)
+}
+
+// after is the number of the first entry of the index whose commit TS is larger than ts. It
+// takes the lock, and reads the disk without it.
+func (s *Store) after(ts nodes.TSO) (uint64, error) {
+	s.mu.Lock()
+	lo, hi := s.index.span(ts)
+	s.mu.Unlock()
+	if lo == hi {
+		return lo, nil
 	}
-	return lo, nil
+	f, err := s.index.open(lo)
+	if err != nil {
+		return 0, err
+	}
+	n, err := f.after(lo, hi, ts)
+	return n, errors.Join(err, f.close())
 }
 
 // dropBefore forgets the whole files whose entries all have a commit TS of at most
-// ts, and returns them for removal.
+// ts, and returns them for removal. The caller holds Store.mu.
 func (x *index) dropBefore(ts nodes.TSO) []uint32 {
 	var gone []uint32
 	for len(x.firsts) > 1 && x.firsts[1] <= ts+1 {
 		gone = append(gone, indexFileOf(x.first))
-		delete(x.dirty, indexFileOf(x.first))
 		x.first = (x.first/indexFileEntries + 1) * indexFileEntries
 		x.firsts = x.firsts[1:]
 	}
@@ -236,10 +268,13 @@ func (x *index) dropBefore(ts nodes.TSO) []uint32 {
 func (x *index) bytes() int64 { return int64(x.written-x.first) * entrySize }
 
 func (x *index) close() error {
-	if x.file == nil {
-		return nil
+	x.writing.Lock()
+	defer x.writing.Unlock()
+	var errs []error
+	for no, f := range x.files {
+		errs = append(errs, f.file.Close())
+		delete(x.files, no)
 	}
-	err := x.file.Close()
-	x.file = nil
-	return err
+	x.last = 0
+	return errors.Join(errs...)
 }

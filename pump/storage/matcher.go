@@ -7,8 +7,9 @@ import (
 )
 
 // matcher joins commits to their prewrites and puts the transactions in commit TS
-// order. It is pure: fed the records in the order of the log, it emits the entries of
-// the index. See "The order" in doc.go for why what it emits is final.
+// order. Fed the records in the order of the log, it emits the entries of the index. See
+// "The order" in doc.go for why what it emits is final. It does not touch the disk: while
+// some of what waits is there, [Store.sortAll] reads it and calls step.
 //
 // Not safe for concurrent use.
 type matcher struct {
@@ -22,10 +23,11 @@ type matcher struct {
 	newest     *prewrite
 	free       *prewrite // spare nodes, linked by next
 
-	waiting entryHeap // committed, but not yet known to be next
+	waiting waiting // committed, but not emitted
 
 	top  nodes.TSO // the largest commit TS the log or the clock has told
-	mark nodes.TSO // everything up to here is emitted, and nothing more will come
+	mark nodes.TSO // everything up to here is known, so it may be emitted
+	done nodes.TSO // everything up to here is emitted; the mark, as soon as that is done
 	last nodes.TSO // the commit TS of the last entry emitted
 }
 
@@ -52,8 +54,11 @@ const (
 	late              // a commit at or below the mark: it can no longer be put in order
 )
 
-func newMatcher(emit func(entry), settle func(place)) *matcher {
-	return &matcher{emit: emit, settle: settle, unresolved: make(map[nodes.TSO]*prewrite)}
+func newMatcher(emit func(entry), settle func(place), inMemory int) *matcher {
+	return &matcher{
+		emit: emit, settle: settle, unresolved: make(map[nodes.TSO]*prewrite),
+		waiting: waiting{limit: inMemory, nextFile: 1},
+	}
 }
 
 // prewrite adds a prewrite that the log holds at a place.
@@ -64,22 +69,28 @@ func (m *matcher) prewrite(startTS, floor nodes.TSO, at place, size uint32, now 
 		m.drain()
 		return repeated
 	}
+	m.hold(prewrite{startTS: startTS, floor: floor, at: at, size: size, since: now})
+	m.drain() // the top may have moved, and with it the mark
+	return accepted
+}
+
+// hold adds an unresolved prewrite after all others.
+func (m *matcher) hold(what prewrite) {
 	p := m.free
 	if p != nil {
 		m.free = p.after
 	} else {
 		p = new(prewrite)
 	}
-	*p = prewrite{startTS: startTS, floor: floor, at: at, size: size, since: now, before: m.newest}
+	*p = what
+	p.before, p.after = m.newest, nil
 	if m.newest != nil {
 		m.newest.after = p
 	} else {
 		m.oldest = p
 	}
 	m.newest = p
-	m.unresolved[startTS] = p
-	m.drain() // the top may have moved, and with it the mark
-	return accepted
+	m.unresolved[p.startTS] = p
 }
 
 // commit ends a transaction at commitTS.
@@ -138,8 +149,11 @@ func (m *matcher) remove(p *prewrite) {
 	m.free = p
 }
 
-// drain moves the mark as far as the oldest unresolved prewrite allows, and emits
-// what lies up to it.
+// emitAtOnce is how many transactions are emitted under the lock at once.
+const emitAtOnce = 4096
+
+// drain moves the mark as far as the oldest unresolved prewrite allows, and emits what
+// lies up to it, unless some of that is on disk or it is too much at once.
 func (m *matcher) drain() {
 	mark := m.top
 	if m.oldest != nil {
@@ -149,25 +163,62 @@ func (m *matcher) drain() {
 		return
 	}
 	m.mark = mark
-	for len(m.waiting) > 0 && m.waiting[0].commitTS <= mark {
-		e := m.waiting.pop()
-		if e.commitTS == m.last { // PD gives no TSO twice; the second would break the order
-			m.settle(e.at)
-			continue
-		}
-		m.last = e.commitTS
-		m.emit(e)
+	if !m.waiting.spilled() {
+		m.step(emitAtOnce)
 	}
 }
 
-// isWaiting tells whether a commit is known but not yet emitted.
-func (m *matcher) isWaiting(startTS, commitTS nodes.TSO) bool {
-	for i := range m.waiting {
-		if m.waiting[i].startTS == startTS && m.waiting[i].commitTS == commitTS {
-			return true
+// step emits up to n transactions that lie at or below the mark. It returns the run that must
+// be read before it can go on, and whether there is more to do.
+func (m *matcher) step(n int) (read *run, more bool) {
+	w := &m.waiting
+	if len(w.full) > 0 {
+		return nil, true // they must be sorted first
+	}
+	for {
+		r, others := w.least()
+		bound := m.mark
+		if r != nil {
+			bound = min(bound, r.head)
+		}
+		for len(w.heap) > 0 && w.heap[0].commitTS <= bound {
+			if n--; n < 0 {
+				return nil, true
+			}
+			m.out(w.heap.pop())
+		}
+		switch {
+		case r == nil || r.head > m.mark:
+			m.done = m.mark
+			return nil, false
+		case len(r.buf) == 0:
+			return r, true
+		}
+		bound = min(m.mark, others)
+		if len(w.heap) > 0 {
+			bound = min(bound, w.heap[0].commitTS)
+		}
+		for len(r.buf) > 0 && r.buf[0].commitTS <= bound {
+			if n--; n < 0 {
+				return nil, true
+			}
+			m.out(r.take())
+		}
+		if r.left() == 0 {
+			w.remove(r)
 		}
 	}
-	return false
+}
+
+// out emits a transaction.
+func (m *matcher) out(e entry) {
+	m.waiting.count--
+	if e.commitTS == m.last { // PD gives no TSO twice; the second would break the order
+		m.settle(e.at)
+		return
+	}
+	m.last, m.done = e.commitTS, e.commitTS
+	m.emit(e)
 }
 
 // entryHeap is a binary heap of entries, the smallest commit TS first.

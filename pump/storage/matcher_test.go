@@ -28,7 +28,7 @@ func runSchedule(t *testing.T, rnd *rand.Rand) {
 			t.Fatalf("commit TS %s was emitted behind %s", e.commitTS, emitted[n-1].commitTS)
 		}
 		emitted = append(emitted, e)
-	}, func(place) {})
+	}, func(place) {}, 0)
 
 	clock := nodes.TSO(1)
 	tick := func() nodes.TSO { clock++; return clock }
@@ -86,7 +86,7 @@ func runSchedule(t *testing.T, rnd *rand.Rand) {
 func TestMatcherOutcomes(t *testing.T) {
 	var emitted []nodes.TSO
 	settled := 0
-	m := newMatcher(func(e entry) { emitted = append(emitted, e.commitTS) }, func(place) { settled++ })
+	m := newMatcher(func(e entry) { emitted = append(emitted, e.commitTS) }, func(place) { settled++ }, 0)
 	steps := []struct {
 		what string
 		do   func() outcome

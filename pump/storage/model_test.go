@@ -160,7 +160,7 @@ func rollback(t *txn) storage.Record {
 // small makes segments and checkpoints come often.
 func small(fs storage.FS, u *upstream) storage.Options {
 	return storage.Options{
-		Dir: "data", FS: fs, SyncLog: true, SegmentBytes: 3000, CheckpointBytes: 2000,
+		Dir: "data", FS: fs, SyncLog: true, SegmentBytes: 3000, CheckpointBytes: 2000, WaitInMemory: 4,
 		Resolver: u, ResolveAfter: time.Millisecond,
 	}
 }

@@ -10,6 +10,7 @@ import (
 const (
 	logPrefix      = "log-"
 	indexPrefix    = "index-"
+	waitPrefix     = "wait-"
 	checkpointName = "checkpoint"
 	reserveName    = "reserve"
 	tmpSuffix      = ".tmp" // a file still being made; worth nothing after a crash
@@ -17,6 +18,8 @@ const (
 
 func logName(seg uint32) string      { return fmt.Sprintf("%s%010d", logPrefix, seg) }
 func indexName(file uint32) string   { return fmt.Sprintf("%s%010d", indexPrefix, file) }
+func waitName(file uint32) string    { return fmt.Sprintf("%s%010d", waitPrefix, file) }
+func waitNumber(name string) uint32  { return fileNumber(name, waitPrefix) }
 func logNumber(name string) uint32   { return fileNumber(name, logPrefix) }
 func indexNumber(name string) uint32 { return fileNumber(name, indexPrefix) }
 

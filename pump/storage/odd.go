@@ -10,30 +10,55 @@ import (
 	"pumphouse/nodes"
 )
 
-// answer is the error that the writer of a record gets when its request is through. It counts
-// and logs the records that did not do what their kind usually does.
-func (s *Store) answer(r *request) error {
-	if r.err != nil || r.outcome == accepted || r.rec.Type == Rollback {
-		return r.err
+// answer sets the errors that the writers of requests get which are through. It counts and logs
+// the records that did not do what their kind usually does. What it must look for it reads from
+// disk in the goroutine of the writer that brought it; nobody else waits for that.
+func (s *Store) answer(requests []request) {
+	var unmatched []*request
+	for i := range requests {
+		r := &requests[i]
+		switch {
+		case r.err != nil || r.outcome == accepted || r.rec.Type == Rollback:
+		case r.outcome == repeated:
+			s.counts.repeated.Add(1)
+		case r.outcome == late:
+			s.counts.late.Add(1)
+			r.err = s.loss(r.rec, ErrLate)
+		default:
+			unmatched = append(unmatched, r)
+		}
 	}
-	if r.outcome == repeated {
-		s.counts.repeated.Add(1)
-		return nil
+	if unmatched != nil {
+		s.answerUnmatched(unmatched)
 	}
-	if r.outcome == late {
-		s.counts.late.Add(1)
-		return s.loss(r.rec, ErrLate)
+}
+
+// answerUnmatched decides about commits that had no unresolved prewrite: they came before, or
+// their prewrite is not here. What is purged counts as a repetition: nothing can be known of it
+// any more.
+func (s *Store) answerUnmatched(commits []*request) {
+	want := make([]nodes.TSO, len(commits))
+	for i, r := range commits {
+		want[i] = r.rec.CommitTS
 	}
-	again, err := s.isRepetition(r.rec)
-	switch {
-	case err != nil:
-		return fmt.Errorf("look for the transaction with start TS %s and commit TS %s: %w", r.rec.StartTS, r.rec.CommitTS, err)
-	case again:
-		s.counts.repeated.Add(1)
-		return nil
+	s.lookup <- struct{}{} // one at a time, so that others have a processor left
+	got, err := s.findCommits(want...)
+	<-s.lookup
+	s.mu.Lock()
+	purged := s.purged
+	s.mu.Unlock()
+	for _, r := range commits {
+		e, ok := got[r.rec.CommitTS]
+		switch {
+		case err != nil:
+			r.err = fmt.Errorf("look for the transaction with start TS %s and commit TS %s: %w", r.rec.StartTS, r.rec.CommitTS, err)
+		case ok && e.startTS == r.rec.StartTS || !ok && r.rec.CommitTS <= purged:
+			s.counts.repeated.Add(1)
+		default:
+			s.counts.lost.Add(1)
+			r.err = s.loss(r.rec, ErrNoPrewrite)
+		}
 	}
-	s.counts.lost.Add(1)
-	return s.loss(r.rec, ErrNoPrewrite)
 }
 
 // loss is the error for a commit that will not be delivered, and logs it.
@@ -44,31 +69,6 @@ func (s *Store) loss(rec Record, cause error) error {
 		}).Errorf("a commit is refused: %v", cause)
 	})
 	return fmt.Errorf("commit TS %s of start TS %s: %w", rec.CommitTS, rec.StartTS, cause)
-}
-
-// isRepetition reports whether a commit without an unresolved prewrite has been here
-// before. What is purged counts as such: nothing can be known of it any more.
-func (s *Store) isRepetition(rec Record) (bool, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if rec.CommitTS <= s.purged || s.matcher.isWaiting(rec.StartTS, rec.CommitTS) {
-		return true, nil
-	}
-	e, err := s.entryAtLocked(rec.CommitTS)
-	return e.startTS == rec.StartTS && err == nil, err
-}
-
-// entryAtLocked is the entry with exactly that commit TS, or a zero one.
-func (s *Store) entryAtLocked(ts nodes.TSO) (entry, error) {
-	n, err := s.index.behind(ts - 1)
-	if err != nil || n >= s.index.end() {
-		return entry{}, err
-	}
-	got, err := s.entriesLocked(nil, n, 1)
-	if err != nil || got[0].commitTS != ts {
-		return entry{}, err
-	}
-	return got[0], nil
 }
 
 // limiter lets a message through at most every ten seconds.

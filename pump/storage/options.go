@@ -29,6 +29,10 @@ type Options struct {
 	// what Open has to read. Default: 64 MiB.
 	CheckpointBytes int64
 
+	// WaitInMemory is how many committed transactions that an unresolved prewrite holds
+	// back are kept in memory, 32 bytes each; the others are on disk. Default: 65,536.
+	WaitInMemory int
+
 	// Resolver is asked about transactions whose end nobody tells. nil: there is
 	// no TiKV to ask.
 	Resolver Resolver
@@ -75,6 +79,9 @@ func (o Options) withDefaults() Options {
 	o.SegmentBytes = min(o.SegmentBytes, maxSegmentBytes)
 	if o.CheckpointBytes <= 0 {
 		o.CheckpointBytes = 64 << 20
+	}
+	if o.WaitInMemory <= 0 {
+		o.WaitInMemory = 1 << 16
 	}
 	if o.ResolveAfter <= 0 {
 		o.ResolveAfter = 3 * time.Second

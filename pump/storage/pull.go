@@ -42,16 +42,16 @@ const pullBatch = 1024
 // Pull begins to deliver what is committed behind from, the last commit TS the caller
 // has. The error is a [*PurgedError] when some of that is gone.
 func (s *Store) Pull(from nodes.TSO) (*Puller, error) {
+	next, err := s.after(from)
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
+	closed, purged := s.closed, s.purged
+	s.mu.Unlock()
+	switch {
+	case closed:
 		return nil, ErrClosed
-	}
-	if from < s.purged {
-		return nil, &PurgedError{Asked: from, Purged: s.purged}
-	}
-	next, err := s.index.behind(from)
-	if err != nil {
+	case from < purged: // perhaps while the index was read
+		return nil, &PurgedError{Asked: from, Purged: purged}
+	case err != nil:
 		return nil, fmt.Errorf("look for commit TS %s: %w", from, err)
 	}
 	return &Puller{s: s, last: from, next: next, log: newLogReader(s.opts.FS, s.opts.Dir)}, nil
@@ -120,8 +120,8 @@ func (p *Puller) refill() (fake nodes.TSO, wait <-chan struct{}, err error) {
 	end := s.index.end()
 	if p.next >= end {
 		defer s.mu.Unlock()
-		if s.matcher.mark > p.last {
-			return s.matcher.mark, nil, nil
+		if s.matcher.done > p.last {
+			return s.matcher.done, nil, nil
 		}
 		return 0, s.waitLocked(), nil
 	}
@@ -142,15 +142,6 @@ func (p *Puller) refill() (fake nodes.TSO, wait <-chan struct{}, err error) {
 	}
 	p.next += uint64(len(p.batch))
 	return 0, nil, nil
-}
-
-// entriesLocked appends count entries from number n on, wherever they are.
-func (s *Store) entriesLocked(dst []entry, n uint64, count int) ([]entry, error) {
-	if x := s.index; n >= x.written {
-		tail := x.tail[n-x.written:]
-		return append(dst, tail[:min(count, len(tail))]...), nil
-	}
-	return s.index.read(dst, n, min(count, int(s.index.written-n)))
 }
 
 // Close lets go of the puller's files. It may be called again.

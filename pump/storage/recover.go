@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -16,8 +17,9 @@ import (
 // is a [*DamageError]: see [Repair].
 func Open(opts Options) (*Store, error) {
 	opts = opts.withDefaults()
-	s := &Store{opts: opts, kick: make(chan struct{}, 1)}
-	s.matcher = newMatcher(s.emit, s.settle)
+	s := &Store{opts: opts, kick: make(chan struct{}, 1), sortKick: make(chan struct{}, 1), lookup: make(chan struct{}, 1), debug: make(chan struct{}, 1)}
+	s.sorted = sync.NewCond(&s.mu)
+	s.matcher = newMatcher(s.emit, s.settle, opts.WaitInMemory)
 	started := opts.Now()
 	if err := s.recover(started); err != nil {
 		return nil, fmt.Errorf("open binlog storage in %s: %w", opts.Dir, errors.Join(err, s.abandon()))
@@ -28,8 +30,9 @@ func Open(opts Options) (*Store, error) {
 		Infof("binlog storage is open after %s", opts.Now().Sub(started).Round(time.Millisecond))
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
-	s.done.Add(2)
+	s.done.Add(3)
 	go s.keepHouse(ctx)
+	go s.sortLoop(ctx)
 	go s.resolveLoop(ctx)
 	return s, nil
 }
@@ -73,17 +76,25 @@ func (s *Store) recover(now time.Time) error {
 		return err
 	}
 	if s.index, err = openIndex(fsys, dir, c.indexFirst, c.indexEnd); err != nil {
-		var pathError *fs.PathError
-		if errors.Is(err, fs.ErrNotExist) && errors.As(err, &pathError) {
-			return &DamageError{File: pathError.Path, Reason: "it is missing"}
-		}
+		return missing(err)
+	}
+	if err := s.restore(c, now); err != nil {
 		return err
 	}
-	s.restore(c, now)
 	if err := s.replay(c, ids, now); err != nil {
 		return err
 	}
+	s.sort(context.Background())
 	return s.Failed()
+}
+
+// missing makes damage of an error that says that a file is not there.
+func missing(err error) error {
+	var pathError *fs.PathError
+	if errors.Is(err, fs.ErrNotExist) && errors.As(err, &pathError) {
+		return &DamageError{File: pathError.Path, Reason: "it is missing"}
+	}
+	return err
 }
 
 // create makes an empty store.
@@ -257,6 +268,9 @@ func (s *Store) replayRun(seg *openSegment, from, to int64, now time.Time, see f
 	meta := s.segmentLocked(seg.id)
 	end, err := newScanner(seg.file, seg.seed, min(to, seg.size)).run(from, func(at int64, h header) {
 		s.applyLocked(meta, h, place{seg.id, uint32(at / align)}, now)
+		if s.toSortLocked() { // memory must not grow with the log
+			s.sort(context.Background())
+		}
 		if see != nil {
 			see(at, h)
 		}

@@ -1,7 +1,6 @@
 package storage
 
 import (
-	"context"
 	"time"
 
 	"pumphouse/nodes"
@@ -57,94 +56,14 @@ func (s *Store) Stats() Stats {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	st.MaxCommitTS, st.LastCommitTS, st.PurgedTS = s.matcher.mark, s.matcher.last, s.purged
+	st.MaxCommitTS, st.LastCommitTS, st.PurgedTS = s.matcher.done, s.matcher.last, s.purged
 	st.Segments, st.IndexBytes = len(s.segments), s.index.bytes()
 	for _, seg := range s.segments {
 		st.LogBytes += seg.end
 	}
-	st.Unresolved, st.Waiting = len(s.matcher.unresolved), len(s.matcher.waiting)
+	st.Unresolved, st.Waiting = len(s.matcher.unresolved), s.matcher.waiting.count
 	if p := s.matcher.oldest; p != nil {
 		st.OldestStartTS, st.OldestAge = p.startTS, s.opts.Now().Sub(p.since)
 	}
 	return st
-}
-
-// Found is a stored binlog, and what is known of its end.
-type Found struct {
-	StartTS  nodes.TSO
-	CommitTS nodes.TSO // 0: not known yet
-	Sorted   bool      // pulls deliver it
-	Payload  []byte    // of the prewrite
-}
-
-// Lookup finds the binlog of a transaction. It is for debugging: finding one that is
-// committed means reading the index from startTS on. One that was rolled back is not
-// found: [ErrNotFound].
-func (s *Store) Lookup(ctx context.Context, startTS nodes.TSO) (Found, error) {
-	found := Found{StartTS: startTS}
-	e, known := s.lookupOpen(startTS, &found)
-	if !known {
-		var err error
-		if e, err = s.lookupSorted(ctx, startTS); err != nil {
-			return Found{}, err
-		}
-		found.CommitTS, found.Sorted = e.commitTS, true
-	}
-	r := newLogReader(s.opts.FS, s.opts.Dir)
-	defer r.close()
-	var err error
-	// Not further than the record itself: behind it the writer may be at work.
-	found.Payload, err = r.record(e, e.at.offset()+headerSize+int64(e.size))
-	return found, err
-}
-
-// lookupOpen looks among the transactions that are not sorted yet.
-func (s *Store) lookupOpen(startTS nodes.TSO, found *Found) (entry, bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if p := s.matcher.unresolved[startTS]; p != nil {
-		return entry{startTS: startTS, at: p.at, size: p.size}, true
-	}
-	for _, e := range s.matcher.waiting {
-		if e.startTS == startTS {
-			found.CommitTS = e.commitTS
-			return e, true
-		}
-	}
-	return entry{}, false
-}
-
-// lookupSorted looks through the index. A transaction's commit TS is larger than its
-// start TS, and no transaction takes a day.
-func (s *Store) lookupSorted(ctx context.Context, startTS nodes.TSO) (entry, error) {
-	const day = nodes.TSO(24*60*60*1000) << 18
-	s.mu.Lock()
-	n, err := s.index.behind(startTS)
-	s.mu.Unlock()
-	var batch []entry
-	for err == nil {
-		if err = ctx.Err(); err != nil {
-			break
-		}
-		s.mu.Lock()
-		if n >= s.index.end() {
-			s.mu.Unlock()
-			break
-		}
-		batch, err = s.entriesLocked(batch[:0], n, 4*pullBatch)
-		s.mu.Unlock()
-		for _, e := range batch {
-			switch {
-			case e.startTS == startTS:
-				return e, nil
-			case e.commitTS > startTS+day:
-				return entry{}, ErrNotFound
-			}
-		}
-		n += uint64(len(batch))
-	}
-	if err == nil {
-		err = ErrNotFound
-	}
-	return entry{}, err
 }

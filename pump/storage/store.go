@@ -30,8 +30,10 @@ type Store struct {
 	closed   bool
 	writing  bool          // floors are assigned, their prewrites are not applied yet
 	advanced nodes.TSO     // what Advance told meanwhile
+	sorted   *sync.Cond    // of mu: the sorter has made progress, or cannot
 	wake     chan struct{} // closed when there is something new to pull; nil: nobody waits
 
+	sorting       sync.Mutex // held by the sorter; what is said to be its own, only its holder touches
 	checkpointing sync.Mutex // serialises checkpoints and GC
 	checkpointed  place      // the log before is not needed to open the store; guarded by checkpointing
 	sinceCheck    atomic.Int64
@@ -40,9 +42,13 @@ type Store struct {
 	space  space
 	counts counts
 	losses limiter
-	kick   chan struct{} // wakes the housekeeper early
-	stop   context.CancelFunc
-	done   sync.WaitGroup
+	lookup chan struct{} // of one place: held while a commit is looked for
+	debug  chan struct{} // of one place: held during a Lookup
+
+	kick     chan struct{} // wakes the housekeeper early
+	sortKick chan struct{} // wakes the sorter
+	stop     context.CancelFunc
+	done     sync.WaitGroup
 }
 
 // failure is why nothing more can be written.
@@ -53,7 +59,8 @@ type space struct {
 	available atomic.Uint64
 	capacity  atomic.Uint64
 	refusing  atomic.Bool // prewrites are refused
-	index     atomic.Bool // the index could not be written for want of space
+	reserved  atomic.Bool // the reserve file has its space
+	sort      atomic.Bool // the index or what waits could not be written for want of space
 }
 
 // counts are the figures of [Stats] that only grow.
@@ -104,7 +111,7 @@ func (s *Store) Advance(ts nodes.TSO) {
 func (s *Store) MaxCommitTS() nodes.TSO {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.matcher.mark
+	return s.matcher.done
 }
 
 // NewestTS is the largest timestamp that the store has been told, by a commit or by
@@ -123,8 +130,14 @@ func (s *Store) LastCommitTS() nodes.TSO {
 	return s.matcher.last
 }
 
-// wakeLocked tells waiting pullers to look again.
+// wakeLocked tells waiting pullers to look again, and the sorter if it has something to do.
 func (s *Store) wakeLocked() {
+	if s.toSortLocked() {
+		select {
+		case s.sortKick <- struct{}{}:
+		default:
+		}
+	}
 	if s.wake != nil {
 		close(s.wake)
 		s.wake = nil
@@ -224,12 +237,7 @@ func (s *Store) checkSpace() {
 	}
 	s.space.available.Store(available)
 	s.space.capacity.Store(capacity)
-	if s.space.index.Load() {
-		s.mu.Lock()
-		s.flushIndexLocked()
-		s.mu.Unlock()
-	}
-	refuse := available < s.opts.StopWriteAtAvailable || s.space.index.Load()
+	refuse := available < s.opts.StopWriteAtAvailable || s.space.sort.Load()
 	if s.space.refusing.Swap(refuse) == refuse {
 		return
 	}

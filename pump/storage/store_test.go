@@ -652,7 +652,13 @@ func TestLookup(t *testing.T) {
 			t.Errorf("start TS %s: %+v, %v", c.StartTS, got, err)
 		}
 	}
-	for _, ts := range []nodes.TSO{2, 7, 99} {
+	for start, commit := range map[nodes.TSO]nodes.TSO{1: 2, 4: 6} {
+		got, err := s.Lookup(context.Background(), commit)
+		if err != nil || got.StartTS != start || got.CommitTS != commit || !bytes.Equal(got.Payload, prewritePayload(start, 10)) {
+			t.Errorf("commit TS %s: %+v, %v", commit, got, err)
+		}
+	}
+	for _, ts := range []nodes.TSO{5, 7, 99} {
 		if got, err := s.Lookup(context.Background(), ts); !errors.Is(err, storage.ErrNotFound) {
 			t.Errorf("start TS %s: %+v, %v", ts, got, err)
 		}

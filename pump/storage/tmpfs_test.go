@@ -22,7 +22,7 @@ func TestRealDiskFull(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	opts := storage.Options{Dir: mount + "/data", SyncLog: true, SegmentBytes: 1 << 20}
+	opts := storage.Options{Dir: mount + "/data", SyncLog: true, SegmentBytes: 1 << 20, WaitInMemory: 1000}
 	s, err := storage.Open(opts)
 	if err != nil {
 		t.Fatal(err)

@@ -283,7 +283,11 @@ func (s *Store) apply(batch []*request, end int64) {
 		r.outcome = s.applyLocked(seg, h, r.at, now)
 	}
 	s.wakeLocked()
+	lags := len(s.matcher.waiting.full) > maxFull
 	s.mu.Unlock()
+	if lags {
+		s.awaitSorter()
+	}
 	s.housekeep(end)
 }
 
@@ -308,9 +312,6 @@ func (s *Store) emit(e entry) {
 		seg.maxCommit = max(seg.maxCommit, e.commitTS)
 	}
 	s.index.append(e)
-	if len(s.index.tail)%tailEntries == 0 {
-		s.flushIndexLocked()
-	}
 }
 
 // settle hears that nobody waits for a prewrite any more.
@@ -329,20 +330,4 @@ func (s *Store) segmentLocked(id uint32) *segment {
 		return s.segments[i]
 	}
 	return nil
-}
-
-// flushIndexLocked writes out the index's newest entries. A full disk only makes
-// them wait in memory, and prewrites are refused until it is better.
-func (s *Store) flushIndexLocked() {
-	err := s.index.flush()
-	switch {
-	case err == nil:
-		s.space.index.Store(false)
-	case noSpace(err):
-		s.space.index.Store(true)
-		s.space.refusing.Store(true)
-	case errors.Is(err, ErrNoDescriptor): // they wait in memory until the next attempt
-	default:
-		s.failed.CompareAndSwap(nil, &failure{fmt.Errorf("%w: %w", ErrFailed, err)})
-	}
 }
