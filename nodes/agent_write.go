@@ -368,13 +368,17 @@ func (a *Agent) look(ctx context.Context, revision int64) {
 	}
 }
 
+// watchLife is how long one watch of the agent lasts: after PD's history was reset it would
+// wait for a revision that does not come.
+const watchLife = time.Minute
+
 // watch looks at the record as soon as somebody writes it. While the watch is broken,
 // the heartbeats still find every foreign write.
 func (a *Agent) watch(ctx context.Context) {
 	wait := retryPause
 	for ctx.Err() == nil {
 		a.look(ctx, 0) // what happened while there was no watch
-		wctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
+		wctx, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), watchLife)
 		for resp := range a.opts.Registry.client.Watch(wctx, a.opts.Kind.Key(a.opts.NodeID), clientv3.WithCreatedNotify()) {
 			if resp.Err() != nil {
 				break

@@ -29,8 +29,3 @@ func (r *Registry) Txn(ctx context.Context, op string, cmps []clientv3.Cmp, then
 	})
 	return resp, err
 }
-
-// Watch follows keys as the etcd client does; it ends when PD has no leader.
-func (r *Registry) Watch(ctx context.Context, key string, opts ...clientv3.OpOption) clientv3.WatchChan {
-	return r.client.Watch(clientv3.WithRequireLeader(ctx), key, opts...)
-}

@@ -283,7 +283,7 @@ func (c *Cache) adopt(list, before *Snapshot, epoch int) (*Snapshot, bool) {
 	switch {
 	case epoch != c.epoch:
 		return nil, false
-	case before != nil && newHistory(before, list.Revision, list.cluster):
+	case before.horizon().lost(list.Revision, list.cluster):
 		c.opts.Logger.WithField("revision", list.Revision).WithField("was", before.Revision).
 			Warn("PD has another history than before (wiped, restored or replaced): the view of the nodes starts anew")
 		c.epoch++
@@ -293,12 +293,6 @@ func (c *Cache) adopt(list, before *Snapshot, epoch int) (*Snapshot, bool) {
 		c.publishLocked(list)
 	}
 	return c.cur.Load(), true
-}
-
-// newHistory tells whether a linearizable read, begun when before was known, shows
-// another history of PD: revisions of one history never go back.
-func newHistory(before *Snapshot, revision int64, cluster uint64) bool {
-	return revision < before.Revision || cluster != before.cluster
 }
 
 func (c *Cache) publishLocked(s *Snapshot) {

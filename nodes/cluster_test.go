@@ -2,6 +2,7 @@ package nodes
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 )
@@ -52,4 +53,34 @@ func TestClusterForgetsRevisionsOfAWipedPD(t *testing.T) {
 		_, err := cluster.View(context.Background(), 0)
 		return err == nil && cluster.wrote.Load() == 0
 	})
+}
+
+// Who waits for a state sees it also when PD's history begins anew meanwhile.
+func TestWaitStateInANewHistory(t *testing.T) {
+	t.Parallel()
+	e := startEtcd(t)
+	reg := newTestRegistry(t, e.addr, time.Second)
+	mustPut(t, reg, Pump, testRecord("p1", Online))
+	for range 20 {
+		if _, _, err := reg.SetState(context.Background(), Pump, "p1", Closing, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() {
+		_, err := WaitState(ctx, reg, Pump, "p1", Offline)
+		done <- err
+	}()
+	e.stop()
+	e.wipe()
+	e.start()
+	eventually(t, "PD is back", func() bool {
+		_, err := reg.Put(ctx, Pump, testRecord("p1", Offline), 0)
+		return err == nil
+	})
+	if err := <-done; err != nil && !errors.Is(err, ErrNotFound) { // it may look before the record is back
+		t.Error(err)
+	}
 }

@@ -74,13 +74,18 @@ func WaitState(ctx context.Context, reg *Registry, kind Kind, nodeID string, wan
 	}
 }
 
-// watchState follows one record from where it was read until it shows a state.
+// lookAgain is how long a watch is trusted before the record is read again: after PD's
+// history was reset it would wait for a revision that does not come.
+const lookAgain = 3 * time.Second
+
+// watchState follows one record from where it was read until it shows a state, for no
+// longer than lookAgain.
 func (r *Registry) watchState(ctx context.Context, e Entry, want State, last *Entry) (Entry, error) {
 	if e.Record.State == want {
 		return e, nil
 	}
 	kind, nodeID := e.Kind, e.Record.NodeID
-	ctx, cancel := context.WithCancel(clientv3.WithRequireLeader(ctx))
+	ctx, cancel := context.WithTimeout(clientv3.WithRequireLeader(ctx), lookAgain)
 	defer cancel()
 	for resp := range r.client.Watch(ctx, kind.Key(nodeID), clientv3.WithRev(e.ModRevision+1)) {
 		if err := resp.Err(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -257,7 +258,7 @@ func TestTrim(t *testing.T) {
 		first = resp.Events[0]
 		break
 	}
-	if err := l.begin(ctx, new(int64)); err != nil {
+	if _, _, err := l.begin(ctx); err != nil {
 		t.Fatal(err)
 	}
 	for range 2 { // it is written once
@@ -341,6 +342,57 @@ func TestAway(t *testing.T) {
 	l.Close()
 	if err := l.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestNewHistory: after PD was wiped, so that its revisions begin anew, the audit goes on; it
+// does not wait for a revision of the old history.
+func TestNewHistory(t *testing.T) {
+	f := start(t)
+	l := New(Options{Registry: f.reg})
+	if err := l.Open(); err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	f.floor()
+	for i := range 50 {
+		f.put(nodes.Pump, "old", nodes.States()[i%2], nodes.TSO(i))
+	}
+	f.listed(l, 50)
+	addr := strings.TrimPrefix(f.srv.URL(), "http://")
+	f.srv.Close()
+	if err := os.RemoveAll(f.dir); err != nil {
+		t.Fatal(err)
+	}
+	f.open(addr)
+	f.cli, f.reg = f.client()
+	f.floor() // it begins anew
+	f.put(nodes.Pump, "new", nodes.Online, 1)
+	f.put(nodes.Pump, "new", nodes.Pausing, 1)
+	events := f.listed(New(Options{Registry: f.reg}), 2)
+	if got := short(events[0]); len(events) != 2 || got != "pump new online>pausing other  done" {
+		t.Errorf("events %+v", events)
+	}
+}
+
+// TestEmptied: somebody removes what the audit keeps, in a history that goes on; the next
+// change is written down.
+func TestEmptied(t *testing.T) {
+	f := start(t)
+	l := New(Options{Registry: f.reg})
+	if err := l.Open(); err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	f.floor()
+	f.put(nodes.Pump, "p", nodes.Online, 1)
+	f.listed(l, 1)
+	if _, err := f.cli.Delete(t.Context(), "/pumphouse/", clientv3.WithPrefix()); err != nil {
+		t.Fatal(err)
+	}
+	f.put(nodes.Pump, "p", nodes.Paused, 1)
+	if got := short(f.listed(l, 1)[0]); got != "pump p online>paused other  done" {
+		t.Errorf("the event is %s", got)
 	}
 }
 

@@ -38,6 +38,7 @@
 // # Trade-offs
 //
 // A change that happens while no console runs, made by none of our tools, is not in the
-// audit. The order of events is that of PD's revisions; the time is PD's clock as the
+// audit; nor is what others do between a reset of PD's history (wiped, restored) and the
+// probe that notices it, 5 s later at the latest. The order of events is that of PD's revisions; the time is PD's clock as the
 // writer knows it.
 package audit

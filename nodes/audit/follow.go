@@ -9,6 +9,7 @@ import (
 	"pumphouse/nodes"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
@@ -61,64 +62,44 @@ func (l *Log) trimNowAndThen(ctx context.Context) {
 	}
 }
 
-// follow watches the records for as long as ctx lasts, through failures.
+// follow writes down the changes of records for as long as ctx lasts, through failures.
 func (l *Log) follow(ctx context.Context) {
-	next := int64(0) // the first revision not looked at; 0 = begin now
+	var changes *nodes.Changes // nil: begin with what happens from now on
 	for ctx.Err() == nil {
-		err := l.watch(ctx, &next)
-		if ctx.Err() == nil {
-			l.opts.Logger.WithError(err).Debug("the audit loses PD's watch and starts it again")
-			nodes.Sleep(ctx, followRetry)
+		err := l.followOnce(ctx, &changes)
+		if ctx.Err() != nil {
+			return
 		}
+		switch {
+		case errors.Is(err, nodes.ErrNewHistory) || errors.Is(err, rpctypes.ErrCompacted):
+			changes = nil
+			l.opts.Logger.WithError(err).Warn("the audit may lack what others did until now: it goes on from here")
+		default:
+			l.opts.Logger.WithError(err).Debug("the audit loses PD's watch and starts it again")
+		}
+		nodes.Sleep(ctx, followRetry)
 	}
 }
 
-// watch follows the records from a revision on until something fails, and moves the
-// revision behind what it has seen to.
-func (l *Log) watch(ctx context.Context, next *int64) error {
-	if *next == 0 {
-		if err := l.begin(ctx, next); err != nil {
+func (l *Log) followOnce(ctx context.Context, changes **nodes.Changes) error {
+	if *changes == nil {
+		revision, cluster, err := l.begin(ctx)
+		if err != nil {
 			return err
 		}
+		*changes = nodes.NewChanges(l.opts.Registry, revision, cluster, func(ev *clientv3.Event) error { return l.observe(ctx, ev) })
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	for resp := range l.opts.Registry.Watch(ctx, recordsPrefix(), clientv3.WithPrefix(), clientv3.WithPrevKV(), clientv3.WithRev(*next)) {
-		if resp.CompactRevision > 0 {
-			*next = 0 // what happened in between is lost
-		}
-		if err := resp.Err(); err != nil {
-			return err
-		}
-		for _, ev := range resp.Events {
-			if err := l.observe(ctx, ev); err != nil {
-				return err
-			}
-		}
-		if n := len(resp.Events); n > 0 {
-			*next = resp.Events[n-1].Kv.ModRevision + 1
-		}
-	}
-	return errors.New("the watch ended")
+	return (*changes).Run(ctx)
 }
 
 // begin makes the floor exist, which [Log.observe] compares with, and finds where to start.
-func (l *Log) begin(ctx context.Context, next *int64) error {
+func (l *Log) begin(ctx context.Context) (revision int64, cluster uint64, err error) {
 	resp, err := l.opts.Registry.Txn(ctx, "open the audit",
 		[]clientv3.Cmp{clientv3.Compare(clientv3.CreateRevision(floorKey), "=", 0)}, clientv3.OpPut(floorKey, nodes.PadRevision(0)))
-	if err == nil {
-		*next = resp.Header.Revision + 1
+	if err != nil {
+		return 0, 0, err
 	}
-	return err
-}
-
-// recordsPrefix is above the records of all kinds.
-func recordsPrefix() string {
-	prefix := nodes.Pump.Prefix()
-	for !strings.HasPrefix(nodes.Drainer.Prefix(), prefix) {
-		prefix = prefix[:len(prefix)-1]
-	}
-	return prefix
+	return resp.Header.Revision, resp.Header.ClusterId, nil
 }
 
 // observe writes down one change of a record unless it is in the audit, or was. A
@@ -137,11 +118,31 @@ func (l *Log) observe(ctx context.Context, ev *clientv3.Event) error {
 		clientv3.Compare(clientv3.CreateRevision(key), "=", 0),
 		clientv3.Compare(clientv3.Value(floorKey), "<", nodes.PadRevision(e.Revision)),
 	}, clientv3.OpPut(key, text))
-	if err == nil && resp.Succeeded {
+	switch {
+	case err != nil:
+		return err
+	case resp.Succeeded:
 		l.wrote.Add(1)
+		return nil
 	}
-	return err
+	return l.checkFloor(ctx)
 }
+
+// checkFloor makes the floor anew when it is gone, with the history that it belonged to; the
+// error makes the event come again.
+func (l *Log) checkFloor(ctx context.Context) error {
+	floor, err := l.opts.Registry.Read(ctx, "read the audit", floorKey)
+	if err != nil || len(floor.Kvs) > 0 {
+		return err
+	}
+	if _, _, err := l.begin(ctx); err != nil {
+		return err
+	}
+	return errEmptied
+}
+
+// errEmptied says that somebody has removed what the audit keeps in PD.
+var errEmptied = errors.New("the audit in PD was emptied")
 
 // observed tells what a watch's event means for the audit. A record whose updateTS is
 // new was written by its node, which then also says when.
