@@ -34,7 +34,7 @@ const (
 	// holdTimeout bounds one call, and what it adds to a shutdown.
 	holdTimeout = 3 * time.Second
 	// holdRetry is how long a PD that does not know the call is left alone, and holdPause one
-	// that gives no answer or knows no TiKV.
+	// that gives no answer.
 	holdRetry = time.Hour
 	holdPause = 2 * time.Second
 )
@@ -148,8 +148,10 @@ func (s *safePoint) set(ctx context.Context, ts nodes.TSO) {
 	switch done := err == nil || at > 0; {
 	case errors.Is(err, errors.ErrUnsupported):
 		s.retry = now.Add(holdRetry)
-	case !done, at == 0 && ts > 0: // there is no TiKV, so far
+	case !done:
 		s.wanted, s.retry = 0, now.Add(holdPause)
+	case at == 0 && ts > 0: // there is no TiKV, so far
+		s.retry = now.Add(holdRenew)
 	default:
 		s.wanted, s.renewed = ts, now
 	}

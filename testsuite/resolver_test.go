@@ -249,6 +249,28 @@ func TestResolver(t *testing.T) {
 				t.Errorf("delivered %v, want only %v", got, at)
 			}
 		}},
+		{"never prewritten, and nobody meets it", func(t *testing.T, n *pumpNode, key []byte) {
+			cli, start := n.client(), all.tso()
+			cli.binlog(start, key)
+			at := cli.transaction([]byte("behind it"))
+			if got := cli.pull(0).until(at); !slices.Equal(got, []nodes.TSO{at}) {
+				t.Errorf("delivered %v, want only %v", got, at)
+			}
+			n.says("TiKV had no trace of it")
+		}},
+		{"locked by a TiDB that is gone, and nobody meets the lock", func(t *testing.T, n *pumpNode, key []byte) {
+			cli, txn := n.client(), kv.in(t).prewrite(key)
+			cli.binlog(txn.start, key)
+			at := cli.transaction([]byte("behind it"))
+			if got := cli.pull(0).until(at); !slices.Equal(got, []nodes.TSO{at}) {
+				t.Errorf("delivered %v, want only %v", got, at)
+			}
+			n.says("its lock has expired")
+			txn.SetCommitTS(uint64(all.tso()))
+			if err := txn.CommitMutations(t.Context()); err == nil {
+				t.Error("TiKV commits what counts as rolled back")
+			}
+		}},
 		{"committed, asked by a pump that started before TiKV", func(t *testing.T, _ *pumpNode, key []byte) {
 			cli, txn := early.client(), kv.in(t).prewrite(key)
 			cli.binlog(txn.start, key)
