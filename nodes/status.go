@@ -58,8 +58,10 @@ type statusBody struct {
 	Downstream string
 	Unresolved int
 	// GCSafePoint holds back TiKV's garbage collection.
-	GCSafePoint TSO
-	WaitingFor  []struct {
+	GCSafePoint struct {
+		TS TSO `json:"ts"`
+	}
+	WaitingFor []struct {
 		Drainer  string `json:"drainer"`
 		Host     string `json:"host"`
 		State    string `json:"state"`
@@ -133,7 +135,7 @@ func (b *statusBody) status(nodeID string) Status {
 	s := Status{
 		State: b.State, Version: b.Version, CommitTS: max(b.CommitTS, b.LastTS), Problem: b.ErrMsg,
 		Unresolved: b.Unresolved, LogBytes: b.Storage.LogBytes + b.Storage.IndexBytes, AvailableBytes: b.Storage.AvailableBytes, PurgedTS: b.Storage.PurgedTS,
-		OldestStartTS: b.Storage.OldestStartTS, OldestAge: b.Storage.OldestAge, Held: b.Storage.Waiting, GCSafePoint: b.GCSafePoint,
+		OldestStartTS: b.Storage.OldestStartTS, OldestAge: b.Storage.OldestAge, Held: b.Storage.Waiting, GCSafePoint: b.GCSafePoint.TS,
 		Positions: b.PumpPos, Synced: b.Synced, Downstream: b.Downstream,
 	}
 	if b.Lag != nil {

@@ -38,7 +38,7 @@ func TestStatusNamesWhatHoldsBack(t *testing.T) {
 		body string
 		want []string
 	}{
-		{`{"Storage":{"OldestStartTS":470,"OldestAge":34000000000,"Waiting":924},"GCSafePoint":460}`,
+		{`{"Storage":{"OldestStartTS":470,"OldestAge":34000000000,"Waiting":924},"GCSafePoint":{"service":"pumphouse-p1","ts":460}}`,
 			[]string{"start TS 470", "34s", "924", "-cmd resolve -node-id p1 -start-ts 470"}},
 		{`{"Storage":{"OldestStartTS":470,"OldestAge":1000000000}}`, nil},
 		{`{"Storage":{}}`, nil},

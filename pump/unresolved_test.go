@@ -191,3 +191,39 @@ func serve(t *testing.T, h http.Handler, method, path string) int {
 	h.ServeHTTP(w, req)
 	return w.Code
 }
+
+// keeps is a PD that takes every GC safe point.
+type keeps struct{}
+
+func (keeps) HoldGC(_ context.Context, _ string, ts nodes.TSO, _ time.Duration) (nodes.TSO, error) {
+	return ts, nil
+}
+
+// TestStatusForOthers: the client that consoles, drainers and binlogctl use reads what a pump with an
+// unresolved transaction says of itself, the GC safe point that it holds included.
+func TestStatusForOthers(t *testing.T) {
+	r := newRig(t)
+	o := r.options("pump1")
+	o.Resolver, o.GCHolder = forgot{}, keeps{}
+	p := r.open(o)
+	conn, control := r.dial(p), nodes.NewControl(nil, 0)
+	lost := r.tso()
+	if err := r.write(conn, prewrite(lost, nil)); err != nil {
+		t.Fatal(err)
+	}
+	r.transaction(conn, nil)
+	deadline := time.Now().Add(20 * time.Second)
+	for {
+		st, err := control.Status(t.Context(), nodes.Pump, r.record(p))
+		if err != nil || st.Unresolved != 1 || st.OldestStartTS != lost || st.Held != 1 || st.GCSafePoint >= lost {
+			t.Fatalf("the status is %+v, %v", st, err)
+		}
+		if st.GCSafePoint > 0 && st.OldestAge > 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("no GC safe point is held: %+v", st)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}

@@ -59,8 +59,8 @@ func errf(code uint16, format string, args ...any) *engine.Error {
 
 // theConsole says what this server is where a client takes it for a database.
 const theConsole = "this is the Pumphouse console of TiDB Binlog: it takes SHOW PUMP|DRAINER STATUS, " +
-	"CHANGE PUMP|DRAINER TO NODE_STATE = '...' FOR NODE_ID '...', PAUSE, OFFLINE and DROP PUMP|DRAINER '...' (HELP 'binlog') " +
-	"and SELECT, and is read-only otherwise"
+	"CHANGE PUMP|DRAINER TO NODE_STATE = '...' FOR NODE_ID '...', PAUSE, OFFLINE and DROP PUMP|DRAINER '...', " +
+	"RESOLVE TRANSACTION (HELP 'binlog') and SELECT, and is read-only otherwise"
 
 // refuse is the answer to what only a database can do.
 func refuse(what string) *engine.Error {
