@@ -115,8 +115,9 @@ func send(ctx context.Context, puller *storage.Puller, stream binlogpb.Pump_Pull
 
 func (p *Pump) pullFailed(log logrus.FieldLogger, from nodes.TSO, err error) error {
 	var purged *storage.PurgedError
+	var lost *storage.LostError
 	switch {
-	case errors.As(err, &purged):
+	case errors.As(err, &purged), errors.As(err, &lost):
 		log.WithError(err).Error("a drainer asks for binlogs that are gone")
 		return status.Error(codes.OutOfRange, fmt.Sprintf("pump %s: %v", p.nodeID, err))
 	case errors.Is(err, storage.ErrClosed):
@@ -125,7 +126,7 @@ func (p *Pump) pullFailed(log logrus.FieldLogger, from nodes.TSO, err error) err
 	if _, ok := status.FromError(err); !ok {
 		p.metrics.errors.WithLabelValues("pull").Inc()
 		log.WithError(err).Error("a pull failed")
-		return status.Error(codes.Internal, fmt.Sprintf("pump %s: pull behind %s: %v", p.nodeID, from, err))
+		return status.Error(codes.Internal, fmt.Sprintf("pump %s: pull after commit TS %s: %v", p.nodeID, from, err))
 	}
 	return err
 }

@@ -127,7 +127,14 @@ func repair(cfg *config, log logrus.FieldLogger, stdout io.Writer) error {
 	for _, ts := range report.Lost {
 		fmt.Fprintf(stdout, "lost: the transaction with commit TS %s\n", ts)
 	}
-	fmt.Fprintf(stdout, "%d transactions are without commit or rollback; binlogs up to commit TS %s cannot be pulled\n", report.Open, report.PurgedTS)
+	for _, r := range report.Ranges {
+		fmt.Fprintf(stdout, "perhaps lost: transactions after commit TS %s (%s) up to %s (%s); drainers that have not passed it are stopped there\n",
+			r.From, r.From.Time().Format(time.RFC3339), r.To, r.To.Time().Format(time.RFC3339))
+	}
+	fmt.Fprintf(stdout, "%d transactions are unresolved: the pump asks TiKV about them when it runs\n", report.Open)
+	if report.PurgedTS > 0 {
+		fmt.Fprintf(stdout, "binlogs up to commit TS %s (%s) have been purged before\n", report.PurgedTS, report.PurgedTS.Time().Format(time.RFC3339))
+	}
 	return nil
 }
 

@@ -10,7 +10,7 @@
 //     delivered, for ever, with growing pauses; a change of the record cuts a pause short.
 //   - A pump whose record says offline, or is deleted, is pulled from until its stream
 //     ends, and then waited for no more.
-//   - A pump that no longer has what is behind the position ends everything with a
+//   - A pump that no longer has everything after the position ends everything with a
 //     [*PositionError]. Nothing is skipped.
 //
 // # Joining

@@ -16,8 +16,8 @@ var (
 	errNoBinlogYet = errors.New("nothing has been pulled yet")
 )
 
-// PositionError says that a pump cannot deliver what is behind a position: it is purged
-// there, or the position is not of this cluster.
+// PositionError says that a pump cannot deliver what comes after a position: it has been purged, damage may
+// have taken some of it, or the position is not of this cluster.
 type PositionError struct {
 	Pump  string
 	Addr  string
@@ -26,7 +26,7 @@ type PositionError struct {
 }
 
 func (e *PositionError) Error() string {
-	return fmt.Sprintf("pull from pump %q (%s) behind commit TS %s: %v", e.Pump, e.Addr, e.Asked, e.Err)
+	return fmt.Sprintf("pull from pump %q (%s) after commit TS %s: %v", e.Pump, e.Addr, e.Asked, e.Err)
 }
 
 func (e *PositionError) Unwrap() error { return e.Err }

@@ -4,7 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -245,5 +249,56 @@ func TestRealPumpDeliversTheLargestItAccepts(t *testing.T) {
 	u.startPumpWith(pump.Options{NodeID: "p1", DataDir: dir, MaxMessageSize: 1000})
 	if got := c.run(Options{}).take(1); got[0] != int64(commit) {
 		t.Errorf("after max-message-size was lowered: got %v, want %d", got, commit)
+	}
+}
+
+// A drainer that comes to where -repair has lost something is stopped, with both ends in the error; one that
+// has passed it goes on.
+func TestRealPumpStopsAtWhatRepairLost(t *testing.T) {
+	c := newCluster(t)
+	u := &upstream{t: t, c: c}
+	dir := t.TempDir()
+	p := u.startPump("p1", dir)
+	u.write(20, p)
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	all := u.want(0)
+	file := filepath.Join(dir, "binlog", "log-0000000001")
+	log, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	places := regexp.MustCompile("value of [0-9]+").FindAllIndex(log, -1)
+	if len(places) != 20 {
+		t.Fatalf("%d prewrites are in the log", len(places))
+	}
+	log[places[10][0]]++
+	if err := os.WriteFile(file, log, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	report, err := pump.Repair(dir, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lost := all[10]
+	if len(report.Lost) != 1 || int64(report.Lost[0]) != lost || len(report.Ranges) != 1 {
+		t.Fatalf("%+v", report)
+	}
+	u.startPump("p1", dir)
+	r := c.run(Options{})
+	if got := r.take(10); !slices.Equal(got, all[:10]) {
+		t.Errorf("before the gap: %v, want %v", got, all[:10])
+	}
+	err = <-r.done
+	r.done <- nil
+	var position *PositionError
+	if !errors.As(err, &position) || int64(position.Asked) != lost-1 ||
+		!strings.Contains(err.Error(), fmt.Sprint(lost-1)) || !strings.Contains(err.Error(), fmt.Sprint(lost)) {
+		t.Errorf("Run: %v, want both ends of the gap: %d and %d", err, lost-1, lost)
+	}
+	after := c.run(Options{From: nodes.TSO(lost), Merger: merge.New(merge.Options{From: nodes.TSO(lost)})})
+	if got := after.take(9); !slices.Equal(got, all[11:]) {
+		t.Errorf("after the gap: %v, want %v", got, all[11:])
 	}
 }

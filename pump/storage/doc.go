@@ -67,6 +67,7 @@
 //	index-0000000001 …  the sorted sequence, 1,048,576 entries a file
 //	wait-0000000001 …   runs of transactions that wait, in no order of numbers
 //	checkpoint          how to open the rest quickly
+//	lost                what Repair could not save; without damage there is none
 //	reserve             space that GC may use when the disk is full; it holds nothing
 //	*.tmp               being made; removed when the store opens
 //
@@ -140,6 +141,13 @@
 //
 // Version 1, which is still read, has neither t nor r.
 //
+// The list of what is lost, replaced atomically, is
+//
+//	0  8  "PHBLOST" 0x01
+//	8     ranges, ascending and apart, until 4 bytes are left: 8 commit TS that is
+//	      not lost, 8 commit TS up to and including which something may be
+//	      checksum of everything before 4
+//
 // # Opening
 //
 // The checkpoint gives the state; the log after it is read and applied, and
@@ -151,6 +159,26 @@
 // damage. The last records whose durability nothing proves are written again and
 // synced before they count, because after a failed fdatasync the system's cache shows
 // what the disk does not hold.
+//
+// # Repairing
+//
+// [Repair] reads the whole log, puts a void record over each hole, and lists in which ranges of commit TSs
+// transactions may be missing. A pull that reaches a range ends with a [*LostError]; before and after it
+// everything is delivered. What can be missing of a hole?
+//
+//   - A transaction whose prewrite and commit both were in it. Its commit TS is, by (1),
+//     larger than what was committed before the hole, and, because it was placed before
+//     the next prewrite, at or below that one's floor, or that in the next segment's head.
+//   - A transaction whose prewrite was in it and whose commit follows: a commit without a
+//     prewrite anywhere in the log. Its commit TS is known. A commit that comes again is told from it
+//     by its prewrite, for which the log is read a second time.
+//   - A transaction whose prewrite was in it and that was unresolved to the end of the log. If there
+//     was none in the checkpoint, or something after the hole has been delivered, there
+//     is none. Otherwise its commit TS may be anything up to now.
+//
+// A commit or rollback in a hole only leaves its prewrite unresolved: it is resolved as any other.
+// Where the checkpoint is damaged too and GC has removed segments, the hole may also have held the commits of purged
+// transactions, so its range begins with what is known to be purged.
 //
 // # When writing fails
 //
@@ -168,7 +196,8 @@
 //     syncs one file.
 //   - Only the log behind the checkpoint is checked when the store opens; damage
 //     further back shows when it is pulled, as an error. [Repair] reads everything.
-//   - Damage to the very last write cannot be told from a torn one.
+//   - Damage to the very last write cannot be told from a torn one, nor, when the checkpoint is damaged,
+//     a missing first segment from a purged one.
 //   - One unresolved prewrite holds back everything with a larger commit TS. The
 //     alternative is a wrong order. What waits costs no memory, but is written once more, and
 //     once more for each merge of eight runs, 32 bytes a transaction.

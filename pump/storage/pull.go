@@ -7,6 +7,7 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
+	"math"
 	"path/filepath"
 
 	"pumphouse/nodes"
@@ -40,7 +41,8 @@ type Puller struct {
 const pullBatch = 1024
 
 // Pull begins to deliver what is committed behind from, the last commit TS the caller
-// has. The error is a [*PurgedError] when some of that is gone.
+// has. The error is a [*PurgedError] when some of that is gone, a [*LostError] when damage may have
+// taken what comes next.
 func (s *Store) Pull(from nodes.TSO) (*Puller, error) {
 	next, err := s.after(from)
 	s.mu.Lock()
@@ -54,12 +56,15 @@ func (s *Store) Pull(from nodes.TSO) (*Puller, error) {
 	case err != nil:
 		return nil, fmt.Errorf("look for commit TS %s: %w", from, err)
 	}
+	if err := s.lostAt(from); err != nil {
+		return nil, err
+	}
 	return &Puller{s: s, last: from, next: next, log: newLogReader(s.opts.FS, s.opts.Dir)}, nil
 }
 
 // Next waits for the next entry. Its payload is valid until the following call. The
 // error is ctx's, [ErrClosed] when the store closes, a [*PurgedError] when GC has
-// overtaken the puller, or what reading the disk came to. Commit TSs strictly increase.
+// overtaken the puller, a [*LostError] when it has come to where damage took something, or what reading the disk came to. Commit TSs strictly increase.
 func (p *Puller) Next(ctx context.Context) (Entry, error) {
 	for p.i == len(p.batch) {
 		fake, wait, err := p.refill()
@@ -117,11 +122,19 @@ func (p *Puller) refill() (fake nodes.TSO, wait <-chan struct{}, err error) {
 		s.mu.Unlock()
 		return 0, nil, &PurgedError{Asked: p.last, Purged: s.purged}
 	}
+	if err := s.lostAt(p.last); err != nil {
+		s.mu.Unlock()
+		return 0, nil, err
+	}
+	stop := nodes.TSO(math.MaxInt64) // the last commit TS before something is lost
+	if r := s.lostAfter(p.last); r != nil {
+		stop = r.From
+	}
 	end := s.index.end()
 	if p.next >= end {
 		defer s.mu.Unlock()
-		if s.matcher.done > p.last {
-			return s.matcher.done, nil, nil
+		if told := min(s.matcher.done, stop); told > p.last {
+			return told, nil, nil
 		}
 		return 0, s.waitLocked(), nil
 	}
@@ -138,6 +151,12 @@ func (p *Puller) refill() (fake nodes.TSO, wait <-chan struct{}, err error) {
 		if p.batch, err = s.index.read(p.batch, p.next, count); err != nil {
 			p.batch = p.batch[:0]
 			return 0, nil, p.readError(entry{commitTS: p.last + 1}, err)
+		}
+	}
+	if n := firstAfter(p.batch, stop); n < len(p.batch) {
+		p.batch = p.batch[:n]
+		if n == 0 {
+			return stop, nil, nil // and then it ends
 		}
 	}
 	p.next += uint64(len(p.batch))

@@ -93,6 +93,7 @@ const (
 	flagTimeout = 1 << 1 // a Rollback that the time-out decided
 
 	flagOperator = 1 << 2 // a Commit or Rollback that an operator decided
+
 )
 
 // headerSize is the size of a record's header; align is what records begin at a
@@ -167,6 +168,9 @@ type place struct {
 }
 
 func (p place) offset() int64 { return int64(p.off) * align }
+
+// before reports whether p precedes o in the log.
+func (p place) before(o place) bool { return p.seg < o.seg || p.seg == o.seg && p.off < o.off }
 
 // entry is a committed transaction in the sorted sequence.
 type entry struct {

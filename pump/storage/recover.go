@@ -81,6 +81,9 @@ func (s *Store) recover(now time.Time) error {
 	if err := s.restore(c, now); err != nil {
 		return err
 	}
+	if s.lost, _, err = loadLost(fsys, dir); err != nil {
+		return err
+	}
 	if err := s.replay(c, ids, now); err != nil {
 		return err
 	}

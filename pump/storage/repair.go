@@ -22,8 +22,9 @@ type Report struct {
 	Segments  int // in the log now
 	Records   int // that are whole
 	Gaps      []Gap
-	Lost      []nodes.TSO // commit TSs of the transactions whose prewrite is gone
-	Open      int         // prewrites that are unresolved now, some perhaps because their end is gone
+	Lost      []nodes.TSO // commit TSs of the transactions whose prewrite is gone, and no others
+	Ranges    []LostRange // where transactions may be missing; they include Lost
+	Open      int         // prewrites that are unresolved now, some perhaps because their commit or rollback is gone
 	PurgedTS  nodes.TSO   // binlogs up to here cannot be pulled
 	Rewritten []string    // the files that were damaged or missing
 }
@@ -31,10 +32,10 @@ type Report struct {
 // Repair makes a store that [Open] refuses usable again: each damaged segment is
 // replaced by one with the records that can be read, and the index and the
 // checkpoint are set back so that Open makes them anew from the whole log. What is
-// lost is in the report. No other process may have the store open, and who wants to
+// lost is in the report, and a pull that comes to it is stopped by a [*LostError]. No other process may have the store open, and who wants to
 // keep the damaged files copies them first. Of opts only Dir, FS and Logger count.
 func Repair(opts Options) (*Report, error) {
-	r := &repair{opts: opts.withDefaults(), open: make(map[nodes.TSO]bool)}
+	r := &repair{opts: opts.withDefaults(), tally: tally{open: make(map[nodes.TSO]bool), undone: make(map[nodes.TSO]bool)}}
 	if err := r.run(); err != nil {
 		return nil, fmt.Errorf("repair binlog storage in %s: %w", opts.Dir, err)
 	}
@@ -43,12 +44,13 @@ func Repair(opts Options) (*Report, error) {
 
 type repair struct {
 	Report
-	opts Options
-	open map[nodes.TSO]bool // unresolved prewrites
+	opts  Options
+	old   *checkpoint // nil: it is damaged or missing
+	tally tally
 }
 
-// patient is a segment under repair. A head or file of nil: damaged or missing.
-type patient struct {
+// logSegment is a segment under repair. A head or file of nil: damaged or missing.
+type logSegment struct {
 	id   uint32
 	name string
 	file File
@@ -70,8 +72,9 @@ func (r *repair) run() error {
 	if old != nil {
 		ids = slices.DeleteFunc(ids, func(id uint32) bool { return id < old.segments[0].id })
 		ids = append(ids, old.segments[0].id, old.at.seg) // to be missed if they are not there
-		r.PurgedTS = old.purged
+		r.PurgedTS, r.tally.top = old.purged, old.purged
 	}
+	r.old = old
 	if len(ids) == 0 {
 		return fmt.Errorf("there is no log: %w", fs.ErrNotExist)
 	}
@@ -88,7 +91,7 @@ func (r *repair) run() error {
 		prevEnd = cur.head.prevEnd
 	}
 	for id := first; ; id++ {
-		next := (*patient)(nil)
+		next := (*logSegment)(nil)
 		if id < last {
 			if next, err = r.examine(id + 1); err != nil {
 				return errors.Join(err, cur.close())
@@ -103,16 +106,13 @@ func (r *repair) run() error {
 		}
 		cur = next
 	}
-	if old == nil && first > 1 { // their prewrites were in segments that GC had removed
-		for _, ts := range r.Lost {
-			r.PurgedTS = max(r.PurgedTS, ts)
-		}
+	if err := r.account(first, last); err != nil {
+		return err
 	}
-	r.Open = len(r.open)
 	return r.setBack(first)
 }
 
-func (p *patient) close() error {
+func (p *logSegment) close() error {
 	if p.file == nil {
 		return nil
 	}
@@ -120,8 +120,8 @@ func (p *patient) close() error {
 }
 
 // examine opens a segment and reads its head.
-func (r *repair) examine(id uint32) (*patient, error) {
-	p := &patient{id: id, name: filepath.Join(r.opts.Dir, logName(id))}
+func (r *repair) examine(id uint32) (*logSegment, error) {
+	p := &logSegment{id: id, name: filepath.Join(r.opts.Dir, logName(id))}
 	f, err := r.opts.FS.Open(p.name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return p, nil
@@ -145,85 +145,107 @@ func (r *repair) examine(id uint32) (*patient, error) {
 
 // treat reads what it can of a segment, and replaces it when that is not all. It
 // returns where the segment's records end now.
-func (r *repair) treat(p, next *patient, prevEnd int64) (end int64, err error) {
+func (r *repair) treat(p, next *logSegment, prevEnd int64) (end int64, err error) {
 	limit, bounded := p.size, false // bounded: we know where the records ended
-	if next != nil && next.head != nil {
+	switch {
+	case next != nil && next.head != nil:
 		limit, bounded = next.head.prevEnd, true
+	case r.old != nil && p.id == r.old.at.seg:
+		if covered := r.old.at.offset(); covered > p.size {
+			limit, bounded = covered, true
+		}
 	}
 	var whole []int64 // where whole records begin
-	var gaps []Gap
+	var holes []lostPlace
 	end = segmentHeaderSize
-	if p.head == nil {
-		if bounded {
-			gaps, end = gap(gaps, p.name, end, limit), limit
-		} else if p.size > segmentHeaderSize {
-			gaps = gap(gaps, p.name, 0, p.size)
-		}
-	} else {
-		whole, gaps, end, err = r.read(p, limit, bounded)
+	switch {
+	case p.head != nil:
+		r.tally.segment(p.head.floor)
+		whole, holes, end, err = r.read(p, limit, bounded)
 		if err != nil {
 			return 0, err
 		}
+	default:
+		if !bounded { // nobody knows how much it held
+			limit = max(limit&^(align-1), segmentHeaderSize+smallestTransaction)
+		}
+		holes, end = r.lose(holes, p, end, limit), limit
 	}
-	r.Gaps = append(r.Gaps, gaps...)
 	r.Records += len(whole)
-	if p.head != nil && p.head.prevEnd == prevEnd && len(gaps) == 0 {
+	if p.head != nil && p.head.prevEnd == prevEnd && len(holes) == 0 {
 		return end, nil
 	}
 	r.Rewritten = append(r.Rewritten, p.name)
-	return end, r.rewrite(p, prevEnd, whole, gaps)
+	return end, r.rewrite(p, prevEnd, whole, holes)
 }
 
-func gap(gaps []Gap, name string, from, to int64) []Gap {
-	if to > from {
-		gaps = append(gaps, Gap{File: name, Offset: from, Bytes: to - from})
+// smallestPrewrite and smallestTransaction are the least that they take in the log.
+var (
+	smallestPrewrite    = footprint(1)
+	smallestTransaction = smallestPrewrite + footprint(0)
+)
+
+// lose notes a hole of a segment.
+func (r *repair) lose(holes []lostPlace, p *logSegment, from, to int64) []lostPlace {
+	if to <= from {
+		return holes
 	}
-	return gaps
+	l := p.place(from, to)
+	r.tally.hole(p.id, l)
+	r.Gaps = append(r.Gaps, Gap{File: p.name, Offset: from, Bytes: l.bytes})
+	return append(holes, l)
 }
 
-// read finds the whole records of a segment and the gaps between them.
-func (r *repair) read(p *patient, limit int64, bounded bool) (whole []int64, gaps []Gap, end int64, err error) {
+// place is what a hole can have held, from its size, and from the header of its first record if that
+// can be read and only the payload cannot.
+func (p *logSegment) place(from, to int64) lostPlace {
+	l := lostPlace{offset: from, bytes: to - from}
+	l.one = l.bytes < smallestTransaction
+	l.outcome = l.bytes < smallestPrewrite
+	var b [headerSize]byte
+	if p.file == nil || p.head == nil {
+		return l
+	}
+	if _, err := p.file.ReadAt(b[:], from); err != nil {
+		return l
+	}
+	if h, ok := parseHeader(b[:], p.seed, from); ok && from+h.footprint() == to {
+		l.one, l.outcome, l.startTS = true, h.typ != Prewrite, h.startTS
+	}
+	return l
+}
+
+// read finds the whole records of a segment and the holes between them.
+func (r *repair) read(p *logSegment, limit int64, bounded bool) (whole []int64, holes []lostPlace, end int64, err error) {
 	sc := newScanner(p.file, p.seed, min(limit, p.size))
 	for at := int64(segmentHeaderSize); ; {
 		end, err = sc.run(at, func(at int64, h header) {
 			whole = append(whole, at)
-			r.note(h)
+			r.tally.record(place{p.id, uint32(at / align)}, h)
 		})
 		if err != nil || end >= limit {
-			return whole, gaps, end, err
+			return whole, holes, end, err
 		}
 		at, err = sc.find(end+align, func(int64, header) bool { return true })
 		switch {
 		case err != nil:
-			return whole, gaps, end, err
+			return whole, holes, end, err
 		case at >= 0:
-			gaps = gap(gaps, p.name, end, at)
+			holes = r.lose(holes, p, end, at)
 		case bounded:
-			return whole, gap(gaps, p.name, end, limit), limit, nil
+			return whole, r.lose(holes, p, end, limit), limit, nil
+		case r.old != nil && p.id == r.old.at.seg && end < r.old.at.offset():
+			covered := r.old.at.offset()
+			return whole, r.lose(holes, p, end, covered), covered, nil
 		default: // the end of the last segment; Open cuts off what a crash left there
-			return whole, gaps, end, nil
+			return whole, holes, end, nil
 		}
-	}
-}
-
-// note keeps track of which commits have lost their prewrites.
-func (r *repair) note(h header) {
-	switch h.typ {
-	case Prewrite:
-		r.open[h.startTS] = true
-	case Rollback:
-		delete(r.open, h.startTS)
-	case Commit:
-		if !r.open[h.startTS] {
-			r.Lost = append(r.Lost, h.commitTS)
-		}
-		delete(r.open, h.startTS)
 	}
 }
 
 // rewrite replaces a segment by one that has the whole records where they were and
-// void records in the gaps.
-func (r *repair) rewrite(p *patient, prevEnd int64, whole []int64, gaps []Gap) (err error) {
+// void records in the holes.
+func (r *repair) rewrite(p *logSegment, prevEnd int64, whole []int64, holes []lostPlace) (err error) {
 	head := segmentHeader{id: p.id, salt: r.opts.salt(), prevEnd: prevEnd}
 	if p.head != nil {
 		head.floor = p.head.floor
@@ -239,17 +261,17 @@ func (r *repair) rewrite(p *patient, prevEnd int64, whole []int64, gaps []Gap) (
 			err = copyRecord(f, seed, p, at)
 		}
 	}
-	for _, g := range gaps {
-		if err == nil && g.Offset >= segmentHeaderSize && g.Bytes >= headerSize {
-			h := header{typ: void, size: uint32(g.Bytes - headerSize)}
-			h.put(b, seed, g.Offset)
-			_, err = f.WriteAt(b[:headerSize], g.Offset)
+	for _, l := range holes {
+		if err == nil {
+			h := header{typ: void, size: uint32(l.bytes - headerSize)}
+			h.put(b, seed, l.offset)
+			_, err = f.WriteAt(b[:headerSize], l.offset)
 		}
 	}
-	if n := len(gaps); err == nil && n > 0 && gaps[n-1].Offset >= segmentHeaderSize {
+	if n := len(holes); err == nil && n > 0 {
 		var size int64
 		if size, err = f.Size(); err == nil {
-			err = f.Preallocate(max(size, gaps[n-1].Offset+gaps[n-1].Bytes))
+			err = f.Preallocate(max(size, holes[n-1].offset+holes[n-1].bytes))
 		}
 	}
 	if err == nil {
@@ -265,7 +287,7 @@ func (r *repair) rewrite(p *patient, prevEnd int64, whole []int64, gaps []Gap) (
 }
 
 // copyRecord copies a whole record to the same place of another segment.
-func copyRecord(to File, seed uint32, p *patient, at int64) error {
+func copyRecord(to File, seed uint32, p *logSegment, at int64) error {
 	b := make([]byte, headerSize)
 	if _, err := p.file.ReadAt(b, at); err != nil {
 		return err
@@ -294,10 +316,17 @@ func copyRecord(to File, seed uint32, p *patient, at int64) error {
 	return nil
 }
 
-// setBack removes the index and writes a checkpoint before the first record of the
+// setBack writes down what may be lost, removes the index and writes a checkpoint before the first record of the
 // log.
 func (r *repair) setBack(first uint32) error {
 	fsys, dir := r.opts.FS, r.opts.Dir
+	if len(r.tally.holes) > 0 {
+		if err := writeFileAtomic(fsys, dir, lostName, encodeLost(r.Ranges)); err != nil {
+			return err
+		}
+	} else if err := ignoreNotExist(fsys.Remove(filepath.Join(dir, lostName))); err != nil {
+		return err
+	}
 	names, err := fsys.List(dir)
 	if err != nil {
 		return err

@@ -8,9 +8,10 @@ import (
 
 // Stats is the state of a store in figures.
 type Stats struct {
-	MaxCommitTS  nodes.TSO // see [Store.MaxCommitTS]
-	LastCommitTS nodes.TSO // see [Store.LastCommitTS]
-	PurgedTS     nodes.TSO // binlogs up to here are gone, or some of them; 0: none
+	MaxCommitTS  nodes.TSO   // see [Store.MaxCommitTS]
+	LastCommitTS nodes.TSO   // see [Store.LastCommitTS]
+	PurgedTS     nodes.TSO   // binlogs up to here are gone, or some of them; 0: none
+	LostRanges   []LostRange `json:",omitempty"` // where damage may have taken binlogs, see [Repair]
 
 	Segments   int   // of the log
 	LogBytes   int64 // that they take
@@ -57,6 +58,7 @@ func (s *Store) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	st.MaxCommitTS, st.LastCommitTS, st.PurgedTS = s.matcher.done, s.matcher.last, s.purged
+	st.LostRanges = s.lost
 	st.Segments, st.IndexBytes = len(s.segments), s.index.bytes()
 	for _, seg := range s.segments {
 		st.LogBytes += seg.end

@@ -24,9 +24,10 @@ type Store struct {
 	mu       sync.Mutex
 	matcher  *matcher
 	index    *index
-	segments []*segment // of the log, oldest first; the last is the active one
-	purged   nodes.TSO  // binlogs up to here are gone, or some of them
-	smallest smallest   // see OldestUnresolved
+	segments []*segment  // of the log, oldest first; the last is the active one
+	purged   nodes.TSO   // binlogs up to here are gone, or some of them
+	smallest smallest    // see OldestUnresolved
+	lost     []LostRange // by damage, sorted; never changes
 	closed   bool
 	writing  bool          // floors are assigned, their prewrites are not applied yet
 	advanced nodes.TSO     // what Advance told meanwhile

@@ -1,0 +1,120 @@
+package storage
+
+import (
+	"errors"
+	"path/filepath"
+	"slices"
+
+	"pumphouse/nodes"
+)
+
+// account works out what is lost, when the whole log has been read.
+func (r *repair) account(first, last uint32) error {
+	t := &r.tally
+	e := evidence{old: r.old, headless: r.old == nil && first > 1, now: nodes.MakeTSO(r.opts.Now(), 0)}
+	if r.old != nil {
+		e.delivered = r.old.last
+	}
+	indexed, err := lastIndexed(r.opts.FS, r.opts.Dir)
+	if err != nil {
+		return err
+	}
+	e.delivered = max(e.delivered, indexed)
+	var damage *DamageError
+	e.ranges, e.repaired, err = loadLost(r.opts.FS, r.opts.Dir)
+	if err != nil && !errors.As(err, &damage) {
+		return err
+	}
+	t.finish(e)
+	if err := r.dropRepetitions(first, last); err != nil {
+		return err
+	}
+	for _, s := range t.strays {
+		if r.old == nil && first > 1 && s.holes == 0 { // its prewrite was in a segment that GC had removed
+			r.PurgedTS = max(r.PurgedTS, s.commitTS)
+		}
+	}
+	t.strays = slices.DeleteFunc(t.strays, func(s stray) bool { return s.commitTS <= r.PurgedTS })
+	r.Ranges, r.Lost = t.ranges(e, r.PurgedTS)
+	r.Open = len(t.open)
+	return nil
+}
+
+// dropRepetitions takes those commits out of the strays whose prewrite is in the log: TiDB repeats a
+// commit whose answer it did not get. The prewrites are looked for in the log, because memory does not
+// hold them all.
+func (r *repair) dropRepetitions(first, last uint32) error {
+	wanted := make(map[nodes.TSO]bool)
+	for _, s := range r.tally.strays {
+		wanted[s.startTS] = true
+	}
+	for id := first; id <= last && len(wanted) > 0; id++ {
+		p, err := r.examine(id)
+		if err != nil {
+			return err
+		}
+		if p.head != nil {
+			_, err = newScanner(p.file, p.seed, p.size).run(segmentHeaderSize, func(_ int64, h header) {
+				if h.typ == Prewrite && wanted[h.startTS] {
+					delete(wanted, h.startTS)
+				}
+			})
+		}
+		if err := errors.Join(err, p.close()); err != nil {
+			return err
+		}
+	}
+	known := make(map[stray]bool)
+	r.tally.strays = slices.DeleteFunc(r.tally.strays, func(s stray) bool {
+		first := stray{startTS: s.startTS, commitTS: s.commitTS}
+		again := known[first]
+		known[first] = true
+		return again || !wanted[s.startTS]
+	})
+	return nil
+}
+
+// lastIndexed is the commit TS of an entry at the end of the index; 0: there is none that can be
+// read.
+func lastIndexed(fsys FS, dir string) (nodes.TSO, error) {
+	names, err := fsys.List(dir)
+	if err != nil {
+		return 0, err
+	}
+	slices.SortFunc(names, func(a, b string) int { return int(indexNumber(b)) - int(indexNumber(a)) })
+	for _, name := range names {
+		no := indexNumber(name)
+		if no == 0 {
+			break
+		}
+		last, err := lastEntry(fsys, filepath.Join(dir, name), uint64(no-1)*indexFileEntries)
+		if err != nil || last != 0 {
+			return last, err
+		}
+	}
+	return 0, nil
+}
+
+// lastEntry is the commit TS of the last whole entry of an index file; base is the number of its
+// first.
+func lastEntry(fsys FS, name string, base uint64) (last nodes.TSO, err error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	size, err := f.Size()
+	if err != nil {
+		return 0, err
+	}
+	var b [entrySize]byte
+	for n := size/entrySize - 1; n >= 0; n-- {
+		if _, err := f.ReadAt(b[:], n*entrySize); err != nil {
+			return 0, err
+		}
+		if e, ok := parseEntry(b[:], base+uint64(n)); ok {
+			return e.commitTS, nil
+		}
+	}
+	return 0, nil
+}
