@@ -45,7 +45,7 @@ lint:
 fuzz: ## every fuzz target for FUZZTIME each
 	testsuite/fuzz.sh $(FUZZTIME)
 
-soak: build deps ## the long forms: 1,000,000 texts and rows, 200 kills, 30 minutes of faults, 10 of abuse, fuzzing
+soak: build deps ## the long forms: 1,000,000 texts and rows, 200 kills of pumps, 102 of TiDB, 30 minutes of faults, 10 of abuse, fuzzing
 	cd testsuite/sqloracle && go test -count=1 -timeout 120m ./... -texts 1000000
 	PUMPHOUSE_SOAK=1 go test -count=1 -timeout 60m ./pump/storage
 	go test -count=1 -timeout 60m -run Oracle ./drainer/txn -rows 1000000

@@ -14,6 +14,7 @@
 //	grpc, http  the two servers behind one port (and the Unix socket)
 //	clock       forwards PD's clock when there is no traffic
 //	janitor     garbage collection, once a minute and on demand
+//	safe point  holds back TiKV's garbage collection while transactions are unresolved
 //	lifecycle   carries out what signals, HTTP and the record order
 //
 // One goroutine a PullBinlogs stream and one a WriteBinlog call come from gRPC.
@@ -21,7 +22,8 @@
 // A pump ends in this order, each step after the one before is complete: prewrites are
 // refused and those let in are stored (gate.go); PD shows pausing or closing; drainers have
 // everything, when it goes offline; streams end, calls under way finish or are cut after
-// five seconds, the port closes; clock and janitor end; the log is closed; PD shows paused or
+// five seconds, the port closes; clock, janitor and safe point end, and what stays unresolved is
+// held in PD for gc-ttl; the log is closed; PD shows paused or
 // offline; the data directory is free for the next process. A second signal leaves out
 // every wait.
 //

@@ -9,8 +9,9 @@
 //     downstream all the time.
 //
 // The tests compare TiDB with MariaDB after an undisturbed run (TestReplication) and after
-// one full of faults (TestReplicationFaults), and measure how far behind MariaDB is
-// (TestLag). PUMPHOUSE_SOAK=1 switches the long forms on, REPLICATION_SEED=n repeats a run.
+// one full of faults (TestReplicationFaults), and measure how far MariaDB lags
+// (TestLag). TestTiDBCrashes kills TiDB servers in COMMIT while a [Collector] moves PD's GC safe point
+// on, and shows that replication goes on by itself. PUMPHOUSE_SOAK=1 switches the long forms on, REPLICATION_SEED=n repeats a run.
 //
 // # What a MariaDB cannot be given
 //
