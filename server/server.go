@@ -100,6 +100,9 @@ func New(opts Options) (*Server, error) {
 	if s.opts.Session.Views == nil {
 		s.opts.Session.Views = session.NewViews()
 	}
+	if s.opts.Session.Denials == nil {
+		s.opts.Session.Denials = session.NewDenials()
+	}
 	return s, nil
 }
 

@@ -31,10 +31,9 @@ type Control interface {
 // whatever came of it.
 func (s *Session) actOnNode(ctx context.Context, n *sqlext.ActOnNode) error {
 	kind, id := nodeKind(n.Kind), s.literal(n.NodeID)
-	log := s.log.WithFields(logrus.Fields{"kind": kind.String(), "node": id})
-	if s.acc.Role != Admin {
-		log.WithField("result", "denied").Warnf("%s refused", n.Act)
-		return denied("SUPER")
+	log := s.log.WithFields(logrus.Fields{"kind": kind.String(), "node": logged(id, maxLoggedName)})
+	if err := s.mayOrder(log, n.Act.String()); err != nil {
+		return err
 	}
 	var err error
 	if n.Act == sqlext.Drop {
@@ -43,7 +42,7 @@ func (s *Session) actOnNode(ctx context.Context, n *sqlext.ActOnNode) error {
 		err = s.askNode(ctx, n, kind, id)
 	}
 	if err != nil {
-		log.WithError(err).WithField("result", "failed").Warnf("%s failed", n.Act)
+		failedOrder(log, n.Act.String(), err)
 		return err
 	}
 	log.WithField("result", "done").Infof("%s done", n.Act)

@@ -144,6 +144,8 @@ type Options struct {
 	// Views is shared by the sessions of a server, so that they render SHOW … STATUS
 	// once; nil = each session does it for itself. See [NewViews].
 	Views *Views
+	// Denials is shared by the sessions of a server; nil = each session has its own.
+	Denials *Denials
 }
 
 // Kept holds what the protocol has made of a result; the session does not look at it.

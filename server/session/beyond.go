@@ -19,7 +19,7 @@ import (
 type beyond struct {
 	words  string // "A|B C": the words the statement starts with, with their alternatives
 	whole  bool   // nothing may follow
-	answer func(s *Session, rest string) (*engine.Result, error)
+	answer func(ctx context.Context, s *Session, rest string) (*engine.Result, error)
 }
 
 // errNotBeyond says that a text only begins like the statement.
@@ -28,14 +28,17 @@ var errNotBeyond = errors.New("another statement")
 var beyonds = []beyond{
 	{"SHOW WARNINGS LIMIT", false, limitedConditions(ast.ShowWarnings)},
 	{"SHOW ERRORS LIMIT", false, limitedConditions(ast.ShowErrors)},
-	{"SHOW MASTER|BINARY LOGS", true, func(*Session, string) (*engine.Result, error) {
+	{"SHOW MASTER|BINARY LOGS", true, func(context.Context, *Session, string) (*engine.Result, error) {
 		return nil, errf(errNoBinlog, "You are not using binary logging")
 	}},
 	{"SHOW SLAVE HOSTS", true, noReplicas},
 	{"SHOW REPLICAS", true, noReplicas},
-	{"SHOW ENGINE", false, func(_ *Session, rest string) (*engine.Result, error) {
+	{"SHOW ENGINE", false, func(_ context.Context, _ *Session, rest string) (*engine.Result, error) {
 		name, _, _ := strings.Cut(rest, " ")
 		return nil, errf(1286, "Unknown storage engine '%s'", name)
+	}},
+	{"SHOW STORAGE ENGINES", true, func(ctx context.Context, s *Session, _ string) (*engine.Result, error) {
+		return s.runShow(ctx, &ast.ShowStmt{Tp: ast.ShowEngines})
 	}},
 	{"SET PASSWORD", false, refused("SET PASSWORD")},
 	{"CHECK TABLE|TABLES", false, tableChecks("check")},
@@ -56,13 +59,13 @@ var beyonds = []beyond{
 	{"CREATE|DROP FUNCTION|TRIGGER|EVENT|SERVER", false, refused("CREATE and DROP")},
 }
 
-func refused(what string) func(*Session, string) (*engine.Result, error) {
-	return func(*Session, string) (*engine.Result, error) { return nil, refuse(what) }
+func refused(what string) func(context.Context, *Session, string) (*engine.Result, error) {
+	return func(context.Context, *Session, string) (*engine.Result, error) { return nil, refuse(what) }
 }
 
 // tableChecks carries out what maintains tables: the names stand before any option.
-func tableChecks(op string) func(*Session, string) (*engine.Result, error) {
-	return func(s *Session, rest string) (*engine.Result, error) {
+func tableChecks(op string) func(context.Context, *Session, string) (*engine.Result, error) {
+	return func(ctx context.Context, s *Session, rest string) (*engine.Result, error) {
 		var names []string
 		for part := range strings.SplitSeq(rest, ",") {
 			part = strings.TrimSpace(part)
@@ -76,7 +79,7 @@ func tableChecks(op string) func(*Session, string) (*engine.Result, error) {
 }
 
 // describeLike is DESCRIBE table 'pattern'.
-func describeLike(s *Session, rest string) (*engine.Result, error) {
+func describeLike(ctx context.Context, s *Session, rest string) (*engine.Result, error) {
 	first, tail := cutName(rest)
 	db, tab := "", first
 	if strings.HasPrefix(tail, ".") {
@@ -90,20 +93,20 @@ func describeLike(s *Session, rest string) (*engine.Result, error) {
 	show := &ast.ShowStmt{Tp: ast.ShowColumns,
 		Table:  &ast.TableName{Schema: ast.NewCIStr(db), Name: ast.NewCIStr(tab)},
 		Column: &ast.ColumnName{Name: ast.NewCIStr(tail[1 : n-1])}}
-	return s.runShow(context.Background(), show)
+	return s.runShow(ctx, show)
 }
 
-func noReplication(s *Session, _ string) (*engine.Result, error) {
-	return s.runShow(context.Background(), &ast.ShowStmt{Tp: ast.ShowReplicaStatus})
+func noReplication(ctx context.Context, s *Session, _ string) (*engine.Result, error) {
+	return s.runShow(ctx, &ast.ShowStmt{Tp: ast.ShowReplicaStatus})
 }
 
-func noReplicas(*Session, string) (*engine.Result, error) {
+func noReplicas(context.Context, *Session, string) (*engine.Result, error) {
 	return table(number("Server_Id"), text("Host", 255), number("Port"), number("Source_Id"), text("Replica_UUID", 36)), nil
 }
 
 // limitedConditions is SHOW WARNINGS LIMIT [from,] count.
-func limitedConditions(tp ast.ShowStmtType) func(*Session, string) (*engine.Result, error) {
-	return func(s *Session, rest string) (*engine.Result, error) {
+func limitedConditions(tp ast.ShowStmtType) func(context.Context, *Session, string) (*engine.Result, error) {
+	return func(ctx context.Context, s *Session, rest string) (*engine.Result, error) {
 		first, second, two := strings.Cut(rest, ",")
 		from, err1 := strconv.ParseUint(strings.TrimSpace(first), 10, 31)
 		count, err2 := from, error(nil)
@@ -115,7 +118,7 @@ func limitedConditions(tp ast.ShowStmtType) func(*Session, string) (*engine.Resu
 		if err1 != nil || err2 != nil {
 			return nil, errf(errParse, "You have an error in your SQL syntax near LIMIT %s", rest)
 		}
-		r, err := s.runShow(context.Background(), &ast.ShowStmt{Tp: tp})
+		r, err := s.runShow(ctx, &ast.ShowStmt{Tp: tp})
 		if err != nil {
 			return nil, err
 		}
@@ -176,7 +179,7 @@ func oneOf(alternatives, word string) bool {
 }
 
 // runBeyond answers such a statement; known false = it is none.
-func (s *Session) runBeyond(sql string, emit func(o *Outcome, more bool) error) (known bool, err error) {
+func (s *Session) runBeyond(ctx context.Context, sql string, emit func(o *Outcome, more bool) error) (known bool, err error) {
 	b, rest := beyondGrammar(sql)
 	if b == nil {
 		return false, nil
@@ -185,12 +188,14 @@ func (s *Session) runBeyond(sql string, emit func(o *Outcome, more bool) error) 
 	if !looks {
 		s.begin(nil)
 	}
-	r, rerr := b.answer(s, rest)
+	ctx, stop := s.start(ctx, true)
+	defer stop()
+	r, rerr := b.answer(ctx, s, rest)
 	if errors.Is(rerr, errNotBeyond) {
 		return false, nil
 	}
 	if rerr != nil {
-		return true, s.failed(sqlError(context.Background(), rerr))
+		return true, s.failed(sqlError(ctx, rerr))
 	}
 	o := &Outcome{Rows: r}
 	s.finish(o, looks)
@@ -199,12 +204,14 @@ func (s *Session) runBeyond(sql string, emit func(o *Outcome, more bool) error) 
 
 // describeBeyond gives the columns of such a statement's rows; ok false = it is none. All
 // of them only read, so that carrying one out is a way to know.
-func (s *Session) describeBeyond(sql string) (columns []engine.Column, ok bool, err error) {
+func (s *Session) describeBeyond(ctx context.Context, sql string) (columns []engine.Column, ok bool, err error) {
 	b, rest := beyondGrammar(sql)
 	if b == nil {
 		return nil, false, nil
 	}
-	r, err := b.answer(s, rest)
+	ctx, stop := s.start(ctx, true)
+	defer stop()
+	r, err := b.answer(ctx, s, rest)
 	switch {
 	case errors.Is(err, errNotBeyond):
 		return nil, false, nil
@@ -215,11 +222,11 @@ func (s *Session) describeBeyond(sql string) (columns []engine.Column, ok bool, 
 }
 
 // executeBeyond runs one that was prepared.
-func (s *Session) executeBeyond(p *Prepared, args []engine.Value) (out *Outcome, err error) {
+func (s *Session) executeBeyond(ctx context.Context, p *Prepared, args []engine.Value) (out *Outcome, err error) {
 	if len(args) != 0 {
 		return nil, s.failed(errf(errWrongArguments, "Incorrect arguments to EXECUTE"))
 	}
-	_, err = s.runBeyond(p.SQL, func(o *Outcome, _ bool) error {
+	_, err = s.runBeyond(ctx, p.SQL, func(o *Outcome, _ bool) error {
 		out = o
 		return nil
 	})

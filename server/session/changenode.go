@@ -18,15 +18,13 @@ import (
 func (s *Session) changeNode(ctx context.Context, n *sqlext.ChangeNode) error {
 	kind := nodeKind(n.Kind)
 	id, want := s.literal(n.NodeID), s.literal(n.State)
-	log := s.log.WithFields(logrus.Fields{"kind": kind.String(), "node": id, "new_state": want})
-	if s.acc.Role != Admin {
-		err := denied("SUPER")
-		log.WithField("result", "denied").Warn("CHANGE refused")
+	log := s.log.WithFields(logrus.Fields{"kind": kind.String(), "node": logged(id, maxLoggedName), "new_state": logged(want, maxLoggedName)})
+	if err := s.mayOrder(log, "CHANGE"); err != nil {
 		return err
 	}
 	old, err := s.writeState(ctx, kind, id, want)
 	if err != nil {
-		log.WithError(err).WithField("result", "failed").Warn("CHANGE failed")
+		failedOrder(log, "CHANGE", err)
 		return err
 	}
 	log.WithFields(logrus.Fields{"old_state": string(old.State), "result": "done", "revision": s.wrote}).Info("CHANGE done")

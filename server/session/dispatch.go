@@ -32,13 +32,13 @@ func (s *Session) dispatch(ctx context.Context, st *sqlext.Statement) (*Outcome,
 	case *ast.ShowStmt:
 		return s.rows(s.runShow(ctx, n))
 	case *ast.SetStmt:
-		return s.done(s.runSet(ctx, n))
+		return s.done(s.runSet(ctx, n, st.Text))
 	case *ast.UseStmt:
 		return s.done(s.use(n.DBName))
 	case *ast.DoStmt:
 		return s.done(s.runDo(ctx, n))
 	case *ast.BeginStmt, *ast.CommitStmt, *ast.RollbackStmt, *ast.SavepointStmt, *ast.ReleaseSavepointStmt:
-		return s.done(s.runTransaction(n))
+		return s.done(s.runTransaction(n, st.Text))
 	case *ast.KillStmt:
 		return s.done(s.runKill(n.ConnectionID, n.Query))
 	case *ast.PrepareStmt:

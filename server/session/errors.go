@@ -12,31 +12,32 @@ import (
 
 // The numbers of MySQL's error messages that the session itself gives.
 const (
-	errNoDB             = 1046
-	errUnknownDB        = 1049
-	errUnknownTable     = 1146
-	errParse            = 1064
-	errEmptyQuery       = 1065
-	errNoSuchThread     = 1094
-	errUnknown          = 1105
-	errUnknownCharset   = 1115
-	errNoSuchGrant      = 1141
-	errUnknownSysVar    = 1193
-	errWrongArguments   = 1210
-	errSpecificAccess   = 1227
-	errGlobalVariable   = 1229
-	errWrongValue       = 1231
-	errWrongType        = 1232
-	errNotSupported     = 1235
-	errReadOnlyVariable = 1238
-	errUnknownStatement = 1243
-	errUnknownCollation = 1273
-	errCollationCharset = 1253
-	errBadTimeZone      = 1298
-	errNoSavepoint      = 1305
-	errInterrupted      = 1317
-	errNoBinlog         = 1381
-	errTimeout          = 3024
+	errNoDB                = 1046
+	errUnknownDB           = 1049
+	errUnknownTable        = 1146
+	errParse               = 1064
+	errEmptyQuery          = 1065
+	errNoSuchThread        = 1094
+	errUnknown             = 1105
+	errUnknownCharset      = 1115
+	errNoSuchGrant         = 1141
+	errUnknownSysVar       = 1193
+	errWrongArguments      = 1210
+	errSpecificAccess      = 1227
+	errGlobalVariable      = 1229
+	errWrongValue          = 1231
+	errWrongType           = 1232
+	errNotSupported        = 1235
+	errReadOnlyVariable    = 1238
+	errUnknownStatement    = 1243
+	errUnknownCollation    = 1273
+	errCollationCharset    = 1253
+	errBadTimeZone         = 1298
+	errNoSavepoint         = 1305
+	errInterrupted         = 1317
+	errReadOnlyTransaction = 1792
+	errNoBinlog            = 1381
+	errTimeout             = 3024
 )
 
 // sqlStates are the SQLSTATEs of these numbers; every other one has HY000.
@@ -45,7 +46,7 @@ var sqlStates = map[uint16]string{
 	errEmptyQuery: "42000", errUnknownCharset: "42000", errNoSuchGrant: "42000",
 	errSpecificAccess: "42000", errWrongValue: "42000", errWrongType: "42000",
 	errNotSupported: "42000", errCollationCharset: "42000", errNoSavepoint: "42000",
-	errInterrupted: "70100",
+	errInterrupted: "70100", errReadOnlyTransaction: "25006",
 }
 
 // errf makes an error with MySQL's number; the SQLSTATE follows from it.

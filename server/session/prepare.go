@@ -43,7 +43,7 @@ func (s *Session) compile(ctx context.Context, sql string) (*Prepared, error) {
 	stmts, warns, perr := s.parse(sql)
 	switch {
 	case perr != nil:
-		if columns, ok, err := s.describeBeyond(sql); ok {
+		if columns, ok, err := s.describeBeyond(ctx, sql); ok {
 			return &Prepared{SQL: strings.Clone(sql), Columns: columns, beyond: true}, err
 		}
 		return nil, perr
@@ -61,7 +61,7 @@ func (s *Session) compile(ctx context.Context, sql string) (*Prepared, error) {
 		SQL: strings.Clone(sql), Params: stmts[0].Params, stmt: stmts[0],
 		mode: s.mode, collate: s.connCollation,
 	}
-	ctx, stop := s.start(ctx, &p.stmt)
+	ctx, stop := s.start(ctx, onlyReads(&p.stmt))
 	defer stop()
 	var err error
 	p.Columns, err = s.describe(ctx, &p.stmt)
@@ -115,7 +115,7 @@ func (s *Session) Execute(ctx context.Context, p *Prepared, args []engine.Value,
 
 func (s *Session) execute(ctx context.Context, p *Prepared, args []engine.Value) (*Outcome, error) {
 	if p.beyond {
-		return s.executeBeyond(p, args)
+		return s.executeBeyond(ctx, p, args)
 	}
 	if err := s.refresh(p, args); err != nil {
 		return nil, s.failed(err)
@@ -182,13 +182,13 @@ func (s *Session) runExecute(ctx context.Context, n *ast.ExecuteStmt) (*Outcome,
 		args = append(args, v)
 	}
 	if p.beyond {
-		return s.executeBeyond(p, args)
+		return s.executeBeyond(ctx, p, args)
 	}
 	if err := s.refresh(p, args); err != nil {
 		return nil, err
 	}
 	s.exec.Params = args
-	ctx, stop := s.limit(ctx, &p.stmt)
+	ctx, stop := s.limit(ctx, onlyReads(&p.stmt))
 	defer stop()
 	o, err := s.dispatch(ctx, &p.stmt)
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 func (s *Session) Query(ctx context.Context, sql string, emit func(o *Outcome, more bool) error) error {
 	stmts, warns, err := s.parse(sql)
 	if err != nil {
-		if known, err := s.runBeyond(sql, emit); known {
+		if known, err := s.runBeyond(ctx, sql, emit); known {
 			return err
 		}
 		return s.failed(err)
@@ -98,7 +98,7 @@ func clip(text string, n int) string {
 // run carries out one statement and keeps what it leaves behind. Its error is an
 // *engine.Error.
 func (s *Session) run(ctx context.Context, st *sqlext.Statement, params []engine.Value, warns []error) (*Outcome, error) {
-	ctx, stop := s.start(ctx, st)
+	ctx, stop := s.start(ctx, onlyReads(st))
 	defer stop()
 	looks := isDiagnostic(st.Node)
 	if !looks {
@@ -120,8 +120,8 @@ func (s *Session) run(ctx context.Context, st *sqlext.Statement, params []engine
 }
 
 // start sets the statement's clock and its time limit.
-func (s *Session) start(ctx context.Context, st *sqlext.Statement) (context.Context, context.CancelFunc) {
-	ctx, stop := s.limit(ctx, st)
+func (s *Session) start(ctx context.Context, reads bool) (context.Context, context.CancelFunc) {
+	ctx, stop := s.limit(ctx, reads)
 	s.now = s.fixedNow
 	if s.now.IsZero() {
 		s.now = s.opts.Now()
@@ -130,9 +130,9 @@ func (s *Session) start(ctx context.Context, st *sqlext.Statement) (context.Cont
 }
 
 // limit lets max_execution_time end a statement that only reads.
-func (s *Session) limit(ctx context.Context, st *sqlext.Statement) (context.Context, context.CancelFunc) {
+func (s *Session) limit(ctx context.Context, reads bool) (context.Context, context.CancelFunc) {
 	stop := func() {}
-	if s.maxExecution > 0 && onlyReads(st) {
+	if s.maxExecution > 0 && reads {
 		ctx, stop = context.WithTimeout(ctx, s.maxExecution)
 	}
 	s.env.ctx, s.env.snap = ctx, nil

@@ -16,14 +16,14 @@ import (
 // transaction whose outcome it does not know. It logs who decided, whatever came of it.
 func (s *Session) resolveTransaction(ctx context.Context, n *sqlext.Resolve) error {
 	id := s.literal(n.Pump)
-	log := s.log.WithFields(logrus.Fields{"kind": nodes.Pump.String(), "node": id, "start_ts": s.literal(n.StartTS)})
-	if s.acc.Role != Admin {
-		log.WithField("result", "denied").Warn("RESOLVE TRANSACTION refused")
-		return denied("SUPER")
+	log := s.log.WithFields(logrus.Fields{"kind": nodes.Pump.String(), "node": logged(id, maxLoggedName),
+		"start_ts": logged(s.literal(n.StartTS), maxLoggedName)})
+	if err := s.mayOrder(log, "RESOLVE TRANSACTION"); err != nil {
+		return err
 	}
 	message, err := s.decide(ctx, n, id)
 	if err != nil {
-		log.WithError(err).WithField("result", "failed").Warn("RESOLVE TRANSACTION failed")
+		failedOrder(log, "RESOLVE TRANSACTION", err)
 		return err
 	}
 	log.WithField("result", "done").Info("RESOLVE TRANSACTION done: " + message)

@@ -25,24 +25,26 @@ type Session struct {
 	acc  Account
 	log  logrus.FieldLogger
 
-	settings                         // what the variables amount to
-	own      map[string]string       // variables the client has set, by slot
-	userVars map[string]engine.Value // @name, lower case
-	prepared map[string]*Prepared    // PREPARE name FROM …, lower case
-	savings  []string                // SAVEPOINT names, oldest first
-	diag     diagnostics             // SHOW WARNINGS
-	texts    textCache               // parsed texts
-	shown    [2]*statusRows          // last SHOW … STATUS by kind
-	wrote    int64                   // revision of this session's last CHANGE
-	db       string                  // current database
-	inTrans  bool                    // between BEGIN and COMMIT
-	multi    bool                    // several statements in one text are allowed
-	now      time.Time               // the running statement's instant
-	found    int64                   // FOUND_ROWS()
-	affected int64                   // ROW_COUNT()
-	parser   *sqlext.Parser          // nil until the first statement
-	exec     engine.Executor         // its Env is this session
-	env      *env
+	settings                              // what the variables amount to
+	own           map[string]string       // variables the client has set, by slot
+	userVars      map[string]engine.Value // @name, lower case
+	prepared      map[string]*Prepared    // PREPARE name FROM …, lower case
+	savings       []string                // SAVEPOINT names, oldest first
+	diag          diagnostics             // SHOW WARNINGS
+	texts         textCache               // parsed texts
+	shown         [2]*statusRows          // last SHOW … STATUS by kind
+	wrote         int64                   // revision of this session's last CHANGE
+	db            string                  // current database
+	inTrans       bool                    // between BEGIN and COMMIT
+	transReadOnly bool                    // that transaction is READ ONLY
+	nextReadOnly  *bool                   // SET TRANSACTION READ ONLY or READ WRITE, for the next one; nil = as the variable says
+	multi         bool                    // several statements in one text are allowed
+	now           time.Time               // the running statement's instant
+	found         int64                   // FOUND_ROWS()
+	affected      int64                   // ROW_COUNT()
+	parser        *sqlext.Parser          // nil until the first statement
+	exec          engine.Executor         // its Env is this session
+	env           *env
 }
 
 // New makes the session of a client that has just logged in.
@@ -89,6 +91,9 @@ func (o Options) withDefaults() Options {
 	if o.Views == nil {
 		o.Views = NewViews()
 	}
+	if o.Denials == nil {
+		o.Denials = NewDenials()
+	}
 	return o
 }
 
@@ -98,7 +103,7 @@ func (s *Session) Reset() {
 	collation := s.startCollation
 	s.own, s.userVars, s.prepared, s.savings = nil, nil, nil, nil
 	s.diag = diagnostics{}
-	s.inTrans, s.found, s.affected = false, 0, 0
+	s.inTrans, s.transReadOnly, s.nextReadOnly, s.found, s.affected = false, false, nil, 0, 0
 	s.settings = s.startSettings()
 	s.texts.clear()
 	if collation != 0 {

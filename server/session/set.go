@@ -13,9 +13,15 @@ import (
 // runSet carries out SET. As in MySQL all values are computed and checked first and
 // assigned together then: after an error nothing has changed, and SET @old = @@x,
 // @@x = … keeps the old one.
-func (s *Session) runSet(ctx context.Context, stmt *ast.SetStmt) error {
+func (s *Session) runSet(ctx context.Context, stmt *ast.SetStmt, text string) error {
+	once := startsWith(text, "SET", "TRANSACTION")
 	apply := make([]func(), 0, len(stmt.Variables))
 	for _, a := range stmt.Variables {
+		if once && a.Name == "tx_read_only" {
+			on := a.Value.(ast.ValueExpr).GetString() == "1"
+			apply = append(apply, func() { s.nextReadOnly = &on })
+			continue
+		}
 		f, err := s.assignment(ctx, a)
 		if err != nil {
 			return err

@@ -9,17 +9,18 @@ import (
 // runTransaction carries out BEGIN, COMMIT, ROLLBACK and savepoints. A CHANGE is never
 // part of a transaction: it is done when its OK arrives. What is kept is the status bit
 // that clients and pools look at, and the names of savepoints.
-func (s *Session) runTransaction(n ast.StmtNode) error {
+func (s *Session) runTransaction(n ast.StmtNode, text string) error {
 	switch n := n.(type) {
 	case *ast.BeginStmt:
+		s.transReadOnly = n.ReadOnly || s.takeNextReadOnly() && !startsWith(text, "START", "TRANSACTION", "READ", "WRITE")
 		s.inTrans, s.savings = true, nil
 	case *ast.CommitStmt:
-		s.inTrans, s.savings = n.CompletionType == ast.CompletionTypeChain, nil
+		s.ended(n.CompletionType)
 	case *ast.RollbackStmt:
 		if n.SavepointName != "" {
 			return s.toSavepoint(n.SavepointName, true)
 		}
-		s.inTrans, s.savings = n.CompletionType == ast.CompletionTypeChain, nil
+		s.ended(n.CompletionType)
 	case *ast.SavepointStmt:
 		if i := s.savepoint(n.Name); i >= 0 {
 			s.savings = append(s.savings[:i], s.savings[i+1:]...)
@@ -31,6 +32,47 @@ func (s *Session) runTransaction(n ast.StmtNode) error {
 		return s.toSavepoint(n.Name, false)
 	}
 	return nil
+}
+
+// ended notes the end of a transaction; one that is chained to it is READ ONLY as it was.
+func (s *Session) ended(completion ast.CompletionType) {
+	s.inTrans, s.savings = completion == ast.CompletionTypeChain, nil
+	s.transReadOnly = s.transReadOnly && s.inTrans
+	s.nextReadOnly = nil
+}
+
+// takeReadOnly reports whether the statement stands in a transaction that is READ ONLY. Without
+// BEGIN a statement is a transaction of its own.
+func (s *Session) takeReadOnly() bool {
+	if s.inTrans {
+		return s.transReadOnly
+	}
+	return s.takeNextReadOnly()
+}
+
+// takeNextReadOnly reports whether the transaction that begins now is READ ONLY.
+func (s *Session) takeNextReadOnly() bool {
+	if next := s.nextReadOnly; next != nil {
+		s.nextReadOnly = nil
+		return *next
+	}
+	return s.own["transaction_read_only"] == "ON"
+}
+
+// startsWith reports whether a statement begins with these words. The parser's tree does not
+// tell START TRANSACTION READ WRITE from START TRANSACTION, nor SET TRANSACTION from SET
+// SESSION TRANSACTION.
+func startsWith(text string, words ...string) bool {
+	have := strings.Fields(strings.TrimLeft(text, "; \t\r\n"))
+	if len(have) < len(words) {
+		return false
+	}
+	for i, w := range words {
+		if !strings.EqualFold(strings.TrimRight(have[i], ";,"), w) {
+			return false
+		}
+	}
+	return true
 }
 
 func (s *Session) savepoint(name string) int {

@@ -1,0 +1,148 @@
+package session
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"pumphouse/nodes"
+
+	"github.com/sirupsen/logrus"
+)
+
+// TestReadOnlyTransactions: whoever has made the transaction READ ONLY, in whatever way a
+// client does that, gives no order by mistake.
+func TestReadOnlyTransactions(t *testing.T) {
+	const change = "CHANGE PUMP TO NODE_STATE = 'paused' FOR NODE_ID 'pump1'"
+	takePD(t, standard())
+	for _, c := range []struct {
+		before  string
+		refused bool
+	}{
+		{"START TRANSACTION READ ONLY", true},
+		{"start transaction read only; COMMIT", false},
+		{"START TRANSACTION READ ONLY; COMMIT AND CHAIN", true},
+		{"START TRANSACTION READ ONLY; ROLLBACK", false},
+		{"START TRANSACTION READ ONLY; BEGIN", false},
+		{"START TRANSACTION; SELECT 1", false},
+		{"SET SESSION TRANSACTION READ ONLY", true},
+		{"SET SESSION TRANSACTION READ ONLY; BEGIN", true},
+		{"SET SESSION TRANSACTION READ ONLY; START TRANSACTION READ WRITE", false},
+		{"SET SESSION TRANSACTION READ ONLY; SET SESSION TRANSACTION READ WRITE", false},
+		{"SET @@session.transaction_read_only = 1", true},
+		{"SET tx_read_only = ON", true},
+		{"SET TRANSACTION READ ONLY", true},
+		{"SET TRANSACTION READ ONLY; BEGIN", true},
+		{"SET TRANSACTION READ ONLY; BEGIN; COMMIT", false},
+		{"SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ ONLY", true},
+		{"SET SESSION TRANSACTION READ ONLY; SET TRANSACTION READ WRITE", false},
+	} {
+		s := newSession(t, testOptions(), admin)
+		for _, sql := range strings.Split(c.before, "; ") {
+			mustRun(t, s, sql)
+		}
+		if c.refused {
+			if e := codeOf(t, s, change); e.Code != 1792 || e.State != "25006" {
+				t.Errorf("after %s: %v", c.before, e)
+			}
+			if e, err := pd.reg.Get(t.Context(), nodes.Pump, "pump1"); err != nil || e.Record.State != nodes.Online {
+				t.Errorf("after %s the state was written: %s (%v)", c.before, e.Record.State, err)
+			}
+			continue
+		}
+		mustRun(t, s, change)
+		mustRun(t, newSession(t, testOptions(), admin), "CHANGE PUMP TO NODE_STATE = 'online' FOR NODE_ID 'pump1'")
+	}
+	s := newSession(t, testOptions(), admin)
+	mustRun(t, s, "START TRANSACTION READ ONLY")
+	for _, sql := range []string{"DROP PUMP 'pump3'", "PAUSE PUMP 'pump1'", "OFFLINE DRAINER 'drainer1'", "RESOLVE TRANSACTION 1 ON PUMP 'pump1' ROLLBACK"} {
+		if e := codeOf(t, s, sql); e.Code != 1792 {
+			t.Errorf("%s: %v", sql, e)
+		}
+	}
+	s.Reset()
+	mustRun(t, s, change)
+	once := newSession(t, testOptions(), admin)
+	mustRun(t, once, "SET TRANSACTION READ ONLY")
+	if e := codeOf(t, once, change); e.Code != 1792 {
+		t.Errorf("the next statement: %v", e)
+	}
+	mustRun(t, once, change) // and only that one
+}
+
+// TestDenialsCostNoDisk: whoever may give no order cannot fill the disk with refusals, by
+// their number or by their length, from however many sessions.
+func TestDenialsCostNoDisk(t *testing.T) {
+	takePD(t, standard())
+	var out bytes.Buffer
+	log := logrus.New()
+	log.SetOutput(&out)
+	opts := testOptions()
+	opts.Logger, opts.Denials = log, NewDenials()
+	now := testNow
+	opts.Now = func() time.Time { return now }
+	long := strings.Repeat("x", 1<<20)
+	for range 5 {
+		eve := newSession(t, opts, monitor)
+		for range 20 {
+			if e := codeOf(t, eve, "CHANGE PUMP TO NODE_STATE = '"+long+"' FOR NODE_ID '"+long+"'"); e.Code != errSpecificAccess {
+				t.Fatal(e)
+			}
+		}
+	}
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	if len(lines) != denialBurst || out.Len() > denialBurst*1024 {
+		t.Errorf("%d lines, %d bytes", len(lines), out.Len())
+	}
+	out.Reset()
+	now = now.Add(denialPause)
+	codeOf(t, newSession(t, opts, monitor), "PAUSE PUMP 'pump1'")
+	if !strings.Contains(out.String(), "PAUSE refused") || !strings.Contains(out.String(), "not_logged=90") {
+		t.Errorf("the log says %s", out.String())
+	}
+	out.Reset()
+	codeOf(t, newSession(t, opts, admin), "CHANGE PUMP TO NODE_STATE = 'paused' FOR NODE_ID '"+long[:1<<16]+"'")
+	if out.Len() > 4096 || !strings.Contains(out.String(), "CHANGE failed") {
+		t.Errorf("an administrator's mistake takes %d bytes: %.300s", out.Len(), out.String())
+	}
+}
+
+// TestBeyondTheGrammar: statements that TiDB's grammar does not have get the statement's own
+// clock, time limit and view of the cluster, also when they are prepared.
+func TestBeyondTheGrammar(t *testing.T) {
+	takePD(t, standard())
+	opts := testOptions()
+	now := testNow
+	opts.Now = func() time.Time { return now }
+	s := newSession(t, opts, admin)
+	engines := mustRun(t, s, "SHOW ENGINES").Rows
+	if got := mustRun(t, s, "SHOW STORAGE ENGINES").Rows; len(got.Rows) == 0 || len(got.Rows) != len(engines.Rows) {
+		t.Errorf("SHOW STORAGE ENGINES gives %v", got.Rows)
+	}
+	for what, run := range map[string]func(ctx context.Context) error{
+		"query": func(ctx context.Context) error {
+			return s.Query(ctx, "DESCRIBE binlog.pumps 'node%'", func(*Outcome, bool) error { return nil })
+		},
+		"prepare": func(ctx context.Context) error {
+			_, err := s.Prepare(ctx, "DESCRIBE binlog.pumps 'node%'")
+			return err
+		},
+		"execute": func(ctx context.Context) error {
+			return s.Execute(ctx, &Prepared{SQL: "DESCRIBE binlog.pumps 'node%'", beyond: true}, nil, func(*Outcome, bool) error { return nil })
+		},
+	} {
+		mustRun(t, s, "SET max_execution_time = 60000")
+		mustRun(t, s, "SELECT * FROM binlog.pumps") // its context has ended with it, its view is kept
+		now = now.Add(time.Second)
+		type key struct{}
+		if err := run(context.WithValue(t.Context(), key{}, what)); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		_, bounded := s.env.ctx.Deadline()
+		if s.env.ctx.Value(key{}) != what || !bounded || !s.now.Equal(now) || s.env.snap != nil {
+			t.Errorf("%s: context of %v, bounded %t, at %s, view %v", what, s.env.ctx.Value(key{}), bounded, s.now, s.env.snap)
+		}
+	}
+}
