@@ -173,6 +173,7 @@ func (d *Drainer) serve(context.Context) error {
 	d.opts.Admin.Warn(d.log, d.port.Addr(), d.opts.Security)
 	server := grpc.NewServer()
 	binlogpb.RegisterCisternServer(server, cistern{d: d})
+	d.port.Log = d.log
 	return d.port.Serve(d.opts.Security, server, d.routes())
 }
 

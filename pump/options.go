@@ -45,6 +45,12 @@ type Options struct {
 	// MaxMessageSize bounds a message that TiDB sends, in bytes: a prewrite and about 20 bytes.
 	// Default 1 GiB, which is also the most; the messages of a pull are not bounded by it.
 	MaxMessageSize int
+	// MaxConns is how many connections the pump has at most, default [daemon.DefaultMaxConns]; fewer
+	// where the process may not have enough files open.
+	MaxConns int
+	// NoDirectWrites leaves plain writes to the gRPC library's server (-direct-writes=false). They
+	// are slower then, and its own limits are all that holds back what peers send.
+	NoDirectWrites bool
 	// NotifyTimeout is how long each online drainer may take to answer at the start,
 	// default 10 s.
 	NotifyTimeout time.Duration
@@ -108,6 +114,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.GCTTL < time.Minute {
 		return o, fmt.Errorf("pump: gc-ttl %s: must be at least 1m", o.GCTTL)
+	}
+	if o.MaxConns < 0 {
+		return o, fmt.Errorf("pump: max-connections %d: must be above 0", o.MaxConns)
 	}
 	if o.MaxMessageSize < 0 {
 		return o, fmt.Errorf("pump: max-message-size %d: must be above 0", o.MaxMessageSize)

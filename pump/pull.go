@@ -9,6 +9,7 @@ import (
 
 	"pumphouse/binlogpb"
 	"pumphouse/nodes"
+	"pumphouse/nodes/daemon"
 	"pumphouse/pump/storage"
 
 	"github.com/sirupsen/logrus"
@@ -55,6 +56,7 @@ func (p *Pump) pull(req *binlogpb.PullBinlogReq, stream binlogpb.Pump_PullBinlog
 	if who, ok := peer.FromContext(stream.Context()); ok {
 		log = log.WithField("addr", who.Addr.String())
 	}
+	vouch(stream.Context())
 	puller, err := p.store.Pull(from)
 	if err != nil {
 		return p.pullFailed(log, from, err)
@@ -76,6 +78,13 @@ func (p *Pump) pull(req *binlogpb.PullBinlogReq, stream binlogpb.Pump_PullBinlog
 		return status.FromContextError(stream.Context().Err()).Err()
 	}
 	return p.pullFailed(log, from, err)
+}
+
+// vouch keeps the connection of a call whose sender knows the cluster.
+func vouch(ctx context.Context) {
+	if who, ok := peer.FromContext(ctx); ok {
+		daemon.Vouch(who.Addr)
+	}
 }
 
 // maxAhead is how far a position may be ahead of all clocks a pump knows.

@@ -44,6 +44,7 @@ func ServerOptions(maxMessage int) []grpc.ServerOption {
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 10 * time.Second, Timeout: 10 * time.Second}),
 		grpc.ConnectionTimeout(10 * time.Second),
 		grpc.MaxConcurrentStreams(maxStreams),
+		grpc.MaxHeaderListSize(direct.MaxHeaderList),
 	}
 }
 
@@ -51,7 +52,7 @@ func ServerOptions(maxMessage int) []grpc.ServerOption {
 // [ServerOptions].
 func WriteDirectly(server *grpc.Server, maxMessage int, write func([]direct.Call)) *direct.Server {
 	return direct.New(server, direct.Options{Write: write, MaxMessage: maxMessage, MaxStreams: maxStreams,
-		StreamWindow: streamWindow, ConnWindow: connWindow})
+		StreamWindow: streamWindow, ConnWindow: connWindow, Vouch: daemon.Vouch, Member: daemon.Vouched})
 }
 
 // serve starts to answer gRPC and HTTP on every listener. Writes are still refused.
@@ -59,6 +60,10 @@ func (p *Pump) serve(context.Context) error {
 	p.opts.Admin.Warn(p.log, p.port.Addr(), p.opts.Security)
 	server := grpc.NewServer(ServerOptions(p.opts.MaxMessageSize)...)
 	binlogpb.RegisterPumpServer(server, service{Pump: p})
+	p.port.MaxConns, p.port.Log = p.opts.MaxConns, p.log
+	if p.opts.NoDirectWrites {
+		return p.port.Serve(p.opts.Security, server, p.routes())
+	}
 	return p.port.Serve(p.opts.Security, WriteDirectly(server, p.opts.MaxMessageSize, p.write), p.routes())
 }
 

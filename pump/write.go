@@ -27,7 +27,11 @@ func (s service) WriteBinlog(ctx context.Context, req *binlogpb.WriteBinlogReq) 
 		return nil, status.FromContextError(err).Err()
 	}
 	calls := []direct.Call{{ClusterID: req.ClusterID, Payload: req.Payload}}
-	if s.write(calls); calls[0].Err != nil {
+	s.write(calls)
+	if code := status.Code(calls[0].Err); code == codes.OK || code == codes.Unavailable {
+		vouch(ctx)
+	}
+	if calls[0].Err != nil {
 		return nil, calls[0].Err
 	}
 	return &binlogpb.WriteBinlogResp{}, nil

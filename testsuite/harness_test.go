@@ -65,11 +65,15 @@ type proc struct {
 // The program ends with the test.
 func launch(t testing.TB, name string, args ...string) *proc {
 	t.Helper()
-	p := spawn(t, name, args...)
+	return awaitReady(t, spawn(t, name, args...))
+}
+
+func awaitReady(t testing.TB, p *proc) *proc {
+	t.Helper()
 	select {
 	case <-p.done:
 		if p.ready == "" {
-			t.Fatalf("%s %s ended before it was ready: %v\n%s", name, strings.Join(args, " "), p.err, p.output())
+			t.Fatalf("%s ended before it was ready: %v\n%s", p.cmd, p.err, p.output())
 		}
 	case <-p.announced():
 	}
@@ -79,7 +83,13 @@ func launch(t testing.TB, name string, args ...string) *proc {
 // spawn starts a program without waiting for anything.
 func spawn(t testing.TB, name string, args ...string) *proc {
 	t.Helper()
-	p := &proc{cmd: exec.Command(program(name), args...), done: make(chan struct{})}
+	return spawnCommand(t, exec.Command(program(name), args...))
+}
+
+// spawnCommand starts a command that runs a program of ours.
+func spawnCommand(t testing.TB, cmd *exec.Cmd) *proc {
+	t.Helper()
+	p := &proc{cmd: cmd, done: make(chan struct{})}
 	p.cmd.Env = append(os.Environ(), "TZ=UTC")
 	r, w, err := os.Pipe()
 	if err != nil {

@@ -34,6 +34,8 @@ type config struct {
 	FakeInterval  int    `toml:"fake-binlog-interval"` // seconds
 	GenInterval   int    `toml:"gen-binlog-interval"`  // the same under its older name
 	MaxMessage    int    `toml:"max-message-size"`     // bytes
+	MaxConns      int    `toml:"max-connections"`
+	DirectWrites  bool   `toml:"direct"`
 
 	MetricsAddr     string `toml:"metrics-addr"`
 	MetricsInterval int    `toml:"metrics-interval"` // seconds
@@ -103,6 +105,8 @@ func parseConfig(args []string, stdout io.Writer) (*config, []string, error) {
 	fs.Var(&cfg.GC, "gc", "how long binlogs are kept: a number of days, or a duration such as 8h")
 	fs.IntVar(&cfg.FakeInterval, "fake-binlog-interval", 3, "`seconds` after which the clock is forwarded at the latest")
 	fs.IntVar(&cfg.MaxMessage, "max-message-size", 1<<30, "`bytes` of the largest message that TiDB may send, at most 1 GiB; what is stored can be pulled whatever this is")
+	fs.IntVar(&cfg.MaxConns, "max-connections", daemon.DefaultMaxConns, "`number` of connections at most, gRPC and HTTP together; never more than three quarters of the limit of open files")
+	fs.BoolVar(&cfg.DirectWrites, "direct-writes", true, "take plain writes off the connection directly; false: leave them to the gRPC library, which is slower and less strict with peers")
 	fs.StringVar(&cfg.LogFile, "log-file", "", "`file` to log to instead of stderr")
 	fs.StringVar(&cfg.LogLevel, "L", "info", "log level: debug, info, warn or error")
 	fs.StringVar(&cfg.MetricsAddr, "metrics-addr", "", "`address` of a Prometheus push gateway; empty: metrics are only served at /metrics")
@@ -157,6 +161,8 @@ func (c *config) adjust() (warnings []string, err error) {
 		return warnings, fmt.Errorf("fake-binlog-interval %d: must be at least 1 second", c.FakeInterval)
 	case c.MaxMessage <= 0:
 		return warnings, fmt.Errorf("max-message-size %d: must be above 0 bytes", c.MaxMessage)
+	case c.MaxConns <= 0:
+		return warnings, fmt.Errorf("max-connections %d: must be above 0", c.MaxConns)
 	case c.MetricsInterval < 0:
 		return warnings, fmt.Errorf("metrics-interval %d: must not be negative", c.MetricsInterval)
 	}
@@ -191,6 +197,7 @@ func (c *config) options(reg *nodes.Registry, clock *pd.Client, log logrus.Field
 		Registry: reg, PD: clock, Security: c.Security.Security, Admin: c.Security.Admin,
 		Heartbeat: time.Duration(c.Heartbeat) * time.Second, GC: time.Duration(c.GC),
 		FakeInterval: time.Duration(c.FakeInterval) * time.Second, MaxMessageSize: c.MaxMessage,
+		MaxConns: c.MaxConns, NoDirectWrites: !c.DirectWrites,
 		NoSync: c.Storage.SyncLog != nil && !*c.Storage.SyncLog, StopWriteAtAvailable: stop,
 		OrphanTimeout: orphan, GCTTL: ttl, Logger: log, Metrics: c.metrics,
 	}

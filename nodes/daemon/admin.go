@@ -9,7 +9,6 @@ import (
 	"net/http"
 
 	"github.com/sirupsen/logrus"
-	"github.com/soheilhy/cmux"
 )
 
 // Admin says from whom a node takes what changes it or costs it much over HTTP: PUT
@@ -85,11 +84,11 @@ func fromHere(r *http.Request) bool {
 // certificateKey is the key in a connection's context under which [Port] puts its TLS end.
 type certificateKey struct{}
 
-// withTLS keeps the TLS end of a connection at hand: the HTTP server does not find it under
-// the multiplexer.
+// withTLS keeps the TLS end of a connection at hand: the HTTP server does not find it, as
+// the first bytes have been read already.
 func withTLS(ctx context.Context, c net.Conn) context.Context {
-	if m, ok := c.(*cmux.MuxConn); ok {
-		c = m.Conn
+	if b, ok := c.(*begun); ok {
+		c = b.Conn
 	}
 	if t, ok := c.(*tls.Conn); ok {
 		return context.WithValue(ctx, certificateKey{}, t)

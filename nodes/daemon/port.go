@@ -5,21 +5,29 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
 	"sync"
 	"time"
 
-	"github.com/soheilhy/cmux"
+	"github.com/sirupsen/logrus"
 	"google.golang.org/grpc"
 )
 
 // Port is where a node is reached: gRPC and HTTP behind one TCP port and, if wanted, one
 // Unix socket.
 type Port struct {
-	listeners []*conns
+	// MaxConns is how many connections there may be, on all listeners, default
+	// [DefaultMaxConns]; fewer where the process may not have enough files open. It and Log
+	// are set before Serve, if at all.
+	MaxConns int
+	Log      logrus.FieldLogger // hears who is turned away; default: nothing is logged
+
+	listeners []net.Listener
 	advertise string
+	conns     *conns
 
 	grpc    Server
 	http    *http.Server
@@ -49,7 +57,7 @@ func Listen(ctx context.Context, addr, advertise, socket string) (_ *Port, err e
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w: is another node running there? (-addr)", addr, err)
 	}
-	p.listeners = append(p.listeners, trackConns(l))
+	p.listeners = append(p.listeners, l)
 	if p.advertise, err = advertised(addr, advertise, l.Addr().String()); err != nil {
 		return nil, err
 	}
@@ -63,7 +71,7 @@ func Listen(ctx context.Context, addr, advertise, socket string) (_ *Port, err e
 	if err != nil {
 		return nil, fmt.Errorf("listen on the Unix socket %s: %w (-socket)", socket, err)
 	}
-	p.listeners = append(p.listeners, trackConns(u))
+	p.listeners = append(p.listeners, u)
 	return p, nil
 }
 
@@ -134,21 +142,24 @@ func (p *Port) Serve(sec Security, g Server, h http.Handler) error {
 	if err != nil {
 		return err
 	}
+	if p.Log == nil {
+		silent := logrus.New()
+		silent.SetOutput(io.Discard)
+		p.Log = silent
+	}
+	p.conns = newConns(p.MaxConns, p.Log)
 	p.grpc = g
-	p.http = &http.Server{Handler: h, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
+	p.http = &http.Server{Handler: paced(h), ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10,
 		ConnContext: withTLS}
-	for _, tracked := range p.listeners {
-		l := net.Listener(tracked)
+	for _, l := range p.listeners {
+		wrap := func(c net.Conn) net.Conn { return c }
 		if tlsConfig != nil && l.Addr().Network() == "tcp" {
-			l = tls.NewListener(l, tlsConfig)
+			wrap = func(nc net.Conn) net.Conn { return tls.Server(nc, tlsConfig) }
 		}
-		mux := cmux.New(l)
-		mux.SetReadTimeout(10 * time.Second)
-		forHTTP := mux.Match(cmux.HTTP1Fast())
-		forGRPC := mux.Match(cmux.Any())
-		p.start("gRPC", func() error { return p.grpc.Serve(forGRPC) })
-		p.start("HTTP", func() error { return p.http.Serve(forHTTP) })
-		p.start("connections", mux.Serve) // ends when the listener is closed
+		s := newSplit(l, p.conns, wrap)
+		p.start("gRPC", func() error { return p.grpc.Serve(s.grpc) })
+		p.start("HTTP", func() error { return p.http.Serve(s.http) })
+		p.start("connections", s.serve) // ends when the listener is closed
 	}
 	return nil
 }
@@ -157,7 +168,7 @@ func (p *Port) start(name string, run func() error) {
 	p.serving.Go(func() {
 		err := run()
 		if err == nil || errors.Is(err, http.ErrServerClosed) || errors.Is(err, grpc.ErrServerStopped) ||
-			errors.Is(err, net.ErrClosed) || errors.Is(err, cmux.ErrListenerClosed) || errors.Is(err, cmux.ErrServerClosed) {
+			errors.Is(err, net.ErrClosed) {
 			return
 		}
 		select {
@@ -175,9 +186,9 @@ func (p *Port) Failed() <-chan error { return p.failed }
 func (p *Port) Close(ctx context.Context) {
 	for _, l := range p.listeners {
 		_ = l.Close() // closed already, or nothing can be done about it
-		l.cut(false)
 	}
 	if p.grpc != nil {
+		p.conns.cut(false)
 		var ends sync.WaitGroup
 		ends.Go(func() {
 			// The error is that of the listeners, which are closed already, or ctx's.
@@ -185,17 +196,13 @@ func (p *Port) Close(ctx context.Context) {
 			_ = p.http.Close()
 		})
 		inTime := context.AfterFunc(ctx, func() {
-			for _, l := range p.listeners {
-				l.cut(true)
-			}
+			p.conns.cut(true)
 			p.grpc.Stop()
 		})
 		p.grpc.GracefulStop()
 		inTime()
 		ends.Wait()
-	}
-	for _, l := range p.listeners {
-		l.cut(true)
+		p.conns.cut(true)
 	}
 	p.serving.Wait()
 }

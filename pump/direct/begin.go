@@ -27,7 +27,6 @@ func (c *conn) begin() (given bool, err error) {
 		return false, fmt.Errorf("%q is no beginning of HTTP/2", preface)
 	}
 	c.keep(len(preface))
-	_ = c.nc.SetReadDeadline(time.Time{})
 	c.out.settings(c.srv.opts.MaxStreams, c.srv.opts.StreamWindow)
 	for {
 		var call *header
@@ -37,7 +36,7 @@ func (c *conn) begin() (given bool, err error) {
 				return false, err
 			}
 		}
-		ours := call != nil && call.ours() && c.out.canAnswer()
+		ours := call != nil && c.served(call)
 		switch {
 		case ours || c.draining.Load():
 			if call != nil && !ours {
@@ -45,11 +44,10 @@ func (c *conn) begin() (given bool, err error) {
 			}
 			c.raw = nil
 			c.out.windowUpdate(0, c.srv.opts.ConnWindow-defaultWindow)
-			for range c.settings {
-				c.out.settingsAck()
-			}
 			return false, nil
-		case call != nil || len(c.raw) > blockLimit:
+		case len(c.raw) > rawLimit:
+			return false, http2.ConnectionError(http2.ErrCodeEnhanceYourCalm)
+		case call != nil:
 			rest, _ := c.r.Peek(c.r.Buffered())
 			c.raw = append(c.raw, rest...)
 			return true, c.out.flush()
@@ -57,11 +55,21 @@ func (c *conn) begin() (given bool, err error) {
 	}
 }
 
+// rawLimit bounds what is kept until it is decided who serves a connection: the headers of a call
+// and the SETTINGS before them are much less.
+const rawLimit = 2 * blockLimit
+
+// served reports whether a first call makes the connection one that is served here.
+func (c *conn) served(call *header) bool { return (call.ours() || call.large()) && c.out.canAnswer() }
+
 // beginWith acts on a frame of the time before it is decided who serves the connection; a
 // call is the first one.
 func (c *conn) beginWith() (call *header, err error) {
 	h, payload, err := c.peekFrame()
 	if err != nil {
+		return nil, err
+	}
+	if err := c.credit.spend(h.cost(), false); err != nil {
 		return nil, err
 	}
 	if c.settings == 0 && (h.typ != http2.FrameSettings || h.flags.Has(http2.FlagSettingsAck)) {
@@ -78,15 +86,19 @@ func (c *conn) beginWith() (call *header, err error) {
 			c.r.Discard(size) // of those sent here
 			return nil, nil
 		}
-		c.settings++
+		if c.settings++; c.settings == 1 {
+			// What others set before is looked at next (see begin).
+			_ = c.nc.SetReadDeadline(time.Time{})
+		}
 		err = c.onSettings(payload)
+		c.out.settingsAck()
 	case http2.FrameWindowUpdate:
 		err = c.onWindowUpdate(h, payload)
 	case http2.FramePriority:
 	case http2.FrameHeaders, http2.FrameContinuation:
 		call, err = c.onHeaders(h, payload)
-		if call != nil && call.ours() && c.out.canAnswer() {
-			err = c.open(h, nil)
+		if call != nil && err == nil && c.served(call) {
+			err = c.open(h, call, nil)
 		}
 	default:
 		call = &header{} // the gRPC server says what is wrong with it
@@ -105,12 +117,17 @@ func (c *conn) keep(n int) {
 // header is what matters in the headers of a call.
 type header struct {
 	post, write, grpc, encoded bool
+	size                       int // as SETTINGS_MAX_HEADER_LIST_SIZE counts it
 }
 
-// ours tells whether it is a call that is served here.
+// large reports whether it is larger than what the peer was told to send.
+func (h *header) large() bool { return h.size > MaxHeaderList }
+
+// ours reports whether it is a call that is served here.
 func (h *header) ours() bool { return h.post && h.write && h.grpc && !h.encoded }
 
 func (h *header) field(f hpack.HeaderField) {
+	h.size += int(f.Size())
 	switch f.Name {
 	case ":method":
 		h.post = f.Value == "POST"

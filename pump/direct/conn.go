@@ -12,6 +12,8 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 const (
@@ -36,7 +38,6 @@ type conn struct {
 	nc   net.Conn
 	rest *listener
 	r    *bufio.Reader
-	spin spinner
 
 	// raw is what has been read until it is decided who serves the connection, settings how
 	// many SETTINGS in it are not acknowledged.
@@ -54,6 +55,9 @@ type conn struct {
 	consumed uint32
 	// goodbye is how far a graceful end has come.
 	goodbye phase
+
+	credit credit
+	member atomic.Bool // it has made a good call
 
 	out      writer
 	draining atomic.Bool
@@ -91,10 +95,10 @@ const (
 )
 
 func newConn(s *Server, nc net.Conn, rest *listener) *conn {
-	c := &conn{srv: s, nc: nc, rest: rest, r: bufio.NewReaderSize(nc, readBuffer), spin: newSpinner(nc, &s.spinning),
+	c := &conn{srv: s, nc: nc, rest: rest, r: bufio.NewReaderSize(nc, readBuffer),
 		streams: make(map[uint32]*stream)}
 	c.dec = hpack.NewDecoder(4096, c.head.field)
-	c.dec.SetMaxStringLength(blockLimit)
+	c.dec.SetMaxStringLength(2 * blockLimit) // no string of a block is longer
 	c.out.init(nc)
 	return c
 }
@@ -117,7 +121,7 @@ func (c *conn) run() {
 		c.leave(err)
 	case given:
 		c.srv.forget(c) // before it is given: nobody here ends it then
-		if !c.rest.give(&replayed{c.nc, c.raw}) {
+		if !c.rest.give(c.srv.guard(c.nc, c.raw, c.settings)) {
 			c.fix()
 			c.leave(errEnded)
 		}
@@ -148,6 +152,13 @@ func (c *conn) leave(err error) {
 	var broken http2.ConnectionError
 	if errors.As(err, &broken) {
 		c.out.goAway(c.lastID, http2.ErrCode(broken))
+	}
+	if broken == http2.ConnectionError(http2.ErrCodeEnhanceYourCalm) && c.out.flush() == nil {
+		// It goes on sending, which is not read: a peer that is sent away waits before the next try.
+		time.Sleep(farewell)
+		c.nc.Close()
+		c.srv.forget(c)
+		return
 	}
 	// If there is something unread when a socket is closed, its peer may lose what was sent
 	// last: the GOAWAY that says which calls to repeat. So the peer is to close it first.
@@ -220,6 +231,32 @@ func (c *conn) frameWaits() bool {
 	return c.r.Buffered() >= frameHead+parseHead(head).length
 }
 
+// judge counts good and bad calls.
+func (c *conn) judge(calls []Call) {
+	good, bad := int64(0), int64(0)
+	for i := range calls {
+		switch calls[i].Err {
+		case nil:
+			good++
+		default:
+			if code := status.Code(calls[i].Err); code == codes.InvalidArgument {
+				bad++
+			} else if code == codes.Unavailable { // no fault of the caller
+				good++
+			}
+		}
+	}
+	if bad > 0 {
+		c.credit.bad.Add(bad)
+	}
+	if good > 0 {
+		c.credit.good.Add(good)
+		if !c.member.Swap(true) && c.srv.opts.Vouch != nil {
+			c.srv.opts.Vouch(c.nc.RemoteAddr())
+		}
+	}
+}
+
 // store has a batch stored and answers it. While that takes long, another goroutine becomes
 // the reader, and this one is not any more when it is through: handed.
 func (c *conn) store(b *batch) (handed bool) {
@@ -237,6 +274,7 @@ func (c *conn) store(b *batch) (handed bool) {
 		})
 	}
 	c.srv.opts.Write(b.calls)
+	c.judge(b.calls)
 	handed = !b.state.CompareAndSwap(storing, stored)
 	if b.slow.Stop() {
 		c.srv.all.Done()

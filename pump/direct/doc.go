@@ -16,10 +16,23 @@
 // then on. TiDB only writes and a drainer only pulls, so each gets the end that is made for it.
 // Should another call come on a connection that stayed here, its sender is told to take a new
 // connection (GOAWAY: what was begun is finished, and gRPC repeats the call by itself), and for
-// a minute all new connections go to the gRPC server, which can do everything.
+// a minute the new connections of its host go to the gRPC server, which can do everything.
 //
-// Until the first call it is open who serves a connection, and the peer's SETTINGS are not
-// acknowledged: whoever serves it does that.
+// SETTINGS are acknowledged as they come (RFC 9113, 6.5.3), also before it is known who serves
+// the connection; what the gRPC server acknowledges once more is left out. A peer has 10 s for
+// the preface and its SETTINGS; one that has sent them may be idle for as long as it likes.
+//
+// # What peers may cost
+//
+// Frames that bring no binlog cost a connection credit, which good calls and time bring back
+// (credit.go). Without credit a connection ends with ENHANCE_YOUR_CALM; nothing more is read from
+// it, and it is closed a second later, so that a peer that comes back at once has to wait. A peer
+// that has made no good call, and so has not shown that it knows the cluster, has credit for a
+// few frames. Calls of such peers reach the gRPC server at 200 a second, all together, and their
+// connections are the first to be closed when there are too many (nodes/daemon).
+//
+// Headers are bounded by MaxHeaderList, here and at the gRPC server: the first call on a
+// connection and later ones end in the same way.
 //
 // # How a connection ends
 //

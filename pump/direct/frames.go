@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"time"
 
 	"pumphouse/binlogpb"
 
@@ -14,12 +13,17 @@ import (
 )
 
 const (
-	blockLimit    = 64 << 10 // bytes of a call's headers
+	// MaxHeaderList is SETTINGS_MAX_HEADER_LIST_SIZE: how many bytes the headers of a call may
+	// have, metadata included. A call with more is reset with FRAME_SIZE_ERROR, as the gRPC
+	// library does it.
+	MaxHeaderList = 64 << 10
+	blockLimit    = 64 << 10 // bytes of a call's headers when they are compressed
 	defaultWindow = 65535    // of a connection and a stream
 	prefix        = 5        // bytes before a gRPC message: compressed or not, length
-	// firstMessage is had ready for a message that says it is so long or longer; for one of
-	// many it is less, as it costs the peer next to nothing to say so.
-	firstMessage = 1 << 20
+	// ahead is how many times what has come of a message is had ready for the rest of it: to say
+	// that a message is long costs a peer nothing.
+	ahead    = 4
+	listUnit = 4 << 10 // bytes of headers, uncompressed, that cost as much as a frame
 )
 
 // errEnded ends a connection that is through.
@@ -76,14 +80,7 @@ func (c *conn) peek(n int) ([]byte, error) {
 	if err := c.out.flush(); err != nil {
 		return nil, err
 	}
-	if c.r.Buffered() > 0 {
-		return c.r.Peek(n)
-	}
-	began := time.Now()
-	c.spin.wait(began)
-	b, err := c.r.Peek(n)
-	c.spin.last = time.Since(began)
-	return b, err
+	return c.r.Peek(n)
 }
 
 // peekFrame waits for a frame, which stays in the buffer.
@@ -110,6 +107,9 @@ func (c *conn) peekFrame() (frameHeader, []byte, error) {
 func (c *conn) frame(b *batch) error {
 	h, payload, err := c.peekFrame()
 	if err != nil {
+		return err
+	}
+	if err := c.credit.spend(h.cost(), c.member.Load()); err != nil {
 		return err
 	}
 	switch h.typ {
@@ -191,7 +191,8 @@ func (c *conn) onHeaders(h frameHeader, payload []byte) (call *header, err error
 	if err := c.dec.Close(); err != nil {
 		return nil, http2.ConnectionError(http2.ErrCodeCompression)
 	}
-	return &c.head, nil
+	// A few bytes may stand for very many.
+	return &c.head, c.credit.spend(c.head.size/listUnit, c.member.Load())
 }
 
 // onCall acts on a header block: of a new call, or of one whose message is complete.
@@ -208,32 +209,38 @@ func (c *conn) onCall(h frameHeader, call *header, b *batch) error {
 		return http2.ConnectionError(http2.ErrCodeProtocol)
 	case h.stream <= c.lastID || c.goodbye == fixed:
 		return nil // refused or reset before, or the peer will hear that it comes too late
-	case !call.ours():
+	case !call.ours() && !call.large():
 		c.mixed()
 		return nil
 	}
-	return c.open(h, b)
+	return c.open(h, call, b)
 }
 
 // mixed is called when the peer wants what only the gRPC server can do.
 func (c *conn) mixed() {
-	c.srv.mixed.Store(time.Now().Add(mixedFor).UnixNano())
+	c.srv.mixes(c.nc.RemoteAddr())
 	c.fix()
 }
 
 // open begins a call.
-func (c *conn) open(h frameHeader, b *batch) error {
+func (c *conn) open(h frameHeader, call *header, b *batch) error {
 	c.lastID = h.stream
+	if call.large() {
+		c.credit.bad.Add(1)
+		c.out.reset(h.stream, http2.ErrCodeFrameSize)
+		return nil
+	}
 	open := len(c.streams) + int(c.out.unanswered.Load())
 	if b != nil {
 		open += len(b.calls)
 	}
 	if open >= int(c.srv.opts.MaxStreams) {
+		c.credit.bad.Add(1)
 		c.out.reset(h.stream, http2.ErrCodeRefusedStream)
 		return nil
 	}
 	if c.blockOf.flags.Has(http2.FlagHeadersEndStream) {
-		c.out.refuse(h.stream, status.New(codes.Internal, "the call has no message"), false)
+		c.refuse(h.stream, status.New(codes.Internal, "the call has no message"), false)
 		return nil
 	}
 	s := new(stream)
@@ -274,14 +281,14 @@ func (c *conn) onData(h frameHeader, payload []byte, b *batch) (err error) {
 		s.consumed = 0
 	}
 	if s.message == nil && len(payload) >= prefix {
-		s.message = make([]byte, 0, prefix+min(messageLength(payload), firstMessage/len(c.streams)))
+		s.message = make([]byte, 0, min(prefix+messageLength(payload), ahead*len(payload)))
 	}
 	s.message = append(s.message, payload...)
 	if len(s.message) < prefix {
 		return nil
 	}
 	if st := c.check(s.message); st != nil {
-		c.out.refuse(s.id, st, true)
+		c.refuse(s.id, st, true)
 		c.release(s)
 	}
 	return nil
@@ -328,7 +335,13 @@ func (c *conn) complete(s *stream, message []byte, b *batch) {
 			st = status.New(codes.Internal, err.Error())
 		}
 	}
-	c.out.refuse(id, st, false)
+	c.refuse(id, st, false)
+}
+
+// refuse answers a call that cannot be accepted; see [writer.refuse].
+func (c *conn) refuse(stream uint32, st *status.Status, reset bool) {
+	c.credit.bad.Add(1)
+	c.out.refuse(stream, st, reset)
 }
 
 // release ends the reading of a stream.

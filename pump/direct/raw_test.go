@@ -51,6 +51,11 @@ func dialBare(t *testing.T, addr string) *raw {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return rawOn(t, nc)
+}
+
+// rawOn sends the preface on a connection.
+func rawOn(t *testing.T, nc net.Conn) *raw {
 	t.Cleanup(func() { nc.Close() })
 	_ = nc.SetDeadline(time.Now().Add(2 * patient))
 	r := &raw{t: t, nc: nc, fr: http2.NewFramer(nc, nc), status: make(map[uint32]string), text: make(map[uint32]string),
@@ -147,9 +152,9 @@ func (r *raw) read() {
 	case *http2.SettingsFrame:
 		if f.IsAck() {
 			r.acks++
-			return
+		} else if !r.mute {
+			r.do(r.fr.WriteSettingsAck())
 		}
-		r.do(r.fr.WriteSettingsAck())
 	case *http2.PingFrame:
 		if f.IsAck() {
 			r.pongs = append(r.pongs, f.Data[0])

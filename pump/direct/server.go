@@ -1,11 +1,12 @@
 package direct
 
 import (
+	"maps"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
+	"golang.org/x/net/http2"
 	"google.golang.org/grpc"
 )
 
@@ -18,7 +19,7 @@ type Call struct {
 	stream uint32
 }
 
-// Options of a [Server]. All are required.
+// Options of a [Server]. All but Vouch and Member are required.
 type Options struct {
 	// Write stores the calls and sets their errors. It is called by several goroutines.
 	Write func([]Call)
@@ -29,30 +30,41 @@ type Options struct {
 	// StreamWindow and ConnWindow are how many bytes a peer may send ahead, as the gRPC server
 	// has them.
 	StreamWindow, ConnWindow uint32
+	// Vouch hears once of each connection that has made a good call here: one that succeeded, or
+	// that the caller is not to blame for. It is called by several goroutines.
+	Vouch func(peer net.Addr)
+	// Member reports whether a connection that the gRPC server serves has made a good call; nil:
+	// all have.
+	Member func(peer net.Addr) bool
 }
+
+func (o *Options) member(peer net.Addr) bool { return o.Member == nil || o.Member(peer) }
 
 // Server serves the connections that write and gives the others to a gRPC server. Its methods
 // are those of the *grpc.Server.
 type Server struct {
 	opts  Options
 	other *grpc.Server
-	// mixed is until when all new connections go to other, in nanoseconds since the epoch.
-	mixed    atomic.Int64
-	spinning atomic.Bool // a connection is; see spinner
 
-	mu     sync.Mutex
-	conns  map[*conn]struct{}
-	ending bool
-	all    sync.WaitGroup
+	mu       sync.Mutex
+	conns    map[*conn]struct{}
+	mixed    map[string]time.Time // hosts whose new connections go to other, and until when
+	stranger time.Time            // when the next call of a stranger may come; see strangerCalls
+	ending   bool
+	all      sync.WaitGroup
 }
 
-// mixedFor is how long after a connection that writes and does something else nothing is
-// served here, so that its sender's next connection can do both.
-const mixedFor = time.Minute
+// mixedFor is how long after a connection that writes and does something else new connections of
+// its host are not served here, so that its sender's next connection can do both. maxMixed is how
+// many such hosts are remembered.
+const (
+	mixedFor = time.Minute
+	maxMixed = 1000
+)
 
 // New puts a Server before a gRPC server.
 func New(other *grpc.Server, o Options) *Server {
-	return &Server{opts: o, other: other, conns: make(map[*conn]struct{})}
+	return &Server{opts: o, other: other, conns: make(map[*conn]struct{}), mixed: make(map[string]time.Time)}
 }
 
 // Serve takes connections from l until that gives an error, which is that of a closed listener
@@ -68,8 +80,8 @@ func (s *Server) Serve(l net.Listener) error {
 			<-failed
 			return err
 		}
-		if time.Now().UnixNano() < s.mixed.Load() {
-			if !rest.give(nc) {
+		if s.isMixed(nc.RemoteAddr()) {
+			if !rest.give(s.guard(nc, nil, 0)) {
 				nc.Close()
 			}
 			continue
@@ -86,6 +98,57 @@ func (s *Server) Serve(l net.Listener) error {
 		s.mu.Unlock()
 		go c.run()
 	}
+}
+
+// host is what the connections of one sender have in common.
+func host(peer net.Addr) string {
+	if h, _, err := net.SplitHostPort(peer.String()); err == nil {
+		return h
+	}
+	return peer.String() // of a Unix socket
+}
+
+// mixes remembers that a sender both writes and does something else on one connection.
+func (s *Server) mixes(peer net.Addr) {
+	now := time.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	maps.DeleteFunc(s.mixed, func(_ string, until time.Time) bool { return now.After(until) })
+	if len(s.mixed) < maxMixed { // who is not remembered is told again
+		s.mixed[host(peer)] = now.Add(mixedFor)
+	}
+}
+
+func (s *Server) isMixed(peer net.Addr) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.mixed) > 0 && time.Now().Before(s.mixed[host(peer)])
+}
+
+// guard is a connection for the gRPC server; raw has been read from it, and acks SETTINGS in it
+// are acknowledged.
+func (s *Server) guard(nc net.Conn, raw []byte, acks int) net.Conn {
+	return &replayed{Conn: nc, srv: s, head: raw, acks: acks, in: walker{preface: len(http2.ClientPreface)}}
+}
+
+// strangersPerSecond is how many calls of all peers together that have made no good call the gRPC
+// server gets in a second, after as many at once. Each costs it much more than its sender.
+const strangersPerSecond = 200
+
+// strangerCalls is how long n calls of such a peer have to wait.
+func (s *Server) strangerCalls(n int) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if earliest := now.Add(-time.Second); s.stranger.Before(earliest) {
+		s.stranger = earliest
+	}
+	next := s.stranger.Add(time.Duration(n) * time.Second / strangersPerSecond)
+	if wait := next.Sub(now); wait > longestWait {
+		return wait // it will not come
+	}
+	s.stranger = next
+	return next.Sub(now)
 }
 
 // forget hears that a connection is closed or the gRPC server's.
@@ -151,22 +214,4 @@ func (l *listener) Accept() (net.Conn, error) {
 func (l *listener) Close() error {
 	l.once.Do(func() { close(l.closed) })
 	return l.Listener.Close()
-}
-
-// replayed is a connection of which something has been read already.
-type replayed struct {
-	net.Conn
-	head []byte
-}
-
-// Read implements net.Conn.
-func (c *replayed) Read(b []byte) (int, error) {
-	if len(c.head) > 0 {
-		n := copy(b, c.head)
-		if c.head = c.head[n:]; len(c.head) == 0 {
-			c.head = nil // it need not be kept
-		}
-		return n, nil
-	}
-	return c.Conn.Read(b)
 }

@@ -94,7 +94,8 @@ func (w *writer) frame(typ http2.FrameType, flags http2.Flags, stream uint32, pa
 
 func (w *writer) settings(maxStreams, window uint32) {
 	var b []byte
-	for _, s := range []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: maxStreams}, {ID: http2.SettingInitialWindowSize, Val: window}} {
+	for _, s := range []http2.Setting{{ID: http2.SettingMaxConcurrentStreams, Val: maxStreams}, {ID: http2.SettingInitialWindowSize, Val: window},
+		{ID: http2.SettingMaxHeaderListSize, Val: MaxHeaderList}} {
 		b = binary.BigEndian.AppendUint16(b, uint16(s.ID))
 		b = binary.BigEndian.AppendUint32(b, s.Val)
 	}
