@@ -6,13 +6,13 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"time"
 
 	"google.golang.org/grpc"
 
 	"pumphouse/binlogpb"
+	"pumphouse/nodes/daemon"
 	"pumphouse/pump"
 	"pumphouse/pump/direct"
 	"pumphouse/pump/storage"
@@ -37,8 +37,7 @@ func nullServer(args []string) error {
 	if err != nil {
 		return err
 	}
-	ballast := make([]byte, 32<<20) // as bin/pump has it
-	defer runtime.KeepAlive(ballast)
+	daemon.CollectLess() // as bin/pump does
 	s := grpc.NewServer(pump.ServerOptions(1 << 30)...)
 	binlogpb.RegisterPumpServer(s, null{payload: w.prewrite.Payload})
 	fmt.Printf("ready: %s\n", l.Addr())
