@@ -104,7 +104,7 @@ func (p *Pump) getDrainers(r *http.Request) (any, error) {
 // maxPrinted is the largest prewrite value in bytes that is printed as text.
 const maxPrinted = 1 << 20
 
-// getBinlog prints the stored binlog with a start TS.
+// getBinlog prints the stored binlog with a start TS or commit TS.
 func (p *Pump) getBinlog(r *http.Request) (any, error) {
 	ts, err := nodes.ParseTSO(r.PathValue("ts"))
 	if err != nil {
@@ -112,7 +112,7 @@ func (p *Pump) getBinlog(r *http.Request) (any, error) {
 	}
 	found, err := p.store.Lookup(r.Context(), ts)
 	if errors.Is(err, storage.ErrNotFound) {
-		return nil, &daemon.HTTPError{Code: http.StatusNotFound, Err: fmt.Errorf("pump %s has no binlog with start TS %s", p.nodeID, ts)}
+		return nil, &daemon.HTTPError{Code: http.StatusNotFound, Err: fmt.Errorf("pump %s has no binlog with start or commit TS %s", p.nodeID, ts)}
 	}
 	if err != nil {
 		return nil, err

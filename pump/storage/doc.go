@@ -38,7 +38,7 @@
 // Those above the mark wait. A heap holds the newest 65,536 of them. When it is full it
 // becomes a sorted run in a file, and eight runs become one, so neither memory nor a
 // checkpoint depends on how many wait. When the mark moves, what waits in the heap alone
-// is delivered at once, and what is in runs by merging them in steps of 4,096; pullers are
+// is delivered at once, and what is in runs by merging them in steps of 1,024; pullers are
 // told of a time only when everything up to it is delivered. Every commit that comes
 // meanwhile is above the mark and so after all that is being merged.
 //

@@ -150,7 +150,7 @@ func (m *matcher) remove(p *prewrite) {
 }
 
 // emitAtOnce is how many transactions are emitted under the lock at once.
-const emitAtOnce = 4096
+const emitAtOnce = 1024
 
 // drain moves the mark as far as the oldest unresolved prewrite allows, and emits what
 // lies up to it, unless some of that is on disk or it is too much at once.
