@@ -19,7 +19,7 @@ func main() {
 }
 
 func run() error {
-	limits := map[string]func([]string) error{"echo": echoServer, "null": nullServer}
+	limits := map[string]func([]string) error{"echo": echoServer, "null": nullServer, "peers": hostilePeers, "sink": sinkServer}
 	if len(os.Args) > 1 && limits[os.Args[1]] != nil {
 		return limits[os.Args[1]](os.Args[2:])
 	}
@@ -28,12 +28,12 @@ func run() error {
 		pump    = flag.String("pump", "bin/pump", "the pump to measure")
 		drainer = flag.String("drainer", "bin/drainer", "the drainer to measure")
 		only    = flag.String("only", "all", "what to measure: console, tables, pump, drainer or all")
-		part    = flag.String("part", "", "of the pump only this: writes, pulls or clock; of the drainer: rows, stages, file or lag")
+		part    = flag.String("part", "", "of the pump only this: writes, pulls, peers or clock; of the drainer: rows, stages, file or lag")
 		rounds  = flag.Int("rounds", 3, "how often the drainer's figures are measured; the median counts")
 		workers = flag.Int("c", 0, "the drainer's -c; 0: its default")
 		batch   = flag.Int("txn-batch", 0, "the drainer's -txn-batch; 0: its default")
 		pdURL   = flag.String("pd", "", "`URL` of a running PD for the pumps; default: one that -bin embeds")
-		cells   = flag.String("cells", "", "of the pump's writes only those whose sync-log/bytes/writers this `regexp` finds, such as on/256/128; of the drainer's lines those whose name it finds")
+		cells   = flag.String("cells", "", "of the pump's writes only those whose sync-log/bytes/writers this `regexp` finds, such as on/256/128, and of its peers those whose name it finds; of the drainer's lines those whose name it finds")
 		d       = flag.Duration("time", 5*time.Second, "how long each figure is measured")
 		binlogs = flag.Int("binlogs", 1_000_000, "how many binlogs of 256 B to pull; an eighth of 4 KiB")
 	)

@@ -47,7 +47,7 @@ func (b *pumpBench) run(part string) (err error) {
 	for _, p := range []struct {
 		name    string
 		measure func(context.Context) error
-	}{{"writes", b.writes}, {"pulls", b.pulls}, {"clock", b.clock}} {
+	}{{"writes", b.writes}, {"pulls", b.pulls}, {"peers", b.peers}, {"clock", b.clock}} {
 		if part != "" && part != p.name {
 			continue
 		}

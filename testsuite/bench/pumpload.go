@@ -17,13 +17,14 @@ import (
 	"pumphouse/nodes/pd"
 )
 
-// loadClock gives the timestamps of the load. It is ahead of PD's, so that the pump never
-// sees a commit older than the time PD told it.
+// loadClock gives the timestamps of the load. It begins at the time and goes on by less than time
+// does, so it is never ahead of PD's: the pump refuses what PD cannot have given. While such a load
+// runs nobody pulls, so the pump tells nobody a later time.
 type loadClock struct{ last atomic.Int64 }
 
 func newLoadClock() *loadClock {
 	c := &loadClock{}
-	c.last.Store(int64(nodes.MakeTSO(time.Now().Add(time.Hour), 0)))
+	c.last.Store(int64(nodes.MakeTSO(time.Now(), 0)))
 	return c
 }
 
