@@ -49,6 +49,14 @@
 // called back, and the caller ends its call itself. Whether a silent peer is still there is
 // asked by TCP's keep-alive.
 //
+// # Why frames are read here
+//
+// The Framer of golang.org/x/net reads the two frames of a call in 250 to 290 ns and with one
+// allocation of 48 bytes, the code here in 50 to 80 ns and with none (BenchmarkReadFrames). Twice a
+// transaction that is 4 % of what the pump computes for one. And the Framer waits within ReadFrame
+// and gives the payload only: here it is asked whether a whole frame has come, so that a batch
+// ends there, and what has been read can be replayed. HPACK is golang.org/x/net's.
+//
 // # Back-pressure
 //
 // While binlogs are stored, nothing more is read from their connection, so that a peer which
