@@ -1,11 +1,15 @@
 package testsuite
 
 import (
+	"context"
 	"database/sql"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
+	"io"
+	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
@@ -175,4 +179,45 @@ func scanAll(t testing.TB, db *sql.DB, query string) []string {
 		t.Fatalf("%s: %v", query, err)
 	}
 	return scanRows(t, rows)
+}
+
+// TestAdminNeedsACertificate: a pump with TLS takes orders from who shows a certificate, and none over
+// its Unix socket, where nobody does; who only looks is served there.
+func TestAdminNeedsACertificate(t *testing.T) {
+	certs := pdtest.NewCerts(t)
+	c := newPumps(t, pdtest.StartEmbedTLS(t, certs))
+	config := writeFile(t, "pump.toml", fmt.Sprintf("[security]\nssl-ca = %q\nssl-cert = %q\nssl-key = %q\nadmin = \"cert\"\n[storage]\nstop-write-at-available-space = \"1 MiB\"\n",
+		certs.CAFile, certs.CertFile, certs.KeyFile))
+	socket := filepath.Join(t.TempDir(), "s")
+	p := c.start("pump1", "-config", config, "-socket", socket)
+	local := &http.Client{Timeout: 15 * time.Second, Transport: &http.Transport{DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", socket)
+		}}}
+	for _, r := range []struct {
+		method, path string
+		code         int
+	}{
+		{http.MethodPut, "/state/pump1/pause", 403}, {http.MethodPut, "/unresolved/5/rollback", 403},
+		{http.MethodPost, "/debug/gc/trigger", 403}, {http.MethodGet, "/debug/binlog/5", 403}, {http.MethodGet, "/status", 200},
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), r.method, "http://pump"+r.path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp, err := local.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || resp.StatusCode != r.code || r.code == 403 && !strings.Contains(string(body), `admin = \"cert\"`) {
+			t.Errorf("%s %s: %d, want %d: %s, %v", r.method, r.path, resp.StatusCode, r.code, body, err)
+		}
+	}
+	p.hasState(nodes.Online)
+	out, ok := c.binlogctl("-ssl-ca", certs.CAFile, "-ssl-cert", certs.CertFile, "-ssl-key", certs.KeyFile, "-cmd", "pause-pump", "-node-id", "pump1", "-wait", "20")
+	if !ok {
+		t.Errorf("binlogctl with a certificate: %s", out)
+	}
 }
