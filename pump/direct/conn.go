@@ -95,8 +95,12 @@ const (
 )
 
 func newConn(s *Server, nc net.Conn, rest *listener) *conn {
-	c := &conn{srv: s, nc: nc, rest: rest, r: bufio.NewReaderSize(nc, readBuffer),
-		streams: make(map[uint32]*stream)}
+	r, _ := s.readers.Get().(*bufio.Reader)
+	if r == nil {
+		r = bufio.NewReaderSize(nil, readBuffer)
+	}
+	r.Reset(nc)
+	c := &conn{srv: s, nc: nc, rest: rest, r: r, streams: make(map[uint32]*stream)}
 	c.dec = hpack.NewDecoder(4096, c.head.field)
 	c.dec.SetMaxStringLength(2 * blockLimit) // no string of a block is longer
 	c.out.init(nc)
@@ -124,7 +128,9 @@ func (c *conn) run() {
 		if !c.rest.give(c.srv.guard(c.nc, c.raw, c.settings)) {
 			c.fix()
 			c.leave(errEnded)
+			return
 		}
+		c.giveBack()
 	default:
 		c.serve()
 	}
@@ -147,8 +153,9 @@ func (c *conn) serve() {
 	}
 }
 
-// leave closes the connection; err says why.
+// leave closes the connection; err says why. It is the last act of the reader.
 func (c *conn) leave(err error) {
+	defer c.giveBack()
 	var broken http2.ConnectionError
 	if errors.As(err, &broken) {
 		c.out.goAway(c.lastID, http2.ErrCode(broken))
@@ -170,6 +177,12 @@ func (c *conn) leave(err error) {
 	}
 	c.nc.Close()
 	c.srv.forget(c)
+}
+
+// giveBack has the next connection use the buffer of this one.
+func (c *conn) giveBack() {
+	c.r.Reset(nil)
+	c.srv.readers.Put(c.r)
 }
 
 // fill gathers the calls that have come, at least one.

@@ -45,6 +45,9 @@ func (o *Options) member(peer net.Addr) bool { return o.Member == nil || o.Membe
 type Server struct {
 	opts  Options
 	other *grpc.Server
+	// readers are the buffers of connections that have ended: peers that only come and go need
+	// no new ones.
+	readers sync.Pool
 
 	mu       sync.Mutex
 	conns    map[*conn]struct{}
