@@ -17,18 +17,24 @@ import (
 	"pumphouse/nodes/pd"
 )
 
-// loadClock gives the timestamps of the load. It begins at the time and goes on by less than time
-// does, so it is never ahead of PD's: the pump refuses what PD cannot have given. While such a load
-// runs nobody pulls, so the pump tells nobody a later time.
+// loadClock gives the timestamps of the load. They are a little later than PD's, so that the pump
+// sees no commit older than the time that PD has told it, and not so much later that it would refuse
+// them as none of PD's.
 type loadClock struct{ last atomic.Int64 }
 
-func newLoadClock() *loadClock {
-	c := &loadClock{}
-	c.last.Store(int64(nodes.MakeTSO(time.Now(), 0)))
-	return c
-}
+const loadLead = 25 * time.Millisecond
 
-func (c *loadClock) next() (int64, error) { return c.last.Add(1), nil }
+func newLoadClock() *loadClock { return &loadClock{} }
+
+func (c *loadClock) next() (int64, error) {
+	now := int64(nodes.MakeTSO(time.Now().Add(loadLead), 0))
+	for {
+		last := c.last.Load()
+		if ts := max(last+1, now); c.last.CompareAndSwap(last, ts) {
+			return ts, nil
+		}
+	}
+}
 
 // dial opens the one connection of a load, as TiDB's client does, with our codec.
 func dial(addr string) (*grpc.ClientConn, error) {
