@@ -258,6 +258,17 @@ func TestResolver(t *testing.T) {
 			}
 			n.says("TiKV had no trace of it")
 		}},
+		{"300 at once that nobody prewrote", func(t *testing.T, n *pumpNode, key []byte) {
+			cli := n.client()
+			for i := range 300 {
+				cli.binlog(all.tso(), append(key[:len(key):len(key)], byte(i>>8), byte(i)))
+			}
+			at, begun := cli.transaction([]byte("behind them")), time.Now()
+			if got := cli.pull(0).until(at); !slices.Equal(got, []nodes.TSO{at}) {
+				t.Errorf("delivered %v, want only %v", got, at)
+			}
+			t.Logf("delivered after %v", time.Since(begun).Round(time.Millisecond))
+		}},
 		{"locked by a TiDB that is gone, and nobody meets the lock", func(t *testing.T, n *pumpNode, key []byte) {
 			cli, txn := n.client(), kv.in(t).prewrite(key)
 			cli.binlog(txn.start, key)
