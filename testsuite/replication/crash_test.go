@@ -39,8 +39,9 @@ type crashes struct {
 
 	mu     sync.Mutex
 	writes map[string]int  // transactions of each kind
-	took   []time.Duration // from each kill until everything before it was downstream
+	took   []time.Duration // from each kill or freeze until everything before it was downstream
 	held   int             // unresolved transactions after the kills
+	failed int             // transactions that failed in a TiDB that lived
 }
 
 func startCrashes(t *testing.T) *crashes {
@@ -75,16 +76,25 @@ func startCrashes(t *testing.T) *crashes {
 	return c
 }
 
-// write runs transactions of one client until its TiDB is gone. mode is how they lock.
-func (c *crashes) write(ctx context.Context, db *sql.DB, first int, mode string, keys int) {
+// write runs transactions of one client until it is told to stop or its TiDB is gone. mode is how
+// they lock.
+func (c *crashes) write(ctx context.Context, stop <-chan struct{}, db *sql.DB, first int, mode string, keys int) {
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return
 	}
 	defer conn.Close()
-	for ctx.Err() == nil {
+	for {
+		select {
+		case <-stop:
+			return
+		default:
+		}
 		if c.transaction(ctx, conn, first, mode, keys) != nil {
-			return // killed
+			c.mu.Lock()
+			c.failed++
+			c.mu.Unlock()
+			return // its TiDB is gone, or its transaction was ended while that was frozen
 		}
 		c.mu.Lock()
 		c.writes[fmt.Sprintf("%s, %d rows", mode, keys)]++
@@ -114,17 +124,10 @@ func (c *crashes) transaction(ctx context.Context, conn *sql.Conn, first int, mo
 // before each kill is downstream, with nobody's help, and starts them again.
 func (c *crashes) round(t *testing.T) {
 	t.Helper()
-	ctx, end := context.WithCancel(t.Context())
-	defer end()
 	var clients, kills sync.WaitGroup
 	for i, tidb := range c.tidbs {
-		db := tidb.Open(t, "")
-		for w := range crashWriters {
-			first := (i*crashWriters + w) * crashRows
-			mode, keys := []string{"optimistic", "pessimistic"}[w%2], []int{1, crashRows}[w/2%2]
-			clients.Go(func() { c.write(ctx, db, first, mode, keys) })
-		}
-		after := time.Second + time.Duration(c.r.Int64N(int64(2*time.Second)))
+		c.clients(t, &clients, i, nil)
+		after := c.moment()
 		kills.Go(func() {
 			time.Sleep(after) // the moment is what is tested
 			tidb.Kill()
@@ -141,6 +144,47 @@ func (c *crashes) round(t *testing.T) {
 		t.Fatal(err)
 	}
 	kills.Wait()
+}
+
+// freeze does the same with servers that are frozen, and go on when replication has gone on without
+// them: what they were about to commit must be refused then.
+func (c *crashes) freeze(t *testing.T) {
+	t.Helper()
+	var clients, frozen sync.WaitGroup
+	for i, tidb := range c.tidbs {
+		stop := make(chan struct{})
+		c.clients(t, &clients, i, stop)
+		after := c.moment()
+		frozen.Go(func() {
+			time.Sleep(after) // the moment is what is tested
+			if err := tidb.Freeze(); err != nil {
+				t.Error(err)
+			}
+			close(stop)
+			c.resumes(t, time.Now())
+			if err := tidb.Thaw(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	frozen.Wait()
+	clients.Wait()
+}
+
+// moment is how long a TiDB works until something happens to it.
+func (c *crashes) moment() time.Duration {
+	return time.Second + time.Duration(c.r.Int64N(int64(2*time.Second)))
+}
+
+// clients starts those of one TiDB.
+func (c *crashes) clients(t *testing.T, all *sync.WaitGroup, tidb int, stop <-chan struct{}) {
+	t.Helper()
+	db := c.tidbs[tidb].Open(t, "")
+	for w := range crashWriters {
+		first := (tidb*crashWriters + w) * crashRows
+		mode, keys := []string{"optimistic", "pessimistic"}[w%2], []int{1, crashRows}[w/2%2]
+		all.Go(func() { c.write(t.Context(), stop, db, first, mode, keys) })
+	}
 }
 
 // resumes waits until everything before now is downstream.
@@ -202,7 +246,8 @@ func get(t *testing.T, n *Node, path string) string {
 
 // TestTiDBCrashes: TiDB servers are killed at random moments of COMMIT, with optimistic and pessimistic
 // transactions of one and of 50 rows, while garbage collection follows as closely as the pumps let it.
-// Replication goes on by itself each time, and in the end downstream is what upstream is.
+// Replication goes on by itself each time, and downstream is what upstream is. The same when
+// servers are frozen in COMMIT and go on later.
 func TestTiDBCrashes(t *testing.T) {
 	rounds := 2
 	if soak() {
@@ -219,6 +264,18 @@ func TestTiDBCrashes(t *testing.T) {
 		c.same(t)
 		t.Logf("round %d: resumed after %s", n, c.took[len(c.took)-crashTiDBs:])
 	}
+	c.report(t, "killed")
+	t.Logf("the kills left %d unresolved transactions", c.held)
+	c.took, c.failed = nil, 0
+	for range rounds / 2 {
+		if t.Failed() {
+			break
+		}
+		c.freeze(t)
+		c.same(t)
+	}
+	c.report(t, "frozen")
+	t.Logf("%d transactions failed in frozen servers", c.failed)
 	c.collected(t)
 	end()
 	if err := collecting.Wait(); err != nil {
@@ -227,16 +284,21 @@ func TestTiDBCrashes(t *testing.T) {
 	if c.held == 0 {
 		t.Error("no kill left an unresolved transaction: nothing was tested")
 	}
-	if len(c.took) > 0 {
-		slices.Sort(c.took)
-		at := func(q float64) time.Duration {
-			return c.took[int(q*float64(len(c.took)-1))].Round(100 * time.Millisecond)
-		}
-		late, _ := slices.BinarySearch(c.took, resumeWithin)
-		t.Logf("%d kills left %d unresolved transactions; replication went on after %s (median), %s (90 %%), %s (slowest); %d took longer than %s",
-			len(c.took), c.held, at(0.5), at(0.9), at(1), len(c.took)-late, resumeWithin)
-	}
 	t.Logf("transactions: %v", c.writes)
+}
+
+// report says how long it took until replication went on.
+func (c *crashes) report(t *testing.T, what string) {
+	if len(c.took) == 0 {
+		return
+	}
+	slices.Sort(c.took)
+	at := func(q float64) time.Duration {
+		return c.took[int(q*float64(len(c.took)-1))].Round(100 * time.Millisecond)
+	}
+	inTime, _ := slices.BinarySearch(c.took, resumeWithin)
+	t.Logf("%d servers %s: replication went on after %s (median), %s (90 %%), %s (slowest); %d took longer than %s",
+		len(c.took), what, at(0.5), at(0.9), at(1), len(c.took)-inTime, resumeWithin)
 }
 
 // same compares upstream and downstream while nobody writes.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 	"testing"
 	"time"
 
@@ -181,6 +182,12 @@ func (s *TiDB) Stop() { s.process.stop(tidbGrace) }
 
 // Kill ends the server with SIGKILL and waits for it.
 func (s *TiDB) Kill() { s.process.kill() }
+
+// Freeze stops the server's process where it is, as a machine does that hangs, until Thaw.
+func (s *TiDB) Freeze() error { return s.process.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Thaw lets a frozen server go on.
+func (s *TiDB) Thaw() error { return s.process.cmd.Process.Signal(syscall.SIGCONT) }
 
 // LogTail is the end of the server's log.
 func (s *TiDB) LogTail(lines int) string { return string(s.process.tail(lines)) }
