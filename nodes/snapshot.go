@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -30,7 +33,20 @@ type Broken struct {
 
 // Error says which key holds what is no record.
 func (b *Broken) Error() string {
-	return fmt.Sprintf("the value of %s in PD is no record of a %s: %v", b.Key, b.Kind, b.Err)
+	return fmt.Sprintf("the value of %s in PD is no record of a %s: %v", b.ShownKey(), b.Kind, b.Err)
+}
+
+// ShownKey is the key as a text for people and protocols.
+func (b *Broken) ShownKey() string { return Shown(b.Key) }
+
+// Shown is a text out of PD, where keys are any bytes: what is not UTF-8 or cannot be
+// printed comes escaped, as \xff.
+func Shown(s string) string {
+	if utf8.ValidString(s) && strings.IndexFunc(s, func(r rune) bool { return !unicode.IsPrint(r) }) < 0 {
+		return s
+	}
+	quoted := strconv.Quote(s)
+	return strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
 }
 
 // Unwrap gives the reason alone.

@@ -18,7 +18,7 @@ type User struct {
 	// Password is a hash as MySQL stores it: mysql_native_password (*HEX40) or
 	// caching_sha2_password ($A$005$…), either of them also as 0x….
 	Password string `toml:"password"`
-	// Hosts are the addresses the user may come from: IP, CIDR or %; none means %.
+	// Hosts are the addresses the user may come from: IP, CIDR or %; nil means %, an empty list is an error.
 	Hosts []string `toml:"hosts"`
 }
 
@@ -88,6 +88,9 @@ func newAccount(u User) (*account, error) {
 		return nil, fmt.Errorf("user %q: password is %w; make one with `pumphouse passwd`", u.Name, err)
 	}
 	acc.cred = cred
+	if u.Hosts != nil && len(u.Hosts) == 0 {
+		return nil, fmt.Errorf("user %q: hosts is an empty list, so that it may come from nowhere; list IP addresses or CIDR ranges, or leave hosts out for anywhere", u.Name)
+	}
 	for _, h := range u.Hosts {
 		if h == "%" {
 			acc.hosts = nil
@@ -102,14 +105,20 @@ func newAccount(u User) (*account, error) {
 	return acc, nil
 }
 
+// parseHost reads an address or a range. Clients are known by their IPv4 addresses also where
+// the system writes them as IPv6 (::ffff:10.0.0.1), so a range of those becomes one of IPv4.
 func parseHost(s string) (netip.Prefix, error) {
 	if p, err := netip.ParsePrefix(s); err == nil {
+		if p.Addr().Is4In6() && p.Bits() >= 96 {
+			p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+		}
 		return p, nil
 	}
 	ip, err := netip.ParseAddr(s)
 	if err != nil {
 		return netip.Prefix{}, err
 	}
+	ip = ip.Unmap()
 	return netip.PrefixFrom(ip, ip.BitLen()), nil
 }
 

@@ -343,3 +343,35 @@ func selfSigned(t *testing.T) (certFile, keyFile string) {
 	}
 	return write("cert.pem", "CERTIFICATE", der), write("key.pem", "PRIVATE KEY", keyDER)
 }
+
+// TestHosts: where a user may come from, in every way to write it.
+func TestHosts(t *testing.T) {
+	hash, err := HashPassword(wire.NativePassword, "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		hosts []string
+		from  string
+		in    bool
+	}{
+		{nil, "10.1.2.3", true}, {[]string{"%"}, "2001:db8::1", true},
+		{[]string{"10.0.0.0/8"}, "10.1.2.3", true}, {[]string{"10.0.0.0/8"}, "11.1.2.3", false},
+		{[]string{"::ffff:10.1.2.3"}, "10.1.2.3", true}, {[]string{"::ffff:10.1.2.3"}, "10.1.2.4", false},
+		{[]string{"::ffff:10.0.0.0/104"}, "10.1.2.3", true}, {[]string{"::ffff:10.0.0.0/104"}, "11.1.2.3", false},
+		{[]string{"2001:db8::/32"}, "2001:db8::1", true}, {[]string{"::/0"}, "10.1.2.3", false},
+	} {
+		acc, err := newAccount(User{Name: "u", Role: "monitor", Password: hash, Hosts: c.hosts})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := acc.allows(peer{ip: netip.MustParseAddr(c.from)}); got != c.in {
+			t.Errorf("hosts %q, from %s: %t", c.hosts, c.from, got)
+		}
+	}
+	for _, hosts := range [][]string{{}, {"nowhere"}, {"10.0.0.0/33"}, {""}} {
+		if _, err := newAccount(User{Name: "u", Role: "monitor", Password: hash, Hosts: hosts}); err == nil || !strings.Contains(err.Error(), `user "u"`) {
+			t.Errorf("hosts %q: %v", hosts, err)
+		}
+	}
+}

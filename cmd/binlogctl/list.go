@@ -43,12 +43,12 @@ func list(kind nodes.Kind) func(context.Context, options, io.Writer, io.Writer) 
 		broken := 0
 		for _, b := range snap.Broken {
 			if b.Kind == kind {
-				fmt.Fprintf(stderr, "binlogctl: record %s: %v\n", b.Key, b.Err)
+				fmt.Fprintf(stderr, "binlogctl: record %s: %v\n", b.ShownKey(), b.Err)
 				broken++
 			}
 		}
 		if broken > 0 {
-			return fmt.Errorf("%d of the %s records in PD cannot be read: delete them or mend them (etcdctl)", broken, kind)
+			return fmt.Errorf("%d of the %s records in PD cannot be read: delete or correct them (etcdctl)", broken, kind)
 		}
 		return nil
 	}

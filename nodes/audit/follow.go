@@ -151,7 +151,7 @@ func observed(ev *clientv3.Event) (e Event, key string, ok bool) {
 	if !ok {
 		return Event{}, "", false
 	}
-	e = Event{Kind: kind, NodeID: id, Revision: ev.Kv.ModRevision, Source: Other, Result: Done}
+	e = Event{Kind: kind, NodeID: nodes.Shown(id), Revision: ev.Kv.ModRevision, Source: Other, Result: Done}
 	before, had := record(ev.PrevKv)
 	after, has := record(ev.Kv)
 	if ev.Type == clientv3.EventTypeDelete {

@@ -49,6 +49,9 @@ func collatorByID(id uint16) collator {
 
 // collatorByName finds a collation; unknown names are error 1273.
 func collatorByName(name string) (collator, error) {
+	if rest, ok := strings.CutPrefix(strings.ToLower(name), "utf8mb3_"); ok {
+		name = "utf8_" + rest
+	}
 	c, err := charset.GetCollationByName(name)
 	if err != nil {
 		return collator{}, fail(1273, "HY000", "Unknown collation: '%s'", name)

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"math"
 	"time"
 
 	"github.com/shopspring/decimal"
@@ -102,7 +101,7 @@ func unixTimestamp(c *compiler, k call) (*expr, error) {
 			return Null(), nil
 		}
 		unix := inZone(at, f.st.x.Env.Location())
-		if at.IsZero() || unix.Unix() < 0 || unix.Unix() > math.MaxInt32 {
+		if at.IsZero() || unix.Unix() < 0 || unix.Unix() > maxUnixTime {
 			return t.to(f, Int(0)), nil
 		}
 		if scale == 0 {
@@ -130,7 +129,7 @@ func fromUnixtime(c *compiler, k call) (*expr, error) {
 	}
 	convert := func(f *frame, v Value) (time.Time, bool) {
 		d := v.decimal(f.warn)
-		if d.Sign() < 0 || d.GreaterThan(decimal.NewFromInt(math.MaxInt32)) {
+		if d.Sign() < 0 || d.GreaterThanOrEqual(decimal.NewFromInt(maxUnixTime+1)) {
 			return time.Time{}, false
 		}
 		t := time.UnixMicro(rescale(d, 6).Shift(6).IntPart())

@@ -10,7 +10,11 @@ import (
 // dateFunction finds functions that take dates apart and put them together.
 func dateFunction(name string) (function, bool) {
 	if part := datePart(name); part != nil {
-		return partFunc(part), true
+		ofZero := Int(0)
+		if name == "to_days" || name == "to_seconds" {
+			ofZero = Null()
+		}
+		return partFunc(part, ofZero), true
 	}
 	if part := clockPart(name); part != nil {
 		return nullableIntFunc(1, 1, 3, func(f *frame, v []Value) (Value, error) {
@@ -86,17 +90,21 @@ func datePart(name string) func(t time.Time) int64 {
 
 // dayNumber counts days from the year 0, as TO_DAYS does.
 func dayNumber(t time.Time) int64 {
-	return dayOf(t).Unix()/86400 + 719528
+	n := dayOf(t).Unix()/86400 + 719528
+	if t.Year() == 0 && t.Month() < time.March {
+		n++ // MySQL's year 0 is no leap year
+	}
+	return n
 }
 
-func partFunc(part func(t time.Time) int64) function {
+func partFunc(part func(t time.Time) int64, ofZero Value) function {
 	return nullableIntFunc(1, 1, 10, func(f *frame, v []Value) (Value, error) {
 		t, _, _, ok := v[0].datetime(f.st.now, f.warn)
 		if !ok {
 			return Null(), nil
 		}
 		if t.IsZero() {
-			return Int(0), nil
+			return ofZero, nil
 		}
 		return Int(part(t)), nil
 	})

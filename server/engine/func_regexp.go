@@ -104,7 +104,7 @@ func regexpLike(c *compiler, k call) (*expr, error) {
 		if !ok || err != nil {
 			return Null(), err
 		}
-		return Bool(s.re.MatchString(s.text)), nil
+		return Bool(matches(s.re, s.text)), nil
 	}), nil
 }
 

@@ -44,8 +44,18 @@ func (c *compiler) regexp(n *ast.PatternRegexpExpr) (*expr, error) {
 		if err != nil {
 			return Null(), err
 		}
-		return Bool(re.MatchString(a.Text())), nil
+		return Bool(matches(re, a.Text())), nil
 	}), n.Not), nil
+}
+
+// matches reports whether a pattern is in a text. As in MySQL and MariaDB $ is also the place
+// before a newline at the end.
+func matches(re *regexp.Regexp, text string) bool {
+	if re.MatchString(text) {
+		return true
+	}
+	line, ok := strings.CutSuffix(text, "\n")
+	return ok && re.MatchString(line)
 }
 
 // regexpMatcher compiles patterns with further flags of Go's (m, s), and keeps the last one, which rows

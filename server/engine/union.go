@@ -161,9 +161,18 @@ func sortUnion(st *statement, rows [][]Value, keys []orderKey) error {
 	return nil
 }
 
-// combine carries out the set operations from left to right.
+// combine carries out the set operations from left to right; INTERSECT binds tighter than
+// UNION and EXCEPT.
 func combine(st *statement, outer *frame, types []typ, parts []part) ([][]Value, error) {
-	var rows [][]Value
+	var rows, term [][]Value // what is done, and the operand that is being made
+	var pending *ast.SetOprType
+	join := func() {
+		if pending == nil {
+			rows = term
+		} else {
+			rows = setOperation(*pending, types, rows, term)
+		}
+	}
 	f := &frame{st: st, outer: outer}
 	for i, p := range parts {
 		next, err := p.q.run(outer)
@@ -183,12 +192,17 @@ func combine(st *statement, outer *frame, types []typ, parts []part) ([][]Value,
 				return nil, err
 			}
 		}
-		if i == 0 {
-			rows = converted
-			continue
+		switch {
+		case i == 0:
+			term = converted
+		case p.op == ast.Intersect || p.op == ast.IntersectAll:
+			term = setOperation(p.op, types, term, converted)
+		default:
+			join()
+			term, pending = converted, &p.op
 		}
-		rows = setOperation(p.op, types, rows, converted)
 	}
+	join()
 	return rows, nil
 }
 

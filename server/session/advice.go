@@ -101,7 +101,7 @@ func (s *Session) advice(snap *nodes.Snapshot, kind nodes.Kind, now time.Time, l
 	for _, b := range snap.Broken {
 		if b.Kind == kind {
 			warn("the record %s is not shown because it cannot be read: %v; see which program wrote it, and write it anew "+
-				"by starting the node", b.Key, b.Err)
+				"by starting the node", b.ShownKey(), b.Err)
 		}
 	}
 	for _, e := range snap.Of(kind) {

@@ -76,7 +76,8 @@ func eachTable(fn func(t *catalog.Table)) {
 
 func schemataRows() (rows [][]engine.Value) {
 	for _, db := range catalog.Schemas() {
-		rows = append(rows, []engine.Value{str(catalogName), str(db), str(catalog.Charset), str(catalog.Collation), engine.Null(), str("NO")})
+		charset, collation := catalog.Defaults(db)
+		rows = append(rows, []engine.Value{str(catalogName), str(db), str(charset), str(collation), engine.Null(), str("NO")})
 	}
 	return rows
 }
@@ -142,7 +143,7 @@ func columnRows() (rows [][]engine.Value) {
 			c := &t.Columns[i]
 			cs := engine.Null()
 			if c.Collation != "" {
-				cs = str(catalog.Charset)
+				cs = str(c.Charset())
 			}
 			rows = append(rows, []engine.Value{str(catalogName), str(t.Schema), str(t.Name), str(c.Name), engine.Int(int64(i + 1)),
 				defaultOf(c), str(yesNo(c.Nullable)), str(c.DataType), known(c.Chars), known(c.Bytes), known(int64(c.Precision)),

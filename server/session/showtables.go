@@ -150,6 +150,7 @@ func createTable(t *catalog.Table) string {
 	if t.Engine() == "" {
 		temporary = "TEMPORARY "
 	}
+	charset, collation := catalog.Defaults(t.Schema)
 	fmt.Fprintf(&b, "CREATE %sTABLE %s (", temporary, name(t.Name))
 	for i := range t.Columns {
 		c := &t.Columns[i]
@@ -157,8 +158,8 @@ func createTable(t *catalog.Table) string {
 			b.WriteByte(',')
 		}
 		fmt.Fprintf(&b, "\n  %s %s", name(c.Name), c.Type)
-		if c.Collation != "" && c.Collation != catalog.Collation {
-			b.WriteString(" CHARACTER SET " + catalog.Charset + " COLLATE " + c.Collation)
+		if c.Collation != "" && c.Collation != collation {
+			b.WriteString(" CHARACTER SET " + c.Charset() + " COLLATE " + c.Collation)
 		}
 		switch {
 		case !c.Nullable:
@@ -184,7 +185,7 @@ func createTable(t *catalog.Table) string {
 	}
 	// The collation is MySQL's default of the character set. It is left out, because a dump
 	// that names it cannot be loaded into MariaDB.
-	b.WriteString("\n) ENGINE=MEMORY DEFAULT CHARSET=" + catalog.Charset)
+	b.WriteString("\n) ENGINE=MEMORY DEFAULT CHARSET=" + charset)
 	if t.Comment != "" {
 		b.WriteString(" COMMENT=" + quoted(t.Comment))
 	}

@@ -70,10 +70,14 @@ func (cs *Charset) Name() string { return cs.name }
 
 // columnMeta translates a column's collation and display length for the client.
 func (cs *Charset) columnMeta(collation uint16, length uint32) (uint16, uint32) {
-	if collation == binaryCollation || cs.kind == asIs {
+	own := utf8mb4
+	if collation == utf8mb3.id {
+		own = utf8mb3
+	}
+	if collation == binaryCollation || cs == unconverted || cs == own {
 		return collation, length
 	}
-	return cs.id, length / utf8mb4.width * cs.width
+	return cs.id, uint32(min(uint64(length)/uint64(own.width)*uint64(cs.width), 1<<32-1))
 }
 
 // append appends s in the character set; what it cannot express becomes '?'.

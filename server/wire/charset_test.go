@@ -34,3 +34,22 @@ func TestTextsThereAndBack(t *testing.T) {
 		t.Error("an unknown character set was found")
 	}
 }
+
+// TestColumnsAreDescribedInTheClientsCharset: a text of utf8 is three bytes a character, any
+// other four.
+func TestColumnsAreDescribedInTheClientsCharset(t *testing.T) {
+	for _, c := range []struct {
+		charset           string
+		collation, wantID uint16
+		length, want      uint32
+	}{
+		{"utf8mb4", 255, 255, 256, 256}, {"utf8mb4", 33, 45, 192, 256}, {"utf8", 33, 33, 192, 192}, {"utf8", 255, 33, 256, 192},
+		{"latin1", 33, 8, 192, 64}, {"latin1", 255, 8, 256, 64}, {"binary", 33, 33, 192, 192}, {"latin1", 63, 63, 10, 10},
+		{"utf8mb4", 33, 45, 1<<32 - 1, 1<<32 - 1},
+	} {
+		cs, _ := LookupCharset(c.charset)
+		if id, length := cs.columnMeta(c.collation, c.length); id != c.wantID || length != c.want {
+			t.Errorf("%s: collation %d of %d bytes is %d of %d, want %d of %d", c.charset, c.collation, c.length, id, length, c.wantID, c.want)
+		}
+	}
+}

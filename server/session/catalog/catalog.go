@@ -23,11 +23,28 @@ const (
 	Performance = "performance_schema"
 )
 
-// Collation is the default one of every database here.
+// Collation is the default one of every database here but information_schema.
 const (
 	Charset   = "utf8mb4"
 	Collation = "utf8mb4_0900_ai_ci"
+
+	MetadataCharset   = "utf8"
+	MetadataCollation = "utf8_general_ci"
 )
+
+// Defaults gives a database's character set and collation.
+func Defaults(schema string) (charset, collation string) {
+	if schema == Information {
+		return MetadataCharset, MetadataCollation
+	}
+	return Charset, Collation
+}
+
+// Charset is the character set of a column's texts.
+func (c *Column) Charset() string {
+	charset, _, _ := strings.Cut(c.Collation, "_")
+	return charset
+}
 
 // Schemas lists the databases as SHOW DATABASES does.
 func Schemas() []string { return []string{Binlog, Information, MySQL, Performance} }

@@ -67,6 +67,9 @@ func (t *Table) addColumns(line string) error {
 	if err != nil {
 		return err
 	}
+	if t.Schema == Information && field.Charset == generalID {
+		c.asInMetadata(&field)
+	}
 	for name := range strings.FieldsSeq(names) {
 		c.Name = name
 		field.Schema, field.Table, field.OrgTable, field.Name, field.OrgName = t.Schema, t.Name, t.Name, name, name
@@ -104,6 +107,9 @@ const (
 	generalID    = 255 // utf8mb4_0900_ai_ci
 	binTextID    = 46  // utf8mb4_bin
 	bytesPerChar = 4
+
+	metadataID    = 33 // utf8_general_ci
+	metadataBytes = 3
 )
 
 // complete fills in what follows from the type, and makes the protocol's description.
@@ -193,6 +199,20 @@ func (c *Column) completeText(f *engine.Column, inside string) {
 		c.Chars, c.Bytes, c.Collation = -1, -1, ""
 	case !known:
 		c.Bytes = size * bytesPerChar
+		f.Length = uint32(c.Bytes)
+	}
+}
+
+// asInMetadata makes a text of information_schema what it is in MySQL: tools write COLLATE
+// utf8_general_ci beside it, which a text of utf8mb4 does not take.
+func (c *Column) asInMetadata(f *engine.Column) {
+	f.Charset = metadataID
+	if c.Collation == "" {
+		return // JSON
+	}
+	c.Collation = MetadataCollation
+	if _, blob := lengths[c.DataType]; !blob {
+		c.Bytes = c.Chars * metadataBytes
 		f.Length = uint32(c.Bytes)
 	}
 }
