@@ -102,7 +102,7 @@ var errPDAway = errors.New("PD gives no time")
 // decide refuses a commit TS that PD has not given, and leaves the rest to the store.
 func (p *Pump) decide(ctx context.Context, start, commit nodes.TSO) (storage.Decision, error) {
 	if commit != 0 {
-		now, err := p.opts.PD.TSO(ctx)
+		now, err := p.horizon.tso(ctx)
 		if err != nil {
 			return storage.Decision{}, fmt.Errorf("resolve the transaction with start TS %s: %w, so commit TS %s cannot be checked: %w. Bring PD back and repeat it",
 				start, errPDAway, commit, err)

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -55,6 +56,7 @@ type Survey struct {
 
 	mu      sync.Mutex
 	reports map[key]Report
+	trouble map[key]bool // of the reports, those that name a problem
 	tracks  map[key]*track
 }
 
@@ -78,6 +80,7 @@ func Open(opts Options) (*Survey, error) {
 		wake:    make(chan struct{}, 1),
 		done:    make(chan struct{}),
 		reports: make(map[key]Report),
+		trouble: make(map[key]bool),
 		tracks:  make(map[key]*track),
 		control: nodes.NewControl(opts.TLS, opts.Timeout),
 	}
@@ -108,6 +111,22 @@ func (s *Survey) Report(kind nodes.Kind, nodeID string) (Report, bool) {
 	defer s.mu.Unlock()
 	r, ok := s.reports[key{kind, nodeID}]
 	return r, ok && s.opts.Now().Sub(r.At) <= s.opts.Fresh
+}
+
+// Troubled are the fresh reports of the nodes of a kind that say that something is wrong, sorted by
+// node ID.
+func (s *Survey) Troubled(kind nodes.Kind) []Report {
+	s.look()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var list []Report
+	for k := range s.trouble {
+		if r := s.reports[k]; k.kind == kind && s.opts.Now().Sub(r.At) <= s.opts.Fresh {
+			list = append(list, r)
+		}
+	}
+	slices.SortFunc(list, func(a, b Report) int { return strings.Compare(a.NodeID, b.NodeID) })
+	return list
 }
 
 // look says that somebody is interested.
@@ -173,6 +192,9 @@ func (s *Survey) ask(ctx context.Context, snap *nodes.Snapshot) {
 			}
 			s.mu.Lock()
 			s.reports[k] = r
+			if delete(s.trouble, k); r.Problem != "" {
+				s.trouble[k] = true
+			}
 			s.mu.Unlock()
 		})
 	}
@@ -182,6 +204,7 @@ func (s *Survey) ask(ctx context.Context, snap *nodes.Snapshot) {
 	for k := range s.reports {
 		if !living[k] {
 			delete(s.reports, k)
+			delete(s.trouble, k)
 		}
 	}
 }

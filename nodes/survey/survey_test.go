@@ -101,6 +101,9 @@ func TestReports(t *testing.T) {
 	if _, ok := s.Report(nodes.Pump, "silent"); ok || askedDead.Load() != 0 {
 		t.Errorf("a node that does not report in PD was asked %d times", askedDead.Load())
 	}
+	if list := s.Troubled(nodes.Pump); len(list) != 1 || list[0].NodeID != "p" || list[0].Problem != "disk" || len(s.Troubled(nodes.Drainer)) != 0 {
+		t.Errorf("troubled pumps: %+v", list)
+	}
 	if points := s.Points(nodes.Drainer, "old"); len(points) == 0 {
 		t.Error("no lag was noted")
 	}

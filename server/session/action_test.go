@@ -369,6 +369,38 @@ func (r said) Report(kind nodes.Kind, id string) (survey.Report, bool) {
 	return report, ok
 }
 
+func (r said) Troubled(kind nodes.Kind) (list []survey.Report) {
+	for key, report := range r {
+		if of, id, _ := strings.Cut(key, " "); of == kind.String() && report.Problem != "" {
+			report.NodeID = id
+			list = append(list, report)
+		}
+	}
+	return list
+}
+
+// TestProblemsAreWarnedOf: what a node says is wrong with it is a warning of SHOW, and stands in the tables.
+func TestProblemsAreWarnedOf(t *testing.T) {
+	records := standard()
+	records[nodes.Pump] = records[nodes.Pump][:1]
+	records[nodes.Drainer][1].UpdateTS = ago(0)
+	takePD(t, records)
+	opts := actingOptions(t)
+	opts.Reports = said{"pump pump1": {Status: nodes.Status{Problem: "1 transaction is lost"}}, "drainer drainer1": {Status: nodes.Status{Problem: "apply to MySQL: no"}}}
+	s := newSession(t, opts, monitor)
+	for kind, want := range map[string]string{"PUMP": `pump "pump1": 1 transaction is lost`, "DRAINER": `drainer "drainer1": apply to MySQL: no`} {
+		if o := mustRun(t, s, "SHOW "+kind+" STATUS"); o.Warnings != 1 {
+			t.Errorf("%s: %d warnings", kind, o.Warnings)
+		}
+		if got := cells(t, s, "SHOW WARNINGS"); len(got) != 1 || got[0][2] != want {
+			t.Errorf("%s: %q, want %q", kind, got, want)
+		}
+	}
+	if got := cells(t, s, "SELECT warning FROM binlog.pumps"); len(got) != 1 || !strings.Contains(got[0][0], "1 transaction is lost") {
+		t.Errorf("binlog.pumps: %q", got)
+	}
+}
+
 // TestHeldDrainersAreWarnedOf: what a drainer says it waits for is a warning of SHOW, beside
 // those that the records give rise to.
 func TestHeldDrainersAreWarnedOf(t *testing.T) {

@@ -16,3 +16,14 @@ func (s *Session) adviseOfWaits(rows *statusRows) {
 		}
 	}
 }
+
+// adviseOfProblems warns of nodes that say themselves that something is wrong: what a pump has lost, why it takes
+// no transactions, what stops a drainer.
+func (s *Session) adviseOfProblems(kind nodes.Kind) {
+	if s.opts.Reports == nil {
+		return
+	}
+	for _, r := range s.opts.Reports.Troubled(kind) {
+		s.diag.add(levelWarning, errUnknown, fmt.Sprintf("%s %q: %s", kind, r.NodeID, r.Problem))
+	}
+}

@@ -36,6 +36,7 @@ func suspicion(snap *nodes.Snapshot, kind nodes.Kind) (suspect bool, oldest time
 // somebody asks. Nothing of it changes the rows.
 func (s *Session) advise(rows *statusRows, kind nodes.Kind) {
 	snap, now := rows.snap, s.opts.NodeClock()
+	defer s.adviseOfProblems(kind)
 	if kind == nodes.Drainer {
 		defer s.adviseOfWaits(rows)
 	}

@@ -69,6 +69,7 @@ var nodeCells = [...]func(r *nodeRow) engine.Value{
 const (
 	versionCell = 11
 	waitingCell = 12
+	warningCell = 13
 )
 
 // nodeRows gives the nodes of a kind, offline ones too, sorted by node ID. Only the cells
@@ -80,7 +81,7 @@ func (s *Session) nodeRows(kind nodes.Kind) rowSource {
 			return err
 		}
 		r := &nodeRow{s: s, kind: kind, snap: snap, now: s.opts.NodeClock(), loc: s.location}
-		ask := need[versionCell] || need[waitingCell]
+		ask := need[versionCell] || need[waitingCell] || need[warningCell]
 		row := make([]engine.Value, len(nodeCells))
 		entries := snap.Of(kind)
 		for i := range entries {
@@ -133,6 +134,9 @@ func (r *nodeRow) warning() engine.Value {
 		if r.record.State != nodes.Offline {
 			text = join(text, r.holders())
 		}
+	}
+	if r.told {
+		text = join(text, r.report.Problem)
 	}
 	return orNull(text)
 }

@@ -17,6 +17,9 @@ type Reports interface {
 	// Report gives a node's last report; false if the node was never asked, or not lately:
 	// what is old must not be shown as if it were new.
 	Report(kind nodes.Kind, nodeID string) (survey.Report, bool)
+	// Troubled gives the last reports, under the same condition, of the nodes of a kind that
+	// say that something is wrong, sorted by node ID.
+	Troubled(kind nodes.Kind) []survey.Report
 }
 
 // Audit is what a session needs of the audit: an *audit.Log.

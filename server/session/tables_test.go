@@ -26,6 +26,8 @@ func (r *told) Report(kind nodes.Kind, id string) (survey.Report, bool) {
 	return report, ok
 }
 
+func (r *told) Troubled(nodes.Kind) []survey.Report { return nil }
+
 // pastEvents is an audit, newest event first.
 type pastEvents struct {
 	*audit.Log

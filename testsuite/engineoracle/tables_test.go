@@ -92,6 +92,8 @@ func console(t *testing.T) *session.Session {
 // reports is what the nodes say of themselves.
 type reports struct{}
 
+func (reports) Troubled(nodes.Kind) []survey.Report { return nil }
+
 func (reports) Report(kind nodes.Kind, nodeID string) (survey.Report, bool) {
 	n := int(nodeID[len(nodeID)-1] - '0')
 	if n%3 == 2 {
