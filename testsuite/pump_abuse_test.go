@@ -58,8 +58,8 @@ func TestPumpBadInput(t *testing.T) {
 		{"unused type", encode(&binlogpb.Binlog{Tp: &preDDL, StartTs: &at, PrewriteKey: []byte("k")}), "not in use"},
 		{"start TS 0", prewrite(0, nil), "start TS 0"},
 		{"start TS below 0", prewrite(-5, nil), "start TS -5"},
-		{"commit before start", commit(start, start), "not behind start TS"},
-		{"commit at 0", commit(start, 0), "not behind start TS"},
+		{"commit before start", commit(start, start), "not greater than start TS"},
+		{"commit at 0", commit(start, 0), "not greater than start TS"},
 	} {
 		err := cli.raw(bad.payload)
 		if s := status.Convert(err); s.Code() != codes.InvalidArgument || !strings.Contains(s.Message(), bad.says) {

@@ -45,8 +45,9 @@ type PurgedError struct {
 }
 
 func (e *PurgedError) Error() string {
-	return fmt.Sprintf("binlogs behind commit TS %s are asked for, but they are purged up to %s: "+
-		"the drainer has missed binlogs and must start again from a new dump of the upstream", e.Asked, e.Purged)
+	return fmt.Sprintf("pull after commit TS %s (%s): binlogs have been purged up to %s (%s). "+
+		"Restore a dump of the upstream taken at or after %s and start the drainer with -initial-commit-ts of the dump",
+		e.Asked, timeOf(e.Asked), e.Purged, timeOf(e.Purged), e.Purged)
 }
 
 // DamageError says that a file of the store does not hold what was written to it.

@@ -117,8 +117,8 @@ type LostError struct {
 }
 
 func (e *LostError) Error() string {
-	return fmt.Sprintf("pull after commit TS %s: the log was damaged, and binlogs after commit TS %s (%s) up to %s (%s) may be lost. "+
+	return fmt.Sprintf("pull after commit TS %s (%s): the log was damaged, and binlogs after commit TS %s (%s) up to %s (%s) may be lost. "+
 		"Restore a dump of the upstream taken at or after %s and start the drainer with -initial-commit-ts of the dump, "+
 		"or copy the rows that are missing downstream by hand and start it with -initial-commit-ts %s",
-		e.Asked, e.From, timeOf(e.From), e.To, timeOf(e.To), e.To, e.To)
+		e.Asked, timeOf(e.Asked), e.From, timeOf(e.From), e.To, timeOf(e.To), e.To, e.To)
 }

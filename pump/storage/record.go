@@ -73,7 +73,7 @@ func (r Record) check() error {
 	case r.StartTS <= 0:
 		return fmt.Errorf("%w: %s with start TS %s", ErrInvalid, r.Type, r.StartTS)
 	case r.Type == Commit && r.CommitTS <= r.StartTS:
-		return fmt.Errorf("%w: commit TS %s is not behind start TS %s", ErrInvalid, r.CommitTS, r.StartTS)
+		return fmt.Errorf("%w: commit TS %s is not greater than start TS %s", ErrInvalid, r.CommitTS, r.StartTS)
 	case r.Type == Prewrite && len(r.Payload) == 0:
 		return fmt.Errorf("%w: the prewrite with start TS %s is empty", ErrInvalid, r.StartTS)
 	case r.Type < Prewrite || r.Type > Rollback:
