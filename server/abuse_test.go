@@ -3,7 +3,6 @@ package server
 import (
 	"math/rand/v2"
 	"net"
-	"net/netip"
 	"runtime"
 	"strings"
 	"testing"
@@ -205,62 +204,5 @@ func TestRandomBytes(t *testing.T) {
 	}
 	if n := h.counters.panics.Load(); n != 0 {
 		t.Errorf("%d panics", n)
-	}
-}
-
-func TestThrottle(t *testing.T) {
-	now := time.Unix(1000, 0)
-	th := newThrottle(func() time.Time { return now })
-	a, b := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.2")
-	var delays []time.Duration
-	for range 13 {
-		delays = append(delays, th.delay(a))
-		th.failed(a)
-	}
-	for i, want := range []time.Duration{0, 0, 0, 0, 0, 100, 200, 400, 800, 1600, 3000, 3000, 3000} {
-		if delays[i] != want*time.Millisecond {
-			t.Errorf("after %d failures: %v, want %v", i, delays[i], want*time.Millisecond)
-		}
-	}
-	if d := th.delay(b); d != 0 {
-		t.Errorf("another address waits %v", d)
-	}
-	now = now.Add(forgetFailures + time.Second)
-	if d := th.delay(a); d != 0 {
-		t.Errorf("still %v after %v", d, forgetFailures)
-	}
-	for range 9 {
-		th.failed(a)
-	}
-	th.succeeded(a)
-	if d := th.delay(a); d != 0 {
-		t.Errorf("still %v after a success", d)
-	}
-	// One customer's IPv6 addresses count as one.
-	for i := range 9 {
-		th.failed(netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 15: byte(i)}))
-	}
-	if th.delay(netip.MustParseAddr("2001:db8::ffff")) == 0 {
-		t.Error("another address of the same /64 does not wait")
-	}
-	for i := range 3 * maxAddresses {
-		th.failed(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}))
-	}
-	if n := len(th.failures); n > maxAddresses {
-		t.Errorf("the table has %d entries", n)
-	}
-}
-
-func TestGuessingIsSlowedDown(t *testing.T) {
-	h := open(t, Options{Users: testUsers(t)}, nil)
-	for range freeFailures + 1 {
-		h.throttle.failed(netip.MustParseAddr("127.0.0.1"))
-	}
-	start := time.Now()
-	if err := h.db("watch:wpass", "").Ping(); err != nil {
-		t.Fatal(err)
-	}
-	if took := time.Since(start); took < 2*firstDelay {
-		t.Errorf("the right password was told from a wrong one after %v", took)
 	}
 }

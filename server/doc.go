@@ -22,6 +22,8 @@
 //     ends that connection only.
 //   - Before login a client can send 64 KiB in ten seconds and no more; when too many
 //     handshakes are open the oldest gives way to the newest.
+//   - Guessing a password is slow, in parallel too, and slows down nobody but that user from that
+//     network (throttle.go).
 //   - A failed login costs and shows the same whether the user exists or not.
 //   - Close returns when every goroutine has gone.
 package server

@@ -58,6 +58,16 @@ func errDenied(user, host string, password bool) *engine.Error {
 		Message: fmt.Sprintf("Access denied for user '%s'@'%s' (using password: %s)", user, host, using)}
 }
 
+// errTooManyLogins refuses a login unseen. It is the same whether the user exists or not.
+func errTooManyLogins(user, host string) *engine.Error {
+	if len(user) > maxNameShown {
+		user = user[:maxNameShown]
+	}
+	return &engine.Error{Code: mysql.ER_USER_LIMIT_REACHED, State: "42000",
+		Message: fmt.Sprintf("log in as '%s'@'%s': too many logins of this user have failed from there or wait for their turn. "+
+			"Find out which program tries wrong passwords, and try again, or from another network or the Unix socket", user, host)}
+}
+
 // asClientError gives the error as the client is to see it. When the statement's
 // context was ended, why it was is what counts; the statement may have added to that what
 // it leaves behind.

@@ -93,23 +93,25 @@ func (c *conn) authenticate(l *wire.Login) (session.Account, error) {
 	if c.srv.opts.RequireSecureTransport && !l.TLS && !c.peer.unix {
 		return none, errInsecure()
 	}
-	if err := c.waitTurn(); err != nil {
+	attempt, err := c.waitTurn(l.User)
+	if err != nil {
 		return none, err
 	}
+	ok := false
+	defer func() { attempt.end(ok) }()
 	acc, known := c.srv.accounts.find(l.User, c.peer)
 	verdict, err := c.wire.Authenticate(l, acc.cred, wire.AuthOptions{Clear: c.peer.unix, Key: c.srv.rsaKey})
 	if err != nil {
-		c.srv.throttle.failed(c.peer.ip)
 		return none, err
 	}
+	c.srv.counters.hashing.Add(int64(verdict.Rounds))
 	if !verdict.OK || !known {
-		c.srv.throttle.failed(c.peer.ip)
 		c.srv.counters.denied.Add(1)
 		denied := errDenied(l.User, c.peer.host, verdict.Password)
 		c.log.WithField("user", l.User[:min(len(l.User), maxNameShown)]).Warn("access denied")
 		return none, denied
 	}
-	c.srv.throttle.succeeded(c.peer.ip)
+	ok = true
 	version, cipher := c.wire.TLS()
 	return session.Account{
 		Name: acc.name, Host: c.peer.host, Role: acc.role,
@@ -117,20 +119,37 @@ func (c *conn) authenticate(l *wire.Login) (session.Account, error) {
 	}, nil
 }
 
-// waitTurn holds back clients from addresses with failed logins.
-func (c *conn) waitTurn() error {
-	d := c.srv.throttle.delay(c.peer.ip)
-	if d == 0 {
-		return nil
+// waitTurn holds a login back while there are failed ones for the same user from the same
+// network.
+func (c *conn) waitTurn(user string) (*attempt, error) {
+	a := c.srv.throttle.begin(keyOf(user, c.peer))
+	if a == nil {
+		return nil, errTooManyLogins(user, c.peer.host)
 	}
-	timer := time.NewTimer(d)
+	if !a.waits() {
+		return a, nil
+	}
+	c.srv.stepAside(c)
+	defer c.srv.comeBack(c)
+	timer := time.NewTimer(longestWait)
 	defer timer.Stop()
 	select {
+	case <-a.turn:
 	case <-timer.C:
-		return nil
+		if !a.leave() {
+			return nil, errTooManyLogins(user, c.peer.host)
+		}
 	case <-c.done:
-		return errShutdown()
+		if !a.leave() {
+			return nil, errShutdown()
+		}
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.ended {
+		_ = c.wire.SetDeadline(time.Now().Add(c.srv.opts.HandshakeTimeout))
+	}
+	return a, nil
 }
 
 // changeUser carries out COM_CHANGE_USER. A client that fails is disconnected, as MySQL

@@ -84,7 +84,7 @@ func New(opts Options) (*Server, error) {
 		accounts: accounts,
 		tls:      tlsConfig,
 		plugin:   accounts.defaultPlugin(),
-		throttle: newThrottle(time.Now),
+		throttle: newThrottle(),
 		rsaKey:   sync.OnceValues(wire.NewRSAKey),
 		newSession: func(o session.Options, id uint32, acc session.Account) clientSession {
 			return session.New(o, id, acc)
@@ -287,6 +287,23 @@ func (s *Server) loggedInAs(c *conn, role session.Role) error {
 	s.maxUsed = max(s.maxUsed, s.loggedIn)
 	s.dropHandshakeLocked(c)
 	return nil
+}
+
+// stepAside takes a client whose login waits for its turn out of those on their way in: it
+// holds no place there, and is not dropped for others.
+func (s *Server) stepAside(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dropHandshakeLocked(c)
+}
+
+// comeBack undoes stepAside.
+func (s *Server) comeBack(c *conn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !c.counted && !slices.Contains(s.handshakes, c) {
+		s.handshakes = append(s.handshakes, c)
+	}
 }
 
 func (s *Server) dropHandshakeLocked(c *conn) {

@@ -17,6 +17,7 @@ type counters struct {
 	abortedClients  atomic.Uint64
 	questions       atomic.Uint64
 	denied          atomic.Uint64
+	hashing         atomic.Int64 // rounds of hashing that whole passwords took
 	panics          atomic.Uint64
 	prepares        atomic.Uint64
 	running         atomic.Int64

@@ -31,6 +31,7 @@ type AuthOptions struct {
 type Verdict struct {
 	OK       bool
 	Password bool // the client used one ("using password: YES")
+	Rounds   int  // of hashing that it took to check a whole password
 }
 
 // Authenticate carries out the exchange in which the client proves that it knows the
@@ -62,7 +63,7 @@ func (c *Conn) Authenticate(l *Login, cred *Credential, opts AuthOptions) (Verdi
 	if err != nil {
 		return Verdict{Password: true}, err
 	}
-	return Verdict{OK: cred.checkFull(password), Password: true}, nil
+	return Verdict{OK: cred.checkFull(password), Password: true, Rounds: cred.rounds}, nil
 }
 
 // switchPlugin asks the client to start again with that plugin and a fresh scramble.
