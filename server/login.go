@@ -12,6 +12,12 @@ import (
 	"github.com/go-mysql-org/go-mysql/mysql"
 )
 
+// lookForClient is how often a login that waits looks whether its client is still there.
+const lookForClient = 250 * time.Millisecond
+
+// errClientGone ends the login of a client that has hung up.
+var errClientGone = errors.New("the client has gone")
+
 // preLoginBytes is all a client may send before it is let in.
 const preLoginBytes = 64 << 10
 
@@ -131,18 +137,8 @@ func (c *conn) waitTurn(user string) (*attempt, error) {
 	}
 	c.srv.stepAside(c)
 	defer c.srv.comeBack(c)
-	timer := time.NewTimer(longestWait)
-	defer timer.Stop()
-	select {
-	case <-a.turn:
-	case <-timer.C:
-		if !a.leave() {
-			return nil, errTooManyLogins(user, c.peer.host)
-		}
-	case <-c.done:
-		if !a.leave() {
-			return nil, errShutdown()
-		}
+	if err := c.waitFor(a); err != nil && !a.leave() {
+		return nil, err
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -150,6 +146,28 @@ func (c *conn) waitTurn(user string) (*attempt, error) {
 		_ = c.wire.SetDeadline(time.Now().Add(c.srv.opts.HandshakeTimeout))
 	}
 	return a, nil
+}
+
+// waitFor waits until it is the attempt's turn. It fails when that takes too long, the server
+// stops, or the client has gone: many who have would keep those after them waiting.
+func (c *conn) waitFor(a *attempt) error {
+	limit, look := time.NewTimer(longestWait), time.NewTicker(lookForClient)
+	defer limit.Stop()
+	defer look.Stop()
+	for {
+		select {
+		case <-a.turn:
+			return nil
+		case <-limit.C:
+			return errTooManyLogins(a.key.user, c.peer.host)
+		case <-c.done:
+			return errShutdown()
+		case <-look.C:
+			if c.wire.Gone() {
+				return errClientGone
+			}
+		}
+	}
 }
 
 // changeUser carries out COM_CHANGE_USER. A client that fails is disconnected, as MySQL

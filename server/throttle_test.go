@@ -271,6 +271,31 @@ func TestWaitingLoginsHoldNoPlace(t *testing.T) {
 	}
 }
 
+// TestGoneClientsLeaveTheQueue: attempts whose clients have hung up keep nobody waiting.
+func TestGoneClientsLeaveTheQueue(t *testing.T) {
+	h := open(t, Options{Users: testUsers(t)}, nil)
+	h.throttle.after = func(time.Duration, func()) {}
+	for range freeFailures {
+		h.throttle.begin(keyOf("watch", from("127.0.0.1"))).end(false)
+	}
+	waiting := func() int {
+		h.throttle.mu.Lock()
+		defer h.throttle.mu.Unlock()
+		return h.throttle.waiting
+	}
+	var clients []*rawClient
+	for range 10 {
+		c := dialRaw(t, h)
+		c.send(1, response(rawCaps, "watch", "12345678901234567890", gomysql.AUTH_NATIVE_PASSWORD))
+		clients = append(clients, c)
+	}
+	waitUntil(t, func() bool { return waiting() == len(clients) })
+	for _, c := range clients {
+		_ = c.nc.Close()
+	}
+	waitUntil(t, func() bool { return waiting() == 0 })
+}
+
 // TestTheTurnComes: an operator whose name was guessed at from the same network gets in.
 func TestTheTurnComes(t *testing.T) {
 	h := open(t, Options{Users: testUsers(t)}, nil)
