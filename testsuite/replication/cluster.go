@@ -33,24 +33,18 @@ type Cluster struct {
 type Options struct {
 	Year       int    // of the TiDB: see tidbtest.Options
 	TiDBConfig string // more TOML of the TiDB
-	PumpConfig string // TOML of the pumps; default: one that asks TiKV soon
 }
 
-// pumpConfig: a prewrite whose answer was lost with its pump is written to the other pump
-// too, and its end is only told there. TiKV is asked about it soon, instead of after the
-// longest life of a transaction.
-const pumpConfig = "[storage]\nstop-write-at-available-space = \"1 MiB\"\norphan-timeout = \"5s\"\n"
+// pumpConfig lets pumps run on a full disk. How they resolve transactions is the default.
+const pumpConfig = "[storage]\nstop-write-at-available-space = \"1 MiB\"\n"
 
 // Start runs everything but the drainer: see StartDrainer.
 func Start(t testing.TB, o Options) *Cluster {
 	t.Helper()
 	c := &Cluster{t: t, PD: pdtest.StartReal(t, 1)}
 	c.etcd = c.PD.Etcd()
-	if o.PumpConfig == "" {
-		o.PumpConfig = pumpConfig
-	}
 	for _, id := range []string{"pump1", "pump2"} {
-		p := newNode(t, "pump", id, c.PD.Endpoint(0), o.PumpConfig)
+		p := newNode(t, "pump", id, c.PD.Endpoint(0), pumpConfig)
 		p.Start()
 		c.Pumps = append(c.Pumps, p)
 	}

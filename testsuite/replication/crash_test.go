@@ -46,7 +46,7 @@ type crashes struct {
 
 func startCrashes(t *testing.T) *crashes {
 	t.Helper()
-	c := &crashes{Cluster: Start(t, Options{PumpConfig: "[storage]\nstop-write-at-available-space = \"1 MiB\"\n"}),
+	c := &crashes{Cluster: Start(t, Options{}),
 		r: rand.New(rand.NewPCG(seed(t), 1)), writes: make(map[string]int)}
 	c.tidbs = append(c.tidbs, c.TiDB)
 	for len(c.tidbs) < crashTiDBs {
