@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -227,8 +228,9 @@ func decideCrash(t *testing.T, commit nodes.TSO, at int, seed uint64) bool {
 
 // TestListUnresolved: what an operator is shown of a transaction.
 func TestListUnresolved(t *testing.T) {
-	now := time.Unix(1000, 0)
-	s := open(t, storage.Options{Dir: t.TempDir(), SyncLog: true, Now: func() time.Time { return now }})
+	var seconds atomic.Int64 // the store's goroutines look at the clock
+	seconds.Store(1000)
+	s := open(t, storage.Options{Dir: t.TempDir(), SyncLog: true, Now: func() time.Time { return time.Unix(seconds.Load(), 0) }})
 	value, err := binlogpb.EncodePrewriteValue(&binlogpb.PrewriteValue{SchemaVersion: new(int64(1)), Mutations: []*binlogpb.TableMutation{
 		{TableId: new(int64(44)), InsertedRows: [][]byte{[]byte("row")}}, {TableId: new(int64(42))}, {TableId: new(int64(44))},
 	}})
@@ -241,7 +243,7 @@ func TestListUnresolved(t *testing.T) {
 	}
 	large := pre(20, 1<<20)
 	put(t, s, pre(1, 10), com(1, 5), storage.Record{Type: storage.Prewrite, StartTS: 10, Payload: payload}, large)
-	now = now.Add(10 * time.Second)
+	seconds.Add(10)
 	put(t, s, pre(30, 10))
 
 	list, total := s.ListUnresolved(10, 5*time.Second)
