@@ -194,7 +194,7 @@ func (s *Store) askOne(ctx context.Context, o orphan) error {
 	rec := Record{Type: Rollback, StartTS: o.startTS}
 	switch v {
 	case Committed:
-		if commitTS <= s.MaxCommitTS() {
+		if commitTS <= s.passed() {
 			// TiDB draws a commit TS only after a pump acknowledged the prewrite. Here
 			// it arrived later than that, so it was another pump that did: that one
 			// has the transaction in its place, and this copy is not needed.
