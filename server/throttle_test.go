@@ -296,6 +296,24 @@ func TestGoneClientsLeaveTheQueue(t *testing.T) {
 	waitUntil(t, func() bool { return waiting() == 0 })
 }
 
+// TestBrokenOffLoginsCount: who hangs up in the middle of the exchange has failed.
+func TestBrokenOffLoginsCount(t *testing.T) {
+	h := open(t, Options{Users: testUsers(t)}, nil)
+	h.throttle.after = func(time.Duration, func()) {} // it counts at once, not when its time is over
+	for range freeFailures {
+		c := dialRaw(t, h)
+		c.send(1, response(rawCaps, "guest", strings.Repeat("x", 32), gomysql.AUTH_CACHING_SHA2_PASSWORD))
+		c.read() // it asks for the whole password
+		_ = c.nc.Close()
+	}
+	waitUntil(t, func() bool {
+		h.throttle.mu.Lock()
+		defer h.throttle.mu.Unlock()
+		g := h.throttle.guessed[keyOf("guest", from("127.0.0.1"))]
+		return g != nil && g.failures == freeFailures
+	})
+}
+
 // TestTheTurnComes: an operator whose name was guessed at from the same network gets in.
 func TestTheTurnComes(t *testing.T) {
 	h := open(t, Options{Users: testUsers(t)}, nil)
