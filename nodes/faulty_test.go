@@ -48,7 +48,7 @@ func faulty(t testing.TB, endpoints []string, timeout time.Duration, plan func()
 			return errLost
 		case lateRequest:
 			late.Go(func() {
-				_ = invoke(context.WithoutCancel(ctx), method, req, new(etcdserverpb.TxnResponse), cc, opts...)
+				_ = invoke(context.WithoutCancel(ctx), method, req, new(etcdserverpb.TxnResponse), cc) // opts hold what the caller goes on reading
 			})
 			return errLost
 		case refused:
