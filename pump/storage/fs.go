@@ -187,7 +187,7 @@ func ignoreNotExist(err error) error {
 	return err
 }
 
-// noSpace tells whether err says that the disk is full.
+// noSpace reports whether err says that the disk is full.
 func noSpace(err error) bool {
 	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
 }

@@ -102,7 +102,7 @@ func (s *Store) checkpointOnFullDisk() error {
 	return s.checkpoint()
 }
 
-// purgeable tells whether nobody needs a segment any more.
+// purgeable reports whether nobody needs a segment any more.
 func (seg *segment) purgeable(before nodes.TSO) bool {
 	return seg.live == 0 && seg.maxCommit <= before
 }

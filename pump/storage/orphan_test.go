@@ -16,9 +16,9 @@ import (
 // orphanTS is the start TS of the prewrite that holds back everything in these tests.
 const orphanTS = 5
 
-// behindOrphan stores a prewrite, and n transactions that wait for it, roughly in commit TS
+// afterOrphan stores a prewrite, and n transactions that wait for it, roughly in commit TS
 // order. It returns their commit TSs, sorted, and one in the middle that is free.
-func behindOrphan(t *testing.T, s *storage.Store, rnd *rand.Rand, n int) (want []nodes.TSO, free nodes.TSO) {
+func afterOrphan(t *testing.T, s *storage.Store, rnd *rand.Rand, n int) (want []nodes.TSO, free nodes.TSO) {
 	t.Helper()
 	put(t, s, pre(orphanTS, 10))
 	ts := nodes.TSO(1000)
@@ -107,7 +107,7 @@ func TestOrphan(t *testing.T) {
 			opts := storage.Options{Dir: "d", FS: disk, SyncLog: true, WaitInMemory: inMemory, SegmentBytes: 1 << 16}
 			s := open(t, opts)
 			const n = 3000
-			want, free := behindOrphan(t, s, rand.New(rand.NewPCG(1, 1)), n)
+			want, free := afterOrphan(t, s, rand.New(rand.NewPCG(1, 1)), n)
 			rec := resolve(free, want[n-1])
 			check := func() {
 				t.Helper()
@@ -355,7 +355,7 @@ func TestDamagedRun(t *testing.T) {
 	disk := faultfs.New()
 	opts := storage.Options{Dir: "d", FS: disk, SyncLog: true, WaitInMemory: 200}
 	s := open(t, opts)
-	want, _ := behindOrphan(t, s, rand.New(rand.NewPCG(2, 2)), 1000)
+	want, _ := afterOrphan(t, s, rand.New(rand.NewPCG(2, 2)), 1000)
 	s.Sort()
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
