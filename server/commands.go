@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"strconv"
 
+	"pumphouse/server/engine"
 	"pumphouse/server/session"
 	"pumphouse/server/wire"
 
@@ -64,7 +65,7 @@ func (c *conn) dispatch(ctx context.Context, command byte, payload []byte) bool 
 	case mysql.COM_STMT_PREPARE:
 		c.prepare(ctx, c.decode.Decode(payload))
 	case mysql.COM_STMT_FETCH:
-		c.fetch(payload)
+		c.fetch(ctx, payload)
 	case mysql.COM_STMT_SEND_LONG_DATA:
 		c.longData(payload)
 	case mysql.COM_STMT_CLOSE:
@@ -112,34 +113,54 @@ func (c *conn) query(ctx context.Context, sql string) {
 func (c *conn) emit(o *session.Outcome, more bool) error { return c.write(o, more, textRows) }
 
 // rowsWriter writes all rows of an outcome: as text or binary.
-type rowsWriter func(w *wire.Conn, o *session.Outcome) error
+type rowsWriter func(c *conn, o *session.Outcome) error
 
-func textRows(w *wire.Conn, o *session.Outcome) error {
+func textRows(c *conn, o *session.Outcome) error {
 	if o.Kept != nil {
 		kept, ok := o.Kept.Load().(*wire.TextRows)
 		if !ok {
 			kept = wire.EncodeTextRows(o.Rows.Columns, o.Rows.Rows)
 			o.Kept.Store(kept)
 		}
-		if w.Fits(kept) {
-			return w.WriteTextRows(kept)
+		if c.wire.Fits(kept) {
+			return c.wire.WriteTextRows(kept)
 		}
 	}
 	for _, row := range o.Rows.Rows {
-		if err := w.WriteTextRow(o.Rows.Columns, row); err != nil {
+		if err := c.writeRow(row, func() error { return c.wire.WriteTextRow(o.Rows.Columns, row) }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func binaryRows(w *wire.Conn, o *session.Outcome) error {
+func binaryRows(c *conn, o *session.Outcome) error {
 	for _, row := range o.Rows.Rows {
-		if err := w.WriteBinaryRow(o.Rows.Columns, row); err != nil {
+		if err := c.writeRow(row, func() error { return c.wire.WriteBinaryRow(o.Rows.Columns, row) }); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// largeRow is from how many bytes on the copy of a row in the write buffer is taken of the share.
+const largeRow = 64 << 10
+
+// writeRow writes a row. A row that does not fit in memory once more is the error of the result.
+func (c *conn) writeRow(row []engine.Value, write func() error) error {
+	n := 0
+	for i := range row {
+		n += len(row[i].Str())
+	}
+	if n < largeRow {
+		return write()
+	}
+	if err := c.share.Take(int64(n)); err != nil {
+		return err
+	}
+	defer c.share.Give(int64(n))
+	c.wire.Grow(n + n/64 + largeRow)
+	return write()
 }
 
 func (c *conn) write(o *session.Outcome, more bool, writeRows rowsWriter) error {
@@ -156,7 +177,7 @@ func (c *conn) write(o *session.Outcome, more bool, writeRows rowsWriter) error 
 		return nil
 	}
 	c.wire.WriteColumns(o.Rows.Columns, status, o.Warnings)
-	if err := writeRows(c.wire, o); err != nil {
+	if err := writeRows(c, o); err != nil {
 		return err
 	}
 	c.wire.WriteEnd(status, o.Warnings)

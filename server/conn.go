@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"pumphouse/server/engine"
+	"pumphouse/server/governor"
 	"pumphouse/server/session"
 	"pumphouse/server/wire"
 
@@ -28,7 +29,8 @@ type conn struct {
 
 	login    *wire.Login
 	account  session.Account
-	counted  bool // it is one of the server's logged-in clients
+	share    *governor.Share // nil until it is logged in
+	packet   int64           // bytes taken of share for the command's packet
 	sess     clientSession
 	charset  string                             // what the session's results go out in
 	decode   *wire.Charset                      // what the client's texts come in
@@ -91,7 +93,8 @@ func (c *conn) survive() {
 func (c *conn) close() {
 	_ = c.wire.Close()
 	c.dropStatements()
-	c.srv.forget(c, c.counted)
+	c.share.Leave()
+	c.srv.forget(c)
 	c.mu.Lock()
 	if c.cancel != nil {
 		c.cancel(nil)
@@ -108,6 +111,9 @@ func (c *conn) serve() {
 	for c.rest() {
 		c.wire.StartCommand()
 		payload, err := c.wire.ReadPacket()
+		if err == nil {
+			err = c.takePacket(int64(len(payload)))
+		}
 		if err != nil {
 			c.readFailed(err)
 			return
@@ -125,11 +131,28 @@ func (c *conn) serve() {
 			c.log.WithError(err).Debug("the client does not take its answer")
 			return
 		}
+		c.share.Give(c.packet)
+		c.packet = 0
 		if !goOn {
 			return
 		}
 	}
 }
+
+// takePacket takes bytes for the packet of a command: for itself, before memory is taken for it, and
+// once more for what it is decoded to. Short ones are part of what a connection takes.
+func (c *conn) takePacket(bytes int64) error {
+	if bytes < shortPacket {
+		return nil
+	}
+	if err := c.share.Take(bytes); err != nil {
+		return err
+	}
+	c.packet += bytes
+	return nil
+}
+
+const shortPacket = 4 << 10
 
 // rest marks the connection idle and bounds how long it may be. False: it is to end.
 func (c *conn) rest() bool {

@@ -14,11 +14,10 @@ import (
 // erSecureTransport has no name in go-mysql.
 const erSecureTransport = 3159
 
-func errTooManyConnections() *engine.Error { return wire.Fail(mysql.ER_CON_COUNT_ERROR) }
-func errShutdown() *engine.Error           { return wire.Fail(mysql.ER_SERVER_SHUTDOWN) }
-func errInterrupted() *engine.Error        { return wire.Fail(mysql.ER_QUERY_INTERRUPTED) }
-func errUnknownCommand() *engine.Error     { return wire.Fail(mysql.ER_UNKNOWN_COM_ERROR) }
-func errMalformed() *engine.Error          { return wire.Fail(mysql.ER_MALFORMED_PACKET) }
+func errShutdown() *engine.Error       { return wire.Fail(mysql.ER_SERVER_SHUTDOWN) }
+func errInterrupted() *engine.Error    { return wire.Fail(mysql.ER_QUERY_INTERRUPTED) }
+func errUnknownCommand() *engine.Error { return wire.Fail(mysql.ER_UNKNOWN_COM_ERROR) }
+func errMalformed() *engine.Error      { return wire.Fail(mysql.ER_MALFORMED_PACKET) }
 
 func errInsecure() *engine.Error {
 	return &engine.Error{Code: erSecureTransport, State: "HY000",

@@ -46,6 +46,7 @@ func (c *conn) logIn() bool {
 		return false
 	}
 	c.wire.SetQuota(-1)
+	c.wire.SetReserve(c.takePacket)
 	c.wire.SetLimit(int(c.srv.opts.Session.MaxPacket))
 	return c.wire.Flush() == nil
 }
@@ -68,13 +69,19 @@ func (c *conn) enter(l *wire.Login) error {
 	if err != nil {
 		return err
 	}
-	if !c.counted {
-		if err := c.srv.loggedInAs(c, acc.Role); err != nil {
-			return err
-		}
-		c.counted = true
+	if err := c.srv.loggedIn(c); err != nil {
+		return err
 	}
-	sess := c.srv.newSession(c.srv.opts.Session, c.id, acc)
+	// COM_CHANGE_USER: what the session before had goes back first.
+	c.dropStatements()
+	c.share.Leave()
+	c.packet = 0
+	if c.share, err = c.srv.governor.Enter(acc.Name, acc.Role == session.Admin); err != nil {
+		return err
+	}
+	opts := c.srv.opts.Session
+	opts.Share = c.share
+	sess := c.srv.newSession(opts, c.id, acc)
 	sess.SetCollation(l.Collation)
 	sess.SetMultiStatements(c.wire.Capabilities()&mysql.CLIENT_MULTI_STATEMENTS != 0)
 	if l.Database != "" {
@@ -82,7 +89,6 @@ func (c *conn) enter(l *wire.Login) error {
 			return asClientError(context.Background(), err)
 		}
 	}
-	c.dropStatements()
 	c.login, c.account, c.sess = l, acc, sess
 	c.useCharsets()
 	c.mu.Lock()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pumphouse/nodes/certfile"
+	"pumphouse/server/governor"
 	"pumphouse/server/session"
 
 	"github.com/sirupsen/logrus"
@@ -32,9 +33,8 @@ type Options struct {
 	// does; a Unix socket counts as secure.
 	RequireSecureTransport bool
 
-	// MaxConnections is how many clients may be logged in, default 1024; one more
-	// may be if it is an admin.
-	MaxConnections int
+	// Limits are how many clients may be logged in, and what they may use of the process.
+	Limits governor.Limits
 	// MaxHandshakes is how many clients may be on their way in, default 256. When
 	// one more comes, the one that has taken longest is dropped.
 	MaxHandshakes int
@@ -58,7 +58,6 @@ type Options struct {
 // The defaults.
 const (
 	defaultAddr             = "127.0.0.1:8248"
-	defaultMaxConnections   = 1024
 	defaultMaxHandshakes    = 256
 	defaultMaxPrepared      = 16382
 	defaultHandshakeTimeout = 10 * time.Second
@@ -71,7 +70,6 @@ const (
 
 func (o *Options) setDefaults() {
 	setDefault(&o.Addr, defaultAddr)
-	setDefault(&o.MaxConnections, defaultMaxConnections)
 	setDefault(&o.MaxHandshakes, defaultMaxHandshakes)
 	setDefault(&o.MaxPrepared, defaultMaxPrepared)
 	setDefault(&o.HandshakeTimeout, defaultHandshakeTimeout)

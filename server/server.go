@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"pumphouse/server/engine"
+	"pumphouse/server/governor"
 	"pumphouse/server/session"
 	"pumphouse/server/wire"
 )
@@ -44,6 +45,7 @@ type Server struct {
 	tls        *tls.Config // nil: no TLS
 	plugin     string      // offered in the greeting
 	throttle   *throttle
+	governor   *governor.Governor
 	shared     wire.Shared
 	rsaKey     func() (*rsa.PrivateKey, error) // made when the first client needs it
 	newSession func(opts session.Options, id uint32, acc session.Account) clientSession
@@ -59,9 +61,7 @@ type Server struct {
 	closed     bool
 	conns      map[uint32]*conn
 	handshakes []*conn // not logged in yet, oldest first
-	loggedIn   int
 	lastID     uint32
-	maxUsed    int
 	prepared   int
 }
 
@@ -85,6 +85,7 @@ func New(opts Options) (*Server, error) {
 		tls:      tlsConfig,
 		plugin:   accounts.defaultPlugin(),
 		throttle: newThrottle(),
+		governor: governor.New(opts.Limits),
 		rsaKey:   sync.OnceValues(wire.NewRSAKey),
 		newSession: func(o session.Options, id uint32, acc session.Account) clientSession {
 			return session.New(o, id, acc)
@@ -96,7 +97,8 @@ func New(opts Options) (*Server, error) {
 	s.opts.Session.Server = s
 	s.opts.Session.TLS = tlsConfig != nil
 	s.opts.Session.RequireTLS = opts.RequireSecureTransport
-	s.opts.Session.MaxConns = opts.MaxConnections
+	limits := s.governor.Limits()
+	s.opts.Session.MaxConns, s.opts.Session.MaxUserConns = limits.Connections, limits.UserConnections
 	if s.opts.Session.Views == nil {
 		s.opts.Session.Views = session.NewViews()
 	}
@@ -268,23 +270,13 @@ func (s *Server) admit(nc net.Conn) {
 	go c.run()
 }
 
-// loggedInAs counts the client in. There is one more place than MaxConnections, kept
-// for an admin.
-func (s *Server) loggedInAs(c *conn, role session.Role) error {
+// loggedIn moves a client from those on their way in.
+func (s *Server) loggedIn(c *conn) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return errShutdown()
 	}
-	limit := s.opts.MaxConnections
-	if role == session.Admin {
-		limit++
-	}
-	if s.loggedIn >= limit {
-		return errTooManyConnections()
-	}
-	s.loggedIn++
-	s.maxUsed = max(s.maxUsed, s.loggedIn)
 	s.dropHandshakeLocked(c)
 	return nil
 }
@@ -301,7 +293,7 @@ func (s *Server) stepAside(c *conn) {
 func (s *Server) comeBack(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !c.counted && !slices.Contains(s.handshakes, c) {
+	if c.share == nil && !slices.Contains(s.handshakes, c) {
 		s.handshakes = append(s.handshakes, c)
 	}
 }
@@ -313,14 +305,11 @@ func (s *Server) dropHandshakeLocked(c *conn) {
 }
 
 // forget removes a connection that has ended.
-func (s *Server) forget(c *conn, wasIn bool) {
+func (s *Server) forget(c *conn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.conns, c.id)
 	s.dropHandshakeLocked(c)
-	if wasIn {
-		s.loggedIn--
-	}
 }
 
 // reservePrepared counts n more (or fewer) prepared statements.

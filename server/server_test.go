@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"pumphouse/server/engine"
+	"pumphouse/server/governor"
 	"pumphouse/server/session"
 
 	gomysql "github.com/go-mysql-org/go-mysql/mysql"
@@ -313,7 +314,7 @@ func TestStatusBitsCountsAndSeveralResults(t *testing.T) {
 }
 
 func TestResultsLargerThanAnyBuffer(t *testing.T) {
-	h := open(t, Options{}, nil)
+	h := open(t, Options{Limits: governor.Limits{Memory: 1 << 30, SessionMemory: 1 << 28}}, nil)
 	db := h.db("root", "?maxAllowedPacket=67108864")
 	rows, err := db.Query("rows 20000")
 	if err != nil {
@@ -425,17 +426,29 @@ func TestCloseLetsStatementsEndThenEndsThem(t *testing.T) {
 	}
 }
 
-func TestTooManyConnectionsLeaveOnePlaceForAnAdmin(t *testing.T) {
-	h := open(t, Options{MaxConnections: 1, Users: testUsers(t)}, nil)
-	first := h.db("watch:wpass", "")
-	if err := first.Ping(); err != nil {
-		t.Fatal(err)
+// TestConnections: one user does not keep out the others, nor all users an admin.
+func TestConnections(t *testing.T) {
+	h := open(t, Options{Limits: governor.Limits{Connections: 3}, Users: testUsers(t)}, nil)
+	for range 2 { // three quarters of 3
+		if err := h.db("watch:wpass", "").Ping(); err != nil {
+			t.Fatal(err)
+		}
 	}
-	wantError(t, h.db("watch:wpass", "").Ping(), 1040)
-	if err := h.db("boss:bpass", "").Ping(); err != nil {
-		t.Errorf("no place for an admin: %v", err)
+	err := h.db("watch:wpass", "").Ping()
+	wantError(t, err, 1226)
+	if !strings.Contains(err.Error(), "max-user-connections") {
+		t.Errorf("the error does not name the setting: %v", err)
 	}
-	wantError(t, h.db("boss:bpass", "").Ping(), 1040)
+	for range 1 + governor.AdminConnections {
+		if err := h.db("boss:bpass", "").Ping(); err != nil {
+			t.Fatalf("no place for an admin: %v", err)
+		}
+	}
+	err = h.db("boss:bpass", "").Ping()
+	wantError(t, err, 1040)
+	if !strings.Contains(err.Error(), "max-connections (3)") {
+		t.Errorf("the error does not name the setting: %v", err)
+	}
 }
 
 func TestClientThatLeavesEndsItsStatement(t *testing.T) {

@@ -17,6 +17,7 @@ type statement struct {
 	prepared *session.Prepared
 	params   *wire.Params
 	cursor   *cursor // open cursor, nil for none
+	bytes    int64   // taken for the statement without long data and cursor
 }
 
 // cursor is a result the client takes in pieces. Results are held in memory whole, so
@@ -26,6 +27,7 @@ type cursor struct {
 	next     int
 	status   uint16
 	warnings uint16
+	bytes    int64 // taken for it
 }
 
 func (c *conn) prepare(ctx context.Context, sql string) {
@@ -37,6 +39,9 @@ func (c *conn) prepare(ctx context.Context, sql string) {
 	p, err := c.sess.Prepare(ctx, sql)
 	if err == nil && p.Params > 0xffff {
 		err = wire.Fail(mysql.ER_PS_MANY_PARAM)
+	}
+	if err == nil {
+		err = c.share.Take(p.Size())
 	}
 	if err != nil {
 		c.srv.reservePrepared(-1)
@@ -51,7 +56,7 @@ func (c *conn) prepare(ctx context.Context, sql string) {
 		c.stmts = make(map[uint32]*statement)
 	}
 	c.srv.counters.prepares.Add(1)
-	c.stmts[c.lastStmt] = &statement{id: c.lastStmt, prepared: p, params: wire.NewParams(p.Params)}
+	c.stmts[c.lastStmt] = &statement{id: c.lastStmt, prepared: p, params: wire.NewParams(p.Params), bytes: p.Size()}
 	c.wire.WritePrepared(c.lastStmt, p.Params, p.Columns, c.sess.Status(), c.sess.Warnings())
 }
 
@@ -66,8 +71,17 @@ func (c *conn) execute(ctx context.Context, payload []byte) {
 		c.wire.WriteError(errUnknownStatement(e.Statement, "mysqld_stmt_execute"))
 		return
 	}
-	st.cursor = nil
+	c.closeCursor(st)
 	c.shows(st.prepared.SQL)
+	long := int64(st.params.LongSize())
+	err = c.share.Take(long) // for the values made of it
+	if err != nil {
+		c.dropLong(st)
+		c.wire.WriteError(asClientError(ctx, err))
+		return
+	}
+	defer c.share.Give(2 * long)
+	defer st.params.Forget()
 	args, err := st.params.Decode(e, c.decode)
 	if err != nil {
 		c.wire.WriteError(asClientError(ctx, err))
@@ -75,8 +89,7 @@ func (c *conn) execute(ctx context.Context, payload []byte) {
 	}
 	err = c.sess.Execute(ctx, st.prepared, args, func(o *session.Outcome, more bool) error {
 		if e.Cursor && o.Rows != nil && !more {
-			c.openCursor(st, o)
-			return nil
+			return c.openCursor(st, o)
 		}
 		return c.write(o, more, binaryRows)
 	})
@@ -85,19 +98,31 @@ func (c *conn) execute(ctx context.Context, payload []byte) {
 
 // openCursor answers with the columns only; the rows wait for COM_STMT_FETCH. Here the
 // list of columns is closed in either form of the protocol.
-func (c *conn) openCursor(st *statement, o *session.Outcome) {
+func (c *conn) openCursor(st *statement, o *session.Outcome) error {
+	bytes := o.Rows.Bytes()
+	if err := c.share.Take(bytes); err != nil {
+		return err
+	}
 	c.answered = true
 	c.useCharsets()
-	st.cursor = &cursor{rows: o.Rows, status: o.Status, warnings: o.Warnings}
+	st.cursor = &cursor{rows: o.Rows, status: o.Status, warnings: o.Warnings, bytes: bytes}
 	status := o.Status | mysql.SERVER_STATUS_CURSOR_EXISTS
 	c.wire.WriteColumns(o.Rows.Columns, status, o.Warnings)
 	if c.wire.Capabilities()&mysql.CLIENT_DEPRECATE_EOF != 0 {
 		c.wire.WriteEnd(status, o.Warnings)
 	}
+	return nil
+}
+
+func (c *conn) closeCursor(st *statement) {
+	if st.cursor != nil {
+		c.share.Give(st.cursor.bytes)
+		st.cursor = nil
+	}
 }
 
 // fetch sends the next rows of a cursor: statement ID, number of rows.
-func (c *conn) fetch(payload []byte) {
+func (c *conn) fetch(ctx context.Context, payload []byte) {
 	if len(payload) < 8 {
 		c.wire.WriteError(errMalformed())
 		return
@@ -117,15 +142,16 @@ func (c *conn) fetch(payload []byte) {
 	rows := cur.rows.Rows[cur.next:]
 	rows = rows[:min(uint64(n), uint64(len(rows)))]
 	for _, row := range rows {
-		if c.wire.WriteBinaryRow(cur.rows.Columns, row) != nil {
-			return // the flush that follows fails as well
+		if err := c.writeRow(row, func() error { return c.wire.WriteBinaryRow(cur.rows.Columns, row) }); err != nil {
+			c.wire.WriteError(asClientError(ctx, err))
+			return
 		}
 	}
 	cur.next += len(rows)
 	status := cur.status | mysql.SERVER_STATUS_CURSOR_EXISTS
 	if cur.next == len(cur.rows.Rows) {
 		status = cur.status | mysql.SERVER_STATUS_LAST_ROW_SEND
-		st.cursor = nil
+		c.closeCursor(st)
 	}
 	c.wire.WriteEnd(status, cur.warnings)
 }
@@ -138,7 +164,7 @@ func (c *conn) longData(payload []byte) {
 	}
 	if st := c.stmts[binary.LittleEndian.Uint32(payload)]; st != nil {
 		index := int(binary.LittleEndian.Uint16(payload[4:]))
-		st.params.AddLong(index, payload[6:], int(c.srv.opts.Session.MaxPacket))
+		st.params.AddLong(index, payload[6:], int(c.srv.opts.Session.MaxPacket), c.share.Take)
 	}
 }
 
@@ -148,9 +174,8 @@ func (c *conn) closeStatement(payload []byte) {
 		return
 	}
 	id := binary.LittleEndian.Uint32(payload)
-	if c.stmts[id] != nil {
-		delete(c.stmts, id)
-		c.srv.reservePrepared(-1)
+	if st := c.stmts[id]; st != nil {
+		c.dropStatement(st)
 	}
 }
 
@@ -166,12 +191,26 @@ func (c *conn) resetStatement(payload []byte) {
 		c.wire.WriteError(errUnknownStatement(id, "mysqld_stmt_reset"))
 		return
 	}
-	st.params.Reset()
-	st.cursor = nil
+	c.dropLong(st)
+	c.closeCursor(st)
 	c.ok()
 }
 
 func (c *conn) dropStatements() {
-	c.srv.reservePrepared(-len(c.stmts))
-	c.stmts = nil
+	for _, st := range c.stmts {
+		c.dropStatement(st)
+	}
+}
+
+func (c *conn) dropStatement(st *statement) {
+	c.dropLong(st)
+	c.closeCursor(st)
+	c.share.Give(st.bytes)
+	delete(c.stmts, st.id)
+	c.srv.reservePrepared(-1)
+}
+
+func (c *conn) dropLong(st *statement) {
+	c.share.Give(int64(st.params.LongSize()))
+	st.params.Reset()
 }

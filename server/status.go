@@ -57,8 +57,9 @@ func (s *Server) StartTime() time.Time { return s.start }
 // is of the whole process and tells a leak.
 func (s *Server) Status() map[string]string {
 	s.mu.Lock()
-	connected, maxUsed, prepared := len(s.conns), s.maxUsed, s.prepared
+	connected, prepared := len(s.conns), s.prepared
 	s.mu.Unlock()
+	usage := s.governor.Usage()
 	number := func(n uint64) string { return strconv.FormatUint(n, 10) }
 	c := &s.counters
 	return map[string]string{
@@ -75,10 +76,12 @@ func (s *Server) Status() map[string]string {
 		"Innodb_buffer_pool_pages_free":  "0",
 		"Innodb_buffer_pool_pages_total": "0",
 
-		"Max_used_connections": strconv.Itoa(maxUsed),
+		"Max_used_connections": strconv.Itoa(usage.MostConnections),
 		"Open_tables":          "0", // a share of table_open_cache for tools; tables here are never opened
 		"Prepared_stmt_count":  strconv.Itoa(prepared),
+		"Pumphouse_bytes_held": strconv.FormatInt(usage.Bytes, 10), // of max-memory
 		"Pumphouse_goroutines": strconv.Itoa(runtime.NumGoroutine()),
+		"Pumphouse_waiting":    strconv.Itoa(usage.Waiting), // statements that wait for a processor
 		"Queries":              number(c.questions.Load()),
 		"Questions":            number(c.questions.Load()),
 		"Threads_connected":    strconv.Itoa(connected),

@@ -44,6 +44,15 @@ func look(text string, mode mysql.SQLMode) (survey, error) {
 	}
 }
 
+// Tokens counts the tokens of a text under a sql_mode, up to one more than [MaxTextTokens]. The
+// statements that a Parser makes of it take up to 1 KB of memory for each.
+func Tokens(text string, mode mysql.SQLMode) int {
+	l := newLexer(text, mode)
+	for l.seen <= MaxTextTokens && l.next().kind != tokenEnd {
+	}
+	return l.seen
+}
+
 // mayManage tells, at the cost of one look at every byte, whether a management
 // statement can stand in a text, right or wrong: whether it holds one of the words that
 // no such statement and no mistake in one can do without.

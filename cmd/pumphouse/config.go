@@ -9,6 +9,7 @@ import (
 	"pumphouse/nodes/daemon"
 	"pumphouse/server"
 	"pumphouse/server/engine"
+	"pumphouse/server/governor"
 	"pumphouse/server/session"
 )
 
@@ -27,8 +28,13 @@ type config struct {
 	Heartbeat        duration `toml:"heartbeat-interval"`
 	IdleTimeout      duration `toml:"idle-timeout"`
 	StatementTimeout duration `toml:"statement-timeout"`
-	MaxConnections   int      `toml:"max-connections"`
 	MaxPacket        int64    `toml:"max-allowed-packet"`
+
+	MaxConnections     int   `toml:"max-connections"`
+	MaxUserConnections int   `toml:"max-user-connections"`
+	MaxMemory          int64 `toml:"max-memory"`
+	MaxSessionMemory   int64 `toml:"max-session-memory"`
+	MaxRunning         int   `toml:"max-running"`
 
 	TLSCert                string `toml:"tls-cert"`
 	TLSKey                 string `toml:"tls-key"`
@@ -65,8 +71,12 @@ func (c *config) flags(name string) *flag.FlagSet {
 	fs.DurationVar(&c.PDTimeout.Duration, "pd-timeout", 5*time.Second, "how long a statement may wait for PD")
 	fs.DurationVar(&c.Heartbeat.Duration, "heartbeat-interval", nodes.DefaultHeartbeat, "how often nodes report; silent for three of these = not reporting")
 	fs.DurationVar(&c.IdleTimeout.Duration, "idle-timeout", 8*time.Hour, "how long a client may be silent (wait_timeout)")
-	fs.DurationVar(&c.StatementTimeout.Duration, "statement-timeout", 30*time.Second, "how long a statement may run (max_execution_time); 0 = no limit")
-	fs.IntVar(&c.MaxConnections, "max-connections", 1024, "how many clients may be connected")
+	fs.DurationVar(&c.StatementTimeout.Duration, "statement-timeout", 30*time.Second, "how long a statement may run (max_execution_time), which monitors can lower but not lift; 0 = no limit")
+	fs.IntVar(&c.MaxConnections, "max-connections", governor.DefaultConnections, "`number` of clients at most; 16 more may come if they are admins")
+	fs.IntVar(&c.MaxUserConnections, "max-user-connections", 0, "`number` of clients of one user at most; 0 = three quarters of max-connections")
+	fs.Int64Var(&c.MaxMemory, "max-memory", governor.DefaultMemory, "`bytes` that all sessions together may hold; one user has less than half. The process takes up to 70 MB more")
+	fs.Int64Var(&c.MaxSessionMemory, "max-session-memory", governor.DefaultSessionMemory, "`bytes` that one session may hold: packets (twice), results, prepared statements, variables")
+	fs.IntVar(&c.MaxRunning, "max-running", 0, "`number` of expensive statements that run at once, the others take turns; 0 = half of the processors")
 	fs.Int64Var(&c.MaxPacket, "max-allowed-packet", 16<<20, "how many `bytes` a client may send at once")
 	fs.StringVar(&c.TLSCert, "tls-cert", "", "PEM `file` with the certificate shown to MySQL clients")
 	fs.StringVar(&c.TLSKey, "tls-key", "", "PEM `file` with its key")
@@ -79,6 +89,9 @@ func (c *config) flags(name string) *flag.FlagSet {
 	return fs
 }
 
+// minMemory is the least that max-memory may be, in bytes: enough for the tools' catalogue queries.
+const minMemory = 16 << 20
+
 // check refuses what no part further down checks.
 func (c *config) check() error {
 	switch {
@@ -88,6 +101,14 @@ func (c *config) check() error {
 		return fmt.Errorf("log-bin %q does not exist: use auto, on or off", c.LogBin)
 	case c.MaxConnections < 1:
 		return fmt.Errorf("max-connections %d: must be at least 1", c.MaxConnections)
+	case c.MaxUserConnections < 0 || c.MaxUserConnections > c.MaxConnections:
+		return fmt.Errorf("max-user-connections %d: must be from 1 to max-connections (%d), or 0 for three quarters of that", c.MaxUserConnections, c.MaxConnections)
+	case c.MaxMemory < minMemory:
+		return fmt.Errorf("max-memory %d: must be at least %d bytes", c.MaxMemory, minMemory)
+	case c.MaxSessionMemory < minMemory/4:
+		return fmt.Errorf("max-session-memory %d: must be at least %d bytes", c.MaxSessionMemory, minMemory/4)
+	case c.MaxRunning < 0:
+		return fmt.Errorf("max-running %d: must be above 0, or 0 for half of the processors", c.MaxRunning)
 	case c.MaxPacket < 1024 || c.MaxPacket > 1<<30:
 		return fmt.Errorf("max-allowed-packet %d: must be from 1024 to 1073741824 bytes", c.MaxPacket)
 	case c.StatementTimeout.Duration < 0:
@@ -110,7 +131,8 @@ func (c *config) serverOptions(cluster session.Cluster) server.Options {
 		TLSCert:                c.TLSCert,
 		TLSKey:                 c.TLSKey,
 		RequireSecureTransport: c.RequireSecureTransport,
-		MaxConnections:         c.MaxConnections,
+		Limits: governor.Limits{Memory: c.MaxMemory, SessionMemory: c.MaxSessionMemory,
+			Connections: c.MaxConnections, UserConnections: c.MaxUserConnections, Running: c.MaxRunning},
 		Session: session.Options{
 			Cluster:     cluster,
 			Compat:      session.Compat(c.Compat),

@@ -31,6 +31,7 @@ func serve(ctx context.Context, args []string, std stdio) error {
 		return &usageError{err}
 	}
 	defer logFile.Close()
+	cfg.limitMemory()
 	c, err := openConsole(ctx, cfg, log)
 	if err != nil {
 		return err
@@ -57,6 +58,7 @@ type console struct {
 // that need it fail with an error that names it.
 func openConsole(ctx context.Context, cfg config, log logrus.FieldLogger) (*console, error) {
 	cfg.Security.ReportTo(log)
+	cfg.limitConnections(log)
 	tlsConfig, err := cfg.Security.Client()
 	if err != nil {
 		return nil, err

@@ -25,6 +25,15 @@ type Result struct {
 	Rows    [][]Value
 }
 
+// Bytes is what the rows take, in bytes.
+func (r *Result) Bytes() int64 {
+	n := int64(0)
+	for _, row := range r.Rows {
+		n += rowBytes(row)
+	}
+	return n
+}
+
 // Table is something to select from. Rows must not change once handed out.
 type Table interface {
 	Columns() []Column
@@ -52,7 +61,7 @@ type Env interface {
 	// UserVar reads @name; NULL if it was never set. Names are case-insensitive.
 	UserVar(name string) Value
 	// SetUserVar carries out @name := value.
-	SetUserVar(name string, v Value)
+	SetUserVar(name string, v Value) error
 
 	Database() string    // DATABASE(), "" = NULL
 	User() string        // USER(): name@host as the client gave it
@@ -78,12 +87,27 @@ type Limits struct {
 	Memory int64 // bytes of values held at once; default 64 MiB
 }
 
+// Budget is what statements may use of the process.
+type Budget interface {
+	// Take asks for n more bytes; fewer than 0 gives back. Its error is the statement's.
+	Take(n int64) error
+	// Work is called every few thousand rows: it returns when the statement may go on, or with
+	// ctx's error.
+	Work(ctx context.Context) error
+	// Rest says that the statement computes no longer, for now.
+	Rest()
+}
+
 // Executor carries what every statement needs. Its methods Select, Describe, Eval and
-// Filter may be called one after the other; nothing is kept between them.
+// Filter may be called one after the other; nothing is kept between them but what they have
+// taken of the budget for their results, until Release.
 type Executor struct {
 	Env    Env
 	Limits Limits
+	Budget Budget  // nil = without bounds
 	Params []Value // values for ?, in order of appearance
+
+	taken int64 // bytes of the budget
 }
 
 // Error is an error with MySQL's number, SQLSTATE and wording.

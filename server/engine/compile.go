@@ -91,10 +91,16 @@ func (st *statement) enter() error {
 
 func (st *statement) leave() { st.depth-- }
 
+// expensive is after how many steps a statement is one that has to share the processor.
+const expensive = 4096
+
 // step is called in every loop over rows: it looks at the context now and then.
 func (st *statement) step() error {
 	st.steps++
-	if st.steps&255 == 0 {
+	switch {
+	case st.steps%expensive == 0:
+		return st.work()
+	case st.steps&255 == 0:
 		return st.cancelled()
 	}
 	return nil

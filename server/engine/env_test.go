@@ -56,15 +56,18 @@ func (e *testEnv) SysVar(name string, _, _ bool) (Value, error) {
 	}
 	return Null(), fail(1193, "HY000", "Unknown system variable '%s'", name)
 }
-func (e *testEnv) UserVar(name string) Value       { return e.vars[strings.ToLower(name)] }
-func (e *testEnv) SetUserVar(name string, v Value) { e.vars[strings.ToLower(name)] = v }
-func (e *testEnv) Database() string                { return "test" }
-func (e *testEnv) User() string                    { return "root@127.0.0.1" }
-func (e *testEnv) CurrentUser() string             { return "root@%" }
-func (e *testEnv) Version() string                 { return "8.0.11-test" }
-func (e *testEnv) ConnectionID() uint32            { return 7 }
-func (e *testEnv) Now() time.Time                  { return time.Unix(1700000000, 123456000) }
-func (e *testEnv) Location() *time.Location        { return time.FixedZone("+02:00", 7200) }
+func (e *testEnv) UserVar(name string) Value { return e.vars[strings.ToLower(name)] }
+func (e *testEnv) SetUserVar(name string, v Value) error {
+	e.vars[strings.ToLower(name)] = v
+	return nil
+}
+func (e *testEnv) Database() string         { return "test" }
+func (e *testEnv) User() string             { return "root@127.0.0.1" }
+func (e *testEnv) CurrentUser() string      { return "root@%" }
+func (e *testEnv) Version() string          { return "8.0.11-test" }
+func (e *testEnv) ConnectionID() uint32     { return 7 }
+func (e *testEnv) Now() time.Time           { return time.Unix(1700000000, 123456000) }
+func (e *testEnv) Location() *time.Location { return time.FixedZone("+02:00", 7200) }
 func (e *testEnv) Zone(name string) *time.Location {
 	loc, err := time.LoadLocation(name)
 	if err != nil {

@@ -44,6 +44,9 @@ func searcher(c *compiler, k call, extra int) (func(f *frame, v []Value) (search
 	}
 	return func(f *frame, v []Value) (search, bool, error) {
 		s := search{text: v[0].Text(), occurrence: 1}
+		if err := f.st.compute(len(s.text)); err != nil {
+			return s, false, err
+		}
 		if k.name == "regexp_replace" {
 			s.occurrence = 0
 		}

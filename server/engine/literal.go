@@ -142,7 +142,7 @@ func (c *compiler) variable(n *ast.VariableExpr) (*expr, error) {
 		return &expr{typ: t, eval: func(f *frame) (Value, error) {
 			v, err := val.eval(f)
 			if err == nil {
-				env.SetUserVar(n.Name, v)
+				err = env.SetUserVar(n.Name, v)
 			}
 			return v, err
 		}}, nil

@@ -22,6 +22,9 @@ func (c *compiler) like(n *ast.PatternLikeOrIlikeExpr) (*expr, error) {
 	}
 	escape := rune(n.Escape)
 	return negated(operands(boolType().orNull(anyNull(args...)), args[0], args[1], func(f *frame, a, b Value) (Value, error) {
+		if err := f.st.compute(len(a.str) + len(b.str)); err != nil {
+			return Null(), err
+		}
 		return Bool(matchLike(coll, b.Text(), a.Text(), escape)), nil
 	}), n.Not), nil
 }
@@ -41,6 +44,9 @@ func (c *compiler) regexp(n *ast.PatternRegexpExpr) (*expr, error) {
 	match := regexpMatcher(coll, "")
 	return negated(operands(boolType().orNull(anyNull(args...)), args[0], args[1], func(f *frame, a, b Value) (Value, error) {
 		re, err := match(b.Text())
+		if err == nil {
+			err = f.st.compute(len(a.str))
+		}
 		if err != nil {
 			return Null(), err
 		}

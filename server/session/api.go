@@ -36,6 +36,7 @@ import (
 
 	"pumphouse/nodes"
 	"pumphouse/server/engine"
+	"pumphouse/server/governor"
 
 	"github.com/sirupsen/logrus"
 )
@@ -126,12 +127,13 @@ type Options struct {
 	Now         func() time.Time // default time.Now
 	NodeClock   func() time.Time // PD's time, by which nodes stamp their records; default Now
 	// TSO gets a timestamp from PD, for SHOW MASTER STATUS; nil = its answer has no rows.
-	TSO        func(ctx context.Context) (nodes.TSO, error)
-	Datadir    string // @@datadir, cosmetic
-	TLS        bool   // @@have_ssl
-	Addr       string // for @@port
-	MaxConns   int    // @@max_connections
-	RequireTLS bool   // @@require_secure_transport
+	TSO          func(ctx context.Context) (nodes.TSO, error)
+	Datadir      string // @@datadir, cosmetic
+	TLS          bool   // @@have_ssl
+	Addr         string // for @@port
+	MaxConns     int    // @@max_connections
+	MaxUserConns int    // @@max_user_connections
+	RequireTLS   bool   // @@require_secure_transport
 
 	// Reports and Audit fill the tables of the database binlog with what PD's records do
 	// not hold. Without them those columns are NULL and those tables empty.
@@ -141,6 +143,8 @@ type Options struct {
 	// Control is the way to live nodes, for PAUSE and OFFLINE; nil = they are refused.
 	Control Control
 
+	// Share is what this session may use of the process; nil = without bounds.
+	Share *governor.Share
 	// Views is shared by the sessions of a server, so that they render SHOW … STATUS
 	// once; nil = each session does it for itself. See [NewViews].
 	Views *Views

@@ -101,6 +101,11 @@ func (s *Session) checkInt(v *sysVar, val engine.Value) (string, error) {
 	default:
 		return "", wrongType(v.name)
 	}
+	if longest := s.longest(); v.name == "max_execution_time" && longest > 0 && (f == 0 || f > float64(longest.Milliseconds())) {
+		s.diag.add(levelWarning, 1292, "Truncated incorrect max_execution_time value: '"+text+"'. A monitor's statements run for at most "+
+			longest.String()+" (statement-timeout of the console)")
+		return strconv.FormatInt(longest.Milliseconds(), 10), nil
+	}
 	if v.limited && (f < v.min || f > v.max) {
 		s.diag.add(levelWarning, 1292, "Truncated incorrect "+v.name+" value: '"+text+"'")
 		if f < v.min {

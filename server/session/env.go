@@ -21,7 +21,13 @@ var _ engine.Env = (*env)(nil)
 
 func (e *env) UserVar(name string) engine.Value { return e.s.userVars[strings.ToLower(name)] }
 
-func (e *env) SetUserVar(name string, v engine.Value) { e.s.setUserVar(name, v) }
+func (e *env) SetUserVar(name string, v engine.Value) error {
+	if err := e.s.keep(userVarBytes(name, v)); err != nil {
+		return err
+	}
+	e.s.setUserVar(name, v)
+	return nil
+}
 
 func (e *env) Database() string    { return e.s.db }
 func (e *env) User() string        { return e.s.acc.Name + "@" + e.s.acc.Host }

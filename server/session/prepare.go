@@ -20,6 +20,7 @@ type Prepared struct {
 
 	beyond  bool // a statement that the grammar does not have: see beyond.go
 	stmt    sqlext.Statement
+	bytes   int64         // that the parsed text takes
 	mode    mysql.SQLMode // under which SQL was parsed
 	collate string
 }
@@ -28,6 +29,7 @@ type Prepared struct {
 // those too that a MySQL server refuses with 1295; what it does not support it says
 // here and not when it is run.
 func (s *Session) Prepare(ctx context.Context, sql string) (*Prepared, error) {
+	defer s.exec.Release()
 	s.begin(nil)
 	p, err := s.compile(ctx, sql)
 	if err != nil {
@@ -44,7 +46,7 @@ func (s *Session) compile(ctx context.Context, sql string) (*Prepared, error) {
 	switch {
 	case perr != nil:
 		if columns, ok, err := s.describeBeyond(ctx, sql); ok {
-			return &Prepared{SQL: strings.Clone(sql), Columns: columns, beyond: true}, err
+			return &Prepared{SQL: strings.Clone(sql), Columns: columns, beyond: true, bytes: s.parsedSize(sql)}, err
 		}
 		return nil, perr
 	case len(stmts) == 0:
@@ -58,7 +60,7 @@ func (s *Session) compile(ctx context.Context, sql string) (*Prepared, error) {
 		s.diag.add(levelWarning, e.Code, e.Message)
 	}
 	p := &Prepared{
-		SQL: strings.Clone(sql), Params: stmts[0].Params, stmt: stmts[0],
+		SQL: strings.Clone(sql), Params: stmts[0].Params, stmt: stmts[0], bytes: s.parsedSize(sql),
 		mode: s.mode, collate: s.connCollation,
 	}
 	ctx, stop := s.start(ctx, onlyReads(&p.stmt))
@@ -106,6 +108,7 @@ func (s *Session) describe(ctx context.Context, st *sqlext.Statement) ([]engine.
 
 // Execute runs a prepared statement (COM_STMT_EXECUTE) with a value for every ?.
 func (s *Session) Execute(ctx context.Context, p *Prepared, args []engine.Value, emit func(o *Outcome, more bool) error) error {
+	defer s.exec.Release()
 	o, err := s.execute(ctx, p, args)
 	if err != nil {
 		return err
@@ -152,12 +155,15 @@ func (s *Session) runPrepare(ctx context.Context, n *ast.PrepareStmt) error {
 		sql = s.env.UserVar(n.SQLVar.Name).Text()
 	}
 	name := strings.ToLower(n.Name)
-	delete(s.prepared, name)
+	s.dropPrepared(name)
 	if len(s.prepared) >= maxNamedStatements {
 		return errf(1461, "Can't create more than max_prepared_stmt_count statements (current value: %d)", maxNamedStatements)
 	}
 	p, err := s.compile(ctx, sql)
 	if err != nil {
+		return err
+	}
+	if err := s.keep(p.Size()); err != nil {
 		return err
 	}
 	if s.prepared == nil {
@@ -203,8 +209,15 @@ func (s *Session) runDeallocate(n *ast.DeallocateStmt) error {
 	if _, ok := s.prepared[name]; !ok {
 		return unknownStatement(n.Name, "DEALLOCATE PREPARE")
 	}
-	delete(s.prepared, name)
+	s.dropPrepared(name)
 	return nil
+}
+
+func (s *Session) dropPrepared(name string) {
+	if p, ok := s.prepared[name]; ok {
+		s.letGo(p.Size())
+		delete(s.prepared, name)
+	}
 }
 
 func unknownStatement(name, command string) error {

@@ -16,6 +16,7 @@ import (
 // follows. An error of emit ends the text and is returned as it is; every other error
 // is an *engine.Error.
 func (s *Session) Query(ctx context.Context, sql string, emit func(o *Outcome, more bool) error) error {
+	defer s.exec.Release()
 	stmts, warns, err := s.parse(sql)
 	if err != nil {
 		if known, err := s.runBeyond(ctx, sql, emit); known {
@@ -26,6 +27,7 @@ func (s *Session) Query(ctx context.Context, sql string, emit func(o *Outcome, m
 	if len(stmts) == 0 {
 		return s.emptyText(sql, emit)
 	}
+	parsed := s.exec.Taken()
 	for i := range stmts {
 		if stmts[i].Params > 0 {
 			return s.failed(errf(errParse, "You have an error in your SQL syntax: a ? stands for a value in prepared "+
@@ -38,6 +40,7 @@ func (s *Session) Query(ctx context.Context, sql string, emit func(o *Outcome, m
 		if err := emit(o, i+1 < len(stmts)); err != nil {
 			return err
 		}
+		s.exec.ReleaseTo(parsed)
 		warns = nil
 	}
 	return nil
@@ -65,6 +68,10 @@ func (s *Session) parse(sql string) ([]sqlext.Statement, []error, *engine.Error)
 	if stmts := s.texts.get(sql); stmts != nil {
 		return stmts, nil, nil
 	}
+	size := s.parsedSize(sql)
+	if err := s.exec.Take(size); err != nil {
+		return nil, nil, outOfMemory(err)
+	}
 	if s.parser == nil {
 		s.parser = sqlext.New()
 	}
@@ -78,7 +85,7 @@ func (s *Session) parse(sql string) ([]sqlext.Statement, []error, *engine.Error)
 			"statements in one text (CLIENT_MULTI_STATEMENTS), near '%s'", clip(stmts[1].Text, 80))
 	}
 	if len(warns) == 0 {
-		s.texts.put(sql, stmts)
+		s.remember(sql, stmts, size)
 	}
 	return stmts, warns, nil
 }
@@ -105,6 +112,7 @@ func (s *Session) run(ctx context.Context, st *sqlext.Statement, params []engine
 		s.begin(warns)
 	}
 	s.exec.Params = params
+	defer func() { s.exec.Params = nil }()
 	o, err := s.dispatch(ctx, st)
 	if err != nil {
 		e := sqlError(ctx, err)
@@ -193,15 +201,19 @@ func onlyReads(st *sqlext.Statement) bool {
 }
 
 // textCache remembers the parsed form of the last few texts. What a text means also
-// depends on variables: Session.obey clears it.
+// depends on variables: [Session.obey] empties it.
 type textCache struct {
 	texts [8]string
 	stmts [8][]sqlext.Statement
+	sizes [8]int64 // bytes that they take
 	next  int
 }
 
 // maxCachedText is the length in bytes up to which a text is worth remembering.
 const maxCachedText = 512
+
+// maxCached bounds what the texts of a session take when they are parsed, in bytes.
+const maxCached = 64 << 10
 
 func (c *textCache) get(sql string) []sqlext.Statement {
 	if len(sql) > maxCachedText {
@@ -215,12 +227,27 @@ func (c *textCache) get(sql string) []sqlext.Statement {
 	return nil
 }
 
-func (c *textCache) put(sql string, stmts []sqlext.Statement) {
+// remember keeps a parsed text that takes so many bytes, if there is room for it.
+func (s *Session) remember(sql string, stmts []sqlext.Statement, size int64) {
+	c := &s.texts
 	if len(sql) > maxCachedText || len(stmts) == 0 {
 		return
 	}
-	c.texts[c.next], c.stmts[c.next] = strings.Clone(sql), stmts
+	total := size - c.sizes[c.next]
+	for _, n := range c.sizes {
+		total += n
+	}
+	if total > maxCached || s.keep(size-c.sizes[c.next]) != nil {
+		return
+	}
+	c.texts[c.next], c.stmts[c.next], c.sizes[c.next] = strings.Clone(sql), stmts, size
 	c.next = (c.next + 1) % len(c.texts)
 }
 
-func (c *textCache) clear() { *c = textCache{} }
+// forgetTexts empties the cache.
+func (s *Session) forgetTexts() {
+	for _, n := range s.texts.sizes {
+		s.letGo(n)
+	}
+	s.texts = textCache{}
+}

@@ -119,6 +119,8 @@ func (s *Session) computedVar(name string) (string, error) {
 		return strconv.FormatInt(s.opts.MaxPacket, 10), nil
 	case "max_connections":
 		return strconv.Itoa(s.opts.MaxConns), nil
+	case "max_user_connections":
+		return strconv.Itoa(s.opts.MaxUserConns), nil
 	case "have_ssl":
 		if s.opts.TLS {
 			return "YES", nil

@@ -27,6 +27,7 @@ type Session struct {
 
 	settings                              // what the variables amount to
 	own           map[string]string       // variables the client has set, by slot
+	kept          int64                   // bytes taken of opts.Share for what follows, settings and texts
 	userVars      map[string]engine.Value // @name, lower case
 	prepared      map[string]*Prepared    // PREPARE name FROM …, lower case
 	savings       []string                // SAVEPOINT names, oldest first
@@ -55,7 +56,7 @@ func New(opts Options, connID uint32, acc Account) *Session {
 		log: opts.Logger.WithFields(logrus.Fields{"conn": connID, "user": acc.Name, "addr": acc.Host}),
 	}
 	s.env = &env{s: s}
-	s.exec = engine.Executor{Env: s.env, Limits: opts.Limits}
+	s.exec = engine.Executor{Env: s.env, Limits: opts.Limits, Budget: opts.Share}
 	s.settings = s.startSettings()
 	return s
 }
@@ -102,10 +103,12 @@ func (o Options) withDefaults() Options {
 func (s *Session) Reset() {
 	collation := s.startCollation
 	s.own, s.userVars, s.prepared, s.savings = nil, nil, nil, nil
+	s.texts = textCache{}
+	s.letGo(s.kept)
 	s.diag = diagnostics{}
 	s.inTrans, s.transReadOnly, s.nextReadOnly, s.found, s.affected = false, false, nil, 0, 0
 	s.settings = s.startSettings()
-	s.texts.clear()
+	s.forgetTexts()
 	if collation != 0 {
 		s.SetCollation(collation)
 	}

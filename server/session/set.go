@@ -16,17 +16,22 @@ import (
 func (s *Session) runSet(ctx context.Context, stmt *ast.SetStmt, text string) error {
 	once := startsWith(text, "SET", "TRANSACTION")
 	apply := make([]func(), 0, len(stmt.Variables))
+	grows := int64(0)
 	for _, a := range stmt.Variables {
 		if once && a.Name == "tx_read_only" {
 			on := a.Value.(ast.ValueExpr).GetString() == "1"
 			apply = append(apply, func() { s.nextReadOnly = &on })
 			continue
 		}
-		f, err := s.assignment(ctx, a)
+		f, bytes, err := s.assignment(ctx, a)
 		if err != nil {
 			return err
 		}
 		apply = append(apply, f)
+		grows += bytes
+	}
+	if err := s.keep(grows); err != nil {
+		return err
 	}
 	for _, f := range apply {
 		f()
@@ -34,42 +39,44 @@ func (s *Session) runSet(ctx context.Context, stmt *ast.SetStmt, text string) er
 	return nil
 }
 
-// assignment checks one assignment and gives what carries it out.
-func (s *Session) assignment(ctx context.Context, a *ast.VariableAssignment) (func(), error) {
+// assignment checks one assignment and gives what carries it out, and how many bytes the session
+// then keeps for it.
+func (s *Session) assignment(ctx context.Context, a *ast.VariableAssignment) (do func(), bytes int64, err error) {
 	switch {
 	case a.Name == ast.SetNames || a.Name == ast.SetCharset:
-		return s.namesAssignment(a)
+		do, err = s.namesAssignment(a)
+		return do, 0, err
 	case !a.IsSystem:
 		v, err := s.exec.Eval(ctx, a.Value)
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
-		return func() { s.setUserVar(a.Name, v) }, nil
+		return func() { s.setUserVar(a.Name, v) }, userVarBytes(a.Name, v), nil
 	}
 	name := strings.ToLower(a.Name)
 	switch name {
 	case "tx_isolation_one_shot", "tx_read_ts": // SET TRANSACTION for the next one only
-		return func() {}, nil
+		return func() {}, 0, nil
 	}
 	v, ok := sysVars().byName[name]
 	if !ok {
-		return nil, errf(errUnknownSysVar, "Unknown system variable '%s'", a.Name)
+		return nil, 0, errf(errUnknownSysVar, "Unknown system variable '%s'", a.Name)
 	}
 	if err := s.mayAssign(v, a); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if _, ok := a.Value.(*ast.DefaultExpr); ok {
-		return func() { s.setDefault(v) }, nil
+		return func() { s.setDefault(v) }, 0, nil
 	}
 	val, err := s.operand(ctx, a.Value)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	text, err := s.check(v, val)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	return func() { s.set(v.slot(), text) }, nil
+	return func() { s.set(v.slot(), text) }, sysVarBytes(text), nil
 }
 
 // mayAssign tells why a variable cannot be assigned in the scope the statement names.
@@ -139,10 +146,14 @@ func (s *Session) namesAssignment(a *ast.VariableAssignment) (func(), error) {
 	return func() { s.setNames(cs, cs, cs, collation) }, nil
 }
 
-// setUserVar keeps @name.
+// setUserVar keeps @name. Its bytes have been taken.
 func (s *Session) setUserVar(name string, v engine.Value) {
 	if s.userVars == nil {
 		s.userVars = map[string]engine.Value{}
 	}
-	s.userVars[strings.ToLower(name)] = v
+	name = strings.ToLower(name)
+	if old, ok := s.userVars[name]; ok {
+		s.letGo(userVarBytes(name, old))
+	}
+	s.userVars[name] = v
 }

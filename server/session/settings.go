@@ -50,7 +50,8 @@ func (s *Session) obey(slot, text string) {
 	case "autocommit":
 		on := text == "ON"
 		if on && !s.autocommit { // MySQL: switching it on commits
-			s.inTrans, s.savings = false, nil
+			s.inTrans = false
+			s.dropSavepoints(0)
 		}
 		s.autocommit = on
 	case "sql_mode":
@@ -75,6 +76,9 @@ func (s *Session) obey(slot, text string) {
 	case "max_execution_time":
 		n, _ := strconv.ParseInt(text, 10, 64)
 		s.maxExecution = time.Duration(n) * time.Millisecond
+		if n == 0 {
+			s.maxExecution = s.longest()
+		}
 	case "sql_select_limit":
 		s.selectLimit, _ = strconv.ParseUint(text, 10, 64)
 	case "timestamp":
@@ -84,7 +88,16 @@ func (s *Session) obey(slot, text string) {
 			s.fixedNow = time.UnixMicro(int64(f * 1e6))
 		}
 	}
-	s.texts.clear() // what a text means may depend on any of them
+	s.forgetTexts() // what a text means may depend on any of them
+}
+
+// longest is how long the session's statements may run whatever it sets max_execution_time to; 0 =
+// as long as they need.
+func (s *Session) longest() time.Duration {
+	if s.acc.Role == Admin {
+		return 0
+	}
+	return s.opts.Statement
 }
 
 func (s *Session) setConnection(cs, collation string) {
@@ -108,6 +121,7 @@ func (s *Session) set(slot, text string) {
 	if s.own == nil {
 		s.own = map[string]string{}
 	}
+	s.letGo(sysVarBytes(s.own[slot]))
 	s.own[slot] = text
 	s.obey(slot, text)
 }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
@@ -13,7 +14,8 @@ func (s *Session) runTransaction(n ast.StmtNode, text string) error {
 	switch n := n.(type) {
 	case *ast.BeginStmt:
 		s.transReadOnly = n.ReadOnly || s.takeNextReadOnly() && !startsWith(text, "START", "TRANSACTION", "READ", "WRITE")
-		s.inTrans, s.savings = true, nil
+		s.inTrans = true
+		s.dropSavepoints(0)
 	case *ast.CommitStmt:
 		s.ended(n.CompletionType)
 	case *ast.RollbackStmt:
@@ -23,10 +25,14 @@ func (s *Session) runTransaction(n ast.StmtNode, text string) error {
 		s.ended(n.CompletionType)
 	case *ast.SavepointStmt:
 		if i := s.savepoint(n.Name); i >= 0 {
-			s.savings = append(s.savings[:i], s.savings[i+1:]...)
+			s.letGo(savepointBytes(s.savings[i]))
+			s.savings = slices.Delete(s.savings, i, i+1)
 		}
 		if s.inTrans || !s.autocommit {
-			s.savings = append(s.savings, n.Name)
+			if err := s.keep(savepointBytes(n.Name)); err != nil {
+				return err
+			}
+			s.savings = append(s.savings, strings.Clone(n.Name))
 		}
 	case *ast.ReleaseSavepointStmt:
 		return s.toSavepoint(n.Name, false)
@@ -36,7 +42,8 @@ func (s *Session) runTransaction(n ast.StmtNode, text string) error {
 
 // ended notes the end of a transaction; one that is chained to it is READ ONLY as it was.
 func (s *Session) ended(completion ast.CompletionType) {
-	s.inTrans, s.savings = completion == ast.CompletionTypeChain, nil
+	s.inTrans = completion == ast.CompletionTypeChain
+	s.dropSavepoints(0)
 	s.transReadOnly = s.transReadOnly && s.inTrans
 	s.nextReadOnly = nil
 }
@@ -93,6 +100,17 @@ func (s *Session) toSavepoint(name string, keep bool) error {
 	if keep {
 		i++
 	}
-	s.savings = s.savings[:i]
+	s.dropSavepoints(i)
 	return nil
 }
+
+// dropSavepoints forgets the savepoints from one on.
+func (s *Session) dropSavepoints(from int) {
+	for _, name := range s.savings[from:] {
+		s.letGo(savepointBytes(name))
+	}
+	clear(s.savings[from:])
+	s.savings = s.savings[:from]
+}
+
+func savepointBytes(name string) int64 { return int64(len(name)) + itemBytes }

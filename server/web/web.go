@@ -49,6 +49,9 @@ type Options struct {
 	Logger    logrus.FieldLogger
 }
 
+// MaxConnections is how many connections the port has at most.
+const MaxConnections = 64
+
 // Server is the HTTP port.
 type Server struct {
 	opts Options

@@ -57,6 +57,7 @@ type Conn struct {
 
 	caps    uint32
 	charset *Charset
+	reserve func(bytes int64) error // asked before memory is taken for a large packet
 }
 
 // NewConn prepares a connection for the handshake. maxPacket is the longest payload
@@ -73,6 +74,11 @@ func NewConn(nc net.Conn, maxPacket int, writeTimeout time.Duration, shared *Sha
 
 // SetLimit sets the longest payload accepted, in bytes.
 func (c *Conn) SetLimit(maxPacket int) { c.limit = maxPacket }
+
+// SetReserve has f asked before memory is taken for a packet that is longer than the read buffer:
+// for as many bytes more, whoever asks keeps them as long as the packet is used. Its error ends the
+// connection, as that of a packet that is too long does.
+func (c *Conn) SetReserve(f func(bytes int64) error) { c.reserve = f }
 
 // SetQuota lets at most n more bytes arrive; a negative n lifts the quota.
 func (c *Conn) SetQuota(n int64) { c.quota = n }
@@ -209,7 +215,13 @@ func (c *Conn) readBig(body []byte, n int) ([]byte, error) {
 	c.rpos += took
 	for len(body) < want {
 		if len(body) == cap(body) {
-			grown := make([]byte, len(body), min(max(2*len(body), firstBigRead), max(want, len(body)+1)))
+			size := min(max(2*len(body), firstBigRead), max(want, len(body)+1))
+			if c.reserve != nil {
+				if err := c.reserve(int64(size - cap(body))); err != nil {
+					return nil, err
+				}
+			}
+			grown := make([]byte, len(body), size)
 			copy(grown, body)
 			body = grown
 		}

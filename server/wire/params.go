@@ -52,9 +52,9 @@ func ParseExecute(payload []byte) (Execute, error) {
 }
 
 // AddLong takes one piece of COM_STMT_SEND_LONG_DATA for the parameter with that
-// index. limit bounds all pieces together. The command has no answer: an error is kept
-// for the execute that follows.
-func (p *Params) AddLong(index int, piece []byte, limit int) {
+// index. limit bounds all pieces together, and take is asked for the bytes that they take. The
+// command has no answer: an error is kept for the execute that follows.
+func (p *Params) AddLong(index int, piece []byte, limit int, take func(bytes int64) error) {
 	switch {
 	case p.longErr != nil:
 	case index >= p.n:
@@ -62,6 +62,9 @@ func (p *Params) AddLong(index int, piece []byte, limit int) {
 	case p.longSize+len(piece) > limit:
 		p.longErr = errTooLarge()
 	default:
+		if p.longErr = take(int64(len(piece))); p.longErr != nil {
+			break
+		}
 		if p.long == nil {
 			p.long = make([][]byte, p.n)
 		}
@@ -72,14 +75,18 @@ func (p *Params) AddLong(index int, piece []byte, limit int) {
 		p.longSize += len(piece)
 		return
 	}
+	_ = take(-int64(p.longSize)) // giving back does not fail
 	p.long, p.longSize = nil, 0
 }
+
+// LongSize is how many bytes of long data there are.
+func (p *Params) LongSize() int { return p.longSize }
 
 // Reset forgets long data (COM_STMT_RESET).
 func (p *Params) Reset() { p.long, p.longSize, p.longErr = nil, 0, nil }
 
 // Decode reads the parameters of an execute, texts being in cs, and forgets the long
-// data. The slice is valid until the next call.
+// data. The slice is valid until the next call or Forget.
 func (p *Params) Decode(e Execute, cs *Charset) ([]engine.Value, error) {
 	defer p.Reset()
 	if p.longErr != nil {
@@ -121,6 +128,9 @@ func (p *Params) Decode(e Execute, cs *Charset) ([]engine.Value, error) {
 	// each NULL.
 	return p.values, nil
 }
+
+// Forget drops the values of the last execute.
+func (p *Params) Forget() { clear(p.values) }
 
 func (p *Params) readTypes(c *cursor) error {
 	raw := c.take(2 * uint64(p.n))

@@ -125,7 +125,7 @@ func FuzzExecute(f *testing.F) {
 			for _, v := range values {
 				_ = v.Text()
 			}
-			p.AddLong(0, payload, 1<<10)
+			p.AddLong(0, payload, 1<<10, func(int64) error { return nil })
 		}
 	})
 }

@@ -14,6 +14,12 @@ import (
 
 const nullMark = 0xfb
 
+// Grow makes room for a row of n bytes, so that the buffer does not double on the way there.
+func (c *Conn) Grow(n int) {
+	at := c.begin()
+	c.open, c.out = -1, slices.Grow(c.out[:at], n)
+}
+
 // WriteTextRow writes a row as COM_QUERY returns it.
 func (c *Conn) WriteTextRow(cols []engine.Column, row []engine.Value) error {
 	c.appendTextRow(cols, row)

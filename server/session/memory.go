@@ -1,0 +1,60 @@
+package session
+
+import (
+	"errors"
+
+	"pumphouse/server/engine"
+	"pumphouse/sqlext"
+)
+
+// What a session keeps between statements is taken of its share of the process (package
+// governor): texts and parsed statements, variables, savepoints. What a statement
+// holds until its result is sent the engine takes, and Release gives back.
+
+// itemBytes is what an entry of a list or map takes besides its text.
+const itemBytes = 128
+
+// keep takes n more bytes for what the session keeps; fewer than 0 gives back.
+func (s *Session) keep(n int64) error {
+	if err := s.opts.Share.Take(n); err != nil {
+		return err
+	}
+	s.kept += n
+	return nil
+}
+
+// letGo gives n bytes back.
+func (s *Session) letGo(n int64) {
+	n = min(n, s.kept)
+	s.opts.Share.Give(n)
+	s.kept -= n
+}
+
+// userVarBytes is what the session keeps for @name.
+func userVarBytes(name string, v engine.Value) int64 {
+	return int64(len(name)) + int64(len(v.Str())) + itemBytes
+}
+
+// sysVarBytes is what it keeps for the text of a system variable; those are few, so short texts
+// do not count.
+func sysVarBytes(text string) int64 { return max(int64(len(text))-2*itemBytes, 0) }
+
+// parsedSize is what the statements of a text take, in bytes, rather too much.
+func (s *Session) parsedSize(sql string) int64 {
+	return int64(len(sql)) + tokenBytes*int64(sqlext.Tokens(sql, s.mode))
+}
+
+// tokenBytes is what a token becomes in a parsed and compiled statement.
+const tokenBytes = 1 << 10
+
+// Size is what the statement takes, in bytes: its text twice, as it is and in its literals.
+func (p *Prepared) Size() int64 { return p.bytes + int64(len(p.SQL)) + itemBytes }
+
+// outOfMemory is the error of a budget, which is always the client's to see.
+func outOfMemory(err error) *engine.Error {
+	var e *engine.Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return errf(errUnknown, "%v", err)
+}
