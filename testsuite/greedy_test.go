@@ -87,8 +87,8 @@ func TestGreedyClients(t *testing.T) {
 				return c.openCursor(id)
 			})
 		}},
-		{"results that nobody reads", 30, "", func(c *rawSession) error {
-			if err := c.send(0x03, "select repeat('x',5000000) from information_schema.tables limit 4"); err != nil {
+		{"results that nobody reads", 30, "max-session-memory|max-memory", func(c *rawSession) error {
+			if _, err := c.command(0x03, "select repeat('x',5000000) from information_schema.tables limit 4"); err != nil {
 				return err
 			}
 			return c.endOfAttack()
@@ -128,9 +128,10 @@ func TestGreedyClients(t *testing.T) {
 			c := startConsole(t, pd.Endpoints(), "-log-level", "error", "-statement-timeout", "2s", "-config", withUsers(t, ""))
 			over := make(chan struct{})
 			var wg sync.WaitGroup
-			var named atomic.Int64
+			var named, there atomic.Int64 // sessions that were told a setting, and that have got as far as they get
 			for range attack.sessions {
 				wg.Go(func() {
+					defer there.Add(1)
 					s, err := c.rawLogin("watch", "w4tch")
 					if isServerError(err) {
 						return // no memory for a connection: that is an answer, too
@@ -140,7 +141,7 @@ func TestGreedyClients(t *testing.T) {
 						return
 					}
 					defer s.nc.Close()
-					s.over = over
+					s.over, s.there = over, &there
 					err = attack.run(s)
 					if isServerError(err) {
 						if ok, _ := regexp.MatchString(attack.settings, err.Error()); ok {
@@ -155,11 +156,9 @@ func TestGreedyClients(t *testing.T) {
 					}
 				})
 			}
-			done := make(chan struct{})
-			go func() { wg.Wait(); close(done) }()
 			db := c.login(t, "chief", "ch1ef", nil)
 			served := 0
-			for served < 20 || attack.settings != "" && running(done) || attack.name == "expensive statements" && running(done) {
+			for served < 20 || there.Load() < int64(attack.sessions) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				rows, err := db.QueryContext(ctx, "SHOW PUMP STATUS")
 				if err != nil {
@@ -172,7 +171,7 @@ func TestGreedyClients(t *testing.T) {
 				served++
 			}
 			close(over)
-			<-done
+			wg.Wait()
 			if attack.settings != "" && named.Load() == 0 {
 				t.Error("no session was refused anything")
 			}
@@ -225,15 +224,6 @@ func TestManyConnections(t *testing.T) {
 	}
 }
 
-func running(done chan struct{}) bool {
-	select {
-	case <-done:
-		return false
-	default:
-		return true
-	}
-}
-
 // peak is the most that has been resident, in bytes.
 func (c *console) peak(t testing.TB) int64 {
 	t.Helper()
@@ -271,9 +261,11 @@ func isServerError(err error) bool {
 
 // rawSession speaks the protocol as no driver does.
 type rawSession struct {
-	nc   net.Conn
-	in   *bufio.Reader
-	over chan struct{} // closed when the attack ends
+	nc net.Conn
+	in *bufio.Reader
+
+	over  chan struct{} // closed when the attack ends
+	there *atomic.Int64
 }
 
 // rawLogin logs in with mysql_native_password.
@@ -396,6 +388,8 @@ func (s *rawSession) times(n int, f func(i int) error) error {
 
 // endOfAttack waits for the end of the attack.
 func (s *rawSession) endOfAttack() error {
+	s.there.Add(1)
+	defer s.there.Add(-1)
 	<-s.over
 	return nil
 }
