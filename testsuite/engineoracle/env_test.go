@@ -46,16 +46,19 @@ func (e *env) Table(_ context.Context, db, name string) (engine.Table, error) {
 func (e *env) SysVar(name string, _, _ bool) (engine.Value, error) {
 	return engine.Null(), &engine.Error{Code: 1193, State: "HY000", Message: "Unknown system variable '" + name + "'"}
 }
-func (e *env) UserVar(name string) engine.Value       { return e.vars[strings.ToLower(name)] }
-func (e *env) SetUserVar(name string, v engine.Value) { e.vars[strings.ToLower(name)] = v }
-func (e *env) Database() string                       { return "oracle" }
-func (e *env) User() string                           { return "root@localhost" }
-func (e *env) CurrentUser() string                    { return "root@localhost" }
-func (e *env) Version() string                        { return "10.11.0-MariaDB" }
-func (e *env) ConnectionID() uint32                   { return 1 }
-func (e *env) Now() time.Time                         { return e.now }
-func (e *env) Location() *time.Location               { return time.UTC }
-func (e *env) Zone(string) *time.Location             { return time.UTC }
+func (e *env) UserVar(name string) engine.Value { return e.vars[strings.ToLower(name)] }
+func (e *env) SetUserVar(name string, v engine.Value) error {
+	e.vars[strings.ToLower(name)] = v
+	return nil
+}
+func (e *env) Database() string           { return "oracle" }
+func (e *env) User() string               { return "root@localhost" }
+func (e *env) CurrentUser() string        { return "root@localhost" }
+func (e *env) Version() string            { return "10.11.0-MariaDB" }
+func (e *env) ConnectionID() uint32       { return 1 }
+func (e *env) Now() time.Time             { return e.now }
+func (e *env) Location() *time.Location   { return time.UTC }
+func (e *env) Zone(string) *time.Location { return time.UTC }
 func (e *env) SQLMode() uint64 {
 	return uint64(pmysql.ModeStrictTransTables | pmysql.ModeErrorForDivisionByZero | pmysql.ModeNoEngineSubstitution)
 }
