@@ -59,6 +59,7 @@ type safePoint struct {
 
 	// Of the goroutine that keeps it.
 	wanted  nodes.TSO // what PD was asked to hold last, with success; 0: nothing
+	free    bool      // PD surely holds nothing: it was asked to, and nothing else since
 	renewed time.Time // when PD took it last
 	idle    time.Time // since when nothing is unresolved
 	retry   time.Time // not before
@@ -109,10 +110,8 @@ func (s *safePoint) look(ctx context.Context) {
 	}
 	switch ts := oldest - 1; {
 	case now.Before(s.retry):
-	case oldest == 0 && s.renewed.IsZero(): // at first: what a run before may have left
-		s.set(ctx, 0)
-	case oldest == 0:
-		if s.wanted > 0 && now.Sub(s.idle) >= holdLinger {
+	case oldest == 0: // at first: what a run before may have left
+		if !s.free && (s.renewed.IsZero() || now.Sub(s.idle) >= holdLinger) {
 			s.set(ctx, 0)
 		}
 	case s.wanted == 0, ts < s.wanted, ts.Time().Sub(s.wanted.Time()) >= holdStep, now.Sub(s.renewed) >= min(holdRenew, s.ttl/4):
@@ -127,7 +126,7 @@ func (s *safePoint) leave(ctx context.Context, offline bool) {
 	switch {
 	case !offline && oldest > 0:
 		s.set(ctx, oldest-1)
-	case s.wanted > 0 || s.renewed.IsZero():
+	case !s.free:
 		s.set(ctx, 0)
 	}
 }
@@ -140,6 +139,7 @@ func (s *safePoint) set(ctx context.Context, ts nodes.TSO) {
 	if ts == 0 {
 		ttl = 0
 	}
+	s.free = false // PD may do it and its answer get lost
 	at, err := s.holder.HoldGC(call, s.service, ts, ttl)
 	if err != nil && ctx.Err() != nil {
 		return // the pump stops, and then leave has the last word
@@ -153,7 +153,7 @@ func (s *safePoint) set(ctx context.Context, ts nodes.TSO) {
 	case at == 0 && ts > 0: // there is no TiKV, so far
 		s.retry = now.Add(holdRenew)
 	default:
-		s.wanted, s.renewed = ts, now
+		s.wanted, s.renewed, s.free = ts, now, ts == 0
 	}
 	s.note(at, err, now)
 }

@@ -22,6 +22,7 @@ type gcModel struct {
 	expires time.Time
 	calls   int
 	fail    error
+	lost    bool // fail is of the answer: what was asked is done
 }
 
 // least is PD's smallest service safe point.
@@ -37,18 +38,21 @@ func (m *gcModel) HoldGC(_ context.Context, service string, ts nodes.TSO, ttl ti
 	if service != "pumphouse-p" {
 		return 0, errors.New("another service")
 	}
-	if m.fail != nil {
+	if m.fail != nil && !m.lost {
 		return 0, m.fail
 	}
 	if ttl <= 0 {
 		m.at = 0
-		return 0, nil
+		return 0, m.fail
 	}
 	var err error
 	if least := m.least(); ts < least {
 		ts, err = least, errors.New("garbage collection has gone further")
 	}
 	m.at, m.expires = ts, m.now.Add(ttl)
+	if m.fail != nil {
+		return 0, m.fail
+	}
 	return ts, err
 }
 
@@ -196,5 +200,49 @@ func TestSafePointRefused(t *testing.T) {
 	}
 	if w := r.warnings(); len(w) != 1 || r.pd.calls != 1 {
 		t.Errorf("PD does not know the call: %q after %d calls", w, r.pd.calls)
+	}
+}
+
+// TestSafePointIsLetGoAfterFailures: whatever call of PD failed before nothing was unresolved, and
+// whether it was carried out or not, PD holds nothing in the end. It would hold back garbage
+// collection for a day.
+func TestSafePointIsLetGoAfterFailures(t *testing.T) {
+	ctx := context.Background()
+	away := errors.New("PD is away")
+	for name, ends := range map[string]func(r *safePointRig){
+		"renewed, then resolved": func(r *safePointRig) {
+			r.pd.fail = away
+			r.after(holdRenew)
+			r.oldest = 0
+			r.after(holdInterval)
+		},
+		"let go": func(r *safePointRig) {
+			r.oldest = 0
+			r.after(holdInterval)
+			r.pd.fail = away
+			r.after(holdLinger)
+		},
+	} {
+		for _, lost := range []bool{false, true} {
+			for how, end := range map[string]func(r *safePointRig){
+				"runs on": func(r *safePointRig) { r.after(holdLinger) },
+				"offline": func(r *safePointRig) { r.leave(ctx, true) },
+				"paused":  func(r *safePointRig) { r.leave(ctx, false) },
+			} {
+				r := newSafePointRig()
+				r.oldest = r.ago(time.Second)
+				r.after(0)
+				r.pd.lost = lost
+				ends(r)
+				if r.state().Problem == "" {
+					t.Fatalf("%s: no call has failed", name)
+				}
+				r.pd.fail = nil
+				end(r)
+				if got := r.state(); r.pd.at != 0 || got.TS != 0 || got.Since != nil || got.Problem != "" {
+					t.Errorf("%s (answer lost: %v), %s: PD holds %s, and the pump says %+v", name, lost, how, r.pd.at, got)
+				}
+			}
+		}
 	}
 }
