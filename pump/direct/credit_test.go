@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"pumphouse/binlogpb"
 	"pumphouse/pump/direct"
 
 	"golang.org/x/net/http2"
@@ -148,6 +149,27 @@ func TestCreditComesBack(t *testing.T) {
 		}
 	}
 	r.ping('z')
+}
+
+// TestPullOfManySmallBinlogs has a drainer read far more small binlogs than it has credit for,
+// one by one. A client of the gRPC library that sizes its windows itself, as upstream's drainer
+// does, pings and updates its window after each.
+func TestPullOfManySmallBinlogs(t *testing.T) {
+	next := make(chan struct{}, 1)
+	p := newPump()
+	p.next = next
+	_, addr := start(t, p)
+	s, err := dial(t, addr).PullBinlogs(t.Context(), &binlogpb.PullBinlogReq{ClusterID: 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 20_000 {
+		next <- struct{}{}
+		if _, err := s.Recv(); err != nil {
+			t.Fatalf("binlog %d: %v", i, err)
+		}
+	}
+	close(next)
 }
 
 // TestStrangersAtTheGRPCServer floods a connection that is not served here.

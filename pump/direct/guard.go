@@ -20,7 +20,8 @@ type replayed struct {
 	credit credit
 
 	out  walker
-	acks int // acknowledgements of SETTINGS that the peer has got already
+	acks int  // acknowledgements of SETTINGS that the peer has got already
+	held bool // the beginning of a header is in out and not sent
 }
 
 // longestWait is how long a call of such a peer waits for its turn at most.
@@ -63,21 +64,31 @@ func (c *replayed) Read(b []byte) (n int, err error) {
 	return n, err
 }
 
-// Write implements net.Conn.
+// Write implements net.Conn. Each DATA frame counts as a good call: its receiver pings and updates
+// windows for it, however small it is, and peers that make no good call get none.
 func (c *replayed) Write(b []byte) (int, error) {
-	c.credit.good.Add(int64(len(b) / strangerRead)) // a peer acknowledges what it gets
-	if c.acks == 0 {
-		return c.Conn.Write(b)
+	var rest *[]byte // what is sent if something is left out
+	if c.acks > 0 || c.held {
+		cut := make([]byte, 0, len(b)+frameHead)
+		rest = &cut
 	}
-	rest := make([]byte, 0, len(b)+frameHead)
-	c.out.cut(b, &rest, func(h frameHeader) bool {
-		if c.acks > 0 && h.typ == http2.FrameSettings && h.flags.Has(http2.FlagSettingsAck) {
+	data := 0
+	c.out.cut(b, rest, func(h frameHeader) bool {
+		switch {
+		case h.typ == http2.FrameData:
+			data++
+		case c.acks > 0 && h.typ == http2.FrameSettings && h.flags.Has(http2.FlagSettingsAck):
 			c.acks--
 			return true
 		}
 		return false
 	})
-	if _, err := c.Conn.Write(rest); err != nil {
+	c.credit.good.Add(int64(data))
+	if rest == nil {
+		return c.Conn.Write(b)
+	}
+	c.held = c.out.have > 0
+	if _, err := c.Conn.Write(*rest); err != nil {
 		return 0, err
 	}
 	return len(b), nil

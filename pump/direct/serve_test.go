@@ -30,6 +30,7 @@ const maxMessage = 6 << 20
 type pump struct {
 	binlogpb.UnimplementedPumpServer
 	hold func([]direct.Call) // before the calls are stored, if set
+	next <-chan struct{}     // if set, when the next binlog of a pull is sent; it ends with it
 
 	mu     sync.Mutex
 	got    map[string]int // payloads that came directly
@@ -68,8 +69,15 @@ func (p *pump) WriteBinlog(_ context.Context, req *binlogpb.WriteBinlogReq) (*bi
 	return &binlogpb.WriteBinlogResp{}, outcome(string(req.Payload))
 }
 
-// PullBinlogs sends three binlogs and ends.
+// PullBinlogs sends three binlogs, after what next asks for, and ends.
 func (p *pump) PullBinlogs(_ *binlogpb.PullBinlogReq, s grpc.ServerStreamingServer[binlogpb.PullBinlogResp]) error {
+	if p.next != nil {
+		for range p.next {
+			if err := s.Send(&binlogpb.PullBinlogResp{Entity: &binlogpb.Entity{Payload: []byte("small")}}); err != nil {
+				return err
+			}
+		}
+	}
 	for _, payload := range []string{"a", "b", "c"} {
 		if err := s.Send(&binlogpb.PullBinlogResp{Entity: &binlogpb.Entity{Payload: []byte(payload)}}); err != nil {
 			return err
