@@ -183,8 +183,10 @@ type peer struct {
 	unix  bool
 }
 
-func newPeer(nc net.Conn) peer {
-	tcp, ok := nc.RemoteAddr().(*net.TCPAddr)
+func newPeer(nc net.Conn) peer { return peerAt(nc.RemoteAddr()) }
+
+func peerAt(addr net.Addr) peer {
+	tcp, ok := addr.(*net.TCPAddr)
 	if !ok {
 		// A Unix socket counts as 127.0.0.1 for users bound to hosts.
 		return peer{host: "localhost", addr: "localhost", ip: netip.AddrFrom4([4]byte{127, 0, 0, 1}), local: true, unix: true}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"time"
@@ -19,10 +20,16 @@ type config struct {
 	Addr     string `toml:"addr"`
 	Socket   string `toml:"socket"`
 	HTTPAddr string `toml:"http-addr"`
-	PDURLs   string `toml:"pd-urls"`
-	Compat   string `toml:"compat"`
-	LogBin   string `toml:"log-bin"`
-	Version  string `toml:"server-version"`
+
+	HTTPHosts string `toml:"http-hosts"`
+	HTTPLogin bool   `toml:"http-login"`
+	HTTPCert  string `toml:"http-tls-cert"`
+	HTTPKey   string `toml:"http-tls-key"`
+
+	PDURLs  string `toml:"pd-urls"`
+	Compat  string `toml:"compat"`
+	LogBin  string `toml:"log-bin"`
+	Version string `toml:"server-version"`
 
 	PDTimeout        duration `toml:"pd-timeout"`
 	Heartbeat        duration `toml:"heartbeat-interval"`
@@ -63,7 +70,11 @@ func (c *config) flags(name string) *flag.FlagSet {
 	fs.StringVar(&c.file, "config", "", "TOML `file` with the same names as keys, and with [[users]]")
 	fs.StringVar(&c.Addr, "addr", "127.0.0.1:8248", "`host:port` to listen on; port 0 means any free one")
 	fs.StringVar(&c.Socket, "socket", "", "Unix socket `path` to listen on as well")
-	fs.StringVar(&c.HTTPAddr, "http-addr", "", "`host:port` of the page, /metrics and /healthz, which anybody may read; off = none (default 127.0.0.1:8247, or any port if -addr has port 0)")
+	fs.StringVar(&c.HTTPAddr, "http-addr", "", "`host:port` of the page, /metrics and /healthz, which anybody may read (but see -http-login); off = none (default 127.0.0.1:8247, or any port if -addr has port 0)")
+	fs.StringVar(&c.HTTPHosts, "http-hosts", "", "`names`, separated by commas, by which browsers and Prometheus may ask for the page, besides the address it listens on and localhost")
+	fs.BoolVar(&c.HTTPLogin, "http-login", false, "ask for name and password of one of the console's users before the page and /metrics")
+	fs.StringVar(&c.HTTPCert, "http-tls-cert", "", "PEM `file` with the certificate of the page; with it the page is HTTPS")
+	fs.StringVar(&c.HTTPKey, "http-tls-key", "", "PEM `file` with its key")
 	fs.StringVar(&c.PDURLs, "pd-urls", "http://127.0.0.1:2379", "PD's client `URLs`, separated by commas")
 	fs.StringVar(&c.Compat, "compat", "docs", "whose answers to give where they differ: docs (the operations document) or tidb (TiDB servers)")
 	fs.StringVar(&c.LogBin, "log-bin", "auto", "what log_bin says: auto (binlog is enabled while a pump is online), on or off")
@@ -99,6 +110,10 @@ func (c *config) check() error {
 		return fmt.Errorf("compat %q does not exist: use docs or tidb", c.Compat)
 	case c.LogBin != "auto" && c.LogBin != "on" && c.LogBin != "off":
 		return fmt.Errorf("log-bin %q does not exist: use auto, on or off", c.LogBin)
+	case (c.HTTPCert == "") != (c.HTTPKey == ""):
+		return errors.New("http-tls-cert and http-tls-key go together: name both or neither")
+	case c.HTTPLogin && len(c.Users) == 0:
+		return errors.New("http-login needs users: configure [[users]] with hashes made by `pumphouse passwd`")
 	case c.MaxConnections < 1:
 		return fmt.Errorf("max-connections %d: must be at least 1", c.MaxConnections)
 	case c.MaxUserConnections < 0 || c.MaxUserConnections > c.MaxConnections:

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"crypto/tls"
 	"fmt"
 	"net"
+	"strings"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/certfile"
 	"pumphouse/nodes/daemon"
 	"pumphouse/server/web"
 )
@@ -26,6 +29,7 @@ func (c *config) httpAddr() string {
 
 // openHTTP starts the page and the metrics, if they are wanted.
 func (c *console) openHTTP(cfg config, cluster *nodes.Cluster, opts web.Options) error {
+	c.pageScheme = "http"
 	addr := cfg.httpAddr()
 	if addr == noHTTP {
 		return nil
@@ -33,6 +37,21 @@ func (c *console) openHTTP(cfg config, cluster *nodes.Cluster, opts web.Options)
 	opts.Addr, opts.View, opts.Survey, opts.Events = addr, cluster, c.survey, c.audit
 	opts.Endpoints, opts.Status = cluster.Endpoints, c.server.Status
 	opts.Heartbeat, opts.Version, opts.Now = cfg.Heartbeat.Duration, daemon.Version, c.clock.now
+	opts.Hosts = strings.FieldsFunc(cfg.HTTPHosts, func(r rune) bool { return r == ',' || r == ' ' })
+	if cfg.HTTPLogin {
+		opts.Login = c.server.CheckLogin
+	}
+	if cfg.HTTPCert != "" {
+		pair, err := certfile.NewPair(cfg.HTTPCert, cfg.HTTPKey, func(err error) {
+			opts.Logger.WithError(err).Error("cannot renew the TLS certificate of the page")
+		})
+		if err != nil {
+			return err
+		}
+		opts.TLS = &tls.Config{MinVersion: tls.VersionTLS12,
+			GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return pair.Get(), nil }}
+		c.pageScheme = "https"
+	}
 	page, err := web.New(opts)
 	if err != nil {
 		return err
@@ -49,5 +68,5 @@ func (c *console) pageLine() string {
 	if c.page == nil {
 		return ""
 	}
-	return fmt.Sprintf("page: http://%s/\n", c.page.Addr())
+	return fmt.Sprintf("page: %s://%s/\n", c.pageScheme, c.page.Addr())
 }

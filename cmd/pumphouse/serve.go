@@ -45,13 +45,14 @@ func serve(ctx context.Context, args []string, std stdio) error {
 
 // console is the front end with what it reads from.
 type console struct {
-	server *server.Server
-	cache  *nodes.Cache
-	clock  *pdClock
-	audit  *audit.Log
-	survey *survey.Survey
-	page   *web.Server  // nil: none
-	closer func() error // of the etcd client
+	server     *server.Server
+	cache      *nodes.Cache
+	clock      *pdClock
+	audit      *audit.Log
+	survey     *survey.Survey
+	page       *web.Server  // nil: none
+	pageScheme string       // http or https
+	closer     func() error // of the etcd client
 }
 
 // openConsole starts the front end. It does not wait for PD: until PD answers, statements

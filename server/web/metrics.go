@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"strconv"
-	"time"
 
 	"pumphouse/nodes"
 
@@ -22,12 +21,9 @@ func desc(name, help string, labels ...string) *prometheus.Desc {
 // Describe implements prometheus.Collector: what comes depends on the cluster.
 func (c *collector) Describe(chan<- *prometheus.Desc) {}
 
-// scrapeTimeout bounds how long PD may take; Prometheus gives up after 10 s.
-const scrapeTimeout = 8 * time.Second
-
 // Collect implements prometheus.Collector.
 func (c *collector) Collect(ch chan<- prometheus.Metric) {
-	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), makeTimeout)
 	defer cancel()
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)

@@ -1,11 +1,9 @@
 package web
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"html/template"
-	"net/http"
 	"slices"
 	"time"
 
@@ -66,19 +64,6 @@ func (v view) Attention() []node {
 		}
 	}
 	return out
-}
-
-// page renders the page.
-func (s *Server) page(w http.ResponseWriter, r *http.Request) {
-	var b bytes.Buffer
-	if err := s.tmpl.Execute(&b, s.look(r.Context())); err != nil {
-		s.opts.Logger.WithError(err).Error("render the page")
-		http.Error(w, "the page cannot be rendered: "+err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Cache-Control", "no-store")
-	w.Write(b.Bytes())
 }
 
 // look gathers what there is to show.

@@ -14,12 +14,26 @@ const (
 	plotWidth, plotHeight   = 760, 220
 	left, right, top, floor = 56, 12, 12, 24
 	maxLines                = 8 // drainers drawn; style.css has as many colours
-	plotted                 = time.Hour
 )
 
-// plot is the drainers' lag over the last hour, as SVG paths.
+// spans are how much time the plot may show: the shortest that has all points, so that it grows
+// with the console's age.
+var spans = [...]time.Duration{5 * time.Minute, 15 * time.Minute, 30 * time.Minute, time.Hour}
+
+// spanOf is the time to show when the first point is that old.
+func spanOf(age time.Duration) time.Duration {
+	for _, s := range spans {
+		if age <= s {
+			return s
+		}
+	}
+	return spans[len(spans)-1]
+}
+
+// plot is the drainers' lag over the last while, as SVG paths.
 type plot struct {
 	Width, Height int
+	Span          string // how long, in words
 	Lines         []line
 	Ticks         []tick // of the lag
 	Times         []tick
@@ -46,7 +60,7 @@ type tick struct {
 func (s *Server) plot(v view) plot {
 	p := plot{Width: plotWidth, Height: plotHeight}
 	var all [][]survey.Point
-	worst := time.Second
+	worst, oldest := time.Second, time.Duration(0)
 	for i, d := range v.Drainers {
 		if i == maxLines {
 			p.More = len(v.Drainers) - maxLines
@@ -57,23 +71,35 @@ func (s *Server) plot(v view) plot {
 		for _, pt := range points {
 			worst = max(worst, pt.Lag)
 		}
+		if len(points) > 0 {
+			oldest = max(oldest, v.Now.Sub(points[0].At))
+		}
+	}
+	span := spanOf(oldest)
+	p.Span = fmt.Sprintf("%d minutes", span/time.Minute)
+	if span == time.Hour {
+		p.Span = "hour"
 	}
 	ceiling, step := scale(worst)
 	y := func(lag time.Duration) float64 {
 		return plotHeight - floor - (plotHeight-top-floor)*float64(lag)/float64(ceiling)
 	}
 	x := func(at time.Time) float64 {
-		return plotWidth - right - (plotWidth-left-right)*float64(v.Now.Sub(at))/float64(plotted)
+		return plotWidth - right - (plotWidth-left-right)*float64(v.Now.Sub(at))/float64(span)
 	}
 	for lag := time.Duration(0); lag <= ceiling; lag += step {
 		p.Ticks = append(p.Ticks, tick{y(lag), label(lag)})
 	}
-	for _, ago := range []time.Duration{60, 45, 30, 15, 0} {
-		text := "now"
+	steps := time.Duration(4)
+	if span < 30*time.Minute {
+		steps = 5
+	}
+	for i := steps; i >= 0; i-- {
+		ago, text := i*span/steps, "now"
 		if ago > 0 {
-			text = fmt.Sprintf("−%d min", ago)
+			text = fmt.Sprintf("−%g min", ago.Minutes())
 		}
-		p.Times = append(p.Times, tick{x(v.Now.Add(-ago * time.Minute)), text})
+		p.Times = append(p.Times, tick{x(v.Now.Add(-ago)), text})
 	}
 	for i, points := range all {
 		l := line{Class: fmt.Sprintf("line%d", i), Node: v.Drainers[i].Record.NodeID, Last: "not known", Worst: "not known", Enough: len(points) > 1}

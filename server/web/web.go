@@ -2,10 +2,13 @@ package web
 
 import (
 	"context"
+	"crypto/tls"
 	"embed"
 	"errors"
 	"fmt"
 	"html/template"
+	"io"
+	"log"
 	"net"
 	"net/http"
 	"time"
@@ -14,7 +17,6 @@ import (
 	"pumphouse/nodes/audit"
 	"pumphouse/nodes/survey"
 
-	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"github.com/sirupsen/logrus"
 )
@@ -41,6 +43,9 @@ type Options struct {
 	Survey    Survey      // required
 	Events    Events      // required
 	Endpoints func() []string
+	Hosts     []string                 // names by which the port may be asked, besides its address and those of the loopback
+	Login     Login                    // nil: everybody may look
+	TLS       *tls.Config              // nil: plain HTTP
 	Status    func() map[string]string // counters of the front end, as SHOW STATUS has them
 
 	Heartbeat time.Duration    // of the nodes
@@ -52,13 +57,18 @@ type Options struct {
 // MaxConnections is how many connections the port has at most.
 const MaxConnections = 64
 
+// maxScrapes is how many scrapes are answered at once; each is encoded for itself.
+const maxScrapes = 4
+
 // Server is the HTTP port.
 type Server struct {
-	opts Options
-	tmpl *template.Template
-	http *http.Server
-	ln   net.Listener
-	done chan struct{}
+	opts  Options
+	tmpl  *template.Template
+	hosts map[string]bool
+	pages *pages
+	http  *http.Server
+	ln    net.Listener
+	done  chan struct{}
 }
 
 // New checks the options and binds nothing.
@@ -82,13 +92,27 @@ func New(opts Options) (*Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("web: %w", err)
 	}
-	s := &Server{opts: opts, tmpl: tmpl, done: make(chan struct{})}
+	known, err := hosts(opts.Addr, opts.Hosts)
+	if err == nil {
+		err = checkOpen(opts)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{opts: opts, tmpl: tmpl, hosts: known, done: make(chan struct{})}
+	s.pages = &pages{reading: make(map[*version]int), shared: shared[*version]{make: s.render, now: time.Now}}
+	open := &conns{max: MaxConnections, open: make(map[net.Conn]use)}
 	s.http = &http.Server{
 		Handler:           s.routes(),
-		ReadHeaderTimeout: 10 * time.Second,
-		WriteTimeout:      30 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
+		TLSConfig:         opts.TLS,
+		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // HTTP/2 would multiply connections
+		ConnState:         open.follow,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      sendTimeout,
+		IdleTimeout:       time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          log.New(io.Discard, "", 0), // of clients' TLS mistakes
 	}
 	return s, nil
 }
@@ -102,7 +126,11 @@ func (s *Server) Open() error {
 	s.ln = ln
 	go func() {
 		defer close(s.done)
-		if err := s.http.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		serve := s.http.Serve
+		if s.opts.TLS != nil {
+			serve = func(l net.Listener) error { return s.http.ServeTLS(l, "", "") }
+		}
+		if err := serve(ln); !errors.Is(err, http.ErrServerClosed) {
 			s.opts.Logger.WithError(err).Error("the HTTP port has ended")
 		}
 	}()
@@ -127,20 +155,19 @@ func (s *Server) Close() error {
 }
 
 func (s *Server) routes() http.Handler {
-	metrics := prometheus.NewRegistry()
-	metrics.MustRegister(&collector{s})
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", s.page)
 	mux.Handle("GET /style.css", http.FileServerFS(files))
 	mux.Handle("GET /live.js", http.FileServerFS(files))
 	mux.HandleFunc("GET /healthz", s.healthz)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(metrics, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(s.gatherer(), promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes}))
+	guarded := s.guard(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
-		mux.ServeHTTP(w, r)
+		guarded.ServeHTTP(w, r)
 	})
 }
 

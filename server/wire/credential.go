@@ -135,6 +135,21 @@ func HashPassword(plugin, password string) (string, error) {
 	return "", fmt.Errorf("hash a password: unknown plugin %q, use %s or %s", plugin, CachingSha2, NativePassword)
 }
 
+// CheckPassword reports whether a password is the right one, and how many rounds of hashing that took.
+func (c *Credential) CheckPassword(password string) (ok bool, rounds int) {
+	scramble := newScramble()
+	if c.plugin == NativePassword {
+		return c.checkNative(mysql.CalcNativePassword(scramble, []byte(password)), scramble), 0
+	}
+	if password == "" {
+		return false, 0
+	}
+	if c.checkFast(mysql.CalcCachingSha2Password(scramble, []byte(password)), scramble) {
+		return true, 0
+	}
+	return c.checkFull([]byte(password)), c.rounds
+}
+
 // checkNative compares a mysql_native_password reply.
 func (c *Credential) checkNative(reply, scramble []byte) bool {
 	if len(reply) == 0 {
