@@ -122,7 +122,8 @@ func decisionStatus(err error) int {
 		return http.StatusNotFound
 	case errors.Is(err, storage.ErrContradiction):
 		return http.StatusConflict
-	case errors.Is(err, errPDAway), errors.Is(err, storage.ErrClosed), errors.Is(err, storage.ErrNoSpace):
+	case errors.Is(err, errPDAway), errors.Is(err, storage.ErrClosed), errors.Is(err, storage.ErrNoSpace),
+		errors.Is(err, storage.ErrNoDescriptor):
 		return http.StatusServiceUnavailable
 	}
 	return http.StatusInternalServerError

@@ -48,8 +48,12 @@ func (s *Store) Decide(ctx context.Context, startTS, commitTS nodes.TSO) (Decisi
 		rec.Type, rec.CommitTS = Commit, commitTS
 	}
 	err = s.append(rec, flagOperator)
-	if errors.Is(err, ErrFailed) || errors.Is(err, ErrClosed) || errors.Is(err, ErrNoSpace) {
+	switch {
+	case errors.Is(err, ErrNoPrewrite), errors.Is(err, ErrLate):
+	case err != nil:
 		return d, fmt.Errorf("decide the transaction with start TS %s: %w", startTS, err)
+	case commitTS != 0:
+		return d, nil
 	}
 	// The transaction's own outcome may have come since it was looked at; the first one counts.
 	got, err := s.outcomeOf(context.WithoutCancel(ctx), startTS)

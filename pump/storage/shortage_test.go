@@ -12,6 +12,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 	logtest "github.com/sirupsen/logrus/hooks/test"
+	"golang.org/x/sys/unix"
 
 	"pumphouse/nodes"
 	"pumphouse/pump/storage"
@@ -126,5 +127,28 @@ func TestSyncOfAClosedFile(t *testing.T) {
 	}
 	if err := f.Sync(); !errors.Is(err, fs.ErrClosed) {
 		t.Errorf("sync of a closed file: %v", err)
+	}
+}
+
+// TestDecideWithoutADescriptor: a decision that could not be written is not answered with success.
+func TestDecideWithoutADescriptor(t *testing.T) {
+	disk := faultfs.New()
+	s := open(t, storage.Options{Dir: "d", FS: disk, SyncLog: true, SegmentBytes: 400})
+	put(t, s, pre(10, 250)) // fills the segment
+	disk.Inject(func(op faultfs.Op) faultfs.Fault {
+		if op.Kind == "create" {
+			return faultfs.Fault{Err: unix.EMFILE}
+		}
+		return faultfs.Fault{}
+	})
+	if _, err := s.Decide(t.Context(), 10, 0); !errors.Is(err, storage.ErrNoDescriptor) {
+		t.Errorf("error %v, want %v", err, storage.ErrNoDescriptor)
+	}
+	if _, total := s.ListUnresolved(1, 0); total != 1 || s.Failed() != nil {
+		t.Errorf("%d unresolved, failure %v", total, s.Failed())
+	}
+	disk.Inject(nil)
+	if _, err := s.Decide(t.Context(), 10, 0); err != nil {
+		t.Error(err)
 	}
 }
