@@ -25,6 +25,7 @@ func (r *repair) account(first, last uint32) error {
 	if err != nil && !errors.As(err, &damage) {
 		return err
 	}
+	e.repaired = e.repaired && !r.again
 	t.finish(e)
 	if err := r.dropRepetitions(first, last); err != nil {
 		return err

@@ -69,6 +69,7 @@
 //	checkpoint          how to open the rest quickly
 //	lost                what Repair could not save; without damage there is none
 //	reserve             space that GC may use when the disk is full; it holds nothing
+//	repairing           a repair has changed the log and has not ended; it holds nothing
 //	*.tmp               being made; removed when the store opens
 //
 // A segment begins with
@@ -177,6 +178,10 @@
 //     is none. Otherwise its commit TS may be anything up to now.
 //
 // A commit or rollback in a hole only leaves its prewrite unresolved: it is resolved as any other.
+// A repair that a crash interrupts may have put void records over holes without having listed what was in them.
+// The file repairing says so, from before the first of them until the list is on disk: Open refuses, and the next
+// repair takes all void records for new holes.
+//
 // Where the checkpoint is damaged too and GC has removed segments, the hole may also have held the commits of purged
 // transactions, so its range begins with what is known to be purged.
 //

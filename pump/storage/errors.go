@@ -34,6 +34,8 @@ var (
 	ErrNoPrewrite = errors.New("the transaction's prewrite is not stored here, " +
 		"so the transaction is lost downstream unless another pump holds it: ask the other pumps for it (GET /debug/binlog/<start TS>); " +
 		"if none has it, copy its rows downstream by hand or start the drainers again from a new dump")
+	// errRepairing says that nobody knows yet what is lost.
+	errRepairing = errors.New("a repair of the log began and did not end, so what is lost is not known: start the pump with -repair again")
 	// ErrNotFound says that no stored binlog has the start TS asked for.
 	ErrNotFound = errors.New("no such binlog")
 )

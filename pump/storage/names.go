@@ -13,6 +13,7 @@ const (
 	waitPrefix     = "wait-"
 	checkpointName = "checkpoint"
 	reserveName    = "reserve"
+	repairName     = "repairing"
 	tmpSuffix      = ".tmp" // a file still being made; worth nothing after a crash
 )
 

@@ -58,6 +58,11 @@ func (s *Store) recover(now time.Time) error {
 	if err != nil {
 		return err
 	}
+	if unfinished, err := repairing(fsys, dir); err != nil {
+		return err
+	} else if unfinished {
+		return errRepairing
+	}
 	c, err := loadCheckpoint(fsys, dir)
 	if err != nil {
 		return err

@@ -47,6 +47,9 @@ type repair struct {
 	opts  Options
 	old   *checkpoint // nil: it is damaged or missing
 	tally tally
+
+	marked bool // the log is changed, and a file says that the repair has not ended
+	again  bool // an earlier repair changed the log and did not end
 }
 
 // logSegment is a segment under repair. A head or file of nil: damaged or missing.
@@ -64,6 +67,10 @@ func (r *repair) run() error {
 	if err != nil {
 		return err
 	}
+	if r.again, err = repairing(r.opts.FS, r.opts.Dir); err != nil {
+		return err
+	}
+	r.marked = r.again
 	old, err := loadCheckpoint(r.opts.FS, r.opts.Dir)
 	var damage *DamageError
 	if err != nil && !errors.As(err, &damage) {
@@ -243,9 +250,39 @@ func (r *repair) read(p *logSegment, limit int64, bounded bool) (whole []int64, 
 	}
 }
 
+// mark notes on disk that the log is about to change. Void records hide holes whose losses nobody
+// has written down yet, so neither Open nor the next repair may trust them until setBack has.
+func (r *repair) mark() error {
+	if r.marked {
+		return nil
+	}
+	r.marked = true
+	return writeFileAtomic(r.opts.FS, r.opts.Dir, repairName, nil)
+}
+
+// unmark notes that what is lost is written down.
+func (r *repair) unmark() error {
+	if !r.marked {
+		return nil
+	}
+	if err := ignoreNotExist(r.opts.FS.Remove(filepath.Join(r.opts.Dir, repairName))); err != nil {
+		return err
+	}
+	return r.opts.FS.SyncDir(r.opts.Dir)
+}
+
+// repairing reports whether a repair has changed the log and did not end.
+func repairing(fsys FS, dir string) (bool, error) {
+	names, err := fsys.List(dir)
+	return slices.Contains(names, repairName), err
+}
+
 // rewrite replaces a segment by one that has the whole records where they were and
 // void records in the holes.
 func (r *repair) rewrite(p *logSegment, prevEnd int64, whole []int64, holes []lostPlace) (err error) {
+	if err := r.mark(); err != nil {
+		return err
+	}
 	head := segmentHeader{id: p.id, salt: r.opts.salt(), prevEnd: prevEnd}
 	if p.head != nil {
 		head.floor = p.head.floor
@@ -325,6 +362,9 @@ func (r *repair) setBack(first uint32) error {
 			return err
 		}
 	} else if err := ignoreNotExist(fsys.Remove(filepath.Join(dir, lostName))); err != nil {
+		return err
+	}
+	if err := r.unmark(); err != nil { // while the old checkpoint still says what was delivered
 		return err
 	}
 	names, err := fsys.List(dir)
