@@ -35,8 +35,9 @@ func connLimit(want int, files uint64) int {
 }
 
 // conns are the open connections of a port. When there are as many as there may be, a new one
-// takes the place of the one that has been silent for longest and that nobody has vouched for
-// (see [Vouch]); if everybody has been vouched for, the new one is refused.
+// takes the place of the oldest that nobody has vouched for (see [Vouch]); if everybody has been
+// vouched for, the new one is refused. What a peer sends does not make it younger: peers that only
+// keep sending would else keep their places, and others would wait for them.
 type conns struct {
 	max   int
 	files uint64 // RLIMIT_NOFILE
@@ -45,7 +46,7 @@ type conns struct {
 
 	mu      sync.Mutex
 	open    map[*conn]struct{}
-	strange *list.List // of those in open that nobody has vouched for, the longest silent first
+	strange *list.List // of those in open that nobody has vouched for, the oldest first
 	ended   bool       // no more are taken
 
 	turnedAway int // since it was said last
@@ -60,9 +61,9 @@ type conn struct {
 	heard  atomic.Bool // something has come
 	known  atomic.Bool // vouched for
 
-	// Guarded by of.mu:
-	place *list.Element // in of.strange
-	last  time.Time     // when something came last, while it is there
+	opened time.Time
+
+	place *list.Element // in of.strange; guarded by of.mu
 }
 
 // remote is the remote address of a connection. TLS, HTTP/2 and gRPC pass it on, so it leads
@@ -134,8 +135,8 @@ func (l *conns) accept(from net.Listener) (*conn, error) {
 	}
 }
 
-// grace is how long a connection may be silent before it is closed for another that waits, if
-// that one has not waited as long: time to make a first call.
+// grace is how old a connection becomes before it is closed for another that waits, if that one
+// has not waited as long: time to make a first call.
 const grace = 500 * time.Millisecond
 
 // dropAfter is how long to wait before a connection may be closed for another.
@@ -143,7 +144,7 @@ func (l *conns) dropAfter() time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if first := l.strange.Front(); first != nil && len(l.open) >= l.max {
-		return grace - time.Since(first.Value.(*conn).last)
+		return grace - time.Since(first.Value.(*conn).opened)
 	}
 	return 0
 }
@@ -157,7 +158,7 @@ func (l *conns) admit(nc net.Conn) *conn {
 		}
 		time.Sleep(min(wait, 10*time.Millisecond)) // others may close meanwhile
 	}
-	c := &conn{Conn: nc, of: l, last: time.Now()}
+	c := &conn{Conn: nc, of: l, opened: time.Now()}
 	c.remote = &remote{nc.RemoteAddr(), c}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -194,14 +195,8 @@ func (l *conns) dropLocked(why string) bool {
 // Read implements net.Conn.
 func (c *conn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
-	if n > 0 && !c.known.Load() {
+	if n > 0 && !c.heard.Load() {
 		c.heard.Store(true)
-		c.of.mu.Lock()
-		if c.place != nil {
-			c.of.strange.MoveToBack(c.place)
-			c.last = time.Now()
-		}
-		c.of.mu.Unlock()
 	}
 	return n, err
 }

@@ -115,17 +115,17 @@ func TestAFullPort(t *testing.T) {
 		says("a stranger", p, "PRI x")
 		strangers = append(strangers, p)
 	}
-	says("the first stranger", strangers[0], "again") // the second is silent for longest now
+	says("the first stranger", strangers[0], "again") // which does not help it
 	late := dialPeer(t, port.Addr())
 	says("one more", late, "PRI x")
-	strangers[1].isClosed("the stranger that was silent for longest")
-	says("the first stranger", strangers[0], "still here")
+	strangers[0].isClosed("the oldest stranger")
+	says("the second stranger", strangers[1], "still here")
 	says("the member", member, "still here")
 	// Only members are never closed for others.
 	for range 3 {
 		says("a new member", dialPeer(t, port.Addr()), "PRI member")
 	}
-	for i, p := range []*peer{strangers[0], strangers[2], late} {
+	for i, p := range []*peer{strangers[1], strangers[2], late} {
 		p.isClosed(fmt.Sprintf("stranger %d", i))
 	}
 	refused := dialPeer(t, port.Addr())
@@ -178,5 +178,47 @@ func TestWhoSpeaksWhat(t *testing.T) {
 	}
 	if got, _ := garbage.r.ReadString('\n'); !strings.Contains(got, "400") {
 		t.Errorf("garbage: %q", got)
+	}
+}
+
+// TestPeersThatKeepSending are as many as there may be, and new connections need not wait for them:
+// they are older than it takes to make a first call, whatever they send.
+func TestPeersThatKeepSending(t *testing.T) {
+	port, err := daemon.Listen(t.Context(), "127.0.0.1:0", "", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const most = 100
+	port.MaxConns = most
+	if err := port.Serve(daemon.Security{}, new(echo), http.NotFoundHandler()); err != nil {
+		t.Fatal(err)
+	}
+	defer port.Close(t.Context())
+	var all sync.WaitGroup
+	for range most {
+		p := dialPeer(t, port.Addr())
+		if err := p.says("PRI x"); err != nil {
+			t.Fatal(err)
+		}
+		all.Go(func() {
+			for p.says("x") == nil {
+			}
+		})
+	}
+	late := make([]*peer, most)
+	deadline := time.Now().Add(20 * time.Second) // a fifth of a second for each
+	for i := range late {
+		late[i] = dialPeer(t, port.Addr())
+		_ = late[i].SetDeadline(deadline)
+		if err := late[i].says("PRI member"); err != nil {
+			t.Fatalf("new peer %d: %v", i, err)
+		}
+	}
+	all.Wait() // each was closed for one of them
+	for i, p := range late {
+		_ = p.SetDeadline(time.Now().Add(20 * time.Second))
+		if err := p.says("still here"); err != nil {
+			t.Errorf("new peer %d: %v", i, err)
+		}
 	}
 }
