@@ -185,7 +185,7 @@ func TestServices(t *testing.T) {
 			t.Errorf("/status has %s = %v, want %v", key, got, want)
 		}
 	}
-	for _, key := range []string{"LastTS", "Lag", "Checkpoint", "Applied", "Downstream", "Pumps"} {
+	for _, key := range []string{"LastTS", "Lag", "Checkpoint", "Applied", "Downstream", "Rows", "Pumps"} {
 		if _, ok := st[key]; !ok {
 			t.Errorf("/status lacks %s", key)
 		}

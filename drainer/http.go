@@ -39,6 +39,8 @@ type drainerStatus struct {
 	Lag        float64      `json:"Lag"`        // seconds that the downstream is behind PD's clock
 	Applied    nodes.TSO    `json:"Applied"`    // everything up to here is downstream
 	Checkpoint nodes.TSO    `json:"Checkpoint"` // a restart goes on from here
+	Rows       uint64       `json:"Rows"`       // that the sink has taken since the start
+	LastDDL    *lastDDL     `json:"LastDDL,omitempty"`
 	HeldBy     *heldBy      `json:"HeldBy,omitempty"`
 	Pumps      []pumpStatus `json:"Pumps"`
 	ErrMsg     string       `json:"ErrMsg"` // why the drainer stops, what does not work, or how far the start is
@@ -57,8 +59,13 @@ type pumpStatus struct {
 
 func (d *Drainer) getStatus(*http.Request) (any, error) {
 	st := drainerStatus{PumpPos: make(map[string]nodes.TSO), LastTS: d.consumed(),
-		State: d.State(), Version: daemon.Version, Downstream: d.opts.Downstream.String(), Lag: d.lag().Seconds(), Applied: d.applied(), Checkpoint: d.consumed(),
+		State: d.State(), Version: daemon.Version, Downstream: d.opts.Downstream.String(), Lag: d.lag().Seconds(), Applied: d.applied(), Checkpoint: d.consumed(), Rows: d.metrics.rows.Load(),
 		Pumps: []pumpStatus{}}
+	if last := d.metrics.lastDDL.Load(); last != nil {
+		ddl := *last
+		ddl.Applied = st.Applied >= ddl.CommitTS
+		st.LastDDL = &ddl
+	}
 	f := d.flowing.get()
 	if f == nil {
 		st.ErrMsg = "the drainer is starting: " + *d.starting.Load()

@@ -2,6 +2,7 @@ package drainer
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -37,6 +38,9 @@ type metrics struct {
 	pumps sync.Map // by node ID: *pumpMetrics
 	event [3]prometheus.Counter
 	ddl   prometheus.Counter
+
+	rows    atomic.Uint64 // all of event's together, for /status
+	lastDDL atomic.Pointer[lastDDL]
 }
 
 // pumpMetrics are those that every binlog touches.
@@ -133,11 +137,23 @@ type counts struct {
 	seen int // transactions, those that were left out too
 	rows [3]int
 	ddl  int
+	last *lastDDL
 }
+
+// lastDDL is a DDL statement that the sink has taken, as /status shows it.
+type lastDDL struct {
+	CommitTS nodes.TSO `json:"CommitTS"`
+	Query    string    `json:"Query"`   // its first maxDDLShown bytes
+	Applied  bool      `json:"Applied"` // it is downstream
+}
+
+// maxDDLShown is how much of a DDL statement /status shows, in bytes.
+const maxDDLShown = 200
 
 func (c *counts) add(t *sink.Txn) {
 	if c.ddl += len(t.Early); t.DDL != nil {
 		c.ddl++
+		c.last = &lastDDL{CommitTS: t.CommitTS, Query: strings.ToValidUTF8(strings.Clone(t.Query[:min(len(t.Query), maxDDLShown)]), "")}
 	}
 	for _, change := range t.Changes {
 		c.rows[change.Op]++
@@ -148,6 +164,10 @@ func (c *counts) add(t *sink.Txn) {
 func (m *metrics) taken(p *parcel) {
 	for op, n := range p.counts.rows {
 		m.event[op].Add(float64(n))
+		m.rows.Add(uint64(n))
+	}
+	if p.counts.last != nil {
+		m.lastDDL.Store(p.counts.last)
 	}
 	m.ddl.Add(float64(p.counts.ddl))
 }

@@ -42,6 +42,18 @@ type Status struct {
 	HeldBy     string            // node ID of the pump that holds its merge
 	HeldSince  time.Time         // zero when nobody does
 	Unreached  map[string]string // by pump: why it cannot be pulled from
+	LastDDL    *LastDDL          // nil: none since its start
+
+	// Written counts since the node's start: a pump's log records (prewrites, commits and rollbacks), a
+	// drainer's rows. nil: the node does not say.
+	Written *uint64
+}
+
+// LastDDL is the newest DDL statement that a drainer has handed to its downstream.
+type LastDDL struct {
+	CommitTS TSO
+	Query    string // the beginning of it
+	Applied  bool   // it is downstream; false: it runs
 }
 
 // statusBody is what the answers of pumps and drainers, old ones and ours, hold together.
@@ -68,8 +80,10 @@ type statusBody struct {
 		Consumed TSO    `json:"consumed"`
 		Needed   TSO    `json:"needed"`
 	}
-	Lag    *float64 // seconds
-	HeldBy *struct {
+	Lag     *float64 // seconds
+	Rows    *uint64
+	LastDDL *LastDDL
+	HeldBy  *struct {
 		Pump, Addr, State, Reason string
 		Since                     time.Time
 	}
@@ -84,6 +98,7 @@ type statusBody struct {
 		Waiting              int
 		LogBytes, IndexBytes int64
 		AvailableBytes       uint64
+		Records              *uint64
 	}
 }
 
@@ -137,6 +152,10 @@ func (b *statusBody) status(nodeID string) Status {
 		Unresolved: b.Unresolved, LogBytes: b.Storage.LogBytes + b.Storage.IndexBytes, AvailableBytes: b.Storage.AvailableBytes, PurgedTS: b.Storage.PurgedTS,
 		OldestStartTS: b.Storage.OldestStartTS, OldestAge: b.Storage.OldestAge, Held: b.Storage.Waiting, GCSafePoint: b.GCSafePoint.TS,
 		Positions: b.PumpPos, Synced: b.Synced, Downstream: b.Downstream,
+	}
+	s.LastDDL, s.Written = b.LastDDL, b.Rows
+	if b.Storage.Records != nil {
+		s.Written = b.Storage.Records
 	}
 	if b.Lag != nil {
 		s.Lag, s.HasLag = time.Duration(*b.Lag*float64(time.Second)), true

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 
 // TestControlStatus reads what old and new nodes of both kinds say of themselves.
 func TestControlStatus(t *testing.T) {
+	twelve := uint64(12)
 	for _, c := range []struct {
 		name   string
 		kind   Kind
@@ -31,9 +33,12 @@ func TestControlStatus(t *testing.T) {
 		{"an online pump", Pump, 200, `{"CommitTS":9,"State":"online","Unresolved":2}`, Status{State: Online, CommitTS: 9, Unresolved: 2}, ""},
 		{"a held drainer", Drainer, 200, `{"PumpPos":{},"Synced":false,"LastTS":5,"TsMap":"","State":"online","Lag":1.5,"Downstream":"file","Pumps":[{"Pump":"p","Reached":false,"Err":"refused"},{"Pump":"q","Reached":true}],` +
 			`"HeldBy":{"Pump":"p","Addr":"h:1","State":"paused","Position":3,"Since":"2026-01-02T03:04:05Z","Seconds":7,"Reason":"connection refused"}}`,
-			Status{State: Online, CommitTS: 5, Lag: 1500 * time.Millisecond, HasLag: true, Downstream: "file",
+			Status{State: Online, CommitTS: 5, Lag: 1500 * time.Millisecond, HasLag: true, Downstream: "file", Positions: map[string]TSO{},
 				HeldBy: "p", HeldSince: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Unreached: map[string]string{"p": "refused"},
 				Waiting: []string{"pump p (paused, h:1), which holds the merge since 2026-01-02 03:04:05: connection refused"}}, ""},
+		{"a drainer that has run a DDL", Drainer, 200, `{"LastTS":5,"Rows":12,"LastDDL":{"CommitTS":4,"Query":"DROP TABLE a","Applied":true}}`,
+			Status{CommitTS: 5, Written: &twelve, LastDDL: &LastDDL{CommitTS: 4, Query: "DROP TABLE a", Applied: true}}, ""},
+		{"a pump with records", Pump, 200, `{"CommitTS":5,"Storage":{"Records":12}}`, Status{CommitTS: 5, Written: &twelve}, ""},
 		{"no node", Pump, 200, `<html>`, Status{}, "<html>"},
 		{"an error", Pump, 500, `{"message":"no"}`, Status{}, "HTTP status 500"},
 	} {
@@ -54,7 +59,7 @@ func TestControlStatus(t *testing.T) {
 			}
 			continue
 		}
-		if err != nil || fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", c.want) {
+		if err != nil || !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s: %+v, %v\nwant %+v", c.name, got, err, c.want)
 		}
 	}

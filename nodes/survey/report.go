@@ -15,6 +15,20 @@ type Report struct {
 	Err    string    // why it could not be asked; then nothing below is known
 
 	nodes.Status
+
+	// Rate is how much the node has written a second since the report before (see
+	// [nodes.Status.Written]); HasRate is false when that is not known.
+	Rate    float64
+	HasRate bool
+}
+
+// since fills in the rate.
+func (r *Report) since(before Report) {
+	took := r.At.Sub(before.At).Seconds()
+	if before.Written == nil || r.Written == nil || *r.Written < *before.Written || took <= 0 {
+		return // the node was started anew, or nothing is known
+	}
+	r.Rate, r.HasRate = float64(*r.Written-*before.Written)/took, true
 }
 
 // WaitingFor says in words what the node waits for: drainers that have to consume what a

@@ -191,6 +191,7 @@ func (s *Survey) ask(ctx context.Context, snap *nodes.Snapshot) {
 				r.Err = err.Error()
 			}
 			s.mu.Lock()
+			r.since(s.reports[k])
 			s.reports[k] = r
 			if delete(s.trouble, k); r.Problem != "" {
 				s.trouble[k] = true

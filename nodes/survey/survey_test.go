@@ -223,3 +223,28 @@ func TestTrackKeepsTheNewest(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 }
+
+// TestRate: what a node has written between two reports, unless it was started anew meanwhile.
+func TestRate(t *testing.T) {
+	now := time.Now()
+	report := func(written uint64, at time.Duration) Report {
+		return Report{At: now.Add(at), Status: nodes.Status{Written: &written}}
+	}
+	for _, c := range []struct {
+		before, after Report
+		rate          float64
+		known         bool
+	}{
+		{report(100, 0), report(300, 2*time.Second), 100, true},
+		{report(100, 0), report(100, 2*time.Second), 0, true},
+		{report(300, 0), report(5, 2*time.Second), 0, false},
+		{report(1, 0), report(2, 0), 0, false},
+		{Report{}, report(2, 0), 0, false},
+		{report(1, 0), Report{At: now.Add(time.Second)}, 0, false},
+	} {
+		c.after.since(c.before)
+		if c.after.Rate != c.rate || c.after.HasRate != c.known {
+			t.Errorf("%+v after %+v", c.after, c.before)
+		}
+	}
+}
