@@ -55,6 +55,18 @@ func (v view) Waiting() []node {
 	return out
 }
 
+// Holding reports whether a pump holds something back: a merge, or TiKV's garbage collection.
+func (v view) Holding() bool {
+	return slices.ContainsFunc(v.Pumps, func(n node) bool {
+		return n.Asked && (n.Report.GCSafePoint != 0 || n.Report.Unresolving(n.Record.NodeID) != "")
+	})
+}
+
+// DDLs reports whether a drainer has run a DDL statement since its start.
+func (v view) DDLs() bool {
+	return slices.ContainsFunc(v.Drainers, func(n node) bool { return n.Asked && n.Report.LastDDL != nil })
+}
+
 // Attention are the nodes that have a warning.
 func (v view) Attention() []node {
 	var out []node
@@ -132,6 +144,12 @@ func functions() template.FuncMap {
 		"short": short,
 		"clock": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
 		"bytes": size,
+		"rate": func(r survey.Report) string {
+			if !r.HasRate {
+				return "–"
+			}
+			return fmt.Sprintf("%.0f", r.Rate)
+		},
 		"heldBack": func(r survey.Report) string {
 			if r.Unresolving(r.NodeID) == "" {
 				return "–"

@@ -83,8 +83,8 @@ func busy(now time.Time) *cluster {
 			Broken:   []nodes.Broken{{Key: "/tidb-binlog/v1/pumps/x", Err: errors.New("no JSON")}},
 		},
 		report: map[string]survey.Report{
-			"<b>p1</b>": {Status: nodes.Status{Version: "0.1", LogBytes: 5 << 20, Unresolved: 7}},
-			"d1": {Status: nodes.Status{Downstream: "mysql", Waiting: []string{"pump dead: not reached"}, HeldBy: "dead", HeldSince: now.Add(-time.Minute),
+			"<b>p1</b>": {Status: nodes.Status{Version: "0.1", LogBytes: 5 << 20, Unresolved: 7}, Rate: 1234.4, HasRate: true},
+			"d1": {Status: nodes.Status{Downstream: "mysql", Waiting: []string{"pump dead: not reached"}, LastDDL: &nodes.LastDDL{CommitTS: nodes.MakeTSO(now, 0), Query: "ALTER TABLE a ADD b <int>"}, HeldBy: "dead", HeldSince: now.Add(-time.Minute),
 				Positions: map[string]nodes.TSO{"dead": nodes.MakeTSO(now, 0)}, Unreached: map[string]string{"dead": "refused"}}},
 		},
 		points: []survey.Point{{At: now.Add(-30 * time.Minute), Lag: 90 * time.Second}, {At: now, Lag: 3 * time.Second}},
@@ -99,7 +99,7 @@ func TestPage(t *testing.T) {
 		t.Fatal(code, body)
 	}
 	for _, want := range []string{
-		"&lt;b&gt;p1&lt;/b&gt;", "5.0 MiB", "has not reported for 60 min", "cannot pull from pump dead: refused",
+		"&lt;b&gt;p1&lt;/b&gt;", "5.0 MiB", ">1234<", "<code>ALTER TABLE a ADD b &lt;int&gt;</code> (runs)", "has not reported for 60 min", "cannot pull from pump dead: refused",
 		"<b>drainer d1</b> waits for pump dead: not reached", "/tidb-binlog/v1/pumps/x", "root (CHANGE)", "1.2.3", "<path class=\"line0\" d=\"M",
 	} {
 		if !strings.Contains(body, want) {
