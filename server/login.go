@@ -48,7 +48,11 @@ func (c *conn) logIn() bool {
 	c.wire.SetQuota(-1)
 	c.wire.SetReserve(c.takePacket)
 	c.wire.SetLimit(int(c.srv.opts.Session.MaxPacket))
-	return c.wire.Flush() == nil
+	if c.wire.Flush() != nil {
+		return false
+	}
+	c.wire.StartCompression()
+	return true
 }
 
 // refuse tells a client why it does not get in, if there is a way to tell it.

@@ -23,6 +23,7 @@ const (
 type Shared struct {
 	In, Out atomic.Uint64 // bytes received and sent
 	buffers sync.Pool     // of *[]byte: write buffers between commands
+	compressors
 }
 
 func (s *Shared) buffer() *[]byte {
@@ -55,9 +56,10 @@ type Conn struct {
 	readDeadline  time.Time
 	writeDeadline time.Time
 
-	caps    uint32
-	charset *Charset
-	reserve func(bytes int64) error // asked before memory is taken for a large packet
+	caps       uint32
+	compressed *compression // nil: packets go as they are
+	charset    *Charset
+	reserve    func(bytes int64) error // asked before memory is taken for a large packet
 }
 
 // NewConn prepares a connection for the handshake. maxPacket is the longest payload
@@ -132,7 +134,12 @@ func (c *Conn) SetDeadline(t time.Time) error {
 }
 
 // StartCommand expects the first packet of a command next.
-func (c *Conn) StartCommand() { c.seq = 0 }
+func (c *Conn) StartCommand() {
+	c.seq = 0
+	if c.compressed != nil {
+		c.compressed.seq = 0
+	}
+}
 
 // ReadPacket reads one payload, joined from as many packets as it takes. The slice is
 // valid until the next call. A client that announces more than the limit gets error
@@ -168,12 +175,15 @@ func (c *Conn) ReadPacket() ([]byte, error) {
 // already.
 func (c *Conn) readHeader(have int) (int, error) {
 	if err := c.fill(headerSize); err != nil {
+		if c.compressed != nil {
+			c.seq = c.compressed.seq // for the error that is sent
+		}
 		return 0, err
 	}
 	h := c.buf[c.rpos : c.rpos+headerSize]
 	c.rpos += headerSize
 	n := int(h[0]) | int(h[1])<<8 | int(h[2])<<16
-	inOrder := h[3] == c.seq
+	inOrder := h[3] == c.seq || c.compressed != nil // then frames are in order, and clients number packets differently
 	c.seq = h[3] + 1
 	if !inOrder {
 		return 0, errOutOfOrder()
@@ -238,6 +248,14 @@ func (c *Conn) readBig(body []byte, n int) ([]byte, error) {
 }
 
 func (c *Conn) read(p []byte) (int, error) {
+	if c.compressed != nil {
+		return c.compressed.Read(p)
+	}
+	return c.readRaw(p)
+}
+
+// readRaw reads what the socket, or TLS on it, gives.
+func (c *Conn) readRaw(p []byte) (int, error) {
 	n, err := c.nc.Read(p)
 	if n > 0 {
 		c.shared.In.Add(uint64(n))
@@ -318,7 +336,11 @@ func (c *Conn) send() error {
 			}
 		}
 	}
-	n, err := c.nc.Write(c.out)
+	write := c.nc.Write
+	if c.compressed != nil {
+		write = c.compressed.Write
+	}
+	n, err := write(c.out)
 	c.shared.Out.Add(uint64(n))
 	c.out = c.out[:0]
 	return err
