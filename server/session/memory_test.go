@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -94,5 +95,42 @@ func TestMonitorsCannotLiftTheTimeLimit(t *testing.T) {
 		if e := codeOf(t, s, "SELECT sleep(30)"); e.Code != 3024 {
 			t.Errorf("%s: %v", acc.Name, e)
 		}
+	}
+}
+
+// TestExpensiveStatementsTakeTurns: with one place for expensive statements, that of one user goes on
+// beside one of another that never ends, and beside one that sleeps.
+func TestExpensiveStatementsTakeTurns(t *testing.T) {
+	g := governor.New(governor.Limits{Running: 1})
+	session := func(user string) *Session {
+		share, err := g.Enter(user, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(share.Leave)
+		opts := testOptions()
+		opts.Share = share
+		return New(opts, 7, monitor)
+	}
+	const join = " FROM information_schema.collations a, information_schema.collations b"
+	for name, other := range map[string]string{
+		"never ends": "SELECT count(*)" + join + ", information_schema.collations c, information_schema.collations d, information_schema.collations e",
+		"sleeps":     "SELECT count(*), sleep(60)" + join,
+	} {
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		s := session("first " + name)
+		go func() { ended <- s.Query(ctx, other, func(*Outcome, bool) error { return nil }) }()
+		short := session("second " + name)
+		for range 20 {
+			mustRun(t, short, "SELECT count(*)"+join)
+		}
+		select {
+		case err := <-ended:
+			t.Errorf("%s: %v", name, err)
+		default:
+		}
+		stop()
+		<-ended
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// Login checks a user's password for somebody who comes from an address. Its error is not for the
-// user: it says that nothing could be checked.
+// Login checks the password of a user who comes from an address. Its error says that nothing could
+// be checked; the user is shown it and may try again.
 type Login func(ctx context.Context, user, password string, from net.Addr) (ok bool, err error)
 
 // guard lets those through who name the console as what it is, and log in where they have to.
