@@ -46,7 +46,7 @@ func (c *conn) logIn() bool {
 		return false
 	}
 	c.wire.SetQuota(-1)
-	c.wire.SetReserve(c.takePacket)
+	c.wire.SetReserve(c.takePacket, func(bytes int64) error { return c.share.Take(bytes) })
 	c.wire.SetLimit(int(c.srv.opts.Session.MaxPacket))
 	if c.wire.Flush() != nil {
 		return false

@@ -29,6 +29,7 @@ const (
 	minCompressed   = 50       // shorter contents are sent as they are, as MySQL does
 	maxZstd         = 1 << 20  // of a client's zstd content, in bytes
 	maxWindow       = 8 << 20  // that it may declare; one content is decompressed at a time
+	zlibBytes       = 48 << 10 // that a decompressor takes as long as the connection lives
 	zstdWindow      = 64 << 10 // of ours: a result is sent in pieces of this size
 )
 
@@ -44,6 +45,9 @@ type compression struct {
 	body  io.Reader        // its content decompressed
 	left  int              // bytes of that still to come
 	zlib  io.ReadCloser
+
+	take func(bytes int64) error // asked for memory
+	held int64                   // bytes that body takes, of zstd
 }
 
 // rawReader keeps the error of the socket, which a decompressor would rename.
@@ -77,6 +81,12 @@ func (c *Conn) StartCompression() {
 	c.compressed = &compression{
 		raw: &rawReader{read: c.readRaw, early: early}, write: c.nc.Write, shared: c.shared,
 		zstd: c.caps&mysql.CLIENT_COMPRESS == 0,
+		take: func(bytes int64) error {
+			if c.take == nil {
+				return nil
+			}
+			return c.take(bytes)
+		},
 	}
 }
 
@@ -88,7 +98,10 @@ func (c *compression) Read(p []byte) (int, error) {
 		}
 	}
 	n, err := c.body.Read(p[:min(len(p), c.left)])
-	c.left -= n
+	if c.left -= n; c.left == 0 && c.held > 0 {
+		_ = c.take(-c.held) // giving back does not fail
+		c.body, c.held = nil, 0
+	}
 	if n > 0 || err == nil {
 		return n, nil
 	}
@@ -127,6 +140,9 @@ func (c *compression) decompress() (err error) {
 	case c.zstd:
 		return c.decompressZstd()
 	case c.zlib == nil:
+		if err = c.take(zlibBytes); err != nil {
+			return err
+		}
 		c.zlib, err = zlib.NewReader(&c.frame)
 	default:
 		err = c.zlib.(zlib.Resetter).Reset(&c.frame, nil)
@@ -139,6 +155,11 @@ func (c *compression) decompressZstd() error {
 	if c.left > maxZstd || c.frame.N > maxZstd {
 		return errTooLarge()
 	}
+	held := c.frame.N + int64(c.left)
+	if err := c.take(held); err != nil {
+		return err
+	}
+	c.held = held
 	packed, err := io.ReadAll(&c.frame)
 	if err != nil {
 		return err

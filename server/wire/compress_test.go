@@ -180,3 +180,38 @@ func FuzzFrames(f *testing.F) {
 		}
 	})
 }
+
+// TestDecompressedBytesAreTaken: what a frame is decompressed to is asked for first, and given back
+// when it has been read.
+func TestDecompressedBytesAreTaken(t *testing.T) {
+	for name, caps := range algorithms {
+		var held, most int64
+		refuse := false
+		content := bytes.Repeat([]byte("x"), maxZstd)
+		first := frame(t, name, 0, content)
+		in := bytes.NewReader(first)
+		c := &compression{zstd: caps == mysql.CLIENT_ZSTD_COMPRESSION_ALGORITHM, shared: new(Shared),
+			raw: &rawReader{read: in.Read},
+			take: func(n int64) error {
+				if refuse && n > 0 {
+					return errTooLarge()
+				}
+				held += n
+				most = max(most, held)
+				return nil
+			}}
+		got := make([]byte, len(content))
+		if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, content) {
+			t.Fatalf("%s: %v", name, err)
+		}
+		want := map[string][2]int64{"zlib": {zlibBytes, zlibBytes}, "zstd": {0, int64(len(content) + len(first) - frameHeaderSize)}}[name]
+		if held != want[0] || most != want[1] {
+			t.Errorf("%s: %d bytes held, %d at most, want %v", name, held, most, want)
+		}
+		refuse = true
+		in.Reset(frame(t, name, 1, content))
+		if _, err := io.ReadFull(c, got); name == "zstd" && err == nil {
+			t.Error("zstd: memory is taken that was refused")
+		}
+	}
+}

@@ -60,6 +60,7 @@ type Conn struct {
 	compressed *compression // nil: packets go as they are
 	charset    *Charset
 	reserve    func(bytes int64) error // asked before memory is taken for a large packet
+	take       func(bytes int64) error // asked for what the connection keeps
 }
 
 // NewConn prepares a connection for the handshake. maxPacket is the longest payload
@@ -77,10 +78,11 @@ func NewConn(nc net.Conn, maxPacket int, writeTimeout time.Duration, shared *Sha
 // SetLimit sets the longest payload accepted, in bytes.
 func (c *Conn) SetLimit(maxPacket int) { c.limit = maxPacket }
 
-// SetReserve has f asked before memory is taken for a packet that is longer than the read buffer:
-// for as many bytes more, whoever asks keeps them as long as the packet is used. Its error ends the
-// connection, as that of a packet that is too long does.
-func (c *Conn) SetReserve(f func(bytes int64) error) { c.reserve = f }
+// SetReserve has functions asked before memory is taken: packet for a packet that is longer than the
+// read buffer, whose bytes the caller keeps as long as the packet is used, and own for what the
+// connection keeps, which it gives back (fewer than 0 bytes). An error ends the connection, as
+// that of a packet that is too long does.
+func (c *Conn) SetReserve(packet, own func(bytes int64) error) { c.reserve, c.take = packet, own }
 
 // SetQuota lets at most n more bytes arrive; a negative n lifts the quota.
 func (c *Conn) SetQuota(n int64) { c.quota = n }
