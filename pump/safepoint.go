@@ -70,8 +70,8 @@ type safePoint struct {
 
 // prepareSafePoint makes the pump's safe point; the store is open.
 func (p *Pump) prepareSafePoint() error {
-	if p.opts.GCHolder == nil {
-		return nil
+	if p.opts.GCHolder == nil { // the metric is there all the same, for alerts
+		return p.metrics.watchSafePoint(func() SafePoint { return SafePoint{} })
 	}
 	service := "pumphouse-" + p.nodeID
 	p.safePoint = &safePoint{holder: p.opts.GCHolder, service: service, ttl: p.opts.GCTTL, oldest: p.store.OldestUnresolved,
