@@ -81,11 +81,20 @@ func (s *Session) unresolvedRow(pump string, list *nodes.UnresolvedList, t nodes
 	}
 	key := engine.Null()
 	if t.Key != "" {
-		key = str(t.KeyText())
+		key = str(fit(t.KeyText(), 2048))
 	}
 	return []engine.Value{
 		str(pump), engine.Int(int64(t.StartTS)), timeOf(t.StartTS, s.location), wallTime(t.Since, s.location),
-		seconds(t.Age().Milliseconds()), engine.Int(t.Bytes), key, orNull(t.Key), orNull(t.TableText()),
-		engine.Int(int64(t.CommitAfter)), engine.Int(int64(list.Waiting)), engine.Int(int64(t.Attempts)), asked, orNull(said),
+		seconds(t.Age().Milliseconds()), engine.Int(t.Bytes), key, orNull(t.Key), orNull(fit(t.TableText(), 1024)),
+		engine.Int(int64(t.CommitAfter)), engine.Int(int64(list.Waiting)), engine.Int(int64(t.Attempts)), asked, orNull(fit(said, 2048)),
 	}
+}
+
+// fit shortens a text that is for people to the bytes of its column, and shows it.
+func fit(text string, bytes int) string {
+	const more = "…"
+	if len(text) <= bytes {
+		return text
+	}
+	return clip(text, bytes-len(more)) + more
 }

@@ -7,6 +7,20 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 )
 
+// checkRowSize: a dump of the table can be loaded. MySQL and MariaDB refuse a table whose
+// rows can have more than 65,535 bytes, with error 1118.
+func checkRowSize(t *testing.T, table *Table) {
+	t.Helper()
+	const limit, other = 65535, 16 // the length of a text, or a number, date or decimal
+	size := 0
+	for _, c := range table.Columns {
+		size += max(0, int(c.Bytes)) + other
+	}
+	if size > limit {
+		t.Errorf("a row of %s may have %d bytes, more than %d", table.Name, size, limit)
+	}
+}
+
 // TestTables: the description is whole, and what clients look for first is there.
 func TestTables(t *testing.T) {
 	for _, want := range []string{"binlog.pumps", "binlog.drainers", "binlog.positions", "binlog.events",
@@ -37,6 +51,9 @@ func TestTables(t *testing.T) {
 				if c.Key && c.Nullable {
 					t.Errorf("%s.%s.%s: a key that may be NULL", schema, table.Name, c.Name)
 				}
+			}
+			if schema == Binlog {
+				checkRowSize(t, table)
 			}
 			if schema == Binlog && (table.Comment == "" || len(table.Key()) == 0) {
 				t.Errorf("%s has no comment or no key", table.Name)
