@@ -143,11 +143,12 @@ var refusedByAll = map[string]uint16{
 	"show /*!50000 ENGINE*/ NDB STATUS":                     1286,
 	"change pump to node_state='bogus' for node_id 'pump1'": errUnknown,
 	"set password='606706156665cd86',sql_log_off=0":         errNotSupported, // a user may not change it here
+	// Of MySQL 8, which has no such column: the client asks in the next statement's way then.
+	"SELECT COUNT(*), SUM(user=\"\"), SUM(password=\"\"), SUM(password NOT LIKE \"*%\") FROM mysql.user": 1054,
 }
 
-// recorded are the statements of testdata/clients.txt, a JSON string a line: the short
-// ones that clients send by protocol or habit. Their long metadata queries are their
-// authors' work and not kept here.
+// recorded are the statements of testdata/clients.txt, a JSON string a line, as real
+// clients and tools were seen to send them.
 func recorded(t *testing.T) []string {
 	f, err := os.Open("testdata/clients.txt")
 	if err != nil {
