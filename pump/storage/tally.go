@@ -140,7 +140,7 @@ func (t *tally) ranges(e evidence, purged nodes.TSO) (ranges []LostRange, lost [
 			}
 			ranges = append(ranges, LostRange{min(h.From, purged), to})
 		case h.outcome:
-		case h.one && (ended[h.startTS] || prewrites == 1 && len(lost) > 0): // known by its commit
+		case h.one && (ended[h.startTS] || h.startTS == 0 && prewrites == 1 && len(lost) > 0): // known by its commit
 		case t.mayBeUnresolved(h, e, ended): // and commits, or has committed, nobody knows where
 			ranges = append(ranges, LostRange{h.From, max(h.To, e.now)})
 		case !h.one && h.To > h.From:
