@@ -67,6 +67,9 @@ func (s *Store) Admit() error {
 	if err := s.Failed(); err != nil {
 		return err
 	}
+	if s.space.sort.Load() {
+		return fmt.Errorf("%w: %d bytes are available, which is too little to put what is stored in order", ErrNoSpace, s.space.available.Load())
+	}
 	if s.space.refusing.Load() {
 		return fmt.Errorf("%w: %d bytes are available, writes stop below %d",
 			ErrNoSpace, s.space.available.Load(), s.opts.StopWriteAtAvailable)

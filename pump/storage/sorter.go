@@ -63,7 +63,9 @@ func (s *Store) sort(ctx context.Context) {
 		s.space.sort.Store(false)
 	case noSpace(err):
 		s.space.sort.Store(true)
-		s.space.refusing.Store(true)
+		if !s.space.refusing.Swap(true) {
+			s.opts.Logger.WithError(err).Error("not enough disk space to put binlogs in order: prewrites are refused until there is more")
+		}
 	case errors.Is(err, ErrNoDescriptor): // it is logged where it was waited for
 	default:
 		_ = s.fail(err)
