@@ -3,11 +3,16 @@ package storage_test
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
+	"time"
 
 	"pumphouse/nodes"
 	"pumphouse/pump/storage"
 	"pumphouse/pump/storage/faultfs"
+
+	"github.com/sirupsen/logrus"
+	logtest "github.com/sirupsen/logrus/hooks/test"
 )
 
 // TestLostCommits: a commit that will not be delivered is an error to its sender, one that
@@ -106,6 +111,48 @@ func TestFloorsInAGroup(t *testing.T) {
 		}
 	}
 	if got := delivered(t, s, 0); !equal(got, 20) {
+		t.Errorf("delivered %v", got)
+	}
+}
+
+// TestCopyOfAnotherPumpIsNoLoss: a prewrite that arrives after its transaction was committed through
+// another pump is dropped when TiKV says so, and nobody is alarmed.
+func TestCopyOfAnotherPumpIsNoLoss(t *testing.T) {
+	logger, hook := logtest.NewNullLogger()
+	s := open(t, storage.Options{
+		Dir: "d", FS: faultfs.New(), SyncLog: true, Logger: logger,
+		Resolver: tells{verdict: storage.Committed, commit: 15}, ResolveAfter: time.Millisecond,
+	})
+	put(t, s, pre(1, 10), com(1, 20), pre(2, 10))
+	for s.Stats().Unresolved > 0 {
+		time.Sleep(time.Millisecond)
+	}
+	if got := delivered(t, s, 0); !equal(got, 20) {
+		t.Errorf("delivered %v", got)
+	}
+	if st := s.Stats(); st.Late != 0 || st.Lost != 0 {
+		t.Errorf("%d late and %d lost commits are counted", st.Late, st.Lost)
+	}
+	dropped := false
+	for _, e := range hook.AllEntries() {
+		dropped = dropped || strings.Contains(e.Message, "this copy is dropped")
+		if e.Level <= logrus.ErrorLevel {
+			t.Errorf("logged: %s", e.Message)
+		}
+	}
+	if !dropped {
+		t.Error("the log does not say that the copy is dropped")
+	}
+}
+
+// TestWholeTransactionAgain: TiDB repeats prewrite and commit of what is delivered already.
+func TestWholeTransactionAgain(t *testing.T) {
+	s := open(t, storage.Options{Dir: "d", FS: faultfs.New(), SyncLog: true})
+	put(t, s, pre(1, 10), com(1, 20), pre(2, 10), com(2, 30), pre(1, 10), com(1, 20))
+	if st := s.Stats(); st.Late != 0 || st.Lost != 0 || st.Repeated != 1 || st.Unresolved != 0 {
+		t.Errorf("%+v", st)
+	}
+	if got := delivered(t, s, 0); !equal(got, 20, 30) {
 		t.Errorf("delivered %v", got)
 	}
 }

@@ -14,29 +14,32 @@ import (
 // the records that did not do what their kind usually does. What it must look for it reads from
 // disk in the goroutine of the writer that brought it; nobody else waits for that.
 func (s *Store) answer(requests []request) {
-	var unmatched []*request
+	var doubtful []*request
 	for i := range requests {
 		r := &requests[i]
 		switch {
 		case r.err != nil || r.outcome == accepted || r.rec.Type == Rollback:
 		case r.outcome == repeated:
 			s.counts.repeated.Add(1)
-		case r.outcome == late:
-			s.counts.late.Add(1)
-			r.err = s.loss(r.rec, ErrLate)
+		case r.outcome == late && r.flags&flagAsked != 0:
+			// TiDB draws a commit TS only after a pump has acknowledged the prewrite. This one
+			// came later than that, so it was another pump that did: that one has the
+			// transaction in its place, and this copy is not needed.
+			s.opts.Logger.WithFields(logrus.Fields{"start_ts": r.rec.StartTS, "commit_ts": r.rec.CommitTS}).
+				Warn("a prewrite came after its transaction was committed through another pump; this copy is dropped")
 		default:
-			unmatched = append(unmatched, r)
+			doubtful = append(doubtful, r)
 		}
 	}
-	if unmatched != nil {
-		s.answerUnmatched(unmatched)
+	if doubtful != nil {
+		s.answerDoubtful(doubtful)
 	}
 }
 
-// answerUnmatched decides about commits that had no unresolved prewrite: they came before, or
-// their prewrite is not here. What is purged counts as a repetition: nothing can be known of it
-// any more.
-func (s *Store) answerUnmatched(commits []*request) {
+// answerDoubtful decides about commits that cannot be put in order any more, or had no unresolved
+// prewrite: they came before, or they are lost. Of one without a prewrite that is purged nothing
+// can be known any more: it counts as a repetition.
+func (s *Store) answerDoubtful(commits []*request) {
 	want := make([]nodes.TSO, len(commits))
 	for i, r := range commits {
 		want[i] = r.rec.CommitTS
@@ -52,8 +55,11 @@ func (s *Store) answerUnmatched(commits []*request) {
 		switch {
 		case err != nil:
 			r.err = fmt.Errorf("look for the transaction with start TS %s and commit TS %s: %w", r.rec.StartTS, r.rec.CommitTS, err)
-		case ok && e.startTS == r.rec.StartTS || !ok && r.rec.CommitTS <= purged:
+		case ok && e.startTS == r.rec.StartTS || !ok && r.outcome != late && r.rec.CommitTS <= purged:
 			s.counts.repeated.Add(1)
+		case r.outcome == late:
+			s.counts.late.Add(1)
+			r.err = s.loss(r.rec, ErrLate)
 		default:
 			s.counts.lost.Add(1)
 			r.err = s.loss(r.rec, ErrNoPrewrite)

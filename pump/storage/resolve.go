@@ -194,14 +194,6 @@ func (s *Store) askOne(ctx context.Context, o orphan) error {
 	rec := Record{Type: Rollback, StartTS: o.startTS}
 	switch v {
 	case Committed:
-		if commitTS <= s.passed() {
-			// TiDB draws a commit TS only after a pump acknowledged the prewrite. Here
-			// it arrived later than that, so it was another pump that did: that one
-			// has the transaction in its place, and this copy is not needed.
-			s.opts.Logger.WithFields(logrus.Fields{"start_ts": o.startTS, "commit_ts": commitTS}).
-				Warn("a prewrite came after its transaction was committed through another pump; this copy is dropped")
-			break
-		}
 		rec.Type, rec.CommitTS = Commit, commitTS
 		if err := rec.check(); err != nil {
 			return fmt.Errorf("the answer of TiKV: %w", err)

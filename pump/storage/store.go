@@ -123,14 +123,6 @@ func (s *Store) NewestTS() nodes.TSO {
 	return s.matcher.top
 }
 
-// passed is the commit TS at or below which no commit is accepted any more. What is delivered
-// follows it.
-func (s *Store) passed() nodes.TSO {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.matcher.mark
-}
-
 // LastCommitTS is the commit TS of the last transaction in the sorted sequence; 0: there
 // is none. A drainer that has it has everything.
 func (s *Store) LastCommitTS() nodes.TSO {
