@@ -23,6 +23,7 @@ done
 /usr/bin/python3 -c 'import pymysql' 2>/dev/null || missing+=(python3-pymysql)
 /usr/bin/python3 -c 'import MySQLdb' 2>/dev/null || missing+=(python3-mysqldb)
 /usr/bin/python3 -c 'import sqlalchemy' 2>/dev/null || missing+=(python3-sqlalchemy)
+/usr/bin/python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
 perl -MDBD::mysql -e 1 2>/dev/null || missing+=(libdbd-mysql-perl)
 perl -MDBD::MariaDB -e 1 2>/dev/null || missing+=(libdbd-mariadb-perl)
 ruby -e 'require "mysql2"' 2>/dev/null || missing+=(ruby-mysql2)
@@ -52,6 +53,9 @@ if [ "$(cat .cache/node/.done 2>/dev/null)" != "$want" ]; then
   (cd .cache/node && npm ci --silent --no-audit --no-fund)
   echo "$want" >.cache/node/.done
 fi
+
+# Python's clients that Debian has not, pinned by their requirements.txt
+testsuite/clients/python/install.sh
 
 # Other people's programs, built from their modules once.
 testsuite/realpd/build.sh >/dev/null

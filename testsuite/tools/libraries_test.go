@@ -1,8 +1,10 @@
 package tools
 
 import (
+	"bytes"
 	"database/sql"
 	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,6 +18,25 @@ func scripted(name, limits string, command ...string) tool {
 	return tool{name: name, limits: limits, run: func(t *testing.T, s *session) { s.script(t, command[0], command[1:]...) }}
 }
 
+// pinned is a client of testsuite/clients/python/requirements.txt. Where the registry could
+// not be reached its test is skipped and says so; with STRICT=1 it fails.
+func pinned(name, limits, script string, args ...string) tool {
+	return tool{name: name, limits: limits, run: func(t *testing.T, s *session) {
+		python := absolute(t, ".cache", "python", "bin", "python")
+		if _, err := os.Stat(python); err != nil {
+			why := "run testsuite/clients/python/install.sh"
+			if text, err := os.ReadFile(absolute(t, ".cache", "python.missing")); err == nil {
+				why = string(bytes.TrimSpace(text))
+			}
+			if os.Getenv("STRICT") == "1" {
+				t.Fatalf("%s is not installed: %s", name, why)
+			}
+			t.Skipf("%s is not installed: %s", name, why)
+		}
+		s.script(t, python, append([]string{filepath.Join("python", script)}, args...)...)
+	}}
+}
+
 // libraries are drivers, and what is built on drivers.
 func libraries() []tool {
 	python := func(script string, args ...string) []string {
@@ -27,6 +48,9 @@ func libraries() []tool {
 		scripted("PyMySQL", "", python("dbapi.py", "pymysql")...),
 		scripted("mysqlclient (MySQLdb)", "", python("dbapi.py", "MySQLdb")...),
 		scripted("SQLAlchemy", "create_all is refused (1235)", python("alchemy.py")...),
+		pinned("Connector/Python, pure", "", "connector.py", "pure"),
+		pinned("Connector/Python, C extension", "", "connector.py", "c"),
+		pinned("SQLAlchemy 2, aiomysql", "create_all is refused (1235)", "asyncalchemy.py"),
 		scripted("DBD::mysql", "", "perl", "perl/dbi.pl", "mysql"),
 		scripted("DBD::MariaDB", "", "perl", "perl/dbi.pl", "MariaDB"),
 		scripted("ruby mysql2", "", "ruby", "ruby/mysql2.rb"),
