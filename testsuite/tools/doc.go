@@ -3,5 +3,5 @@
 // done stands in SUPPORTED_CLIENTS.md, which these tests write (go test -run
 // TestTools -update) and hold up to date.
 //
-// It needs the Debian and npm packages that testsuite/deps.sh installs.
+// It needs the Debian, npm and PyPI packages that testsuite/deps.sh installs.
 package tools

@@ -50,7 +50,7 @@ func libraries() []tool {
 		scripted("SQLAlchemy", "create_all is refused (1235)", python("alchemy.py")...),
 		pinned("Connector/Python, pure", "", "connector.py", "pure"),
 		pinned("Connector/Python, C extension", "", "connector.py", "c"),
-		pinned("SQLAlchemy 2, aiomysql", "create_all is refused (1235)", "asyncalchemy.py"),
+		pinned("SQLAlchemy 2, aiomysql", "mapped objects cannot be added (1235)", "asyncalchemy.py"),
 		scripted("DBD::mysql", "", "perl", "perl/dbi.pl", "mysql"),
 		scripted("DBD::MariaDB", "", "perl", "perl/dbi.pl", "MariaDB"),
 		scripted("ruby mysql2", "", "ruby", "ruby/mysql2.rb"),
