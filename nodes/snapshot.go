@@ -21,7 +21,7 @@ type Entry struct {
 	ModRevision int64
 }
 
-// Broken is a key below a prefix whose value is no record of the node that the key
+// Broken is a key below a prefix whose value is not a valid record of the node that the key
 // names. It is reported and left alone.
 type Broken struct {
 	Kind        Kind
@@ -31,9 +31,9 @@ type Broken struct {
 	Err         error
 }
 
-// Error says which key holds what is no record.
+// Error says which key holds an invalid record.
 func (b *Broken) Error() string {
-	return fmt.Sprintf("the value of %s in PD is no record of a %s: %v", b.ShownKey(), b.Kind, b.Err)
+	return fmt.Sprintf("the value of %s in PD is an invalid %s record: %v", b.ShownKey(), b.Kind, b.Err)
 }
 
 // ShownKey is the key as a text for people and protocols.

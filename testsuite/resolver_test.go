@@ -186,7 +186,7 @@ func TestResolver(t *testing.T) {
 		{"rolled back", func(t *testing.T, n *pumpNode, key []byte) {
 			cli, txn := n.client(), kv.in(t).prewrite(key)
 			cli.binlog(txn.start, key)
-			at := cli.transaction([]byte("behind it"))
+			at := cli.transaction([]byte("after it"))
 			txn.rollback()
 			if got := cli.pull(0).until(at); !slices.Equal(got, []nodes.TSO{at}) {
 				t.Errorf("delivered %v, want only %v", got, at)
@@ -195,7 +195,7 @@ func TestResolver(t *testing.T) {
 		{"locked for longer than its lock lasts, then committed", func(t *testing.T, n *pumpNode, key []byte) {
 			cli, txn := n.client(), kv.in(t).prewrite(key)
 			cli.binlog(txn.start, key)
-			behind := cli.transaction([]byte("behind it"))
+			behind := cli.transaction([]byte("after it"))
 			n.asked(2) // the second time is after 9 s, the lock lasts 3 s
 			if s := n.storage(); s.LastCommitTS >= behind || s.Unresolved != 1 {
 				t.Errorf("while it is locked: %+v", s)
@@ -235,7 +235,7 @@ func TestResolver(t *testing.T) {
 		{"never prewritten, then rolled back by those who may", func(t *testing.T, n *pumpNode, key []byte) {
 			cli, start := n.client(), all.tso()
 			cli.binlog(start, key)
-			at := cli.transaction([]byte("behind it"))
+			at := cli.transaction([]byte("after it"))
 			n.asked(2)
 			if s := n.storage(); s.LastCommitTS >= at || s.Unresolved != 1 {
 				t.Errorf("while nobody knows of it: %+v", s)
@@ -252,7 +252,7 @@ func TestResolver(t *testing.T) {
 		{"never prewritten, and nobody meets it", func(t *testing.T, n *pumpNode, key []byte) {
 			cli, start := n.client(), all.tso()
 			cli.binlog(start, key)
-			at := cli.transaction([]byte("behind it"))
+			at := cli.transaction([]byte("after it"))
 			if got := cli.pull(0).until(at); !slices.Equal(got, []nodes.TSO{at}) {
 				t.Errorf("delivered %v, want only %v", got, at)
 			}
@@ -263,7 +263,7 @@ func TestResolver(t *testing.T) {
 			for i := range 300 {
 				cli.binlog(all.tso(), append(key[:len(key):len(key)], byte(i>>8), byte(i)))
 			}
-			at, begun := cli.transaction([]byte("behind them")), time.Now()
+			at, begun := cli.transaction([]byte("after them")), time.Now()
 			if got := cli.pull(0).until(at); !slices.Equal(got, []nodes.TSO{at}) {
 				t.Errorf("delivered %v, want only %v", got, at)
 			}
@@ -272,7 +272,7 @@ func TestResolver(t *testing.T) {
 		{"locked by a TiDB that is gone, and nobody meets the lock", func(t *testing.T, n *pumpNode, key []byte) {
 			cli, txn := n.client(), kv.in(t).prewrite(key)
 			cli.binlog(txn.start, key)
-			at := cli.transaction([]byte("behind it"))
+			at := cli.transaction([]byte("after it"))
 			if got := cli.pull(0).until(at); !slices.Equal(got, []nodes.TSO{at}) {
 				t.Errorf("delivered %v, want only %v", got, at)
 			}

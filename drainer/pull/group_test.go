@@ -244,7 +244,7 @@ func TestRecordThatCannotBeReadHolds(t *testing.T) {
 	r := c.run(Options{})
 	p.has(10)
 	r.until("both", func() bool { st := r.group.Status(); return len(st) == 2 && st[1].Reached && st[0].Err != "" })
-	r.until("the reason", func() bool { return strings.Contains(r.group.Status()[0].Err, "no record of a pump") })
+	r.until("the reason", func() bool { return strings.Contains(r.group.Status()[0].Err, "invalid pump record") })
 	if at := r.merger.Stats().Passed; at != 0 {
 		t.Errorf("passed %d", at)
 	}
