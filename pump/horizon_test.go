@@ -20,7 +20,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// TestTimestampsThatPDHasNotGiven: a TS later than PD's clock is refused and leaves nothing behind, in
+// TestTimestampsThatPDHasNotGiven: a TS later than PD's clock is refused and leaves no trace, in
 // every kind of binlog, and those that PD gives are not held back by it.
 func TestTimestampsThatPDHasNotGiven(t *testing.T) {
 	r := newRig(t)

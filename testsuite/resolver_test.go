@@ -195,14 +195,14 @@ func TestResolver(t *testing.T) {
 		{"locked for longer than its lock lasts, then committed", func(t *testing.T, n *pumpNode, key []byte) {
 			cli, txn := n.client(), kv.in(t).prewrite(key)
 			cli.binlog(txn.start, key)
-			behind := cli.transaction([]byte("after it"))
+			after := cli.transaction([]byte("after it"))
 			n.asked(2) // the second time is after 9 s, the lock lasts 3 s
-			if s := n.storage(); s.LastCommitTS >= behind || s.Unresolved != 1 {
+			if s := n.storage(); s.LastCommitTS >= after || s.Unresolved != 1 {
 				t.Errorf("while it is locked: %+v", s)
 			}
 			at := txn.commit() // the lock is still there
-			if got := cli.pull(0).until(at); !slices.Equal(got, []nodes.TSO{behind, at}) {
-				t.Errorf("delivered %v, want %v and %v", got, behind, at)
+			if got := cli.pull(0).until(at); !slices.Equal(got, []nodes.TSO{after, at}) {
+				t.Errorf("delivered %v, want %v and %v", got, after, at)
 			}
 		}},
 		{"locked, on a key with many versions", func(t *testing.T, n *pumpNode, key []byte) {

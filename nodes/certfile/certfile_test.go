@@ -22,28 +22,12 @@ type files struct {
 
 func (f *files) report(err error) { f.reports = append(f.reports, err.Error()) }
 
-// put gives the files another content; "" leaves one as it is. Content of the same size within
-// one tick of the file system's clock is a change as well: files are replaced, not written over.
-func put(t *testing.T, path, from string) {
-	t.Helper()
-	b, err := os.ReadFile(from)
-	if err == nil {
-		err = os.WriteFile(path+".new", b, 0o600)
-	}
-	if err == nil {
-		err = os.Rename(path+".new", path)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 func TestPairIsReadAgain(t *testing.T) {
 	first, second := pdtest.NewCerts(t), pdtest.NewCerts(t)
 	dir := t.TempDir()
 	f := &files{cert: filepath.Join(dir, "cert"), key: filepath.Join(dir, "key")}
-	put(t, f.cert, first.CertFile)
-	put(t, f.key, first.KeyFile)
+	pdtest.Replace(t, f.cert, first.CertFile)
+	pdtest.Replace(t, f.key, first.KeyFile)
 	p, err := certfile.NewPair(f.cert, f.key, f.report)
 	if err != nil {
 		t.Fatal(err)
@@ -52,7 +36,7 @@ func TestPairIsReadAgain(t *testing.T) {
 	p.SetClock(func() time.Time { return now })
 	was := p.Get().Certificate[0]
 
-	put(t, f.cert, second.CertFile) // the key does not fit yet
+	pdtest.Replace(t, f.cert, second.CertFile) // the key does not fit yet
 	if !bytes.Equal(p.Get().Certificate[0], was) {
 		t.Error("files are looked at more than once a second")
 	}
@@ -65,7 +49,7 @@ func TestPairIsReadAgain(t *testing.T) {
 	if len(f.reports) != 1 || !strings.Contains(f.reports[0], f.cert) || !strings.Contains(f.reports[0], "stays in use") {
 		t.Errorf("reported %q, want one line that names the files", f.reports)
 	}
-	put(t, f.key, second.KeyFile)
+	pdtest.Replace(t, f.key, second.KeyFile)
 	now = now.Add(certfile.Recheck)
 	if bytes.Equal(p.Get().Certificate[0], was) {
 		t.Error("the renewed certificate is not in use")
@@ -83,7 +67,7 @@ func TestPairIsReadAgain(t *testing.T) {
 func TestPoolIsReadAgain(t *testing.T) {
 	first, second := pdtest.NewCerts(t), pdtest.NewCerts(t)
 	path := filepath.Join(t.TempDir(), "ca")
-	put(t, path, first.CAFile)
+	pdtest.Replace(t, path, first.CAFile)
 	p, err := certfile.NewPool(path, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -91,12 +75,12 @@ func TestPoolIsReadAgain(t *testing.T) {
 	now := time.Now()
 	p.SetClock(func() time.Time { return now })
 	was := p.Get()
-	put(t, path, second.KeyFile) // no certificate
+	pdtest.Replace(t, path, second.KeyFile) // no certificate
 	now = now.Add(certfile.Recheck)
 	if !p.Get().Equal(was) {
 		t.Error("authorities were lost to a file without any")
 	}
-	put(t, path, second.CAFile)
+	pdtest.Replace(t, path, second.CAFile)
 	now = now.Add(certfile.Recheck)
 	if p.Get().Equal(was) {
 		t.Error("the new authority is not in use")

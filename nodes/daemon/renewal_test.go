@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"io"
 	"net/http"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -16,21 +15,6 @@ import (
 	"google.golang.org/grpc"
 )
 
-// replace puts another file in the place of one, as certificate managers do.
-func replace(t *testing.T, path, with string) {
-	t.Helper()
-	b, err := os.ReadFile(with)
-	if err == nil {
-		err = os.WriteFile(path+".new", b, 0o600)
-	}
-	if err == nil {
-		err = os.Rename(path+".new", path)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // TestCertificatesAreRenewed: a node that listens with TLS shows and asks for what its files
 // hold now. Who has a certificate of the old authority is refused once the file names another.
 func TestCertificatesAreRenewed(t *testing.T) {
@@ -38,9 +22,9 @@ func TestCertificatesAreRenewed(t *testing.T) {
 	dir := t.TempDir()
 	sec := daemon.Security{CA: filepath.Join(dir, "ca"), Cert: filepath.Join(dir, "cert"), Key: filepath.Join(dir, "key")}
 	use := func(c *pdtest.Certs) {
-		replace(t, sec.CA, c.CAFile)
-		replace(t, sec.Cert, c.CertFile)
-		replace(t, sec.Key, c.KeyFile)
+		pdtest.Replace(t, sec.CA, c.CAFile)
+		pdtest.Replace(t, sec.Cert, c.CertFile)
+		pdtest.Replace(t, sec.Key, c.KeyFile)
 	}
 	use(before)
 	p, err := daemon.Listen(t.Context(), "127.0.0.1:0", "", "")
