@@ -1,8 +1,10 @@
 package schema
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"pumphouse/nodes"
@@ -17,8 +19,12 @@ type DDL struct {
 	// Schema and Table name what the job is about as its statement finds it: the database to USE,
 	// and the table's name before the statement (for CREATE after it; empty for a database).
 	Schema, Table string
-	// After is the table as the job left it, nil when there is none.
-	After *Table
+	// Before and After are the table as it was before the job and as the job left it, nil when there
+	// was or is none. Of a job on several tables, [DDL.Changes] has them all.
+	Before, After *Table
+	// TablesBefore and TablesAfter are all definitions before and after the job: immutable. Nil for
+	// what is no job or failed. They take memory ([Tables.Bytes]): keep a DDL no longer than needed.
+	TablesBefore, TablesAfter *Tables
 	// OnlyTiDB: the statement means nothing to a MySQL.
 	OnlyTiDB bool
 }
@@ -54,16 +60,71 @@ func (h *History) Reach(ctx context.Context, commitTS nodes.TSO, jobID int64, st
 	case job.Type.sequence():
 		d.Skip = skipSequence
 	}
-	if err := h.reach(ctx, job, commitTS); err != nil {
+	if err := h.describe(ctx, d, commitTS); err != nil {
 		return nil, err
-	}
-	if info := job.Result.TableInfo; info != nil {
-		d.After = h.tables.tables[info.ID]
 	}
 	if d.After != nil && d.After.Kind == TemporaryTable {
 		d.OnlyTiDB = true
 	}
 	return d, nil
+}
+
+// describe applies the job of a DDL and fills in the definitions before and after it.
+func (h *History) describe(ctx context.Context, d *DDL, commitTS nodes.TSO) error {
+	d.TablesBefore = h.Tables()
+	d.Before = d.TablesBefore.tables[d.Job.TableID]
+	if err := h.reach(ctx, d.Job, commitTS); err != nil {
+		return err
+	}
+	d.TablesAfter = h.Tables()
+	if info := d.Job.Result.TableInfo; info != nil {
+		d.After = d.TablesAfter.tables[info.ID]
+	}
+	return nil
+}
+
+// TableChange is a table that a job changed: Before is nil when it made it, After when it removed it.
+type TableChange struct {
+	Before, After *Table
+}
+
+// Changes are the tables that the job made, changed, renamed or removed. A table that got another
+// ID under its name (TRUNCATE, EXCHANGE PARTITION) is one change. It looks at all tables: some
+// microseconds for a thousand. None when the definitions are not known.
+func (d *DDL) Changes() []TableChange {
+	if d.TablesBefore == nil || d.TablesAfter == nil || d.TablesBefore == d.TablesAfter {
+		return nil
+	}
+	var list []TableChange
+	gone := make(map[tableKey]*Table)
+	for id, t := range d.TablesBefore.tables {
+		if d.TablesAfter.tables[id] == nil {
+			gone[t.key()] = t
+		}
+	}
+	for id, t := range d.TablesAfter.tables {
+		before := d.TablesBefore.tables[id]
+		if before == t {
+			continue
+		}
+		if before == nil {
+			before = gone[t.key()]
+			delete(gone, t.key())
+		}
+		list = append(list, TableChange{Before: before, After: t})
+	}
+	for _, t := range gone {
+		list = append(list, TableChange{Before: t})
+	}
+	slices.SortFunc(list, func(a, b TableChange) int { return cmp.Compare(a.id(), b.id()) })
+	return list
+}
+
+func (c TableChange) id() int64 {
+	if c.After != nil {
+		return c.After.ID
+	}
+	return c.Before.ID
 }
 
 // begun tells whether a job was reached before.

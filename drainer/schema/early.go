@@ -37,11 +37,10 @@ func (h *History) Early(ctx context.Context, commitTS nodes.TSO, version, tableI
 		}
 		d := &DDL{Job: job, OnlyTiDB: job.Type.OnlyTiDB()}
 		d.name(h.tables)
-		if err := h.reach(ctx, job, commitTS); err != nil {
+		if err := h.describe(ctx, d, commitTS); err != nil {
 			return nil, err
 		}
 		h.skipLater(job.ID)
-		d.After = h.tables.tables[t.ID]
 		return d, nil
 	}
 	return nil, nil

@@ -301,14 +301,14 @@ func (h *History) recoverSchema(ctx context.Context, job *Job) error {
 	if err != nil {
 		return fmt.Errorf("apply %s: %w", job, err)
 	}
-	name := job.SchemaName
-	if job.Result.DBInfo != nil {
-		name = job.Result.DBInfo.Name.O
+	db := &database{id: job.SchemaID, name: job.SchemaName}
+	if info := job.Result.DBInfo; info != nil {
+		db.name, db.charset, db.collate = info.Name.O, info.Charset, info.Collate
 	}
-	h.tables.databases[job.SchemaID] = &database{id: job.SchemaID, name: name}
+	h.tables.databases[job.SchemaID] = db
 	for _, t := range back {
 		moved := *t
-		moved.Schema, moved.Version, moved.job = name, job.Result.SchemaVersion, job.ID
+		moved.Schema, moved.Version, moved.job = db.name, job.Result.SchemaVersion, job.ID
 		h.tables.set(&moved)
 	}
 	h.tables.passed(job)

@@ -51,6 +51,10 @@ type Table struct {
 	// Keys are the public primary and unique keys, the primary one first.
 	Keys       []Key
 	Partitions []Partition
+	// Info is the rest of the definition as the job has it: indexes of every kind, foreign keys,
+	// partitioning, comment, the view or sequence. Its Columns are nil: they are those above.
+	// Nothing in it may be changed. Nil in a Table that no job made.
+	Info *TableInfo
 
 	byID map[int64]int
 	job  int64 // the ID of the job that made this definition
@@ -64,8 +68,15 @@ type Column struct {
 	// Public: clients see it, and so does the downstream. What is not public is being added,
 	// dropped or changed, or hidden (of an index on an expression).
 	Public    bool
+	Hidden    bool // of an index on an expression, which GeneratedExpr is
 	Generated bool // computed from other columns
 	Stored    bool // generated and stored: it is in rows, unlike a virtual one
+	// GeneratedExpr is the expression as TiDB prints it, empty when it is not generated.
+	GeneratedExpr string
+	Comment       string
+	// LocalDefault: a TIMESTAMP's default is in the time zone of the server that made it; otherwise
+	// in UTC.
+	LocalDefault bool
 	// Default and OriginDefault as TiDB's JSON has them: nil or, mostly, a string.
 	// OriginDefault is the value in rows that are older than the column.
 	Default, OriginDefault any
@@ -148,6 +159,9 @@ func newTable(db *database, info *TableInfo, version int64) (*Table, error) {
 	if info.Partition != nil {
 		t.Partitions = info.Partition.Definitions
 	}
+	kept := *info
+	kept.Columns = nil
+	t.Info = &kept
 	if err := t.addKeys(info); err != nil {
 		return nil, err
 	}
@@ -156,8 +170,9 @@ func newTable(db *database, info *TableInfo, version int64) (*Table, error) {
 
 func newColumn(c *ColumnInfo) Column {
 	col := Column{
-		ID: c.ID, Name: c.Name.O, Type: c.Type, Public: c.State == StatePublic && !c.Hidden,
-		Generated: c.GeneratedExpr != "", Stored: c.GeneratedStored,
+		ID: c.ID, Name: c.Name.O, Type: c.Type, Public: c.State == StatePublic && !c.Hidden, Hidden: c.Hidden,
+		Generated: c.GeneratedExpr != "", Stored: c.GeneratedStored, GeneratedExpr: c.GeneratedExpr,
+		Comment: c.Comment, LocalDefault: c.Version == 0 && c.Type.GetType() == mysql.TypeTimestamp,
 		Default: c.Default, OriginDefault: c.OriginDefault, DefaultIsExpr: c.DefaultIsExpr,
 	}
 	// A bit default that is no valid UTF-8 is broken in the string and whole in the other field.

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/pingcap/tidb/pkg/parser/ast"
+
 	"pumphouse/nodes"
 )
 
@@ -21,9 +23,11 @@ type Tables struct {
 	finished   nodes.TSO          // largest FinishedTS applied
 }
 
+// database is a database, never changed once it is in a Tables.
 type database struct {
-	id   int64
-	name string
+	id               int64
+	name             string
+	charset, collate string // of tables that name none; empty: not known
 }
 
 // tableKey is a name as TiDB compares it.
@@ -60,13 +64,46 @@ func (ts *Tables) Dropped(id int64) bool {
 
 // Named is the table with a name, in any letter case.
 func (ts *Tables) Named(schema, name string) (*Table, bool) {
-	for id, db := range ts.databases {
-		if strings.EqualFold(db.name, schema) {
-			t, ok := ts.tables[ts.names[tableKey{id, strings.ToLower(name)}]]
-			return t, ok
+	db := ts.database(schema)
+	if db == nil {
+		return nil, false
+	}
+	t, ok := ts.tables[ts.names[tableKey{db.id, strings.ToLower(name)}]]
+	return t, ok
+}
+
+// Database is the database with a name, in any letter case.
+func (ts *Tables) Database(name string) (DBInfo, bool) {
+	db := ts.database(name)
+	if db == nil {
+		return DBInfo{}, false
+	}
+	return DBInfo{ID: db.id, Name: ast.NewCIStr(db.name), Charset: db.charset, Collate: db.collate}, true
+}
+
+// DatabaseByID is the database with an ID.
+func (ts *Tables) DatabaseByID(id int64) (DBInfo, bool) {
+	db, ok := ts.databases[id]
+	if !ok {
+		return DBInfo{}, false
+	}
+	return DBInfo{ID: db.id, Name: ast.NewCIStr(db.name), Charset: db.charset, Collate: db.collate}, true
+}
+
+func (ts *Tables) database(name string) *database {
+	for _, db := range ts.databases {
+		if strings.EqualFold(db.name, name) {
+			return db
 		}
 	}
-	return nil, false
+	return nil
+}
+
+// Bytes is about how much memory a copy of the maps takes, which every change of a Tables that was
+// given away makes. The definitions in them are shared.
+func (ts *Tables) Bytes() int64 {
+	const entry = 48 // a key, a value and what a map keeps free
+	return entry * int64(len(ts.databases)+len(ts.tables)+len(ts.partitions)+2*len(ts.names)+len(ts.dropped))
 }
 
 // Version is the largest schema version of a job that these tables include.
@@ -141,7 +178,7 @@ func (ts *Tables) putDatabase(job *Job) error {
 	if info == nil {
 		return fmt.Errorf("%w: it does not say which database", ErrBadJob)
 	}
-	ts.databases[info.ID] = &database{id: info.ID, name: info.Name.O}
+	ts.databases[info.ID] = &database{id: info.ID, name: info.Name.O, charset: info.Charset, collate: info.Collate}
 	return nil
 }
 
@@ -277,6 +314,11 @@ func (ts *Tables) exchange(job *Job) error {
 	}
 	moved := *plain
 	moved.ID, moved.Version, moved.job = free[0].ID, job.Result.SchemaVersion, job.ID
+	if plain.Info != nil {
+		own := *plain.Info
+		own.ID = moved.ID
+		moved.Info = &own
+	}
 	ts.forget(plain.ID)
 	if err := ts.put(job, parted.SchemaID, info); err != nil {
 		return err
