@@ -4,14 +4,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"sort"
-	"strings"
 
 	"github.com/BurntSushi/toml"
 )
 
 // LoadTOML reads the file into config. A key that config has no place for is an error
-// that names every such key.
+// that names every such key, its line, and the key that may have been meant.
 func LoadTOML(file string, config any) error {
 	meta, err := toml.DecodeFile(file, config)
 	if err != nil {
@@ -26,8 +24,7 @@ func LoadTOML(file string, config any) error {
 		for i, k := range left {
 			names[i] = k.String()
 		}
-		sort.Strings(names)
-		return fmt.Errorf("read %s: unknown key %s: remove it or mend its name", file, strings.Join(names, ", "))
+		return unknownKeys(file, names, config)
 	}
 	return nil
 }

@@ -81,7 +81,7 @@ func TestFlagsWinOverTheFile(t *testing.T) {
 		t.Errorf("%+v, %v", c, err)
 	}
 	for text, want := range map[string]string{
-		"a = 'x'\nnope = 1\n[more]\nstill = 2": "more.still, nope",
+		"a = 'x'\nnope = 1\n[more]\nstill = 2": "unknown key nope (line 2); more (line 3): remove",
 		"a = ":                                 "line 1",
 		"a = 1":                                "string",
 	} {
