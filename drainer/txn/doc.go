@@ -5,6 +5,9 @@
 // the definitions that package schema has for them. Both hold on to the binlog's bytes and
 // copy as little as they can: values of text and bytes are parts of it.
 //
+// [Filter] and [Migration] are the configuration's word on which of them go downstream, and under
+// which names.
+//
 // # The bytes of a row
 //
 // Everything is in TiDB's codec.EncodeValue form, a flag byte and what it says:
