@@ -22,16 +22,18 @@ type decoder struct {
 	skipDDL bool
 	zone    *time.Location
 	keep    func(schema, table string) bool // see Options.Keep
+	migrate migrator
 	log     logrus.FieldLogger
 	metrics *metrics
 }
 
-func newDecoder(opts Options, filter *txn.Filter, m *metrics) decoder {
+func newDecoder(opts Options, filter *txn.Filter, rules *txn.Migration, m *metrics) decoder {
 	ignored := make(map[nodes.TSO]bool, len(opts.IgnoreTxns))
 	for _, ts := range opts.IgnoreTxns {
 		ignored[ts] = true
 	}
-	return decoder{filter: filter, ignored: ignored, skipDDL: opts.SkipDDL, zone: opts.Downstream.Zone(), keep: opts.Keep, log: opts.Logger, metrics: m}
+	return decoder{filter: filter, ignored: ignored, skipDDL: opts.SkipDDL, zone: opts.Downstream.Zone(), keep: opts.Keep,
+		migrate: migrator{rules: rules, keep: opts.Keep}, log: opts.Logger, metrics: m}
 }
 
 // decode makes transactions of what a pump delivered: mostly one, none if nothing of it is for
@@ -69,16 +71,31 @@ func (dec *decoder) rows(ctx context.Context, h *schema.History, b *txn.Binlog) 
 	if err := h.Advance(ctx, b.CommitTS, b.SchemaVersion); err != nil {
 		return nil, err
 	}
-	find := func(id int64) (*schema.Table, error) {
+	upstream := func(id int64) (*schema.Table, error) {
 		table, err := h.Find(ctx, id, b.CommitTS)
 		if err != nil || table == nil || dec.skip(table.Schema, table.Name) {
 			return nil, err
 		}
 		return table, nil
 	}
+	var ignores map[*schema.Table][3]bool
+	find := func(id int64) (*schema.Table, error) {
+		table, err := upstream(id)
+		if err != nil || table == nil || dec.migrate.rules == nil {
+			return table, err
+		}
+		m, err := dec.migrate.of(table)
+		if m.ignores != [3]bool{} {
+			if ignores == nil {
+				ignores = map[*schema.Table][3]bool{}
+			}
+			ignores[m.table] = m.ignores
+		}
+		return m.table, err
+	}
 	t := &sink.Txn{StartTS: b.StartTS, CommitTS: b.CommitTS}
 	var err error
-	t.Early, err = dec.early(ctx, h, b, find)
+	t.Early, err = dec.early(ctx, h, b, upstream)
 	if dec.ignored[b.CommitTS] && ctx.Err() == nil {
 		dec.say(b).Warn("a transaction is left out, as ignore-txn-commit-ts says")
 		return nil, nil // whatever is wrong with it
@@ -87,7 +104,9 @@ func (dec *decoder) rows(ctx context.Context, h *schema.History, b *txn.Binlog) 
 		return nil, err
 	}
 	err = b.Each(find, dec.zone, func(c *txn.Change) error {
-		t.Changes = append(t.Changes, c)
+		if ignores == nil || !ignores[c.Table][c.Op] {
+			t.Changes = append(t.Changes, c)
+		}
 		return nil
 	})
 	if err != nil || t.Empty() {
@@ -96,16 +115,16 @@ func (dec *decoder) rows(ctx context.Context, h *schema.History, b *txn.Binlog) 
 	return []*sink.Txn{t}, nil
 }
 
-// skip tells whether a table is left out.
+// skip reports whether a table is left out.
 func (dec *decoder) skip(schema, table string) bool {
 	return dec.filter.Skip(schema, table) && (dec.keep == nil || !dec.keep(schema, table))
 }
 
 // ddl makes a DDL known to the definitions and decides whether it is for the downstream.
 func (dec *decoder) ddl(ctx context.Context, h *schema.History, b *txn.Binlog) ([]*sink.Txn, error) {
-	t := &sink.Txn{StartTS: b.StartTS, CommitTS: b.CommitTS, Query: string(b.DDLQuery)}
-	d, err := h.Reach(ctx, b.CommitTS, b.DDLJobID, b.DDLState, t.Query)
-	log := dec.say(b).WithField("query", t.Query)
+	query := string(b.DDLQuery)
+	d, err := h.Reach(ctx, b.CommitTS, b.DDLJobID, b.DDLState, query)
+	log := dec.say(b).WithField("query", query)
 	switch {
 	case err != nil && dec.ignored[b.CommitTS] && (errors.Is(err, schema.ErrBadJob) || errors.Is(err, schema.ErrNoJob)):
 		log.WithError(err).Warn("a DDL is left out, as ignore-txn-commit-ts says, and table definitions stay as they were")
@@ -121,35 +140,88 @@ func (dec *decoder) ddl(ctx context.Context, h *schema.History, b *txn.Binlog) (
 		log.WithField("reason", d.Skip).Info("a DDL is left out")
 	case dec.skipDDL:
 		log.WithField("reason", "sync-ddl = false").Info("a DDL is left out")
-	case dec.filtered(d, h, log):
-		log.WithField("reason", "filter rules").Info("a DDL is left out")
 	default:
-		t.DDL = d
-		log.Info("a DDL goes downstream")
+		list, err := dec.filtered(&judged{DDL: d, node: one(query)}, query, log)
+		if err != nil || len(list) == 0 {
+			return nil, err
+		}
+		t := &sink.Txn{StartTS: b.StartTS, CommitTS: b.CommitTS}
+		if len(list) == 1 {
+			t.DDL, t.Query = list[0].DDL, list[0].Query
+		} else {
+			t.Early = list
+		}
 		return []*sink.Txn{t}, nil
 	}
 	return nil, nil
 }
 
-// filtered tells whether the rules leave a statement out: all that it is about is left out.
-// A table that is renamed counts as what it was, since that is what the downstream has; when
-// it becomes one that is replicated, it is missing there, which is said.
-func (dec *decoder) filtered(d *schema.DDL, h *schema.History, log *logrus.Entry) bool {
-	if several := d.Job.Result.Tables; len(several) > 0 && d.Job.Type != schema.ActionDropTable {
-		for _, info := range several {
-			if t, ok := h.Tables().Table(info.ID); ok && !dec.skip(t.Schema, t.Name) {
-				return false
-			}
+// filtered are the statements that the filters leave of one: mostly itself, or nothing.
+func (dec *decoder) filtered(j *judged, query string, log *logrus.Entry) ([]sink.Statement, error) {
+	cells := dec.judge(j)
+	c := decide(cells)
+	if c.do != skip && c.do != stop {
+		switch ignored, err := dec.migrate.ignores(j, query); {
+		case err != nil:
+			return nil, err
+		case ignored:
+			log.WithField("reason", "binlog-filter-rule").Info("a DDL is left out")
+			return nil, nil
 		}
-		return true
 	}
-	if !dec.skip(d.Schema, d.Table) {
-		return false
+	list := []sink.Statement{{DDL: j.DDL, Query: query}}
+	switch c.do {
+	case stop:
+		return nil, fmt.Errorf("the statement %.200q crosses the filters: %s", query, c.why)
+	case skip:
+		log.WithField("reason", "filter rules").Info("a DDL is left out")
+		return nil, nil
+	case skipped:
+		log.WithField("reason", c.why).Warn("a DDL is left out")
+		return nil, nil
+	case part:
+		var err error
+		if list, err = dec.part(j, cells); err != nil {
+			return nil, err
+		}
+	default:
+		if verb, ok := dec.dropsOthers(j); ok {
+			c.do, list = part, dropOne(j, verb)
+		}
 	}
-	if d.After != nil && !dec.skip(d.After.Schema, d.After.Name) {
-		log.WithField("table", d.After.String()).Error("a table that is not replicated became one that is: create it downstream, and fill it, or its rows will stop the drainer")
+	list, err := dec.redirect(list, j.TablesAfter, log)
+	if err != nil || len(list) == 0 {
+		return nil, err
 	}
-	return true
+	if c.do == part {
+		texts := make([]string, len(list))
+		for i, st := range list {
+			texts[i] = st.Query
+		}
+		log = log.WithField("part", texts)
+	}
+	if c.why != "" {
+		log.WithField("reason", c.why).Warn("a DDL crosses the filters")
+	}
+	log.Info("a DDL goes downstream")
+	return list, nil
+}
+
+// redirect gives statements their names downstream.
+func (dec *decoder) redirect(list []sink.Statement, after *schema.Tables, log *logrus.Entry) ([]sink.Statement, error) {
+	kept := list[:0]
+	for _, st := range list {
+		created, err := dec.migrate.redirects(st.DDL, after)
+		if err != nil {
+			return nil, err
+		}
+		if created {
+			log.Warn("a table is not created: table-migrate-rule brings it to one that is there for another table already")
+			continue
+		}
+		kept = append(kept, st)
+	}
+	return kept, nil
 }
 
 func (dec *decoder) say(b *txn.Binlog) *logrus.Entry {

@@ -34,6 +34,13 @@
 // behind, and no pump waits for it. As soon as the checkpoint is known /status says what the
 // start waits for.
 //
+// What filters leave of DDL is one table, in outcome.go: a statement runs, runs in part, is left out,
+// with a warning or without, or stops the drainer. The rule behind it: what is not replicated is not
+// touched, and what is replicated stays what it is upstream. So a table that is renamed into what is
+// replicated stops the drainer, because the downstream does not have its rows; one that is renamed out of it
+// is renamed downstream, too, which gives its name free for the next one. docs/filters.md has
+// the table in words.
+//
 // Trade-offs: rows are decoded by one goroutine, which is several times as fast as any
 // downstream. What was pulled and not decoded when the drainer pauses is pulled again at the
 // next start.

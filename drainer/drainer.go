@@ -73,6 +73,10 @@ func New(opts Options) (*Drainer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("drainer: %w", err)
 	}
+	rules, err := txn.NewMigration(opts.Migrate)
+	if err != nil {
+		return nil, fmt.Errorf("drainer: %w", err)
+	}
 	m, err := newMetrics(opts.Metrics)
 	if err != nil {
 		return nil, err
@@ -83,7 +87,7 @@ func New(opts Options) (*Drainer, error) {
 		workers: daemon.Group{Failed: failed}, keeper: daemon.Group{Failed: failed},
 		clock: clock{now: opts.Now}, begun: make(chan struct{}),
 	}
-	d.decoder = newDecoder(opts, filter, m)
+	d.decoder = newDecoder(opts, filter, rules, m)
 	d.life = daemon.NewLife(nodes.Drainer, d.State)
 	return d, nil
 }

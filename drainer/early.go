@@ -35,6 +35,17 @@ func (dec *decoder) early(ctx context.Context, h *schema.History, b *txn.Binlog,
 			log.WithField("reason", "sync-ddl = false").Info("a DDL is left out")
 			continue
 		}
+		j := &judged{DDL: d, node: one(d.Job.Query)}
+		switch ignored, err := dec.migrate.ignores(j, d.Job.Query); {
+		case err != nil:
+			return nil, err
+		case ignored:
+			log.WithField("reason", "binlog-filter-rule").Info("a DDL is left out")
+			continue
+		}
+		if _, err := dec.migrate.redirects(d, d.TablesAfter); err != nil {
+			return nil, err
+		}
 		log.Info("a DDL goes downstream before its binlog: rows use its columns already")
 		list = append(list, sink.Statement{DDL: d, Query: d.Job.Query})
 	}

@@ -44,7 +44,8 @@ type Options struct {
 	// it are replicated. Negative: PD's time at the start.
 	InitialCommitTS nodes.TSO
 
-	Filter txn.FilterRules
+	Filter  txn.FilterRules
+	Migrate txn.MigrateRules
 	// Keep tells which tables the downstream needs whatever Filter says; nil: none.
 	Keep func(schema, table string) bool
 	// IgnoreTxns are the commit TSs of transactions that are not applied (their DDL counts

@@ -25,6 +25,9 @@ type DDL struct {
 	// TablesBefore and TablesAfter are all definitions before and after the job: immutable. Nil for
 	// what is no job or failed. They take memory ([Tables.Bytes]): keep a DDL no longer than needed.
 	TablesBefore, TablesAfter *Tables
+	// Route gives the names downstream of a table, or of a database (table empty), of the upstream;
+	// nil: they are the same. Whoever writes the statement for the downstream uses it.
+	Route func(schema, table string) (string, string)
 	// OnlyTiDB: the statement means nothing to a MySQL.
 	OnlyTiDB bool
 }

@@ -3,6 +3,7 @@ package txn
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -99,7 +100,19 @@ func newPattern(rule, name string) (pattern, error) {
 	return pattern{regexp: re}, nil
 }
 
-// match tells whether the pattern is for a name, which is in lower case.
+// all reports whether the pattern is plainly one for every name.
+func (p pattern) all() bool {
+	if p.regexp == nil {
+		return false
+	}
+	switch strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(p.regexp.String(), "(?i)"), "^"), "$") {
+	case "", ".*", ".+", ".":
+		return true
+	}
+	return false
+}
+
+// match reports whether the pattern is for a name, which is in lower case.
 func (p pattern) match(name string) bool {
 	if p.regexp != nil {
 		return p.regexp.MatchString(name)
@@ -107,8 +120,8 @@ func (p pattern) match(name string) bool {
 	return p.name == name
 }
 
-// Skip tells whether a table is not replicated, or, without a table, statements on the database
-// itself. A database of which only some tables are asked for is replicated itself.
+// Skip reports whether a table is not replicated, or, without a table, the database itself. A
+// database of which only some tables are replicated is so itself.
 func (f *Filter) Skip(schema, table string) bool {
 	schema, table = strings.ToLower(schema), strings.ToLower(table)
 	for _, p := range f.ignoreSchemas {
@@ -117,7 +130,7 @@ func (f *Filter) Skip(schema, table string) bool {
 		}
 	}
 	for _, p := range f.ignoreTables {
-		if table != "" && p.schema.match(schema) && p.table.match(table) {
+		if p.schema.match(schema) && (p.table.all() || table != "" && p.table.match(table)) {
 			return true
 		}
 	}
@@ -136,3 +149,17 @@ func (f *Filter) Skip(schema, table string) bool {
 	}
 	return true
 }
+
+// Whole reports whether every table that a database may have is replicated.
+func (f *Filter) Whole(schema string) bool {
+	schema = strings.ToLower(schema)
+	ignores := func(p tablePattern) bool { return p.schema.match(schema) }
+	if f.Skip(schema, "") || slices.ContainsFunc(f.ignoreTables, ignores) {
+		return false
+	}
+	return !f.Asks() || slices.ContainsFunc(f.doDBs, func(p pattern) bool { return p.match(schema) }) ||
+		slices.ContainsFunc(f.doTables, func(p tablePattern) bool { return p.schema.match(schema) && p.table.all() })
+}
+
+// Asks reports whether only what a rule asks for is replicated.
+func (f *Filter) Asks() bool { return len(f.doDBs) > 0 || len(f.doTables) > 0 }

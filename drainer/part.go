@@ -1,0 +1,155 @@
+package drainer
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"pumphouse/drainer/schema"
+	"pumphouse/drainer/sink"
+
+	"github.com/pingcap/tidb/pkg/parser/ast"
+)
+
+// part makes the statements that are left of one when only what is replicated counts: nothing if
+// nothing is. cells are those of judge.
+func (dec *decoder) part(j *judged, cells []cell) ([]sink.Statement, error) {
+	switch j.Job.Type {
+	case schema.ActionCreateSchema:
+		return dec.ensureDatabase(j)
+	case schema.ActionDropSchema:
+		return dec.dropTables(j), nil
+	case schema.ActionDropView:
+		return dropOne(j, "DROP VIEW IF EXISTS "), nil
+	case schema.ActionRenameTables:
+		return renameSome(j, cells)
+	case schema.ActionCreateTables:
+		return createSome(j, cells)
+	}
+	return nil, fmt.Errorf("%s cannot be carried out in part: %.200q", j.Job, j.Job.Query)
+}
+
+// ensureDatabase is CREATE DATABASE for one that may be there already.
+func (dec *decoder) ensureDatabase(j *judged) ([]sink.Statement, error) {
+	n, ok := j.node.(*ast.CreateDatabaseStmt)
+	if !ok {
+		return nil, fmt.Errorf("the statement that creates the database cannot be read: %.200q", j.Job.Query)
+	}
+	n.IfNotExists = true
+	text, err := restore(n)
+	if err != nil {
+		return nil, err
+	}
+	return []sink.Statement{{DDL: j.DDL, Query: text}}, nil
+}
+
+// dropTables drops what is replicated of a database, views first.
+func (dec *decoder) dropTables(j *judged) (list []sink.Statement) {
+	drop := func(t *schema.Table, as schema.Action, verb string) {
+		query := verb + fullName(t.Schema, t.Name)
+		d := &schema.DDL{Job: jobOf(j.Job, as, t, query), Schema: t.Schema, Table: t.Name, Before: t}
+		list = append(list, sink.Statement{DDL: d, Query: query})
+	}
+	for _, kind := range []schema.Kind{schema.View, schema.BaseTable} {
+		for _, t := range j.TablesBefore.All() {
+			if t.SchemaID != j.Job.SchemaID || t.Kind != kind || dec.skip(t.Schema, t.Name) {
+				continue
+			}
+			if kind == schema.View {
+				drop(t, schema.ActionDropView, "DROP VIEW IF EXISTS ")
+			} else {
+				drop(t, schema.ActionDropTable, "DROP TABLE ")
+			}
+		}
+	}
+	return list
+}
+
+// dropOne is a job's own part of a statement that drops several.
+func dropOne(j *judged, verb string) []sink.Statement {
+	query := verb + fullName(j.Schema, j.Table)
+	d := *j.DDL
+	job := *d.Job
+	d.Job, job.Query = &job, query
+	return []sink.Statement{{DDL: &d, Query: query}}
+}
+
+// dropsOthers reports whether a statement drops tables that are not replicated beside its job's.
+func (dec *decoder) dropsOthers(j *judged) (verb string, ok bool) {
+	n, isDrop := j.node.(*ast.DropTableStmt)
+	if !isDrop || len(n.Tables) < 2 {
+		return "", false
+	}
+	verb = "DROP TABLE "
+	if n.IsView {
+		verb = "DROP VIEW "
+	}
+	if n.IfExists {
+		verb += "IF EXISTS "
+	}
+	return verb, slices.ContainsFunc(n.Tables, func(t *ast.TableName) bool {
+		name := resolve(t, j.Schema)
+		return dec.skip(name.schema, name.table)
+	})
+}
+
+// renameSome is RENAME TABLE without the tables whose cells leave them out.
+func renameSome(j *judged, cells []cell) ([]sink.Statement, error) {
+	n, ok := j.node.(*ast.RenameTableStmt)
+	if !ok || len(n.TableToTables) != len(cells) {
+		return nil, fmt.Errorf("the statement that renames the tables cannot be read: %.200q", j.Job.Query)
+	}
+	d, job := *j.DDL, *j.Job
+	d.Job, job.RawArgs, job.Result.Tables = &job, nil, nil
+	d.TablesBefore, d.TablesAfter = nil, nil // they differ in more than the part
+	var pairs []string
+	now := map[int64]tableName{} // what tables are called between two pairs
+	for i, info := range j.Job.Result.Tables {
+		if cells[i].do == skip || cells[i].do == skipped {
+			continue
+		}
+		from, ok := now[info.ID]
+		if before, known := j.TablesBefore.Table(info.ID); !ok && known {
+			from = tableName{before.Schema, before.Name}
+		}
+		to := resolve(n.TableToTables[i].NewTable, j.Schema)
+		last := !slices.ContainsFunc(j.Job.Result.Tables[i+1:], func(other *schema.TableInfo) bool { return other.ID == info.ID })
+		if after, known := j.TablesAfter.Table(info.ID); known && last {
+			to = tableName{after.Schema, after.Name}
+		}
+		now[info.ID] = to
+		pairs = append(pairs, fullName(from.schema, from.table)+" TO "+fullName(to.schema, to.table))
+		job.Result.Tables = append(job.Result.Tables, info)
+	}
+	job.Query = "RENAME TABLE " + strings.Join(pairs, ", ")
+	return []sink.Statement{{DDL: &d, Query: job.Query}}, nil
+}
+
+// createSome are the statements of those tables that are replicated.
+func createSome(j *judged, cells []cell) (list []sink.Statement, err error) {
+	created := map[string]*ast.CreateTableStmt{} // by name in lower case
+	for _, n := range parse(j.Job.Query) {
+		if c, ok := n.(*ast.CreateTableStmt); ok {
+			created[c.Table.Name.L] = c
+		}
+	}
+	for i, info := range j.Job.Result.Tables {
+		if cells[i].do != run {
+			continue
+		}
+		n, t := created[info.Name.L], (*schema.Table)(nil)
+		if t, _ = j.TablesAfter.Table(info.ID); n == nil || t == nil {
+			return nil, fmt.Errorf("the statement that creates the table %s.%s cannot be read: %.200q", quote(j.Schema), quote(info.Name.O), j.Job.Query)
+		}
+		n.Table.Schema = ast.NewCIStr(t.Schema)
+		text, err := restore(n)
+		if err != nil {
+			return nil, err
+		}
+		job := jobOf(j.Job, schema.ActionCreateTable, t, text)
+		job.Result.TableInfo = info
+		d := &schema.DDL{Job: job, Schema: t.Schema, Table: t.Name, After: t, OnlyTiDB: j.OnlyTiDB}
+		list = append(list, sink.Statement{DDL: d, Query: text})
+	}
+	return list, nil
+}

@@ -1,0 +1,137 @@
+package drainer
+
+import (
+	"strings"
+
+	"pumphouse/drainer/schema"
+
+	"github.com/pingcap/tidb/pkg/parser"
+	"github.com/pingcap/tidb/pkg/parser/ast"
+	"github.com/pingcap/tidb/pkg/parser/format"
+	"github.com/pingcap/tidb/pkg/parser/mysql"
+	_ "github.com/pingcap/tidb/pkg/parser/test_driver" // the literals of the parser's trees
+)
+
+// parse reads the text of a DDL job: nothing for what the parser does not know. Most jobs have one
+// statement; one that creates several tables has one for each.
+func parse(query string) (list []ast.StmtNode) {
+	defer func() { // the parser panics on a few malformed texts
+		if recover() != nil {
+			list = nil
+		}
+	}()
+	for _, mode := range []mysql.SQLMode{mysql.ModeNone, mysql.ModeANSIQuotes} {
+		p := parser.New()
+		p.SetSQLMode(mode)
+		if list, _, err := p.ParseSQL(query); err == nil {
+			return list
+		}
+	}
+	return nil
+}
+
+// one is the statement of a text that has one; else nil.
+func one(query string) ast.StmtNode {
+	if list := parse(query); len(list) == 1 {
+		return list[0]
+	}
+	return nil
+}
+
+// restore gives a statement's text in the form in which TiDB writes it into binlogs.
+func restore(n ast.Node) (string, error) {
+	var b strings.Builder
+	flags := format.RestoreTiDBSpecialComment | format.RestoreNameBackQuotes | format.RestoreKeyWordUppercase | format.RestoreStringSingleQuotes
+	err := n.Restore(format.NewRestoreCtx(flags, &b))
+	return b.String(), err
+}
+
+// tableName is a name as a statement has it, in the database that it is resolved to.
+type tableName struct{ schema, table string }
+
+// namesIn are the tables that a statement or a part of it names, without the names that its WITH
+// clauses define. Names without a database are those of the given one.
+func namesIn(n ast.Node, schema string) []tableName {
+	v := &nameVisitor{schema: schema, defined: map[string]bool{}}
+	n.Accept(v)
+	var list []tableName
+	for _, name := range v.found {
+		if name.Schema.L == "" && v.defined[name.Name.L] {
+			continue
+		}
+		list = append(list, resolve(name, schema))
+	}
+	return list
+}
+
+func resolve(name *ast.TableName, schema string) tableName {
+	if name.Schema.O != "" {
+		schema = name.Schema.O
+	}
+	return tableName{schema, name.Name.O}
+}
+
+type nameVisitor struct {
+	schema  string
+	defined map[string]bool // by WITH, in lower case
+	found   []*ast.TableName
+}
+
+// Enter implements ast.Visitor.
+func (v *nameVisitor) Enter(n ast.Node) (ast.Node, bool) {
+	switch n := n.(type) {
+	case *ast.TableName:
+		v.found = append(v.found, n)
+	case *ast.CommonTableExpression:
+		v.defined[n.Name.L] = true
+	}
+	return n, false
+}
+
+// Leave implements ast.Visitor.
+func (v *nameVisitor) Leave(n ast.Node) (ast.Node, bool) { return n, true }
+
+// eventOf is what a binlog-filter-rule calls a statement; empty: nothing that has a name there.
+func eventOf(n ast.StmtNode) string {
+	switch n := n.(type) {
+	case *ast.CreateDatabaseStmt:
+		return "create database"
+	case *ast.DropDatabaseStmt:
+		return "drop database"
+	case *ast.AlterDatabaseStmt:
+		return "alter database"
+	case *ast.CreateTableStmt:
+		return "create table"
+	case *ast.DropTableStmt:
+		if n.IsView {
+			return "drop view"
+		}
+		return "drop table"
+	case *ast.TruncateTableStmt:
+		return "truncate table"
+	case *ast.RenameTableStmt:
+		return "rename table"
+	case *ast.CreateIndexStmt:
+		return "create index"
+	case *ast.DropIndexStmt:
+		return "drop index"
+	case *ast.AlterTableStmt:
+		return "alter table"
+	case *ast.CreateViewStmt:
+		return "create view"
+	}
+	return ""
+}
+
+func quote(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
+
+func fullName(schema, table string) string { return quote(schema) + "." + quote(table) }
+
+// jobOf is a copy of a job that stands for one table's part of it.
+func jobOf(job *schema.Job, as schema.Action, t *schema.Table, query string) *schema.Job {
+	part := *job
+	part.Type, part.Query, part.RawArgs, part.Multi = as, query, nil, nil
+	part.SchemaID, part.TableID, part.SchemaName, part.TableName = t.SchemaID, t.ID, t.Schema, t.Name
+	part.Result.DBInfo, part.Result.TableInfo, part.Result.Tables = nil, nil, nil
+	return &part
+}
