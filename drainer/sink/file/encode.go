@@ -38,8 +38,9 @@ type tableHead struct {
 }
 
 type columnHead struct {
-	i    int    // its place in the table
-	head []byte // name, tp and mysql_type of a Column
+	i         int    // its place in the table
+	head      []byte // name, tp and mysql_type of a Column
+	generated bool
 }
 
 // keepTables is how many tables' heads are kept; definitions come and go with DDL.
@@ -58,14 +59,14 @@ func (e *encoder) table(t *schema.Table) *tableHead {
 	h.names = appendString(h.names, 2, t.Name)
 	for i := range t.Columns {
 		c := &t.Columns[i]
-		if !c.Public || c.Generated {
+		if !c.Public {
 			continue
 		}
 		tp := c.Type.GetType()
 		head := appendString(nil, 1, c.Name)
 		head = appendString(head, 2, string([]byte{tp}))
 		head = appendString(head, 3, types.TypeToStr(tp, c.Type.GetCharset()))
-		h.columns = append(h.columns, columnHead{i, head})
+		h.columns = append(h.columns, columnHead{i, head, c.Generated})
 	}
 	e.tables[t] = h
 	return h
@@ -148,7 +149,8 @@ func (e *encoder) event(c *txn.Change) {
 	}
 	for i := range h.columns {
 		col := &h.columns[i]
-		if value[col.i].Kind == txn.Missing || changed != nil && changed[col.i].Kind == txn.Missing {
+		missing := value[col.i].Kind == txn.Missing || changed != nil && changed[col.i].Kind == txn.Missing
+		if col.generated && changed != nil || missing && !col.generated {
 			continue
 		}
 		e.value = appendField(e.value[:0], 4, value[col.i])
@@ -171,7 +173,7 @@ func (e *encoder) event(c *txn.Change) {
 func appendField(b []byte, num protowire.Number, v txn.Value) []byte {
 	b = protowire.AppendTag(b, num, protowire.BytesType)
 	switch v.Kind {
-	case txn.Int, txn.Uint, txn.Float32, txn.Float64, txn.Enum, txn.Set, txn.Null:
+	case txn.Int, txn.Uint, txn.Float32, txn.Float64, txn.Enum, txn.Set, txn.Bit, txn.Null, txn.Missing:
 		at := len(b)
 		b = appendValue(append(b, 0), v)
 		b[at] = byte(len(b) - at - 1) // at most 11
@@ -197,7 +199,7 @@ func appendValue(b []byte, v txn.Value) []byte {
 		return append(b, flagNull)
 	case txn.Int:
 		return protowire.AppendVarint(append(b, flagVarint), protowire.EncodeZigZag(v.Int64()))
-	case txn.Uint, txn.Enum, txn.Set:
+	case txn.Uint, txn.Enum, txn.Set, txn.Bit:
 		return protowire.AppendVarint(append(b, flagUvarint), v.Uint64())
 	case txn.Float32, txn.Float64:
 		return binary.BigEndian.AppendUint64(append(b, flagFloat), sortable(v.Float()))

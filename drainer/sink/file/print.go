@@ -15,6 +15,7 @@ import (
 	"pumphouse/binlogpb/pbfile"
 	"pumphouse/nodes"
 
+	"github.com/pingcap/tidb/pkg/parser/mysql"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 )
@@ -75,10 +76,10 @@ func eventText(e *pbfile.Event) (string, error) {
 		if err := proto.Unmarshal(raw, &c); err != nil {
 			return "", fmt.Errorf("column %d: %w", i, err)
 		}
-		text, err := valueText(c.GetValue())
+		text, err := valueText(&c, c.GetValue())
 		if err == nil && e.GetTp() == pbfile.EventType_Update {
 			var changed string
-			if changed, err = valueText(c.GetChangedValue()); changed != text {
+			if changed, err = valueText(&c, c.GetChangedValue()); changed != text {
 				text += " -> " + changed
 			}
 		}
@@ -94,7 +95,8 @@ func eventText(e *pbfile.Event) (string, error) {
 	return b.String(), nil
 }
 
-func valueText(b []byte) (string, error) {
+// valueText is a value of a column, b, as text.
+func valueText(c *pbfile.Column, b []byte) (string, error) {
 	v, err := Value(b)
 	if err != nil {
 		return "", err
@@ -103,6 +105,9 @@ func valueText(b []byte) (string, error) {
 	case nil:
 		return "NULL", nil
 	case []byte:
+		if string(c.GetTp()) == string([]byte{mysql.TypeBit}) && len(v) <= 8 {
+			return strconv.FormatUint(Bits(v), 10), nil
+		}
 		if printable(v) {
 			return strconv.Quote(string(v)), nil
 		}
@@ -115,6 +120,14 @@ func printable(b []byte) bool {
 	return utf8.Valid(b) && !strings.ContainsFunc(string(b), func(r rune) bool {
 		return !unicode.IsPrint(r) && r != '\n' && r != '\t' && r != '\r'
 	})
+}
+
+// Bits is the number that the bytes of a BIT stand for, of which there are at most 8. Files have the
+// number itself; those that early versions of the file sink wrote have its bytes.
+func Bits(b []byte) uint64 {
+	var wide [8]byte
+	copy(wide[8-len(b):], b)
+	return binary.BigEndian.Uint64(wide[:])
 }
 
 // Value decodes the value of a pbfile.Column: nil, int64, uint64, float64 or []byte (a part of
