@@ -10,6 +10,8 @@
 //   - A tail that a crash has torn is cut off when the sink opens, and said; it holds
 //     nothing that Applied had covered. Damage anywhere else, or a file that begins with what
 //     was never a record, is a [*DamageError] that names file and offset, and nothing is cut.
+//     So is damage that the checkpoint covers, and a file that has become shorter: the file
+//     .binlog.synced says up to which byte of which file everything was durable.
 //   - A directory belongs to one sink at a time.
 //
 // # The format
@@ -34,15 +36,19 @@
 //
 //	NULL                                      00
 //	integer, YEAR                             08 zigzag varint
-//	unsigned integer, ENUM index, SET bits    09 varint
+//	unsigned integer, ENUM index, SET bits,
+//	BIT                                       09 varint
 //	FLOAT, DOUBLE                             05 float64 big endian, sign bit flipped if
 //	                                             positive, all bits if negative
 //	everything else                           02 zigzag varint of the length, bytes
 //
-// where BIT is its bytes, and DECIMAL, JSON, date and time are the text MySQL prints.
-// An update has the old value in value and the new one in changed_value. Columns that are
-// generated, not public, or not in the binlog are left out, as the field's drainers do.
-// testdata/golden holds all that byte for byte.
+// where DECIMAL, JSON, date and time are the text MySQL prints. (Files that we wrote before
+// have BIT as bytes; [Print] takes both.) An update has the old value in value and the new one
+// in changed_value. Columns that are not public or not in the binlog are left out. Generated
+// columns are left out of updates; inserts and deletes have them, as NULL where the binlog does not
+// have the value, which is upstream's way: readers leave them to the database that
+// they write to. testdata/golden holds all that byte for byte, testdata/upstream what upstream's
+// own drainer wrote.
 //
 // A statement that rows need before its own binlog comes ([sink.Txn].Early) is a record of its own in
 // front of theirs. Its commit TS is one less, or that of the record before if that is the same number.

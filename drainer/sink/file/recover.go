@@ -28,10 +28,15 @@ func (s *Sink) recover() error {
 		f := files[i]
 		s.next = max(s.next, f.number+1)
 		last, ddl, end, err := scan(f.path)
+		newest := i == len(files)-1 && !f.compressed()
 		var damage *DamageError
-		if errors.As(err, &damage) && i == len(files)-1 && !f.compressed() {
-			err = s.repair(damage)
-		} else if damage != nil {
+		switch errors.As(err, &damage); {
+		case damage != nil && newest:
+			err = s.repair(f, damage, last)
+		case newest && err == nil && end < s.durableIn(f) && last < s.opts.From:
+			err = s.refuse(&DamageError{File: f.path, Offset: end, Reason: "the file ends there", Torn: true},
+				fmt.Sprintf("the file had been durable up to byte %d", s.durableIn(f)))
+		case damage != nil:
 			err = fmt.Errorf("%w; restore the file from a copy, or move the directory away and begin with a new dump", damage)
 		}
 		if err != nil {
@@ -46,6 +51,9 @@ func (s *Sink) recover() error {
 		}
 	}
 	s.applied = max(s.applied, s.written)
+	if err := s.promiseCurrent(); err != nil {
+		return err
+	}
 	return daemon.SyncDir(s.opts.Dir)
 }
 
@@ -59,19 +67,14 @@ func scan(path string) (last nodes.TSO, ddl string, end int64, err error) {
 	return last, ddl, end, err
 }
 
-// repair cuts off the torn tail of the newest file. It is one when nothing behind the damage
-// was covered by the checkpoint: everything up to that was synced, so what a crash tears
-// is younger. A file that begins with garbage has no tail.
-func (s *Sink) repair(d *DamageError) error {
+// repair cuts off the torn tail of the newest file, whose last whole record is last. A file that
+// begins with garbage has no tail.
+func (s *Sink) repair(file binlogFile, d *DamageError, last nodes.TSO) error {
 	f, err := os.OpenFile(d.File, os.O_RDWR, 0)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
 	if d.Offset == 0 {
 		bad, err := garbage(f)
 		if err != nil {
@@ -82,13 +85,16 @@ func (s *Sink) repair(d *DamageError) error {
 				"or move the directory away and begin with a new dump", d)
 		}
 	}
-	ts, at, err := findRecord(f, d.Offset+1, info.Size())
+	why, err := s.covered(file, f, d.Offset, last)
 	if err != nil {
-		return fmt.Errorf("look for records behind the damage in %s: %w", d.File, err)
+		return err
 	}
-	if at > 0 && ts <= s.opts.From {
-		return fmt.Errorf("%w; the transactions from there to byte %d are lost, and the drainer's checkpoint %s is behind them: "+
-			"restore the file from a copy, or move the directory away and begin with a new dump", d, at, s.opts.From)
+	if why != "" {
+		return s.refuse(d, why)
+	}
+	info, err := f.Stat()
+	if err != nil {
+		return err
 	}
 	if err := errors.Join(f.Truncate(d.Offset), f.Sync()); err != nil {
 		return fmt.Errorf("cut off the torn tail of %s: %w", d.File, err)
@@ -114,7 +120,7 @@ func garbage(f io.ReaderAt) (bool, error) {
 	return binary.LittleEndian.Uint64(head[4:]) > maxPayload, nil
 }
 
-// Behind tells where a whole record begins behind the damage, 0 if there is none.
+// Behind is where a whole record begins after the damage, 0 if there is none.
 func (e *DamageError) Behind() (at int64, err error) {
 	f, err := os.Open(e.File)
 	if err != nil {
@@ -172,11 +178,18 @@ func recordAt(f io.ReaderAt, at, size int64) (nodes.TSO, bool) {
 	if _, err := f.ReadAt(trailer, at+headerSize+int64(n)); err != nil || binary.LittleEndian.Uint32(trailer) != sum.Sum32() {
 		return 0, false
 	}
-	start := make([]byte, min(n, 64)) // tp and commit_ts come first
-	if _, err := f.ReadAt(start, at+headerSize); err != nil {
-		return 0, false
+	return commitTSAt(f, at), true
+}
+
+// commitTSAt is the commit TS in the record that begins at byte at, whole or not; 0 if none is to be
+// seen there.
+func commitTSAt(f io.ReaderAt, at int64) nodes.TSO {
+	start := make([]byte, 64) // tp and commit_ts come first
+	n, err := f.ReadAt(start, at+headerSize)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return 0
 	}
-	return Record{Payload: start}.CommitTS(), true
+	return Record{Payload: start[:n]}.CommitTS()
 }
 
 // reopen goes on with the newest file; one without a record goes, so that its name does not

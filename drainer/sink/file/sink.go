@@ -26,7 +26,9 @@ type Sink struct {
 	full  chan struct{} // capacity 1: a file was closed
 
 	// syncing is held by who syncs or closes files, and taken before mu.
-	syncing sync.Mutex
+	syncing  sync.Mutex
+	promised *os.File // see promise
+	durable  synced   // what it says
 
 	mu       sync.Mutex
 	enc      *encoder
@@ -74,8 +76,11 @@ func New(opts Options) (*Sink, error) {
 		dirty: make(chan struct{}, 1), full: make(chan struct{}, 1),
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
-	if err := s.recover(); err != nil {
+	if s.promised, s.durable, err = openSynced(opts.Dir); err != nil {
 		return nil, errors.Join(fmt.Errorf("file sink: open %s: %w", opts.Dir, err), lock.Close())
+	}
+	if err := s.recover(); err != nil {
+		return nil, errors.Join(fmt.Errorf("file sink: open %s: %w", opts.Dir, err), s.promised.Close(), lock.Close())
 	}
 	s.wg.Go(s.syncer)
 	s.wg.Go(s.keeper)
@@ -191,6 +196,9 @@ func (s *Sink) finish() error {
 	if f != nil {
 		err = errors.Join(err, f.Sync(), f.Close())
 	}
+	if f != nil && err == nil {
+		err = s.promise(synced{f.number, f.size})
+	}
 	if err != nil {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -269,6 +277,9 @@ func (s *Sink) sync() error {
 	if todo.newFile {
 		err = errors.Join(err, daemon.SyncDir(s.opts.Dir))
 	}
+	if todo.cur != nil && err == nil {
+		err = s.promise(synced{todo.cur.number, todo.size})
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err != nil {
@@ -281,6 +292,7 @@ func (s *Sink) sync() error {
 // dirt is what one sync is about.
 type dirt struct {
 	cur     *openFile // nil: it is clean
+	size    int64     // of cur
 	newFile bool
 	passed  nodes.TSO
 }
@@ -296,7 +308,7 @@ func (s *Sink) toSync() (dirt, error) {
 	}
 	d := dirt{newFile: s.newFile, passed: s.passed}
 	if s.unsynced > 0 {
-		d.cur = s.cur
+		d.cur, d.size = s.cur, s.cur.size
 	}
 	s.newFile, s.unsynced = false, 0
 	return d, nil
@@ -333,5 +345,5 @@ func (s *Sink) Close() error {
 	if s.cur != nil {
 		err = s.cur.Close()
 	}
-	return errors.Join(err, s.lock.Close())
+	return errors.Join(err, s.promised.Close(), s.lock.Close())
 }

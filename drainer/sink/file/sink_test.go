@@ -430,6 +430,7 @@ func TestBeginningOfTheNewestFile(t *testing.T) {
 			if err := os.WriteFile(path, c.content, 0o640); err != nil {
 				t.Fatal(err)
 			}
+			forgetSynced(t, d.opts.Dir)
 			d.opts.From = 5
 			s, err = New(d.opts)
 			if c.torn {
@@ -585,6 +586,7 @@ func TestEarlyTorn(t *testing.T) {
 				if err := os.Truncate(paths[0], int64(size)); err != nil {
 					t.Fatal(err)
 				}
+				forgetSynced(t, d.opts.Dir)
 				write()
 				if got, err := os.ReadFile(paths[0]); err != nil || !bytes.Equal(got, whole) {
 					t.Fatalf("cut after %d of %d bytes: other records than before, %v", size, len(whole), err)
