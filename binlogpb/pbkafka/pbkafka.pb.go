@@ -232,8 +232,11 @@ type ColumnInfo struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	Name  *string                `protobuf:"bytes,1,opt,name=name" json:"name,omitempty"`
 	// int, bigint, varchar and so on, lower case
-	MysqlType     *string `protobuf:"bytes,2,opt,name=mysql_type,json=mysqlType" json:"mysql_type,omitempty"`
-	IsPrimaryKey  *bool   `protobuf:"varint,3,opt,name=is_primary_key,json=isPrimaryKey" json:"is_primary_key,omitempty"`
+	MysqlType    *string `protobuf:"bytes,2,opt,name=mysql_type,json=mysqlType" json:"mysql_type,omitempty"`
+	IsPrimaryKey *bool   `protobuf:"varint,3,opt,name=is_primary_key,json=isPrimaryKey" json:"is_primary_key,omitempty"`
+	// length and decimals of the type, -1 if unspecified
+	Flen          *int32 `protobuf:"varint,4,opt,name=flen" json:"flen,omitempty"`
+	Decimal       *int32 `protobuf:"varint,5,opt,name=decimal" json:"decimal,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -287,6 +290,20 @@ func (x *ColumnInfo) GetIsPrimaryKey() bool {
 		return *x.IsPrimaryKey
 	}
 	return false
+}
+
+func (x *ColumnInfo) GetFlen() int32 {
+	if x != nil && x.Flen != nil {
+		return *x.Flen
+	}
+	return 0
+}
+
+func (x *ColumnInfo) GetDecimal() int32 {
+	if x != nil && x.Decimal != nil {
+		return *x.Decimal
+	}
+	return 0
 }
 
 type Row struct {
@@ -714,13 +731,15 @@ const file_binlogpb_pbkafka_pbkafka_proto_rawDesc = "" +
 	"\fdouble_value\x18\x04 \x01(\x01R\vdoubleValue\x12\x1f\n" +
 	"\vbytes_value\x18\x05 \x01(\fR\n" +
 	"bytesValue\x12!\n" +
-	"\fstring_value\x18\x06 \x01(\tR\vstringValue\"e\n" +
+	"\fstring_value\x18\x06 \x01(\tR\vstringValue\"\x93\x01\n" +
 	"\n" +
 	"ColumnInfo\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +
 	"mysql_type\x18\x02 \x01(\tR\tmysqlType\x12$\n" +
-	"\x0eis_primary_key\x18\x03 \x01(\bR\fisPrimaryKey\"5\n" +
+	"\x0eis_primary_key\x18\x03 \x01(\bR\fisPrimaryKey\x12\x12\n" +
+	"\x04flen\x18\x04 \x01(\x05R\x04flen\x12\x18\n" +
+	"\adecimal\x18\x05 \x01(\x05R\adecimal\"5\n" +
 	"\x03Row\x12.\n" +
 	"\acolumns\x18\x01 \x03(\v2\x14.slave.binlog.ColumnR\acolumns\"\x96\x01\n" +
 	"\rTableMutation\x12.\n" +

@@ -39,7 +39,8 @@ type definedCol struct {
 	ID        int64            `json:"id"`
 	Name      string           `json:"name"`
 	Type      *types.FieldType `json:"type"`
-	Generated bool             `json:"generated,omitempty"` // and stored
+	Generated bool             `json:"generated,omitempty"`
+	Virtual   bool             `json:"virtual,omitempty"` // generated and not stored
 }
 
 // definedKey is a key; one with columns that are not in messages has no columns, and is virtual.
@@ -61,7 +62,7 @@ func define(t *schema.Table) *definition {
 			continue
 		}
 		place[i] = len(d.Columns)
-		d.Columns = append(d.Columns, definedCol{ID: c.ID, Name: c.Name, Type: &c.Type, Generated: c.Generated})
+		d.Columns = append(d.Columns, definedCol{ID: c.ID, Name: c.Name, Type: &c.Type, Generated: c.Generated, Virtual: c.Virtual()})
 	}
 	for _, k := range t.Keys {
 		key := definedKey{Name: k.Name, Primary: k.Primary, Prefix: k.Prefix, Virtual: k.Virtual}
@@ -84,7 +85,7 @@ func define(t *schema.Table) *definition {
 func (d *definition) table() *schema.Table {
 	t := &schema.Table{ID: d.ID, Version: d.Version, Schema: d.Schema, Name: d.Name}
 	for _, c := range d.Columns {
-		col := schema.Column{ID: c.ID, Name: c.Name, Public: true, Generated: c.Generated, Stored: c.Generated}
+		col := schema.Column{ID: c.ID, Name: c.Name, Public: true, Generated: c.Generated, Stored: c.Generated && !c.Virtual}
 		if c.Type != nil {
 			col.Type = *c.Type
 		}
@@ -154,7 +155,9 @@ type statement struct {
 	Type     schema.Action `json:"type"`
 	NoJob    bool          `json:"no_job,omitempty"`
 	OnlyTiDB bool          `json:"only_tidb,omitempty"`
-	After    *definition   `json:"after,omitempty"`
+	// Table is the table's name before the statement, if the message has another one.
+	Table string      `json:"table,omitempty"`
+	After *definition `json:"after,omitempty"`
 	// DB is a database that is made or changed.
 	DB *schema.DBInfo `json:"db,omitempty"`
 }
@@ -162,7 +165,7 @@ type statement struct {
 // early is an early statement of a transaction.
 type early struct {
 	Schema string `json:"schema"`
-	Table  string `json:"table"`
+	Name   string `json:"table"`
 	Query  string `json:"query"`
 	statement
 }
@@ -170,7 +173,7 @@ type early struct {
 func marshalEarly(list []sink.Statement) []byte {
 	var all []early
 	for _, st := range list {
-		all = append(all, early{Schema: st.DDL.Schema, Table: st.DDL.Table, Query: st.Query, statement: describe(st.DDL)})
+		all = append(all, early{Schema: st.DDL.Schema, Name: st.DDL.Table, Query: st.Query, statement: describe(st.DDL)})
 	}
 	return marshal(all)
 }

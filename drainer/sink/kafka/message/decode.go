@@ -83,6 +83,9 @@ func ddl(data *pbkafka.DDLData) (*schema.DDL, error) {
 	if err := json.Unmarshal(add.texts[addDDL], &s); err != nil {
 		return nil, corrupt("the addition to the statement: %v", err)
 	}
+	if s.Table != "" {
+		d.Table = s.Table
+	}
 	return d, s.fill(d, string(data.GetDdlQuery()))
 }
 
@@ -93,7 +96,7 @@ func earlyStatements(text []byte) ([]sink.Statement, error) {
 	}
 	var list []sink.Statement
 	for _, e := range all {
-		d := &schema.DDL{Schema: e.Schema, Table: e.Table}
+		d := &schema.DDL{Schema: e.Schema, Table: e.Name}
 		if err := e.fill(d, e.Query); err != nil {
 			return nil, err
 		}

@@ -186,6 +186,10 @@ func TestPlain(t *testing.T) {
 			if v.String() != "as ever" {
 				t.Errorf("%s: %v", name, v)
 			}
+		case name == "virtual":
+			if v.Kind != txn.Null {
+				t.Errorf("%s: %v", name, v)
+			}
 		case w.Kind == txn.Enum || w.Kind == txn.Set:
 			if v.Kind != txn.Uint || v.Uint64() != w.Uint64() {
 				t.Errorf("%s: %+v, want the number of %+v", name, v, w)

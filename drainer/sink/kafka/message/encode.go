@@ -52,6 +52,8 @@ type columnHead struct {
 	i      int // its place in the table
 	number protowire.Number
 	def    []byte // the Column for a value that is not in the binlog
+	// generated: def stands for it in updates, too.
+	generated bool
 }
 
 // The fields of a Column.
@@ -87,11 +89,16 @@ func (e *Encoder) table(t *schema.Table) (*tableHead, error) {
 		info := appendString(nil, 1, c.Name)
 		info = appendString(info, 2, types.TypeToStr(c.Type.GetType(), c.Type.GetCharset()))
 		info = appendVarint(info, 3, protowire.EncodeBool(primary))
+		info = appendVarint(info, 4, uint64(int64(c.Type.GetFlen())))
+		info = appendVarint(info, 5, uint64(int64(c.Type.GetDecimal())))
 		h.head = appendBytes(h.head, 3, info)
-		col := columnHead{i: i, number: fieldOf(c)}
-		def, err := txn.Default(c, e.zone)
-		if err != nil {
-			return nil, fmt.Errorf("table %s: %w", t, err)
+		col := columnHead{i: i, number: fieldOf(c), generated: c.Generated}
+		def := txn.Value{Kind: txn.Null}
+		if !c.Generated {
+			var err error
+			if def, err = txn.Default(c, e.zone); err != nil {
+				return nil, fmt.Errorf("table %s: %w", t, err)
+			}
 		}
 		col.def = e.appendColumn(nil, &col, def)
 		h.columns = append(h.columns, col)
@@ -103,8 +110,8 @@ func (e *Encoder) table(t *schema.Table) (*tableHead, error) {
 	return h, nil
 }
 
-// written tells whether a column is in messages.
-func written(c *schema.Column) bool { return c.Public && !c.Virtual() }
+// written reports whether a column is in messages.
+func written(c *schema.Column) bool { return c.Public }
 
 // appendKey appends a key, unless it has columns that are not in messages.
 func appendKey(b []byte, t *schema.Table, k *schema.Key) []byte {
@@ -172,12 +179,21 @@ func (e *Encoder) Encode(t *sink.Txn) ([]byte, error) {
 	return b, nil
 }
 
+// appendDDL appends a DDLData. Its table is named as it is after the statement.
 func (e *Encoder) appendDDL(b []byte, t *sink.Txn) []byte {
+	table := t.DDL.Table
+	if t.DDL.After != nil {
+		table = t.DDL.After.Name
+	}
 	b = appendString(b, 1, t.DDL.Schema)
-	b = appendString(b, 2, t.DDL.Table)
+	b = appendString(b, 2, table)
 	b = appendString(b, 3, t.Query)
 	if e.numbers != nil {
-		b = appendBytes(b, addDDL, marshal(describe(t.DDL)))
+		s := describe(t.DDL)
+		if table != t.DDL.Table {
+			s.Table = t.DDL.Table
+		}
+		b = appendBytes(b, addDDL, marshal(s))
 	}
 	return b
 }
@@ -234,11 +250,11 @@ func (e *Encoder) mutation(h *tableHead, c *txn.Change) {
 	switch c.Op {
 	case txn.Update:
 		tp = pbkafka.MutationType_Update
-		e.old = e.appendRow(e.old, h, c.Old)
+		e.old = e.appendRow(e.old, h, c.Old, true)
 	case txn.Delete:
 		tp, row = pbkafka.MutationType_Delete, c.Old
 	}
-	e.row = e.appendRow(e.row[:0], h, row)
+	e.row = e.appendRow(e.row[:0], h, row, c.Op == txn.Update)
 	addition := e.rowAddition(h, c, row)
 	size := 2 + sizeBytes(len(e.row)) + len(addition) // the type and its tag are a byte each
 	if c.Op == txn.Update {
@@ -254,11 +270,12 @@ func (e *Encoder) mutation(h *tableHead, c *txn.Change) {
 	e.dml = append(e.dml, addition...)
 }
 
-// appendRow appends the columns of a Row.
-func (e *Encoder) appendRow(b []byte, h *tableHead, row txn.Row) []byte {
+// appendRow appends the columns of a Row. Upstream's drainers write no generated values in updates; a
+// stream that is to be decoded again has them.
+func (e *Encoder) appendRow(b []byte, h *tableHead, row txn.Row, update bool) []byte {
 	for i := range h.columns {
 		col := &h.columns[i]
-		if v := row[col.i]; v.Kind == txn.Missing {
+		if v := row[col.i]; v.Kind == txn.Missing || update && col.generated && e.numbers == nil {
 			b = append(b, col.def...)
 		} else {
 			b = e.appendColumn(b, col, v)

@@ -127,8 +127,8 @@ func TestEveryType(t *testing.T) {
 	got := b.GetDmlData().GetTables()[0]
 	columns := got.GetMutations()[0].GetRow().GetColumns()
 	want := everyType()
-	if len(columns) != len(want)+2 || len(got.GetColumnInfo()) != len(columns) {
-		t.Fatalf("%d column_info, %d values; want %d", len(got.GetColumnInfo()), len(columns), len(want)+2)
+	if len(columns) != len(want)+3 || len(got.GetColumnInfo()) != len(columns) {
+		t.Fatalf("%d column_info, %d values; want %d", len(got.GetColumnInfo()), len(columns), len(want)+3)
 	}
 	for i, c := range want {
 		info := got.GetColumnInfo()[i]
@@ -145,8 +145,11 @@ func TestEveryType(t *testing.T) {
 	if c := columns[len(want)+1]; c.GetStringValue() != "as ever" {
 		t.Errorf("a value that is not in the binlog: %v, want the default", c)
 	}
+	if c := columns[len(want)+2]; !c.GetIsNull() {
+		t.Errorf("a virtual column: %v, want NULL", c)
+	}
 	keys := got.GetUniqueKeys()
-	if len(keys) != 2 || keys[0].GetName() != "PRIMARY" || strings.Join(keys[1].GetColumnNames(), ",") != "tiny,varchar" {
+	if len(keys) != 3 || keys[0].GetName() != "PRIMARY" || strings.Join(keys[1].GetColumnNames(), ",") != "tiny,varchar" {
 		t.Errorf("keys: %v", keys)
 	}
 }

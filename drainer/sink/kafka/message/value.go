@@ -185,6 +185,10 @@ func plainColumn(info *pbkafka.ColumnInfo, unsigned bool) schema.Column {
 	if tp == mysql.TypeBit {
 		ft.SetFlen(64)
 	}
+	if info.Flen != nil && tp != mysql.TypeLonglong {
+		ft.SetFlen(int(info.GetFlen()))
+		ft.SetDecimal(int(info.GetDecimal()))
+	}
 	if info.GetIsPrimaryKey() {
 		ft.AddFlag(mysql.PriKeyFlag | mysql.NotNullFlag)
 	}
