@@ -2,7 +2,6 @@ package main
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -168,17 +167,12 @@ func (c *config) kafka() (drainer.Downstream, error) {
 		MaxMessages: to.KafkaMaxMessages, MaxMessageBytes: to.KafkaMaxMessageSize, TLS: tlsConfig}, nil
 }
 
-// connectTimeout is how long PD may be away when the drainer starts.
-const connectTimeout = 30 * time.Second
-
 // schemaSource is where the DDL jobs come from: TiKV, or the directory that is named.
 func (c *config) schemaSource(pdURLs []string, log logrus.FieldLogger) (schema.Source, func(), error) {
 	if c.SchemaDir != "" {
 		return schema.Dir(c.SchemaDir), func() {}, nil
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), connectTimeout)
-	defer cancel()
-	jobs, err := tikv.New(ctx, pdURLs, c.Security.Security, log)
+	jobs, err := tikv.New(pdURLs, c.Security.Security, log)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -23,20 +23,28 @@ import (
 // ErrClosed: the source was closed.
 var ErrClosed = errors.New("the source of DDL jobs is closed")
 
-// pdTimeout bounds one request to PD.
-const pdTimeout = 5 * time.Second
+const (
+	// pdTimeout bounds one request to PD.
+	pdTimeout = 5 * time.Second
+	// connectTimeout is how long PD may be away when it is connected to.
+	connectTimeout = 30 * time.Second
+)
 
 // Source reads TiDB's meta data. It may be used by any number of goroutines.
 type Source struct {
-	pd       *tikvconn.PD
+	urls     []string
+	tls      daemon.Security
 	security config.Security
 	log      logrus.FieldLogger
 
 	life context.Context
 	end  context.CancelFunc
 
+	dialing chan struct{} // capacity 1: held by who connects
+
 	mu     sync.Mutex
-	kv     *tikv.KVStore
+	pd     *tikvconn.PD  // nil: not connected yet
+	kv     *tikv.KVStore // the same
 	closed bool
 	users  sync.WaitGroup
 	close  sync.Once
@@ -47,31 +55,52 @@ var (
 	_ schema.Meta   = (*Source)(nil)
 )
 
-// New connects to PD, for which it waits as long as ctx lasts; the Source stays when ctx ends.
-// TiKV is connected to when something is read. pdURLs are as [nodes.ParseEndpoints] takes them.
-func New(ctx context.Context, pdURLs []string, sec daemon.Security, log logrus.FieldLogger) (*Source, error) {
+// New makes a Source that connects to PD when something is read for the first time: PD is waited for
+// then for at most 30 s. pdURLs are as [nodes.ParseEndpoints] takes them.
+func New(pdURLs []string, sec daemon.Security, log logrus.FieldLogger) (*Source, error) {
 	urls, err := nodes.ParseEndpoints(pdURLs, sec.Enabled())
 	if err != nil {
 		return nil, err
 	}
-	s := &Source{log: log, security: config.NewSecurity(sec.CA, sec.Cert, sec.Key, nil)}
+	s := &Source{urls: urls, tls: sec, log: log, security: config.NewSecurity(sec.CA, sec.Cert, sec.Key, nil), dialing: make(chan struct{}, 1)}
 	s.life, s.end = context.WithCancel(context.Background())
-	stop := context.AfterFunc(ctx, s.end) // PD's client ends with the context it is made with
-	s.pd, err = tikvconn.DialPD(s.life, urls, sec, pdTimeout)
+	return s, nil
+}
+
+// connect makes sure that there is a connection to PD.
+func (s *Source) connect(ctx context.Context) error {
+	select {
+	case s.dialing <- struct{}{}:
+		defer func() { <-s.dialing }()
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if s.store() != nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	life, end := context.WithCancel(s.life) // PD's client ends with the context it is made with
+	stop := context.AfterFunc(ctx, end)
+	client, err := tikvconn.DialPD(life, s.urls, s.tls, pdTimeout)
 	if !stop() && err == nil {
-		s.pd.Close()
+		client.Close()
 		err = ctx.Err()
 	}
+	var kv *tikv.KVStore
 	if err == nil {
-		if s.kv, err = s.open(); err != nil {
-			s.pd.Close()
+		if kv, err = s.open(client); err != nil {
+			client.Close()
 		}
 	}
 	if err != nil {
-		s.end()
-		return nil, fmt.Errorf("open TiDB's meta data through PD at %s: %w", strings.Join(urls, ","), err)
+		end()
+		return fmt.Errorf("open TiDB's meta data through PD at %s: %w", strings.Join(s.urls, ","), err)
 	}
-	return s, nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pd, s.kv = client, kv
+	return nil
 }
 
 // keptPD is a PD client that outlives the view of the cluster that is made with it.
@@ -80,8 +109,8 @@ type keptPD struct{ pd.Client }
 func (keptPD) Close() {}
 
 // open makes client-go's view of the cluster.
-func (s *Source) open() (*tikv.KVStore, error) {
-	placement := tikv.NewCodecPDClient(tikv.ModeTxn, keptPD{s.pd})
+func (s *Source) open(client *tikvconn.PD) (*tikv.KVStore, error) {
+	placement := tikv.NewCodecPDClient(tikv.ModeTxn, keptPD{client})
 	rpc := tikv.NewRPCClient(tikv.WithSecurity(s.security), tikv.WithCodec(placement.GetCodec()))
 	// client-go keeps a safe point in memory to refuse old time stamps by. What it would refuse
 	// wrongly or too late is judged by TableAt itself: nothing is kept here.
@@ -104,7 +133,7 @@ func (s *Source) store() *tikv.KVStore {
 // store as dead until it passes a health check, for which it does not know our TLS files. Calls
 // that still use the old one fail and are repeated.
 func (s *Source) renew(old *tikv.KVStore) {
-	fresh, err := s.open()
+	fresh, err := s.open(s.pd)
 	if err != nil {
 		return // PD does not answer: later
 	}
@@ -125,24 +154,35 @@ func (s *Source) Close() error {
 		s.mu.Unlock()
 		s.end()
 		s.users.Wait()
-		err = s.kv.Close() // nobody else is left to change it
-		s.pd.Close()
+		if s.kv != nil { // nobody else is left to change it
+			err = s.kv.Close()
+			s.pd.Close()
+		}
 	})
 	return err
 }
 
 // begin gives the context of a call, which ends with the source too, and keeps Close from
-// returning before done is called.
+// returning before done is called. There is a connection then.
 func (s *Source) begin(parent context.Context) (ctx context.Context, done func(), err error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.closed {
+		s.mu.Unlock()
 		return nil, nil, ErrClosed
 	}
 	s.users.Add(1)
+	s.mu.Unlock()
 	ctx, cancel := context.WithCancel(parent)
 	stop := context.AfterFunc(s.life, cancel)
-	return ctx, func() { stop(); cancel(); s.users.Done() }, nil
+	done = func() { stop(); cancel(); s.users.Done() }
+	if err := s.connect(ctx); err != nil {
+		done()
+		if s.life.Err() != nil {
+			err = fmt.Errorf("%w; %w", ErrClosed, err)
+		}
+		return nil, nil, err
+	}
+	return ctx, done, nil
 }
 
 // History implements [schema.Source]: the jobs that have ended when it is called.
@@ -214,12 +254,7 @@ func (s *Source) TableAt(parent context.Context, schemaID, tableID int64, ts nod
 		if value, err = s.get(ctx, uint64(ts), tableKey(schemaID, tableID)); err != nil {
 			return err
 		}
-		// Asked afterwards: GC up to an older safe point cannot have removed it before.
-		safe, err := s.pd.SafePoint(ctx)
-		if err == nil && safe > uint64(ts) {
-			return fmt.Errorf("%w: GC has removed old versions up to %d", schema.ErrNoMeta, safe)
-		}
-		return err
+		return s.collected(ctx, ts)
 	})
 	if err != nil || value == nil {
 		return nil, err
@@ -229,6 +264,17 @@ func (s *Source) TableAt(parent context.Context, schemaID, tableID int64, ts nod
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
 	return info, nil
+}
+
+// collected is the error if garbage collection may have removed what was read as of ts. It is called
+// after reading: GC up to an older safe point cannot have removed any of it before.
+func (s *Source) collected(ctx context.Context, ts nodes.TSO) error {
+	safe, err := s.pd.SafePoint(ctx)
+	if err == nil && safe > uint64(ts) {
+		return fmt.Errorf("%w: TiKV's garbage collection has removed versions that are older than %d (%s)",
+			schema.ErrNoMeta, safe, nodes.TSO(safe).Time().Format(time.RFC3339))
+	}
+	return err
 }
 
 // Now implements [schema.Meta]: a time stamp of PD's.

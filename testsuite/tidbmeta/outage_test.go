@@ -58,7 +58,7 @@ func TestSourceTLS(t *testing.T) {
 	quiet.SetOutput(io.Discard)
 	defer tikvconn.RedirectLogs(quiet)()
 	sec := daemon.Security{CA: certs.CAFile, Cert: certs.CertFile, Key: certs.KeyFile}
-	s, err := tikv.New(t.Context(), pd.Endpoints(), sec, quiet)
+	s, err := tikv.New(pd.Endpoints(), sec, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -66,7 +66,7 @@ func TestSourceTLS(t *testing.T) {
 	if ts, err := s.Now(t.Context()); err != nil || ts <= 0 {
 		t.Errorf("with certificate: %d, %v", ts, err)
 	}
-	if s, err := tikv.New(t.Context(), pd.Endpoints(), daemon.Security{}, quiet); err == nil {
+	if s, err := tikv.New(pd.Endpoints(), daemon.Security{}, quiet); err == nil {
 		s.Close()
 		t.Error("an address with https is taken without certificates")
 	}

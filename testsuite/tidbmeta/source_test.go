@@ -30,7 +30,7 @@ func newSource(t testing.TB, pd *pdtest.Cluster) *drainertikv.Source {
 	silent := logrus.New()
 	silent.SetOutput(io.Discard)
 	t.Cleanup(tikvconn.RedirectLogs(silent))
-	s, err := drainertikv.New(t.Context(), pd.Endpoints(), daemon.Security{}, silent)
+	s, err := drainertikv.New(pd.Endpoints(), daemon.Security{}, silent)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -70,7 +70,7 @@ func (c *cluster) source() (*tikv.Source, func() string) {
 	quiet := logrus.New()
 	quiet.SetOutput(io.Discard)
 	c.t.Cleanup(tikvconn.RedirectLogs(quiet))
-	s, err := tikv.New(c.t.Context(), []string{c.pdURL}, daemon.Security{}, log)
+	s, err := tikv.New([]string{c.pdURL}, daemon.Security{}, log)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -261,13 +261,20 @@ func TestNoPD(t *testing.T) {
 	quiet := logrus.New()
 	quiet.SetOutput(io.Discard)
 	defer tikvconn.RedirectLogs(quiet)()
-	s, err := tikv.New(ctx, []string{"127.0.0.1:1"}, daemon.Security{}, quiet)
-	if err == nil {
-		s.Close()
-		t.Fatal("opened without PD")
+	s, err := tikv.New([]string{"127.0.0.1:1"}, daemon.Security{}, quiet)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if !strings.Contains(err.Error(), "http://127.0.0.1:1") {
+	defer s.Close()
+	if _, err := s.Now(ctx); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "http://127.0.0.1:1") {
 		t.Errorf("%v", err)
+	}
+	// A Source that is closed while PD is away says so.
+	over := make(chan error, 1)
+	go func() { _, err := s.Now(t.Context()); over <- err }()
+	s.Close()
+	if err := <-over; !errors.Is(err, tikv.ErrClosed) {
+		t.Errorf("closed: %v", err)
 	}
 }
 
