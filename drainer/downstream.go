@@ -26,12 +26,23 @@ type Downstream interface {
 	Open(ctx context.Context, site Site, from, until nodes.TSO) (sink.Sink, error)
 }
 
+// Replayer is a Downstream that keeps a log of what is on its way there.
+type Replayer interface {
+	// Replay brings downstream what the log has after the checkpoint, if there is a checkpoint and
+	// something after it. It is called before PD and TiKV are asked for anything, which may be
+	// gone for good: the log then has all that there is. Open does the same.
+	Replay(ctx context.Context, site Site) error
+}
+
 // Site is what a Downstream may need to know of the drainer.
 type Site struct {
 	ClusterID uint64
 	NodeID    string
 	DataDir   string
 	Logger    logrus.FieldLogger
+	// Keep gives what of a transaction that a log has from an earlier life is for the downstream, as
+	// the drainer is configured now; nil: nothing.
+	Keep func(*sink.Txn) *sink.Txn
 	// Executed is to be called with the time that a write to the downstream took, by what it
 	// was (Insert, Update, Delete, DDL; "" for a transaction there). Where it is not called for
 	// transactions, the time is taken that Apply takes.

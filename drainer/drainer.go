@@ -108,6 +108,8 @@ func (d *Drainer) Open(ctx context.Context) error {
 		{"lock the data directory", d.openDir},
 		{"bind the port", d.listen},
 		{"decide the node ID", d.decideID},
+		// It needs neither PD nor TiKV, which may be gone.
+		{"apply the relay log", d.replay},
 		{"ask PD for the cluster ID and the time", d.askPD},
 		// From here on a failure shows as paused in PD.
 		{"claim the record", d.claim},
@@ -155,6 +157,9 @@ func (d *Drainer) decideID(context.Context) (err error) {
 
 func (d *Drainer) askPD(ctx context.Context) (err error) {
 	if d.clusterID, err = d.opts.PD.ClusterID(ctx); err != nil {
+		return err
+	}
+	if err := d.keepCluster(); err != nil {
 		return err
 	}
 	return d.clock.ask(ctx, d.opts.PD)

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"strconv"
 	"sync/atomic"
@@ -46,10 +47,14 @@ type MySQL struct {
 	RelayDir          string
 	RelayMaxFileBytes int64 // 0: the default
 
-	opened atomic.Pointer[mysql.Sink]
+	opened  atomic.Pointer[mysql.Sink]
+	relayed atomic.Pointer[relay.Sink]
 }
 
-var _ drainer.Downstream = (*MySQL)(nil)
+var (
+	_ drainer.Downstream = (*MySQL)(nil)
+	_ drainer.Replayer   = (*MySQL)(nil)
+)
 
 // String implements drainer.Downstream.
 func (m *MySQL) String() string {
@@ -70,21 +75,18 @@ func (m *MySQL) place(site drainer.Site) mysql.Place {
 
 // Checkpoint implements drainer.Downstream.
 func (m *MySQL) Checkpoint(ctx context.Context, site drainer.Site) (checkpoint.Store, error) {
-	switch {
-	case m.CheckpointFile:
-		return telling{checkpoint.InDir(site.DataDir), m}, nil
-	case m.CheckpointServer != nil:
-		store, err := mysql.OpenStore(ctx, *m.CheckpointServer, m.place(site))
-		if err != nil {
-			return nil, err
-		}
-		return closing{telling{store, m}, store}, nil
+	if m.CheckpointFile {
+		return telling{checkpoint.InDir(site.DataDir), m.savedElsewhere}, nil
 	}
-	store, err := mysql.OpenStore(ctx, m.server(), m.place(site))
+	at, saved := m.server(), m.saved
+	if m.CheckpointServer != nil {
+		at, saved = *m.CheckpointServer, m.savedElsewhere
+	}
+	store, err := mysql.OpenStore(ctx, at, m.place(site))
 	if err != nil {
 		return nil, err // not a Store that is nil
 	}
-	return store, nil
+	return closing{telling{store, saved}, store}, nil
 }
 
 // Open implements drainer.Downstream.
@@ -104,27 +106,75 @@ func (m *MySQL) Open(ctx context.Context, site drainer.Site, from, until nodes.T
 	if m.RelayDir == "" {
 		return s, nil
 	}
-	relayed, err := relay.New(ctx, s, relay.Options{Dir: m.RelayDir, From: from, MaxFileBytes: m.RelayMaxFileBytes, TimeZone: m.Zone(), Logger: site.Logger})
+	relayed, err := relay.New(ctx, s, relay.Options{Dir: m.RelayDir, From: from, Keep: site.Keep, MaxFileBytes: m.RelayMaxFileBytes, TimeZone: m.Zone(), Logger: site.Logger})
 	if err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	m.relayed.Store(relayed)
 	return relayed, nil
 }
 
-// telling is a store that is not the sink's own: it tells the sink what is saved.
+// Replay implements drainer.Replayer.
+func (m *MySQL) Replay(ctx context.Context, site drainer.Site) (err error) {
+	if m.RelayDir == "" {
+		return nil
+	}
+	last, err := relay.Last(m.RelayDir)
+	if err != nil || last == 0 {
+		return err
+	}
+	store, err := m.Checkpoint(ctx, site)
+	if err != nil {
+		return err
+	}
+	if c, ok := store.(io.Closer); ok {
+		defer func() { err = errors.Join(err, c.Close()) }()
+	}
+	p, err := store.Load(ctx)
+	switch {
+	case errors.Is(err, checkpoint.ErrNone):
+		return nil
+	case err != nil || last <= p.CommitTS:
+		return err
+	}
+	s, err := m.Open(ctx, site, p.CommitTS, last)
+	if err != nil {
+		return err
+	}
+	defer m.opened.Store(nil)
+	defer m.relayed.Store(nil)
+	return errors.Join(s.Flush(ctx), s.Close())
+}
+
+// saved passes on that a checkpoint was saved in the downstream itself.
+func (m *MySQL) saved(_ context.Context, ts nodes.TSO) error {
+	if r := m.relayed.Load(); r != nil {
+		r.Saved(ts)
+	}
+	return nil
+}
+
+// savedElsewhere is saved for a checkpoint in another place, which the sink does not see.
+func (m *MySQL) savedElsewhere(ctx context.Context, ts nodes.TSO) error {
+	if s := m.opened.Load(); s != nil {
+		if err := s.Saved(ctx, ts); err != nil {
+			return err
+		}
+	}
+	return m.saved(ctx, ts)
+}
+
+// telling is a store that passes on what is saved.
 type telling struct {
 	checkpoint.Store
-	m *MySQL
+	saved func(context.Context, nodes.TSO) error
 }
 
 func (t telling) Save(ctx context.Context, p checkpoint.Position) error {
 	if err := t.Store.Save(ctx, p); err != nil {
 		return err
 	}
-	if s := t.m.opened.Load(); s != nil {
-		return s.Saved(ctx, p.CommitTS)
-	}
-	return nil
+	return t.saved(ctx, p.CommitTS)
 }
 
 // closing is such a store that has to be closed.

@@ -25,9 +25,11 @@ type log struct {
 	size int64
 	next uint64 // number of the next file
 	last nodes.TSO
-	buf  []byte
-	done []ended // complete files, oldest first
-	bad  error   // why nothing more is written: closed, or a complete file may not be durable
+	// follows is the commit TS that the next record follows.
+	follows nodes.TSO
+	buf     []byte
+	done    []ended // complete files, oldest first
+	bad     error   // why nothing more is written: closed, or a complete file may not be durable
 }
 
 // ended is a file that is not written to any more.
@@ -36,11 +38,11 @@ type ended struct {
 	last nodes.TSO // commit TS of its last transaction
 }
 
-// openLog goes on behind what is in a directory.
-func openLog(dir string, max int64, zone *time.Location, found *contents) *log {
+// openLog continues what is in a directory, with transactions after at.
+func openLog(dir string, max int64, zone *time.Location, found *contents, at nodes.TSO) *log {
 	return &log{
 		dir: dir, max: max, enc: message.NewEncoder(zone),
-		next: found.next, last: found.last, done: found.files,
+		next: found.next, last: found.last, follows: at, done: found.files,
 	}
 }
 
@@ -63,10 +65,11 @@ func (l *log) append(t *sink.Txn) (size int, err error) {
 	if err != nil {
 		return 0, fmt.Errorf("the transaction with commit TS %s: %w", t.CommitTS, err)
 	}
+	payload = appendFollows(payload, l.follows)
 	if err := l.write(payload); err != nil {
 		return 0, fmt.Errorf("write %s: %w", l.path, err)
 	}
-	l.last = t.CommitTS
+	l.last, l.follows = t.CommitTS, t.CommitTS
 	return len(payload), nil
 }
 
@@ -119,15 +122,30 @@ func (l *log) finish() error {
 	return nil
 }
 
-// remove removes the complete files that have nothing behind a commit TS.
-func (l *log) remove(applied nodes.TSO) error {
-	for len(l.done) > 0 && l.done[0].last <= applied {
+// remove removes the complete files that have nothing after a checkpoint.
+func (l *log) remove(saved nodes.TSO) error {
+	for len(l.done) > 0 && l.done[0].last <= saved {
 		if err := os.Remove(l.done[0].path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("remove a file of the relay log: %w", err)
 		}
 		l.done = l.done[1:]
 	}
 	return nil
+}
+
+// setAside moves complete files, from the one with an index on, out of the log, into a directory of
+// their own in it.
+func setAside(dir string, at nodes.TSO, files []ended) (to string, err error) {
+	to = filepath.Join(dir, fmt.Sprintf("not-connected-to-%s", at))
+	if err := os.MkdirAll(to, 0o750); err != nil {
+		return to, err
+	}
+	for _, f := range files {
+		if err := os.Rename(f.path, filepath.Join(to, filepath.Base(f.path))); err != nil {
+			return to, err
+		}
+	}
+	return to, errors.Join(daemon.SyncDir(to), daemon.SyncDir(dir))
 }
 
 func (l *log) close() error {

@@ -24,6 +24,9 @@ type Options struct {
 	Dir string // log-dir of [syncer.relay]; made if it is not there
 	// From is the drainer's checkpoint, with which the inner sink was opened.
 	From nodes.TSO
+	// Keep gives what of a transaction found in the log is to be applied, nil: nothing. It is
+	// asked while New runs. Default: everything.
+	Keep func(*sink.Txn) *sink.Txn
 	// MaxFileBytes is max-file-size: how large a file becomes before the next one is begun.
 	// Default 10 MiB.
 	MaxFileBytes int64
@@ -51,6 +54,7 @@ type Sink struct {
 
 	mu       sync.Mutex
 	changed  sink.Cond // something has ended
+	saved    nodes.TSO // the checkpoint
 	queue    []queued
 	bytes    int // of the transactions in queue and being handed over
 	pending  int // batches in queue and being handed over
@@ -70,8 +74,10 @@ type queued struct {
 // ErrLocked says that another drainer keeps its relay log in the directory.
 var ErrLocked = errors.New("another drainer keeps its relay log there")
 
-// New opens a relay log in front of a sink, and first applies what it has behind the checkpoint.
-// The inner sink then belongs to it, and is closed with it; after an error it does not. Errors
+// New opens a relay log in front of a sink, and first applies what it has after the checkpoint, as
+// far as it is continuous with it: files from a gap on are moved out of the log, as what is
+// missing has to come from the pumps, with everything after it. The inner sink then
+// belongs to the Sink, and is closed with it; after an error it does not. Errors
 // wrap [ErrLocked], a [*file.DamageError], or what the file system or the inner sink came to.
 func New(ctx context.Context, inner sink.Sink, opts Options) (*Sink, error) {
 	opts, err := opts.withDefaults()
@@ -89,7 +95,7 @@ func New(ctx context.Context, inner sink.Sink, opts Options) (*Sink, error) {
 		return nil, fmt.Errorf("relay log: %w", err)
 	}
 	s := &Sink{
-		opts: opts, inner: inner, lock: lock, passed: opts.From,
+		opts: opts, inner: inner, lock: lock, passed: opts.From, saved: opts.From,
 		work: make(chan struct{}, 1),
 	}
 	if err := s.begin(ctx); err != nil {
@@ -118,9 +124,10 @@ func (o Options) withDefaults() (Options, error) {
 	return o, nil
 }
 
-// begin repairs the log, applies what it has, and goes on behind it.
+// begin repairs the log, applies what it has, and continues it.
 func (s *Sink) begin(ctx context.Context) error {
-	found, err := scan(s.opts.Dir)
+	from := s.opts.From
+	found, err := scan(s.opts.Dir, from)
 	if err != nil {
 		return fmt.Errorf("relay log: %w", err)
 	}
@@ -129,17 +136,34 @@ func (s *Sink) begin(ctx context.Context) error {
 			return fmt.Errorf("relay log: cut off the torn tail: %w", err)
 		}
 	}
-	if found.last > s.opts.From {
-		s.opts.Logger.WithField("checkpoint", s.opts.From).WithField("commit_ts", found.last).
+	if found.chain.at > from {
+		s.opts.Logger.WithField("checkpoint", from).WithField("commit_ts", found.chain.at).
 			Info("the relay log is ahead of the checkpoint: what it has is applied first")
 	}
-	if s.replayed, err = found.replay(ctx, s.opts.From, s.inner); err != nil {
+	if s.replayed, err = found.replay(ctx, from, s.inner, s.opts.Keep); err != nil {
 		return err
 	}
-	s.log = openLog(s.opts.Dir, s.opts.MaxFileBytes, s.opts.TimeZone, found)
-	if err := s.log.remove(s.inner.Applied()); err != nil {
-		return fmt.Errorf("relay log: %w", err)
+	if err := s.disconnect(found); err != nil {
+		return fmt.Errorf("relay log: move files out of it that are not continuous with the downstream: %w", err)
 	}
+	s.log = openLog(s.opts.Dir, s.opts.MaxFileBytes, s.opts.TimeZone, found, max(from, s.replayed))
+	return s.remove()
+}
+
+// disconnect moves what comes after a gap out of the log.
+func (s *Sink) disconnect(found *contents) error {
+	g := found.chain.gap
+	if g == nil {
+		return nil
+	}
+	dir, err := setAside(s.opts.Dir, s.replayed, found.files[g.file:])
+	if err != nil {
+		return err
+	}
+	found.files, found.last = found.files[:g.file], s.replayed
+	s.opts.Logger.WithFields(logrus.Fields{"commit_ts": s.replayed, "files": dir}).
+		Warnf("the relay log is not continuous with the downstream, which was restored from a backup or whose checkpoint was set back: %s. "+
+			"All of that is pulled from the pumps again. The files are moved away and not needed any more once the drainer is online", g.missing(s.replayed))
 	return nil
 }
 
@@ -272,11 +296,23 @@ func (s *Sink) sync() error {
 	return s.log.bad
 }
 
+// Saved says that a checkpoint has been saved. Only files that it covers are removed: what is left is
+// then continuous with every checkpoint that there is from now on.
+func (s *Sink) Saved(ts nodes.TSO) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.saved = max(s.saved, ts)
+	sink.Wake(s.work)
+}
+
 // remove removes the files that are not needed any more.
 func (s *Sink) remove() error {
+	s.mu.Lock()
+	saved := s.saved
+	s.mu.Unlock()
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	if err := s.log.remove(s.inner.Applied()); err != nil {
+	if err := s.log.remove(saved); err != nil {
 		return fmt.Errorf("relay log: %w", err)
 	}
 	return nil

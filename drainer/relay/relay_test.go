@@ -16,7 +16,6 @@ import (
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/file"
-	"pumphouse/drainer/sink/kafka/message"
 	"pumphouse/drainer/sink/sinktest"
 	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
@@ -251,7 +250,7 @@ func TestLogComesFirst(t *testing.T) {
 	}
 }
 
-// Files stay as long as something in them is not downstream, and go then.
+// Files stay as long as the checkpoint does not cover all that is in them, and go then.
 func TestFilesAreRemoved(t *testing.T) {
 	d := newDownstream(t)
 	d.opts.MaxFileBytes = 300
@@ -268,6 +267,17 @@ func TestFilesAreRemoved(t *testing.T) {
 		t.Fatalf("%d files, %v", len(paths), err)
 	}
 	close(g.open)
+	flush(t, s)
+	all := len(paths)
+	if paths, err = file.Files(d.opts.Dir); err != nil || len(paths) != all {
+		t.Errorf("%d of %d files are left before the checkpoint is saved, %v", len(paths), all, err)
+	}
+	s.Saved(20)
+	flush(t, s)
+	if now := logged(t, d.opts.Dir); now[0] > 21 || now[0] == 1 {
+		t.Errorf("with the checkpoint 20: %v", now)
+	}
+	s.Saved(40)
 	flush(t, s)
 	if paths, err = file.Files(d.opts.Dir); err != nil || len(paths) != 1 {
 		t.Errorf("%d files are left, want the one that is written to; %v", len(paths), err)
@@ -467,32 +477,6 @@ func workload() []*sink.Txn {
 		list = append(list, x)
 	}
 	return list
-}
-
-// A log that a drainer of the field has left, without our additions, is applied too.
-func TestFieldsLog(t *testing.T) {
-	dir := t.TempDir()
-	l := openLog(dir, 1<<20, time.UTC, &contents{})
-	enc := message.NewEncoder(time.UTC)
-	for ts := nodes.TSO(10); ts <= 30; ts += 10 {
-		if l.cur == nil {
-			if err := l.create(ts); err != nil {
-				t.Fatal(err)
-			}
-			l.enc = enc // without Complete
-		}
-		if _, err := l.append(sinktest.Insert(ts)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := l.finish(); err != nil {
-		t.Fatal(err)
-	}
-	d := &downstream{t.TempDir(), Options{Dir: dir}}
-	d.over(t, d.inner(t, 10), 10)
-	if got := d.IDs(t); !slices.Equal(got, []int64{20, 30}) {
-		t.Errorf("downstream: %v", got)
-	}
 }
 
 func TestBadOptions(t *testing.T) {

@@ -5,9 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
-	"strconv"
-	"strings"
 
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/file"
@@ -15,15 +12,24 @@ import (
 	"pumphouse/nodes"
 )
 
-// Replay applies the transactions of a relay log that are behind from, and returns when they are
-// downstream for good: the commit TS of the last one, or from when there is none. It changes
-// nothing in dir. What it does before an error may be downstream.
+// Replay applies the transactions of a relay log that follow from without a gap, and returns when
+// they are downstream for good: the commit TS of the last one, or from when there is none. It
+// changes nothing in dir. What it does before an error may be downstream.
 func Replay(ctx context.Context, dir string, from nodes.TSO, inner sink.Sink) (nodes.TSO, error) {
-	found, err := scan(dir)
+	found, err := scan(dir, from)
 	if err != nil {
 		return from, fmt.Errorf("relay log: %w", err)
 	}
-	return found.replay(ctx, from, inner)
+	return found.replay(ctx, from, inner, nil)
+}
+
+// Last is the commit TS of the last transaction in a relay log, 0 if there is none.
+func Last(dir string) (nodes.TSO, error) {
+	found, err := scan(dir, 0)
+	if err != nil {
+		return 0, fmt.Errorf("relay log: %w", err)
+	}
+	return found.last, nil
 }
 
 // contents is what a directory holds.
@@ -32,11 +38,13 @@ type contents struct {
 	last  nodes.TSO // commit TS of the last transaction
 	next  uint64    // number of the next new file
 	torn  *file.DamageError
+	chain chain
 }
 
-// scan reads a directory through. A torn tail is no error, other damage is.
-func scan(dir string) (*contents, error) {
-	found := &contents{}
+// scan reads a directory through, from which a checkpoint is to be continued. A torn tail is no
+// error, other damage is.
+func scan(dir string, from nodes.TSO) (*contents, error) {
+	found := &contents{chain: chain{at: from}}
 	paths, err := file.Files(dir)
 	if errors.Is(err, os.ErrNotExist) {
 		return found, nil
@@ -44,13 +52,13 @@ func scan(dir string) (*contents, error) {
 	if err != nil {
 		return nil, err
 	}
+	found.chain.whole = len(paths) > 0 && number(paths[0]) == 0
 	for i, path := range paths {
 		found.next = max(found.next, number(path)+1)
 		last := found.last
 		err := file.Each(path, func(r file.Record) error {
-			if ts := r.CommitTS(); ts > last {
-				last = ts
-			}
+			last = max(last, r.CommitTS())
+			found.chain.add(i, r)
 			return nil
 		})
 		var damage *file.DamageError
@@ -66,18 +74,8 @@ func scan(dir string) (*contents, error) {
 	return found, nil
 }
 
-// number is that of a file.
-func number(path string) uint64 {
-	digits, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(path), "binlog-"), "-")
-	n, err := strconv.ParseUint(digits, 10, 64)
-	if err != nil {
-		return 0 // a name of an old form; those of new files differ in the time
-	}
-	return n
-}
-
-// tail tells whether damage is a torn tail, as a crash leaves it in the newest file: no whole
-// record is behind it. Else it is the error.
+// tail is the error of damage that is no torn tail, as a crash leaves it in the newest file: no
+// whole record follows it then.
 func tail(d *file.DamageError) error {
 	at, err := d.Behind()
 	if err != nil || at == 0 {
@@ -87,14 +85,17 @@ func tail(d *file.DamageError) error {
 		"restore the file from a copy, or move the directory away (what was on its way downstream when the upstream was lost stays half done)", d, at)
 }
 
-// replay is Replay.
-func (c *contents) replay(ctx context.Context, from nodes.TSO, inner sink.Sink) (nodes.TSO, error) {
+// replay is Replay; keep gives what of a transaction is to be applied, nil: nothing.
+func (c *contents) replay(ctx context.Context, from nodes.TSO, inner sink.Sink, keep func(*sink.Txn) *sink.Txn) (nodes.TSO, error) {
 	at := from
 	for _, f := range c.files {
 		if f.last <= from {
 			continue
 		}
-		p := &player{ctx: ctx, inner: inner, dec: message.NewDecoder(), from: at}
+		if at >= c.chain.at {
+			break // what is left comes after a gap
+		}
+		p := &player{ctx: ctx, inner: inner, keep: keep, dec: message.NewDecoder(), at: at, until: c.chain.at, handed: at}
 		err := file.Each(f.path, p.record)
 		var damage *file.DamageError
 		if errors.As(err, &damage) && c.torn != nil && damage.File == c.torn.File && damage.Offset == c.torn.Offset {
@@ -103,7 +104,7 @@ func (c *contents) replay(ctx context.Context, from nodes.TSO, inner sink.Sink) 
 		if err == nil {
 			err = p.flush()
 		}
-		if at = p.at(); err != nil {
+		if at = p.at; err != nil {
 			return at, fmt.Errorf("relay log: apply %s again: %w", f.path, err)
 		}
 	}
@@ -112,13 +113,15 @@ func (c *contents) replay(ctx context.Context, from nodes.TSO, inner sink.Sink) 
 
 // player applies the records of one file.
 type player struct {
-	ctx   context.Context
-	inner sink.Sink
-	dec   *message.Decoder
-	from  nodes.TSO // everything up to there is not to be applied
-	batch sink.Batch
-	bytes int
-	last  nodes.TSO
+	ctx    context.Context
+	inner  sink.Sink
+	keep   func(*sink.Txn) *sink.Txn // nil: everything
+	dec    *message.Decoder
+	at     nodes.TSO // everything up to there was handed over or is in batch
+	until  nodes.TSO // nothing after it is to be applied
+	handed nodes.TSO // everything up to there was handed over
+	batch  sink.Batch
+	bytes  int
 }
 
 // A batch is handed over when it has so many transactions or bytes.
@@ -133,10 +136,15 @@ func (p *player) record(r file.Record) error {
 	if err != nil {
 		return fmt.Errorf("the record at byte %d: %w", r.Offset, err)
 	}
-	if t.CommitTS <= max(p.from, p.last) {
+	if t.CommitTS <= p.at || t.CommitTS > p.until {
 		return nil
 	}
-	p.last = t.CommitTS
+	p.at = t.CommitTS
+	if p.keep != nil {
+		if t = p.keep(t); t == nil {
+			return nil
+		}
+	}
 	p.batch.Txns = append(p.batch.Txns, t)
 	if p.bytes += len(r.Payload); len(p.batch.Txns) >= batchTxns || p.bytes >= batchBytes {
 		return p.hand()
@@ -145,12 +153,12 @@ func (p *player) record(r file.Record) error {
 }
 
 func (p *player) hand() error {
-	if len(p.batch.Txns) == 0 {
+	if p.handed == p.at {
 		return nil
 	}
-	p.batch.Passed = p.last
+	p.batch.Passed = p.at
 	err := p.inner.Apply(p.ctx, p.batch)
-	p.batch, p.bytes = sink.Batch{}, 0
+	p.batch, p.bytes, p.handed = sink.Batch{}, 0, p.at
 	return err
 }
 
@@ -162,5 +170,3 @@ func (p *player) flush() error {
 	}
 	return p.inner.Flush(p.ctx)
 }
-
-func (p *player) at() nodes.TSO { return max(p.from, p.last) }
