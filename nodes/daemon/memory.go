@@ -10,24 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What CollectLess sets: the heap may grow to five times of what is alive, at least 16 MiB, and the
-// collector works harder when the process has 512 MiB.
-const (
-	heapGrowth  = 400
-	memoryLimit = 512 << 20
-)
-
-// CollectLess has the garbage collector run less often, for a program that keeps little alive and
-// allocates much. GOGC and GOMEMLIMIT in the environment win.
-func CollectLess() {
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(heapGrowth)
-	}
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryLimit)
-	}
-}
-
 // ReleaseStartup gives back the memory that only the start of a program needed: freed heap,
 // and the pages of the program file that package initialisers went through once. What is
 // still in use comes back from the page cache when it is touched, so resident memory then
