@@ -47,4 +47,7 @@ type Site struct {
 	// was (Insert, Update, Delete, DDL; "" for a transaction there). Where it is not called for
 	// transactions, the time is taken that Apply takes.
 	Executed func(what string, took time.Duration)
+	// Diverged is to be called when rows are committed downstream and not all were found there
+	// that were to be changed.
+	Diverged func(nodes.TableDivergences)
 }

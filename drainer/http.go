@@ -33,17 +33,19 @@ type drainerStatus struct {
 	LastTS  nodes.TSO            `json:"LastTS"`
 	TsMap   string               `json:"TsMap"`
 
-	State      nodes.State  `json:"State"`
-	Version    string       `json:"Version"`
-	Downstream string       `json:"Downstream"`
-	Lag        float64      `json:"Lag"`        // seconds that the downstream is behind PD's clock
-	Applied    nodes.TSO    `json:"Applied"`    // everything up to here is downstream
-	Checkpoint nodes.TSO    `json:"Checkpoint"` // a restart goes on from here
-	Rows       uint64       `json:"Rows"`       // that the sink has taken since the start
-	LastDDL    *lastDDL     `json:"LastDDL,omitempty"`
-	HeldBy     *heldBy      `json:"HeldBy,omitempty"`
-	Pumps      []pumpStatus `json:"Pumps"`
-	ErrMsg     string       `json:"ErrMsg"` // why the drainer stops, what does not work, or how far the start is
+	State      nodes.State `json:"State"`
+	Version    string      `json:"Version"`
+	Downstream string      `json:"Downstream"`
+	Lag        float64     `json:"Lag"`        // seconds that the downstream is behind PD's clock
+	Applied    nodes.TSO   `json:"Applied"`    // everything up to here is downstream
+	Checkpoint nodes.TSO   `json:"Checkpoint"` // a restart goes on from here
+	Rows       uint64      `json:"Rows"`       // that the sink has taken since the start
+	LastDDL    *lastDDL    `json:"LastDDL,omitempty"`
+	// Divergences are the tables in which rows were not found downstream, since the start.
+	Divergences []nodes.TableDivergences `json:"Divergences,omitempty"`
+	HeldBy      *heldBy                  `json:"HeldBy,omitempty"`
+	Pumps       []pumpStatus             `json:"Pumps"`
+	ErrMsg      string                   `json:"ErrMsg"` // why the drainer stops, what does not work, or how far the start is
 }
 
 // pumpStatus is how the pull from one pump goes.
@@ -60,7 +62,7 @@ type pumpStatus struct {
 func (d *Drainer) getStatus(*http.Request) (any, error) {
 	st := drainerStatus{PumpPos: make(map[string]nodes.TSO), LastTS: d.consumed(),
 		State: d.State(), Version: daemon.Version, Downstream: d.opts.Downstream.String(), Lag: d.lag().Seconds(), Applied: d.applied(), Checkpoint: d.consumed(), Rows: d.metrics.rows.Load(),
-		Pumps: []pumpStatus{}}
+		Divergences: d.metrics.diverged.list(), Pumps: []pumpStatus{}}
 	if last := d.metrics.lastDDL.Load(); last != nil {
 		ddl := *last
 		ddl.Applied = st.Applied >= ddl.CommitTS

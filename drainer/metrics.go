@@ -26,6 +26,7 @@ type metrics struct {
 	events       *prometheus.CounterVec   // {type}
 	query        *prometheus.HistogramVec // {type}
 	queue        *prometheus.GaugeVec     // {name}
+	diverged     divergences
 	ddlJobs      prometheus.Counter
 	disorder     prometheus.Counter
 	checkpoint   prometheus.Gauge // physical milliseconds
@@ -70,6 +71,7 @@ func newMetrics(reg *prometheus.Registry) (*metrics, error) {
 		events:       counter(opts("event", "Rows and DDL statements handed to the downstream."), "type"),
 		query:        prometheus.NewHistogramVec(histogram(opts("query_duration_time", "Seconds of a statement downstream."), shortest, 18), []string{"type"}),
 		queue:        gauge(opts("queue_size", "Bytes that are held: pulled and not merged (pull), merged and not applied (apply)."), "name"),
+		diverged:     divergences{counter: counter(opts("divergences_total", "UPDATE and DELETE statements that did not find their rows downstream."), "table")},
 		ddlJobs:      prometheus.NewCounter(prometheus.CounterOpts(opts("ddl_jobs_total", "DDL jobs that the table definitions follow."))),
 		disorder:     prometheus.NewCounter(prometheus.CounterOpts(opts("disorder_binlog_count", "Binlogs that came after they were overtaken."))),
 		checkpoint:   prometheus.NewGauge(prometheus.GaugeOpts(opts("checkpoint_tso", "The checkpoint; milliseconds since the epoch."))),
@@ -90,7 +92,7 @@ func newMetrics(reg *prometheus.Registry) (*metrics, error) {
 	m.queue.WithLabelValues("pull")
 	m.queue.WithLabelValues("apply")
 	for _, c := range []prometheus.Collector{m.pumpPosition, m.reach, m.size, m.held, m.errors, m.events, m.query, m.queue,
-		m.ddlJobs, m.disorder, m.checkpoint, m.delay, m.execute, m.lag} {
+		m.diverged.counter, m.ddlJobs, m.disorder, m.checkpoint, m.delay, m.execute, m.lag} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("register the drainer's metrics: %w (each drainer needs a registry of its own)", err)
 		}

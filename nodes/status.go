@@ -83,7 +83,9 @@ type statusBody struct {
 	Lag     *float64 // seconds
 	Rows    *uint64
 	LastDDL *LastDDL
-	HeldBy  *struct {
+	// Divergences are the tables in which the downstream was found to differ.
+	Divergences []TableDivergences
+	HeldBy      *struct {
 		Pump, Addr, State, Reason string
 		Since                     time.Time
 	}
@@ -154,6 +156,9 @@ func (b *statusBody) status(nodeID string) Status {
 		Positions: b.PumpPos, Synced: b.Synced, Downstream: b.Downstream,
 	}
 	s.LastDDL, s.Written = b.LastDDL, b.Rows
+	if text := divergedText(b.Divergences); text != "" {
+		s.Problem = strings.TrimPrefix(s.Problem+"; "+text, "; ")
+	}
 	if b.Storage.Records != nil {
 		s.Written = b.Storage.Records
 	}

@@ -38,6 +38,14 @@ func TestControlStatus(t *testing.T) {
 				Waiting: []string{"pump p (paused, h:1), which holds the merge since 2026-01-02 03:04:05: connection refused"}}, ""},
 		{"a drainer that has run a DDL", Drainer, 200, `{"LastTS":5,"Rows":12,"LastDDL":{"CommitTS":4,"Query":"DROP TABLE a","Applied":true}}`,
 			Status{CommitTS: 5, Written: &twelve, LastDDL: &LastDDL{CommitTS: 4, Query: "DROP TABLE a", Applied: true}}, ""},
+		{"a drainer whose downstream differs", Drainer, 200, `{"LastTS":5,"ErrMsg":"PD is away","Divergences":[` +
+			`{"Table":"d.t","Count":3,"First":{"Statement":"DELETE","Keys":"id=1, id=2","Rows":2,"Found":1,"CommitTS":470642465486929921,"LastCommitTS":470642465486929925}},` +
+			`{"Table":"d.u","Count":1,"First":{"Statement":"UPDATE","Keys":"id=7","Rows":1,"Found":0,"CommitTS":470642465486929921,"LastCommitTS":470642465486929921}},` +
+			`{"Table":"d.v","Count":1},{"Table":"d.w","Count":1}]}`,
+			Status{CommitTS: 5, Problem: "PD is away; the downstream differs from the upstream: " +
+				"d.t: DELETE found 1 row downstream, not 2: id=1, id=2; commit TS 470642465486929921 (2026-11-22 14:42:06 UTC) to 470642465486929925, and 2 more such statements; " +
+				"d.u: UPDATE found 0 rows downstream, not 1: id=7; commit TS 470642465486929921 (2026-11-22 14:42:06 UTC); " +
+				"d.v:  found 0 rows downstream, not 0: ; commit TS 0 (1970-01-01 00:00:00 UTC); and 1 more table"}, ""},
 		{"a pump with records", Pump, 200, `{"CommitTS":5,"Storage":{"Records":12}}`, Status{CommitTS: 5, Written: &twelve}, ""},
 		{"no node", Pump, 200, `<html>`, Status{}, "<html>"},
 		{"an error", Pump, 500, `{"message":"no"}`, Status{}, "HTTP status 500"},

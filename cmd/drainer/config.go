@@ -55,14 +55,17 @@ type config struct {
 
 // syncerConfig is the section [syncer].
 type syncerConfig struct {
-	DBType     string  `toml:"db-type"`
-	Workers    int     `toml:"worker-count"`
-	TxnBatch   int     `toml:"txn-batch"` // rows
-	SafeMode   bool    `toml:"safe-mode"`
-	SyncDDL    bool    `toml:"sync-ddl"`
-	Loopback   bool    `toml:"loopback-control"`
-	ChannelID  int64   `toml:"channel-id"`
-	SQLMode    string  `toml:"sql-mode"`
+	DBType    string `toml:"db-type"`
+	Workers   int    `toml:"worker-count"`
+	TxnBatch  int    `toml:"txn-batch"` // rows
+	SafeMode  bool   `toml:"safe-mode"`
+	SyncDDL   bool   `toml:"sync-ddl"`
+	Loopback  bool   `toml:"loopback-control"`
+	ChannelID int64  `toml:"channel-id"`
+	SQLMode   string `toml:"sql-mode"`
+	// OnDivergence is ours: what happens when a row to be changed is not found downstream.
+	OnDivergence string `toml:"on-divergence"`
+
 	IgnoreTxns []int64 `toml:"ignore-txn-commit-ts"`
 
 	IgnoreSchemas string          `toml:"ignore-schemas"`
@@ -187,6 +190,7 @@ func (c *config) deprecated() (warnings []string) {
 		{"zookeeper-addrs", c.ZKAddrs != nil, "name kafka's brokers in [syncer.to]"},
 		{"log-rotate", c.LogRotate != nil, "use logrotate(8) or the journal"},
 		{"syncer.relay.log-dir (-relay-log-dir)", s.Relay.Dir != "" && s.DBType != "mysql" && s.DBType != "tidb", "only databases have a relay log"},
+		{"syncer.on-divergence", s.OnDivergence != "" && s.DBType != "mysql" && s.DBType != "tidb", "only databases can differ"},
 		{"syncer.disable-detect", s.DisableDetect != nil, "conflicts between rows are always detected"},
 		{"syncer.enable-detect", s.EnableDetect != nil, "conflicts between rows are always detected"},
 		{"syncer.load-schema-snapshot", s.LoadSchemaSnapshot != nil, "table definitions are made from the whole DDL history"},
@@ -221,6 +225,8 @@ func (c *config) adjust() (err error) {
 		return fmt.Errorf("syncer.worker-count %d (-c): must be at least 1", s.Workers)
 	case s.TxnBatch <= 0:
 		return fmt.Errorf("syncer.txn-batch %d: must be at least 1 row", s.TxnBatch)
+	case s.OnDivergence != "" && s.OnDivergence != "warn" && s.OnDivergence != "stop":
+		return fmt.Errorf("syncer.on-divergence %q: use \"warn\" (the default) or \"stop\"", s.OnDivergence)
 	case s.PluginPath != "" || s.PluginName != "":
 		return errors.New("syncer.plugin-path and syncer.plugin-name: there are no plugins any more; what they change would be lost, so remove them knowingly")
 	}

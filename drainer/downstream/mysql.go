@@ -36,6 +36,8 @@ type MySQL struct {
 	SQLMode   string
 	Loopback  bool // loopback-control
 	ChannelID int64
+	// StopAtDivergence (on-divergence = "stop"): rows that are not found downstream stop the drainer.
+	StopAtDivergence bool
 
 	Schema string // of the checkpoint's table; "": tidb_binlog
 	Table  string // its name; "": checkpoint
@@ -93,10 +95,11 @@ func (m *MySQL) Checkpoint(ctx context.Context, site drainer.Site) (checkpoint.S
 func (m *MySQL) Open(ctx context.Context, site drainer.Site, from, until nodes.TSO) (sink.Sink, error) {
 	s, err := mysql.New(ctx, mysql.Options{
 		Server: m.server(), Place: m.place(site), From: from, SafeUntil: until, SafeMode: m.SafeMode, Workers: m.Workers, TxnBatch: m.TxnBatch,
-		SQLMode: m.SQLMode, LoopbackControl: m.Loopback, ChannelID: m.ChannelID, Logger: site.Logger,
+		SQLMode: m.SQLMode, LoopbackControl: m.Loopback, ChannelID: m.ChannelID, StopAtDivergence: m.StopAtDivergence, Logger: site.Logger,
 		Metrics: mysql.Metrics{
 			Executed: func(took time.Duration, _, _ int) { site.Executed("", took) },
 			DDL:      func(took time.Duration) { site.Executed("DDL", took) },
+			Diverged: site.Diverged,
 		},
 	})
 	if err != nil {

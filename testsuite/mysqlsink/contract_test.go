@@ -23,9 +23,15 @@ type lab struct {
 
 func newLab(t testing.TB, srv *mariadbtest.Server) *lab {
 	return &lab{srv: srv, db: srv.Open(), opts: mysql.Options{
-		Server: mysql.Server{Host: srv.Host, Port: srv.Port, User: "root"},
-		Place:  mysql.Place{ClusterID: 7000 + clusters.Add(1)},
+		Server:  mysql.Server{Host: srv.Host, Port: srv.Port, User: "root"},
+		Place:   mysql.Place{ClusterID: 7000 + clusters.Add(1)},
+		Metrics: equals(t),
 	}}
+}
+
+// equals are metrics that fail the test when the downstream is said to differ.
+func equals(t testing.TB) mysql.Metrics {
+	return mysql.Metrics{Diverged: func(d nodes.TableDivergences) { t.Errorf("the downstream is said to differ: %+v", d) }}
 }
 
 var clusters atomic.Uint64

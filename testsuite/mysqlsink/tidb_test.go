@@ -32,8 +32,9 @@ func TestTiDB(t *testing.T) {
 	}
 	fresh := func(t *testing.T) *lab {
 		return &lab{db: tidb.Open(t, "multiStatements=true"), opts: mysql.Options{
-			Server: mysql.Server{Host: host, Port: number},
-			Place:  mysql.Place{ClusterID: 9000 + clusters.Add(1)},
+			Server:  mysql.Server{Host: host, Port: number},
+			Place:   mysql.Place{ClusterID: 9000 + clusters.Add(1)},
+			Metrics: equals(t),
 		}}
 	}
 	t.Run("contract", func(t *testing.T) {
@@ -65,6 +66,7 @@ func TestTiDB(t *testing.T) {
 			t.Errorf("the downstream differs:\n%s", difference(got, want))
 		}
 	})
+	t.Run("divergence", func(t *testing.T) { testDivergence(t, fresh(t)) })
 	t.Run("DDL", func(t *testing.T) {
 		l := fresh(t)
 		l.exec(t, "CREATE DATABASE d")

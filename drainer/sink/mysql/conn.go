@@ -148,8 +148,22 @@ func (c *conn) run(ctx context.Context, text []byte) error {
 		return nil
 	}
 	// The driver copies the text into a packet before it returns.
-	_, err := c.exec.ExecContext(ctx, unsafe.String(&text[0], len(text)), nil)
+	_, err := c.exec.ExecContext(ctx, unsafe.String(unsafe.SliceData(text), len(text)), nil)
 	return err
+}
+
+// count is run for who wants to know how many rows each statement found (UPDATE, DELETE) or
+// wrote.
+func (c *conn) count(ctx context.Context, text []byte) ([]int64, error) {
+	res, err := c.exec.ExecContext(ctx, unsafe.String(unsafe.SliceData(text), len(text)), nil)
+	if err != nil {
+		return nil, err
+	}
+	all, ok := res.(mysqldriver.Result)
+	if !ok {
+		return nil, fmt.Errorf("the driver's result is a %T", res)
+	}
+	return all.AllRowsAffected(), nil
 }
 
 func (c *conn) close() {

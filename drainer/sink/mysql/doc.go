@@ -79,6 +79,15 @@
 // the server's binlog allows it, and strict but for dates. DDL runs in the upstream's
 // sql_mode, without a limit of time.
 //
+// # Divergence
+//
+// Outside safe mode every UPDATE and DELETE finds one row for each change, or somebody else has
+// written to the downstream. The numbers come with the answers, so comparing them costs no
+// round trip. Changes of one row never share a statement, and sessions count rows that were found, not those
+// that were changed. What differs is reported when it is committed, or, with
+// [Options.StopAtDivergence], rolled back. Not noticed: rows that are downstream only, other values in
+// a row with the right key, and what a transaction did not find whose answer to COMMIT was lost.
+//
 // # Goroutines
 //
 // One for each worker, with one connection. Apply measures and distributes transactions in

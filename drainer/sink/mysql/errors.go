@@ -45,6 +45,24 @@ func (e *StatementError) Error() string {
 // Unwrap gives the downstream's error.
 func (e *StatementError) Unwrap() error { return e.Err }
 
+// DivergenceError says that an UPDATE or DELETE did not find its rows downstream
+// ([Options.StopAtDivergence]). Its transaction has been rolled back; those before it are downstream.
+type DivergenceError struct {
+	Table string // schema.table
+	nodes.Divergence
+}
+
+func newDivergenceError(t nodes.TableDivergences) *DivergenceError {
+	return &DivergenceError{t.Table, t.First}
+}
+
+func (e *DivergenceError) Error() string {
+	return fmt.Sprintf("the downstream differs from the upstream in %s: %s; the transaction is rolled back, as on-divergence = \"stop\" says; "+
+		"make the row downstream as it was upstream before this transaction, or leave the transaction out with ignore-txn-commit-ts = [%s], "+
+		"or set on-divergence = \"warn\", which applies what finds its rows; then start the drainer again",
+		e.Table, e.Divergence, e.CommitTS)
+}
+
 // shownBytes is how much of a statement is in errors and logs.
 const shownBytes = 512
 

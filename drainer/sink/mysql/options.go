@@ -93,6 +93,10 @@ type Options struct {
 	// transactions of the upstream that carry the mark of ChannelID.
 	LoopbackControl bool
 	ChannelID       int64
+	// StopAtDivergence: a transaction with an UPDATE or DELETE that does not find its rows is
+	// rolled back and stops the sink with a [*DivergenceError]. That costs a round trip more a
+	// downstream transaction. Else it is committed, and Metrics.Diverged is called.
+	StopAtDivergence bool
 	// IgnoreTxnCommitTS are transactions to be left out.
 	IgnoreTxnCommitTS []nodes.TSO
 
@@ -113,6 +117,9 @@ type Metrics struct {
 	DDL func(took time.Duration)
 	// Retried: the downstream refused for a reason that passes.
 	Retried func(err error)
+	// Diverged: a downstream transaction is committed with statements that did not find the rows
+	// of this table that they were sent for. It is not called for what is applied in safe mode.
+	Diverged func(nodes.TableDivergences)
 }
 
 const (

@@ -21,13 +21,14 @@ type rows struct {
 	shapes *shapes
 	flavour
 	hash  hasher
-	limit int                     // bytes of a statement the downstream takes
-	send  func(text []byte) error // sends a text of whole statements
-	text  []byte                  // statements that have not been sent
-	each  func(sql []byte) error  // if set, every statement is sent alone, by this
-	start int                     // of the statement being written, in text
-	safe  bool                    // safe mode
-	keys  []uint64                // scratch
+	limit int // bytes of a statement the downstream takes
+	send  sender
+	text  []byte // statements that have not been sent
+	each  sender // if set, every statement is sent alone, by this
+	start int    // of the statement being written, in text
+	safe  bool   // safe mode
+	keys  []uint64
+	finds finds // of the statements in text
 
 	groups []*group // of this segment, by their first change
 	free   []*group
@@ -36,6 +37,10 @@ type rows struct {
 	tables map[*shape]*tableUse
 	bytes  int
 }
+
+// sender sends a text of whole statements. It gives the number of rows that each of them found
+// (UPDATE, DELETE) or wrote.
+type sender func(text []byte) (affected []int64, err error)
 
 // group are changes that become the same kind of statement.
 type group struct {
@@ -62,9 +67,9 @@ type tableUse struct {
 	whole bool // the keys of some change do not tell everything
 }
 
-func newRows(s *shapes, f flavour, seed maphash.Seed, limit int, send func([]byte) error) *rows {
+func newRows(s *shapes, f flavour, seed maphash.Seed, limit int, send sender, differs differs) *rows {
 	return &rows{
-		shapes: s, flavour: f, hash: hasher{seed: seed}, limit: limit, send: send,
+		shapes: s, flavour: f, hash: hasher{seed: seed}, limit: limit, send: send, finds: finds{differs: differs},
 		find: map[groupKey]*group{}, byKey: map[uint64]*group{}, tables: map[*shape]*tableUse{},
 	}
 }
@@ -72,6 +77,7 @@ func newRows(s *shapes, f flavour, seed maphash.Seed, limit int, send func([]byt
 // reset forgets everything that was not sent.
 func (r *rows) reset() {
 	r.text, r.start = r.text[:0], 0
+	r.finds.reset()
 	if cap(r.text) > 4*textBytes {
 		r.text = nil
 	}
@@ -287,7 +293,7 @@ func (r *rows) deleteByKey(g *group) error {
 			r.text = appendValue(r.text, &g.shape.table.Columns[i], c.Old[i])
 		}
 		r.text = append(r.text, ')')
-		if err := r.end(); err != nil {
+		if err := r.end(chunk...); err != nil {
 			return err
 		}
 	}
@@ -305,7 +311,7 @@ func (r *rows) deleteByKeys(g *group) error {
 			}
 			r.byKeyOf(g.shape, c.Old)
 		}
-		if err := r.end(); err != nil {
+		if err := r.end(chunk...); err != nil {
 			return err
 		}
 	}
@@ -361,7 +367,7 @@ func (r *rows) where(s *shape, c *txn.Change) {
 func (r *rows) delete(s *shape, c *txn.Change) error {
 	r.text = append(append(r.text, "DELETE FROM "...), s.name...)
 	r.where(s, c)
-	return r.end()
+	return r.end(c)
 }
 
 // update sets every column, also those that stay the same: ON UPDATE CURRENT_TIMESTAMP
@@ -386,7 +392,7 @@ func (r *rows) update(s *shape, c *txn.Change) error {
 		return nil
 	}
 	r.where(s, c)
-	return r.end()
+	return r.end(c)
 }
 
 // replace is an update that may be done twice.
@@ -400,36 +406,45 @@ func (r *rows) replace(s *shape, c *txn.Change) error {
 	return r.end()
 }
 
-// end ends a statement, and sends what there is when it is enough.
-func (r *rows) end() error {
+// end ends a statement, and sends what there is when it is enough. changes are those of which
+// each is to find a row, if it is such a statement.
+func (r *rows) end(changes ...*txn.Change) error {
 	if n := len(r.text) - r.start; n > r.limit {
 		return fmt.Errorf("a statement of %d bytes is larger than the downstream takes: raise its max_allowed_packet (%d)", n, r.limit)
 	}
+	if r.safe {
+		changes = nil // what is done twice finds nothing the second time
+	}
 	if r.each != nil {
-		err := r.each(r.text[r.start:])
-		r.text, r.start = r.text[:0], 0
-		return err
+		r.finds.add(changes)
+		return r.flush(r.each, r.text[r.start:])
 	}
 	r.text = append(r.text, ';')
 	if len(r.text) > r.limit { // the last statement was long, and others are before it
 		last := append([]byte(nil), r.text[r.start:]...)
-		if err := r.flush(r.text[:r.start]); err != nil {
+		if err := r.flush(r.send, r.text[:r.start]); err != nil {
 			return err
 		}
 		r.text = append(r.text, last...)
 	}
+	r.finds.add(changes)
 	r.start = len(r.text)
 	if len(r.text) < textBytes {
 		return nil
 	}
-	return r.flush(r.text)
+	return r.flush(r.send, r.text)
 }
 
-func (r *rows) flush(text []byte) error {
+// flush sends a text and looks at what its statements found. Nothing is left to be sent then.
+func (r *rows) flush(send sender, text []byte) error {
 	if len(text) == 0 {
 		return nil
 	}
-	err := r.send(text)
+	affected, err := send(text)
+	if err == nil {
+		err = r.finds.compare(affected)
+	}
+	r.finds.reset()
 	r.text, r.start = r.text[:0], 0
 	return err
 }
@@ -445,7 +460,7 @@ func (r *rows) finish() error {
 	if err := r.emit(); err != nil {
 		return err
 	}
-	return r.flush(r.text)
+	return r.flush(r.send, r.text)
 }
 
 // valueBytes is what a decoded value takes beside its bytes, about.

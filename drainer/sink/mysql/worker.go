@@ -18,13 +18,16 @@ type worker struct {
 	id   int
 	conn *conn // nil: to be made
 	rows *rows
+
+	batch    []*job   // of the downstream transaction under way
+	diverged diverged // in it
 }
 
 func newWorker(s *Sink, id int) *worker {
 	w := &worker{Sink: s, id: id}
-	w.rows = newRows(&s.shapes, s.server.flavour, s.seed, s.server.maxPacket, func(text []byte) error {
-		return w.conn.run(s.ctx, text)
-	})
+	w.rows = newRows(&s.shapes, s.server.flavour, s.seed, s.server.maxPacket, func(text []byte) ([]int64, error) {
+		return w.conn.count(s.ctx, text)
+	}, w.differs)
 	return w
 }
 
@@ -85,6 +88,7 @@ func (w *worker) commit(batch []*job) error {
 		}
 		f(w.opts.Now().Sub(start), len(batch), n)
 	}
+	w.report()
 	return nil
 }
 
@@ -92,6 +96,7 @@ func (w *worker) commit(batch []*job) error {
 func (w *worker) begin(batch []*job) error {
 	w.rows.reset()
 	w.rows.each, w.rows.safe = nil, batch[0].safe
+	w.batch, w.diverged = batch, w.diverged[:0]
 	if w.conn != nil {
 		return nil
 	}
@@ -103,7 +108,8 @@ func (w *worker) begin(batch []*job) error {
 	return nil
 }
 
-// send sends a downstream transaction: in one text with its BEGIN and COMMIT, if it fits.
+// send sends a downstream transaction: in one text with its BEGIN and COMMIT, if it fits. Where a
+// divergence is to stop the sink, the COMMIT goes alone, when it is known that there is none.
 func (w *worker) send(batch []*job) error {
 	if err := w.head(batch); err != nil {
 		return err
@@ -127,6 +133,14 @@ func (w *worker) send(batch []*job) error {
 	if len(batch[0].ddl) > 0 {
 		if err := w.rows.statement(w.record.forget()); err != nil {
 			return err
+		}
+	}
+	if w.opts.StopAtDivergence {
+		if err := w.rows.finish(); err != nil {
+			return err
+		}
+		if len(w.diverged) > 0 {
+			return newDivergenceError(w.diverged[0])
 		}
 	}
 	if err := w.rows.statement("COMMIT"); err != nil {
@@ -178,20 +192,23 @@ func (w *worker) drop() {
 	}
 }
 
-// blame applies a refused transaction statement by statement, to name the one that is.
+// blame applies a refused transaction statement by statement, to name the one that is, or
+// the row that was not found.
 func (w *worker) blame(j *job, refused error) error {
 	bad := &StatementError{CommitTS: j.txn.CommitTS, Statement: "(not found again)", Err: refused}
 	batch := []*job{j}
 	if err := w.begin(batch); err != nil {
 		return bad
 	}
-	w.rows.each = func(sql []byte) error {
-		err := w.conn.run(w.ctx, sql)
+	w.rows.each = func(sql []byte) ([]int64, error) {
+		affected, err := w.conn.count(w.ctx, sql)
 		if err != nil {
 			bad.Statement, bad.Err = shorten(sql), err
 		}
-		return err
+		return affected, err
 	}
+	var differs *DivergenceError
+	stop := errors.As(refused, &differs)
 	err := w.head(batch)
 	for i := 0; err == nil && i < len(j.txn.Changes); i++ {
 		c := j.txn.Changes[i]
@@ -199,14 +216,21 @@ func (w *worker) blame(j *job, refused error) error {
 		if err = w.rows.add(c); err == nil {
 			err = w.rows.emit()
 		}
-	}
-	if err == nil {
-		bad.Table = ""
-	}
-	if code(bad.Err) == 0 && err != nil && !lost(err) {
-		bad.Err = err // ours: too large
+		if stop && len(w.diverged) > 0 {
+			break
+		}
 	}
 	w.drop() // and so roll back
+	switch {
+	case stop && len(w.diverged) > 0:
+		return newDivergenceError(w.diverged[0])
+	case stop && err == nil:
+		return refused // it is found now
+	case err == nil:
+		bad.Table = ""
+	case code(bad.Err) == 0 && !lost(err):
+		bad.Err = err // ours: too large
+	}
 	return bad
 }
 
