@@ -409,7 +409,7 @@ func (r *rows) replace(s *shape, c *txn.Change) error {
 // end ends a statement, and sends what there is when it is enough. changes are those of which
 // each is to find a row, if it is such a statement.
 func (r *rows) end(changes ...*txn.Change) error {
-	if n := len(r.text) - r.start; n > r.limit {
+	if n := len(r.text) - r.start; n >= r.limit { // with its semicolon
 		return fmt.Errorf("a statement of %d bytes is larger than the downstream takes: raise its max_allowed_packet (%d)", n, r.limit)
 	}
 	if r.safe {
