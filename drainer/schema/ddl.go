@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"pumphouse/nodes"
+
+	"github.com/pingcap/tidb/pkg/parser/ast"
 )
 
 // DDL is what a DDL binlog means.
@@ -28,8 +30,19 @@ type DDL struct {
 	// Route gives the names downstream of a table, or of a database (table empty), of the upstream;
 	// nil: they are the same. Whoever writes the statement for the downstream uses it.
 	Route func(schema, table string) (string, string)
+	// Statement is the statement with every name as the definitions have it, with its database, in
+	// TiDB's own form ([ParseStatements] reads it). Empty when the parser does not know the statement.
+	Statement string
 	// OnlyTiDB: the statement means nothing to a MySQL.
 	OnlyTiDB bool
+}
+
+// Name names what the DDL is about in errors and logs: a table with its database, or a database.
+func (d *DDL) Name() string {
+	if d.Table == "" {
+		return d.Schema
+	}
+	return d.Schema + "." + d.Table
 }
 
 // Reasons for DDL.Skip.
@@ -63,7 +76,7 @@ func (h *History) Reach(ctx context.Context, commitTS nodes.TSO, jobID int64, st
 	case job.Type.sequence():
 		d.Skip = skipSequence
 	}
-	if err := h.describe(ctx, d, commitTS); err != nil {
+	if err := h.describe(ctx, d, commitTS, ParseStatements, query); err != nil {
 		return nil, err
 	}
 	if d.After != nil && d.After.Kind == TemporaryTable {
@@ -72,8 +85,9 @@ func (h *History) Reach(ctx context.Context, commitTS nodes.TSO, jobID int64, st
 	return d, nil
 }
 
-// describe applies the job of a DDL and fills in the definitions before and after it.
-func (h *History) describe(ctx context.Context, d *DDL, commitTS nodes.TSO) error {
+// describe applies the job of a DDL and fills in the definitions before and after it, and the
+// statement as they have it.
+func (h *History) describe(ctx context.Context, d *DDL, commitTS nodes.TSO, parse func(string) ([]ast.StmtNode, error), query string) error {
 	d.TablesBefore = h.Tables()
 	d.Before = d.TablesBefore.tables[d.Job.TableID]
 	if err := h.reach(ctx, d.Job, commitTS); err != nil {
@@ -83,7 +97,7 @@ func (h *History) describe(ctx context.Context, d *DDL, commitTS nodes.TSO) erro
 	if info := d.Job.Result.TableInfo; info != nil {
 		d.After = d.TablesAfter.tables[info.ID]
 	}
-	return nil
+	return d.resolve(parse, query)
 }
 
 // TableChange is a table that a job changed: Before is nil when it made it, After when it removed it.

@@ -37,7 +37,7 @@ func (h *History) Early(ctx context.Context, commitTS nodes.TSO, version, tableI
 		}
 		d := &DDL{Job: job, OnlyTiDB: job.Type.OnlyTiDB()}
 		d.name(h.tables)
-		if err := h.describe(ctx, d, commitTS); err != nil {
+		if err := h.describe(ctx, d, commitTS, parseClient, job.Query); err != nil {
 			return nil, err
 		}
 		h.skipLater(job.ID)

@@ -3,8 +3,11 @@ package schema
 import (
 	"encoding/json"
 	"fmt"
+	"strings"
+	"time"
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
+	"github.com/pingcap/tidb/pkg/parser/mysql"
 
 	"pumphouse/nodes"
 )
@@ -36,8 +39,41 @@ type Job struct {
 	// RawArgs are the job's own arguments. Most versions clear them when a job ends.
 	RawArgs json.RawMessage `json:"raw_args"`
 	Result  Result          `json:"binlog"`
+	// Reorg is of jobs that may have to change data: the session of the client (since 5.0, its time
+	// zone since 6.2).
+	Reorg *Reorg `json:"reorg_meta"`
 	// Multi is of a multi-schema change only.
 	Multi *MultiSchema `json:"multi_schema_info"`
+}
+
+// Reorg is what a job keeps of its client's session (model.DDLReorgMeta).
+type Reorg struct {
+	SQLMode  mysql.SQLMode `json:"sql_mode"`
+	Location *Location     `json:"location"`
+}
+
+// Location is a time zone in a job (model.TimeZoneLocation).
+type Location struct {
+	Name   string `json:"name"`
+	Offset int    `json:"offset"` // seconds east of UTC; 0: Name says it
+}
+
+// Zone is the time zone, as TiDB takes it; nil when it is that of the TiDB server's machine, which
+// the job does not tell.
+func (l *Location) Zone() (*time.Location, error) {
+	switch {
+	case l.Offset != 0:
+		return time.FixedZone("", l.Offset), nil
+	case l.Name == "" || l.Name == "UTC":
+		return time.UTC, nil
+	case strings.EqualFold(l.Name, "System") || l.Name == "Local":
+		return nil, nil
+	}
+	loc, err := time.LoadLocation(l.Name)
+	if err != nil {
+		return nil, fmt.Errorf("time zone %q of the client: %w", l.Name, err)
+	}
+	return loc, nil
 }
 
 // MultiSchema are the parts of a multi-schema change (model.MultiSchemaInfo, since 6.2).

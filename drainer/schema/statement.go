@@ -1,0 +1,101 @@
+package schema
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/pingcap/tidb/pkg/parser"
+	"github.com/pingcap/tidb/pkg/parser/ast"
+	"github.com/pingcap/tidb/pkg/parser/format"
+	"github.com/pingcap/tidb/pkg/parser/mysql"
+	_ "github.com/pingcap/tidb/pkg/parser/test_driver" // the literals of the parser's trees
+)
+
+// ParseStatements reads the text of a DDL binlog: mostly one statement, several for CREATE TABLE
+// of many. The text is TiDB's own (restored, with backslashes as they are), or, where TiDB could not
+// parse it in the default sql_mode, the client's. An error says that the parser does not know it.
+func ParseStatements(text string) ([]ast.StmtNode, error) {
+	nodes, err := parseAs(text, mysql.ModeNoBackslashEscapes)
+	if err == nil {
+		if !strings.Contains(text, `\`) {
+			return nodes, nil
+		}
+		if again, err := RestoreStatements(nodes); err == nil && bare(again) == bare(text) {
+			return nodes, nil
+		}
+	}
+	return parseClient(text)
+}
+
+// parseClient reads a text as a client has written it.
+func parseClient(text string) ([]ast.StmtNode, error) {
+	nodes, err := parseAs(text, mysql.ModeNone)
+	if err != nil && strings.Contains(text, `"`) {
+		if quoted, qerr := parseAs(text, mysql.ModeANSIQuotes); qerr == nil {
+			return quoted, nil
+		}
+	}
+	return nodes, err
+}
+
+func parseAs(text string, mode mysql.SQLMode) (nodes []ast.StmtNode, err error) {
+	defer func() { // the parser panics on a few malformed texts
+		if r := recover(); r != nil {
+			err = fmt.Errorf("parse %.200q: %v", text, r)
+		}
+	}()
+	p := parser.New()
+	p.SetSQLMode(mode)
+	nodes, _, err = p.ParseSQL(text)
+	if err != nil {
+		return nil, fmt.Errorf("parse %.200q: %w", text, err)
+	}
+	return nodes, nil
+}
+
+// bare is a text without what versions of the parser print differently.
+func bare(text string) string {
+	return strings.Map(func(r rune) rune {
+		if strings.ContainsRune(" \t\r\n();", r) {
+			return -1
+		}
+		return r
+	}, strings.ToUpper(text))
+}
+
+// RestoreStatements gives the text of statements as TiDB writes it into binlogs: what only TiDB
+// knows in special comments, backslashes as they are.
+func RestoreStatements(nodes []ast.StmtNode) (string, error) {
+	return restore(nodes, format.RestoreTiDBSpecialComment|format.RestoreNameBackQuotes|format.RestoreKeyWordUppercase|format.RestoreStringSingleQuotes)
+}
+
+func restore(nodes []ast.StmtNode, flags format.RestoreFlags) (text string, err error) {
+	defer func() { // of nodes that a malformed definition has left out
+		if r := recover(); r != nil {
+			err = fmt.Errorf("restore a statement: %v", r)
+		}
+	}()
+	var b strings.Builder
+	for i, n := range nodes {
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		if err := n.Restore(format.NewRestoreCtx(flags, &b)); err != nil {
+			return "", fmt.Errorf("restore a statement: %w", err)
+		}
+	}
+	return b.String(), nil
+}
+
+// parseExpr reads an expression that TiDB has written into a definition.
+func parseExpr(text string) (ast.ExprNode, error) {
+	nodes, err := parseAs("SELECT "+text, mysql.ModeNoBackslashEscapes)
+	if err != nil {
+		return nil, err
+	}
+	sel, ok := nodes[0].(*ast.SelectStmt)
+	if !ok || len(nodes) != 1 || sel.Fields == nil || len(sel.Fields.Fields) != 1 || sel.Fields.Fields[0].Expr == nil {
+		return nil, fmt.Errorf("parse %.200q: it is no expression", text)
+	}
+	return sel.Fields.Fields[0].Expr, nil
+}
