@@ -31,7 +31,7 @@ func (dec *decoder) part(j *judged, cells []cell) ([]sink.Statement, error) {
 
 // ensureDatabase is CREATE DATABASE for one that may be there already.
 func (dec *decoder) ensureDatabase(j *judged) ([]sink.Statement, error) {
-	n, ok := j.node.(*ast.CreateDatabaseStmt)
+	n, ok := one(j.Statement).(*ast.CreateDatabaseStmt)
 	if !ok {
 		return nil, fmt.Errorf("the statement that creates the database cannot be read: %.200q", j.Job.Query)
 	}
@@ -40,14 +40,16 @@ func (dec *decoder) ensureDatabase(j *judged) ([]sink.Statement, error) {
 	if err != nil {
 		return nil, err
 	}
-	return []sink.Statement{{DDL: j.DDL, Query: text}}, nil
+	d := *j.DDL
+	d.Statement = text
+	return []sink.Statement{{DDL: &d, Query: text}}, nil
 }
 
 // dropTables drops what is replicated of a database, views first.
 func (dec *decoder) dropTables(j *judged) (list []sink.Statement) {
 	drop := func(t *schema.Table, as schema.Action, verb string) {
 		query := verb + fullName(t.Schema, t.Name)
-		d := &schema.DDL{Job: jobOf(j.Job, as, t, query), Schema: t.Schema, Table: t.Name, Before: t}
+		d := &schema.DDL{Job: jobOf(j.Job, as, t, query), Schema: t.Schema, Table: t.Name, Before: t, Statement: query}
 		list = append(list, sink.Statement{DDL: d, Query: query})
 	}
 	for _, kind := range []schema.Kind{schema.View, schema.BaseTable} {
@@ -70,7 +72,7 @@ func dropOne(j *judged, verb string) []sink.Statement {
 	query := verb + fullName(j.Schema, j.Table)
 	d := *j.DDL
 	job := *d.Job
-	d.Job, job.Query = &job, query
+	d.Job, job.Query, d.Statement = &job, query, query
 	return []sink.Statement{{DDL: &d, Query: query}}
 }
 
@@ -122,6 +124,7 @@ func renameSome(j *judged, cells []cell) ([]sink.Statement, error) {
 		job.Result.Tables = append(job.Result.Tables, info)
 	}
 	job.Query = "RENAME TABLE " + strings.Join(pairs, ", ")
+	d.Statement = job.Query
 	return []sink.Statement{{DDL: &d, Query: job.Query}}, nil
 }
 

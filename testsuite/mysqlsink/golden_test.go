@@ -2,7 +2,6 @@ package mysqlsink
 
 import (
 	"database/sql"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -10,21 +9,12 @@ import (
 	"testing"
 
 	"pumphouse/drainer/sink"
-	"pumphouse/drainer/sink/mysql"
-	"pumphouse/nodes"
 	"pumphouse/testsuite/mariadbtest"
 	"pumphouse/testsuite/tidbtest/golden"
 )
 
-// instead is what an operator does by hand for statements that MariaDB does not know: the
-// beginning of TiDB's text, and what to run for it; nothing: it is only skipped.
-var instead = []struct{ query, run string }{
-	{"CREATE TABLE `expr_index`", "CREATE TABLE handles.expr_index (id INT PRIMARY KEY, s VARCHAR(20))"},
-	{"CREATE TABLE `from_seq`", "CREATE TABLE ddls.from_seq (id BIGINT PRIMARY KEY, v INT)"},
-}
-
 // TestRealTransactions replays what real TiDBs wrote and compares every table with what the
-// TiDB had in the end. Statements that MariaDB refuses are skipped as the error says.
+// TiDB had in the end. No statement is refused.
 func TestRealTransactions(t *testing.T) {
 	srv := mariadbtest.Start(t)
 	for _, year := range golden.Years() {
@@ -37,7 +27,10 @@ func TestRealTransactions(t *testing.T) {
 			for _, table := range data.Tables {
 				l.exec(t, "DROP DATABASE IF EXISTS `"+table.Schema+"`")
 			}
-			l.replay(t, slices.DeleteFunc(data.Transactions(t), system))
+			s := l.open(t, 0)
+			if err := applyAll(t, s, slices.DeleteFunc(data.Transactions(t), system)); err != nil {
+				t.Fatal(err)
+			}
 			for _, table := range data.Tables {
 				if table.Name != "gtemp" { // a temporary table: nothing of it is replicated
 					l.compare(t, table)
@@ -55,49 +48,8 @@ func system(x *sink.Txn) bool {
 	return len(x.Changes) > 0 && x.Changes[0].Table.Schema == "mysql"
 }
 
-// replay applies everything, and restarts after every statement that is refused.
-func (l *lab) replay(t *testing.T, txns []*sink.Txn) {
-	t.Helper()
-	from := nodes.TSO(0)
-	for range 20 {
-		s := l.open(t, from)
-		err := applyAll(t, s, txns, from)
-		from = s.Applied()
-		s.Close()
-		if err == nil {
-			return
-		}
-		var refused *mysql.StatementError
-		if !errors.As(err, &refused) {
-			t.Fatal(err)
-		}
-		i := slices.IndexFunc(txns, func(x *sink.Txn) bool { return x.CommitTS == refused.CommitTS })
-		if i < 0 || !strings.Contains(err.Error(), "ignore-txn-commit-ts = ["+refused.CommitTS.String()+"]") {
-			t.Fatalf("the error does not tell what to do: %v", err)
-		}
-		known := false
-		for _, in := range instead {
-			if strings.HasPrefix(txns[i].Query, in.query) {
-				known = true
-				l.exec(t, in.run)
-			}
-		}
-		if !known {
-			t.Fatal(err)
-		}
-		l.opts.IgnoreTxnCommitTS = append(l.opts.IgnoreTxnCommitTS, refused.CommitTS)
-	}
-	t.Fatal("too many statements are refused")
-}
-
-func applyAll(t *testing.T, s sink.Sink, txns []*sink.Txn, from nodes.TSO) error {
+func applyAll(t *testing.T, s sink.Sink, txns []*sink.Txn) error {
 	for part := range slices.Chunk(txns, 7) {
-		if part[len(part)-1].CommitTS <= from {
-			continue
-		}
-		for part[0].CommitTS <= from {
-			part = part[1:]
-		}
 		if err := s.Apply(t.Context(), sink.Batch{Txns: part, Passed: part[len(part)-1].CommitTS}); err != nil {
 			return err
 		}

@@ -9,24 +9,23 @@ import (
 	"io"
 	"net"
 	"strconv"
-	"strings"
 	"time"
 	"unsafe"
+
+	"pumphouse/drainer/sink/mysql/rewrite"
 
 	mysqldriver "github.com/go-sql-driver/mysql"
 	"github.com/sirupsen/logrus"
 )
 
 // flavour is what kind of server the downstream is.
-type flavour int
+type flavour = rewrite.Kind
 
 const (
-	mySQL flavour = iota
-	mariaDB
-	tiDB
+	mySQL   = rewrite.MySQL
+	mariaDB = rewrite.MariaDB
+	tiDB    = rewrite.TiDB
 )
-
-func (f flavour) String() string { return [...]string{"MySQL", "MariaDB", "TiDB"}[f] }
 
 // rowMode is the sql_mode for rows: a value that does not fit is an error, but what the
 // upstream has stored is never too strange.
@@ -42,7 +41,8 @@ const (
 type server struct {
 	Server
 	flavour   flavour
-	maxPacket int // bytes of a statement
+	kind      rewrite.Server // the same, with the version
+	maxPacket int            // bytes of a statement
 	rows      driver.Connector
 	ddl       driver.Connector // without a limit of time
 	db        *sql.DB          // for the sink's own questions
@@ -99,12 +99,16 @@ func (s *server) ask(ctx context.Context, db *sql.DB) (vars map[string]string, e
 	// Rows come in no order between tables, TiDB's cascades are in its binlogs, and
 	// transactions are applied in parallel: foreign keys hold when all is applied, not before.
 	vars = map[string]string{"time_zone": "'+00:00'", "sql_mode": "'" + rowMode + "'", "foreign_key_checks": "0"}
-	switch {
-	case strings.Contains(version, "TiDB"):
-		s.flavour = tiDB
-		return vars, nil
-	case strings.Contains(version, "MariaDB"):
-		s.flavour = mariaDB
+	s.kind = rewrite.ParseServer(version)
+	s.flavour = s.kind.Kind
+	if s.flavour == tiDB {
+		// The upstream has given AUTO_RANDOM columns their values; its MODIFY may take AUTO_INCREMENT away.
+		return vars, optional(ctx, db, vars, "allow_auto_random_explicit_insert", "tidb_allow_remove_auto_inc")
+	}
+	vars["default_storage_engine"] = "'InnoDB'" // the record of what is applied needs transactions
+	// TiDB knows no other: a TIMESTAMP is NULL unless it says NOT NULL, and NULL in one is not now.
+	if err := optional(ctx, db, vars, "explicit_defaults_for_timestamp"); err != nil {
+		return nil, err
 	}
 	var format string
 	if err := db.QueryRowContext(ctx, "SELECT IF(@@log_bin, @@binlog_format, '')").Scan(&format); err != nil {
@@ -120,6 +124,20 @@ func (s *server) ask(ctx context.Context, db *sql.DB) (vars map[string]string, e
 	}
 	vars[name] = "'READ-COMMITTED'"
 	return vars, nil
+}
+
+// optional switches session variables on that the server has and lets this user set.
+func optional(ctx context.Context, db *sql.DB, vars map[string]string, names ...string) error {
+	for _, name := range names {
+		_, err := db.ExecContext(ctx, "SET SESSION "+name+"=1")
+		switch {
+		case err == nil:
+			vars[name] = "1"
+		case code(err) == 0 || passes(err):
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *server) close() error { return s.db.Close() }

@@ -4,172 +4,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strings"
 
-	"pumphouse/drainer/schema"
-	"pumphouse/drainer/sink"
-
-	"github.com/pingcap/tidb/pkg/parser"
-	"github.com/pingcap/tidb/pkg/parser/ast"
-	"github.com/pingcap/tidb/pkg/parser/format"
-	pmysql "github.com/pingcap/tidb/pkg/parser/mysql"
-
-	// The parser needs an implementation of literals; this one knows nothing but them.
-	_ "github.com/pingcap/tidb/pkg/parser/test_driver"
+	"github.com/sirupsen/logrus"
 )
-
-// statement is a statement of DDL as it is run downstream.
-type statement struct {
-	text   string
-	use    string // the database to be in; empty: none
-	mode   string // sql_mode
-	tables []tableName
-	swaps  bool // see there
-}
-
-type tableName struct{ schema, table string }
-
-// prepare makes a statement ready to be run.
-func prepare(s sink.Statement, mode string, f flavour) statement {
-	d := s.DDL
-	st := statement{text: s.Query, use: d.Schema, mode: mode}
-	node := parse(s.Query, pmysql.ModeNoBackslashEscapes)
-	if strings.Contains(s.Query, `\`) {
-		if text, ok := restore(node); ok && trimmed(text) == trimmed(s.Query) {
-			st.mode += ",NO_BACKSLASH_ESCAPES" // TiDB's text of a statement has backslashes as they are
-		} else {
-			node = parse(s.Query, pmysql.ModeNone)
-		}
-	}
-	st.tables = namesIn(node, d.Schema)
-	if len(st.tables) == 0 && d.Table != "" {
-		st.tables = []tableName{{d.Schema, d.Table}}
-	}
-	st.swaps = swaps(node)
-	if f != tiDB && node != nil && f.collate(node, d) {
-		if text, ok := restore(node); ok {
-			st.text, st.mode = text, mode+",NO_BACKSLASH_ESCAPES"
-		}
-	}
-	switch {
-	case aboutDatabase(node, d.Job):
-		st.use = ""
-		if f != tiDB && node == nil && d.Job.Type == schema.ActionCreateSchema {
-			st.text = f.createDatabase(s)
-		}
-	case d.Table != "":
-		// One job for each table, and each with the whole statement.
-		if n, ok := node.(*ast.DropTableStmt); ok && len(n.Tables) > 1 {
-			st.text = fmt.Sprintf("DROP %s %s.%s", kindOf(n), quoteName(d.Schema), quoteName(d.Table))
-		}
-	}
-	return st
-}
-
-// aboutDatabase tells whether a statement is about a database, which may not be there to be
-// used: as TiDB's job says, since the parser does not know every name that TiDB took.
-func aboutDatabase(n ast.StmtNode, job *schema.Job) bool {
-	switch n.(type) {
-	case *ast.CreateDatabaseStmt, *ast.DropDatabaseStmt, *ast.AlterDatabaseStmt:
-		return true
-	}
-	if job == nil {
-		return false
-	}
-	switch job.Type {
-	case schema.ActionCreateSchema, schema.ActionDropSchema, schema.ActionModifySchemaCharset:
-		return true
-	}
-	return false
-}
-
-func kindOf(n *ast.DropTableStmt) string {
-	if n.IsView {
-		return "VIEW"
-	}
-	return "TABLE"
-}
-
-// parse gives nil for what the parser does not know.
-func parse(query string, mode pmysql.SQLMode) ast.StmtNode {
-	p := parser.New()
-	p.SetSQLMode(mode)
-	nodes, _, err := p.ParseSQL(query)
-	if err != nil || len(nodes) != 1 {
-		return nil
-	}
-	return nodes[0]
-}
-
-// restore gives a statement's text as TiDB writes it into binlogs: with backslashes as they are.
-func restore(n ast.StmtNode) (text string, ok bool) {
-	if n == nil {
-		return "", false
-	}
-	var b strings.Builder
-	flags := format.RestoreTiDBSpecialComment | format.RestoreNameBackQuotes | format.RestoreKeyWordUppercase | format.RestoreStringSingleQuotes
-	if err := n.Restore(format.NewRestoreCtx(flags, &b)); err != nil {
-		return "", false
-	}
-	return b.String(), true
-}
-
-func trimmed(query string) string { return strings.TrimSuffix(strings.TrimSpace(query), ";") }
-
-// swaps tells statements after which the definitions can be just what they were before,
-// and which the server runs a second time without an error.
-func swaps(n ast.StmtNode) bool {
-	switch n := n.(type) {
-	case nil, *ast.RenameTableStmt:
-		return true
-	case *ast.AlterTableStmt:
-		for _, s := range n.Specs {
-			switch s.Tp {
-			case ast.AlterTableExchangePartition, ast.AlterTableRenameTable:
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// namesIn are the tables a statement names.
-func namesIn(n ast.StmtNode, schema string) []tableName {
-	if n == nil {
-		return nil
-	}
-	v := &tableNames{schema: schema}
-	n.Accept(v)
-	return v.found
-}
-
-type tableNames struct {
-	schema string
-	found  []tableName
-}
-
-// Enter implements ast.Visitor.
-func (v *tableNames) Enter(n ast.Node) (ast.Node, bool) {
-	if t, ok := n.(*ast.TableName); ok {
-		name := tableName{t.Schema.O, t.Name.O}
-		if name.schema == "" {
-			name.schema = v.schema
-		}
-		v.found = append(v.found, name)
-	}
-	return n, false
-}
-
-// Leave implements ast.Visitor.
-func (v *tableNames) Leave(n ast.Node) (ast.Node, bool) { return n, true }
 
 // applyDDL runs a transaction's statements of DDL, if it has any. What is to be run is written
 // down first; that is removed with the transaction's record: see the package comment.
 func (w *worker) applyDDL(j *job) error {
-	mode := w.opts.SQLMode
-	if mode == "" {
-		mode = ddlMode
-	}
 	in := w.record.intent
 	if in != nil && in.CommitTS != j.txn.CommitTS {
 		in = nil
@@ -183,7 +24,19 @@ func (w *worker) applyDDL(j *job) error {
 		default:
 			before = in
 		}
-		if err := w.runStatement(j, n, prepare(s, mode, w.server.flavour), before); err != nil {
+		st, err := prepare(s, j.txn.CommitTS, w.server.kind, w.opts)
+		if err != nil {
+			return &StatementError{CommitTS: j.txn.CommitTS, Table: s.DDL.Name(), Statement: shorten([]byte(s.Query)), Err: err}
+		}
+		log := w.opts.Logger.WithFields(logrus.Fields{"commit_ts": j.txn.CommitTS, "query": shorten([]byte(s.Query))})
+		for _, what := range st.lost {
+			log.WithField("what", what).Warn("the downstream does not get all of this statement")
+		}
+		if st.text == "" {
+			log.WithField("why", st.why).Info("this statement is not run downstream")
+			continue
+		}
+		if err := w.runStatement(j, n, st, before); err != nil {
 			return err
 		}
 	}
@@ -209,7 +62,7 @@ func (w *worker) runStatement(j *job, n int, st statement, before *intent) error
 			w.opts.Logger.WithError(err).Error("a statement of DDL that was refused is still noted as begun: skip it when it has been mended by hand")
 		}
 	}
-	return &StatementError{CommitTS: j.txn.CommitTS, Table: nameOf(j.ddl[n].DDL), Statement: shorten([]byte(st.text)), Err: err}
+	return &StatementError{CommitTS: j.txn.CommitTS, Table: j.ddl[n].DDL.Name(), Statement: shorten([]byte(st.text)), Err: err}
 }
 
 // unbegin takes back what was written down of statement number n.
@@ -223,15 +76,8 @@ func (w *worker) unbegin(j *job, n int) error {
 	return err
 }
 
-// ddlMode takes what any upstream's statements have: zero dates, values that do not fit.
+// ddlMode takes what a strict server refuses: zero dates, values that do not fit.
 const ddlMode = "ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION"
-
-func nameOf(d *schema.DDL) string {
-	if d.Table == "" {
-		return d.Schema
-	}
-	return d.Schema + "." + d.Table
-}
 
 // tryDDL runs a statement unless it has been run. before is what was written down when it
 // was tried first; nil: it was not.
@@ -323,11 +169,9 @@ func (w *worker) intend(j *job, in *intent) error {
 // runDDL runs a statement. tolerant: that it has been run already is no error.
 func (w *worker) runDDL(st statement, tolerant bool) error {
 	start := w.opts.Now()
-	head := fmt.Appendf(nil, "SET sql_mode='%s'", st.mode)
-	if st.use != "" {
-		head = fmt.Appendf(head, ";USE %s", quoteName(st.use))
-	}
-	if err := w.conn.run(w.ctx, head); err != nil {
+	if err := w.conn.run(w.ctx, []byte(st.session)); code(err) == errUnknownZone {
+		return fmt.Errorf("the statement converts values in the time zone %s, which the downstream does not know: load its time zone tables (mysql_tzinfo_to_sql): %w", st.zone, err)
+	} else if err != nil {
 		return err
 	}
 	err := w.conn.run(w.ctx, []byte(st.text))

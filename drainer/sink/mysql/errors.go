@@ -89,6 +89,7 @@ const (
 	errLockWait     = 1205
 	errDeadlock     = 1213
 	errUnknownTable = 1146
+	errUnknownZone  = 1298
 )
 
 // passes tells whether an error is about the moment, not about the statement.

@@ -15,7 +15,6 @@ import (
 	"pumphouse/nodes"
 
 	pmysql "github.com/pingcap/tidb/pkg/parser/mysql"
-	"github.com/pingcap/tidb/pkg/parser/types"
 )
 
 // Values of a unique column get in each other's way if any collation takes them for equal.
@@ -156,70 +155,5 @@ func TestScheduler(t *testing.T) {
 	s.fail(why)
 	if err := s.flush(context.Background()); !errors.Is(err, why) {
 		t.Error(err)
-	}
-}
-
-func TestPrepare(t *testing.T) {
-	for _, c := range []struct {
-		query, text, use, tables string
-		job                      schema.Action
-	}{
-		{"DROP TABLE `a`, `b`;", "DROP TABLE `d`.`t`", "d", "d.a d.b", 4},
-		{"DROP VIEW `a`, `b`;", "DROP VIEW `d`.`t`", "d", "d.a d.b", 24},
-		{"DROP TABLE `t`;", "DROP TABLE `t`;", "d", "d.t", 4},
-		{"CREATE DATABASE `d`;", "CREATE DATABASE `d` COLLATE = utf8mb4_bin", "", "d.t", 1},
-		{"create database lag;", "create database lag CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "", "d.t", 1},
-		{"create database lag charset latin1", "create database lag charset latin1", "", "d.t", 1},
-		{"drop database lag", "drop database lag", "", "d.t", 2},
-		{"alter database lag charset utf8mb4", "alter database lag charset utf8mb4", "", "d.t", 26},
-		{"RENAME TABLE `a` TO `x`.`b`;", "RENAME TABLE `a` TO `x`.`b`;", "d", "d.a x.b", 14},
-		{"nonsense", "nonsense", "d", "d.t", 5},
-	} {
-		st := prepare(sink.Statement{Query: c.query, DDL: &schema.DDL{Schema: "d", Table: "t", Job: &schema.Job{Type: c.job}}}, ddlMode, mariaDB)
-		var tables []string
-		for _, n := range st.tables {
-			tables = append(tables, n.schema+"."+n.table)
-		}
-		if st.text != c.text || st.use != c.use || strings.Join(tables, " ") != c.tables {
-			t.Errorf("%s: %+v", c.query, st)
-		}
-	}
-}
-
-// TestCollate: statements say the collations that the upstream has, and are not changed otherwise.
-func TestCollate(t *testing.T) {
-	column := func(name, set, collation string) schema.Column {
-		ft := types.NewFieldType(pmysql.TypeVarchar)
-		ft.SetCharset(set)
-		ft.SetCollate(collation)
-		return schema.Column{Name: name, Type: *ft, Public: true}
-	}
-	after := &schema.Table{Schema: "d", Name: "t", Columns: []schema.Column{
-		column("a", "utf8mb4", "utf8mb4_bin"), column("g", "utf8mb4", "utf8mb4_general_ci"), column("n", "utf8mb4", "utf8mb4_0900_ai_ci"), column("b", "binary", "binary"),
-	}}
-	for _, c := range []struct {
-		query, text string
-		downstream  flavour
-	}{
-		{"CREATE TABLE t (a VARCHAR(9) NOT NULL DEFAULT 'x\\\\y', g ENUM('1'), i INT)",
-			"CREATE TABLE `t` (`a` VARCHAR(9) COLLATE utf8mb4_bin NOT NULL DEFAULT _UTF8MB4'x\\y',`g` ENUM('1') COLLATE utf8mb4_general_ci,`i` INT)", mariaDB},
-		{"CREATE TABLE t (a TEXT) CHARSET=utf8mb4", "CREATE TABLE `t` (`a` TEXT COLLATE utf8mb4_bin) DEFAULT CHARACTER SET = UTF8MB4 DEFAULT COLLATE = UTF8MB4_BIN", mySQL},
-		{"CREATE TABLE t (a TEXT) CHARSET=utf8mb4", "CREATE TABLE t (a TEXT) CHARSET=utf8mb4", tiDB},
-		{"CREATE TABLE t (i INT, b BLOB, j JSON)", "CREATE TABLE t (i INT, b BLOB, j JSON)", mariaDB},
-		{"ALTER TABLE t ADD COLUMN a CHAR(1) COLLATE utf8mb4_bin", "ALTER TABLE t ADD COLUMN a CHAR(1) COLLATE utf8mb4_bin", mariaDB},
-		{"ALTER TABLE t ADD COLUMN g CHAR(1), ADD COLUMN i INT", "ALTER TABLE `t` ADD COLUMN `g` CHAR(1) COLLATE utf8mb4_general_ci, ADD COLUMN `i` INT", mariaDB},
-		{"ALTER TABLE t ADD COLUMN n CHAR(1)", "ALTER TABLE t ADD COLUMN n CHAR(1)", mariaDB},
-		{"ALTER TABLE t ADD COLUMN n CHAR(1)", "ALTER TABLE `t` ADD COLUMN `n` CHAR(1) COLLATE utf8mb4_0900_ai_ci", mySQL},
-		{"ALTER TABLE t ADD COLUMN gone CHAR(1) CHARACTER SET latin1", "ALTER TABLE `t` ADD COLUMN `gone` CHAR(1) CHARACTER SET LATIN1 COLLATE latin1_bin", mariaDB},
-		{"ALTER TABLE t CONVERT TO CHARACTER SET utf8", "ALTER TABLE `t` CONVERT TO CHARACTER SET UTF8 COLLATE UTF8_BIN", mariaDB},
-		{"ALTER TABLE t CHARACTER SET utf8 COLLATE utf8_unicode_ci", "ALTER TABLE t CHARACTER SET utf8 COLLATE utf8_unicode_ci", mariaDB},
-	} {
-		st := prepare(sink.Statement{Query: c.query, DDL: &schema.DDL{Schema: "d", Table: "t", After: after}}, ddlMode, c.downstream)
-		if st.text != c.text {
-			t.Errorf("%s, on %s:\n%s\nwant\n%s", c.query, c.downstream, st.text, c.text)
-		}
-		if literally := strings.Contains(st.mode, "NO_BACKSLASH_ESCAPES"); literally == (st.text == c.query) {
-			t.Errorf("%s: mode %s", st.text, st.mode)
-		}
 	}
 }

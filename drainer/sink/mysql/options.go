@@ -84,9 +84,11 @@ type Options struct {
 	// is on the way alone. Default 32 MiB.
 	MaxBytes int64
 
-	// SQLMode is the upstream's sql_mode, in which statements of DDL are run. Empty: a
-	// permissive one.
+	// SQLMode is the sql_mode in which statements of DDL are run. Empty: a permissive one, strict
+	// where the DDL job says that its client was.
 	SQLMode string
+	// DDLTimeZone is the time zone of upstream sessions whose DDL job does not tell it. Nil: UTC.
+	DDLTimeZone *time.Location
 	// SkipDDL (sync-ddl = false): statements of DDL are not run.
 	SkipDDL bool
 	// LoopbackControl marks every downstream transaction in the mark table, and drops

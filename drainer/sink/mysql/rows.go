@@ -264,7 +264,7 @@ func (r *rows) values(s *shape, places []int, row txn.Row) {
 		if n > 0 {
 			r.text = append(r.text, ',')
 		}
-		r.text = appendValue(r.text, &s.table.Columns[i], row[i])
+		r.text = appendValue(r.text, &s.table.Columns[i], s.value(row, i))
 	}
 	r.text = append(r.text, ')')
 }

@@ -2,9 +2,12 @@ package mysql
 
 import (
 	"sync"
+	"time"
 
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/txn"
+
+	"github.com/pingcap/tidb/pkg/parser/mysql"
 )
 
 // shape is what statements on a table are made of.
@@ -14,6 +17,9 @@ type shape struct {
 	names []string // quoted, by the columns' place
 	cols  []int    // places of the columns to be written
 	list  string   // " (`a`,`b`) VALUES " of all of them
+	// fill are the values, by the columns' place, for rows of a time when a column was being dropped:
+	// they lack it, and the downstream, where it is NOT NULL and has no default, needs one.
+	fill map[int]txn.Value
 	// key are the columns by which a row is found; none: by all of them.
 	key []int
 	// unique are the keys of which no two rows may have the same values.
@@ -30,6 +36,9 @@ func newShape(t *schema.Table) *shape {
 		s.names = append(s.names, quoteName(c.Name))
 		if c.Public && !c.Generated {
 			s.cols = append(s.cols, i)
+			if c.NotNull() && c.Default == nil && !mysql.HasAutoIncrementFlag(c.Type.GetFlag()) {
+				s.fillIn(i)
+			}
 		}
 	}
 	s.list = s.columns(s.cols)
@@ -46,6 +55,35 @@ func newShape(t *schema.Table) *shape {
 	}
 	s.whole = s.whole || s.key == nil
 	return s
+}
+
+// fillIn notes what a missing value of a column becomes, if there is such a value.
+func (s *shape) fillIn(i int) {
+	v, err := txn.Default(&s.table.Columns[i], time.UTC)
+	if err != nil {
+		return // the downstream says that the column has no default
+	}
+	if s.fill == nil {
+		s.fill = make(map[int]txn.Value)
+	}
+	s.fill[i] = v
+}
+
+// lacks reports whether a row has no value for a column, and needs none.
+func (s *shape) lacks(row txn.Row, i int) bool {
+	if i < len(row) && row[i].Kind != txn.Missing {
+		return false
+	}
+	_, filled := s.fill[i]
+	return !filled
+}
+
+// value is that of a row's column, or what fills it in.
+func (s *shape) value(row txn.Row, i int) txn.Value {
+	if i < len(row) && row[i].Kind != txn.Missing {
+		return row[i]
+	}
+	return s.fill[i]
 }
 
 // identifies tells whether a key's values are those of one row, and in every row.
@@ -75,7 +113,7 @@ func (s *shape) columns(places []int) string {
 // same for rows with the same ones: empty for all of them.
 func (s *shape) present(row txn.Row) (places []int, id string) {
 	for _, i := range s.cols {
-		if i >= len(row) || row[i].Kind == txn.Missing {
+		if s.lacks(row, i) {
 			return s.some(row)
 		}
 	}
@@ -85,7 +123,7 @@ func (s *shape) present(row txn.Row) (places []int, id string) {
 func (s *shape) some(row txn.Row) (places []int, id string) {
 	set := []byte{1}
 	for _, i := range s.cols {
-		if i < len(row) && row[i].Kind != txn.Missing {
+		if !s.lacks(row, i) {
 			places = append(places, i)
 			set = append(set, byte(i), byte(i>>8))
 		}

@@ -1,0 +1,209 @@
+package rewrite
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"pumphouse/drainer/schema"
+
+	"github.com/pingcap/tidb/pkg/parser/ast"
+	"github.com/pingcap/tidb/pkg/parser/mysql"
+)
+
+// alterTable leaves the changes that the server is to make.
+func (r *rewriter) alterTable(n *ast.AlterTableStmt) (keep bool, err error) {
+	var specs []*ast.AlterTableSpec
+	for _, s := range n.Specs {
+		ok, err := r.spec(s)
+		if err != nil {
+			return false, err
+		}
+		if ok {
+			specs = append(specs, s)
+		}
+	}
+	n.Specs = specs
+	return len(specs) > 0, nil
+}
+
+// spec makes a change one for the server, and reports whether it is to make it.
+func (r *rewriter) spec(s *ast.AlterTableSpec) (keep bool, err error) {
+	switch s.Tp {
+	case ast.AlterTableOption:
+		s.Options = r.tableOptions(s.Options, false)
+		return len(s.Options) > 0, nil
+	case ast.AlterTableAddColumns:
+		return r.addColumns(s)
+	case ast.AlterTableModifyColumn, ast.AlterTableChangeColumn:
+		return r.modifyColumn(s)
+	case ast.AlterTableAlterColumn:
+		return true, r.alterColumn(s)
+	case ast.AlterTableDropColumn:
+		return !s.IfExists || r.d.Before == nil || column(r.d.Before, s.OldColumnName.Name.O) != nil, nil
+	case ast.AlterTableRenameColumn:
+		return true, r.renameColumn(s)
+	case ast.AlterTableAddConstraint:
+		return r.constraint(s.Constraint), nil
+	case ast.AlterTableDropIndex:
+		return !r.lacksIndex(s.Name, s.IfExists), nil
+	case ast.AlterTableRenameIndex:
+		return !r.lacksIndex(s.FromKey.O, false), nil
+	case ast.AlterTableIndexInvisible:
+		if !r.to.invisibleIndexes() {
+			r.warn("index `%s` stays visible or not: %s has no invisible ones", s.IndexName.O, r.to)
+			return false, nil
+		}
+		return !r.lacksIndex(s.IndexName.O, false), nil
+	case ast.AlterTableDropCheck, ast.AlterTableAlterCheck:
+		if r.to.Kind == MariaDB && s.Tp == ast.AlterTableAlterCheck {
+			return false, nil
+		}
+		return r.to.enforcesChecks() && hasCheck(r.d.Before, s.Constraint.Name), nil
+	case ast.AlterTablePartition:
+		s.Partition, err = r.partitionBy(s.Partition)
+		return s.Partition != nil, err
+	case ast.AlterTableAddPartitions, ast.AlterTableReorganizePartition:
+		r.partitions(s.PartDefinitions)
+	case ast.AlterTableDropFirstPartition, ast.AlterTableAddLastPartition, ast.AlterTableReorganizeFirstPartition, ast.AlterTableReorganizeLastPartition:
+		return true, r.intervals(s)
+	case ast.AlterTableExchangePartition:
+		s.WithValidation = s.WithValidation || r.to.Kind == MariaDB
+	case ast.AlterTableSetTiFlashReplica, ast.AlterTablePartitionOptions, // placement
+		ast.AlterTableLock, ast.AlterTableAlgorithm, ast.AlterTableForce, ast.AlterTableOrderByColumns, ast.AlterTableEnableKeys, ast.AlterTableDisableKeys,
+		ast.AlterTableWithValidation, ast.AlterTableWithoutValidation, ast.AlterTableSecondaryLoad, ast.AlterTableSecondaryUnload:
+		return false, nil
+	case ast.AlterTableAttributes, ast.AlterTablePartitionAttributes, ast.AlterTableCache, ast.AlterTableNoCache, ast.AlterTableRemoveTTL,
+		ast.AlterTableStatsOptions, ast.AlterTableAddStatistics, ast.AlterTableDropStatistics, ast.AlterTableSplitIndex:
+		return r.to.Kind == TiDB, nil
+	}
+	return true, nil
+}
+
+func (r *rewriter) addColumns(s *ast.AlterTableSpec) (keep bool, err error) {
+	if s.IfNotExists && r.d.Before != nil {
+		s.NewColumns = slices.DeleteFunc(s.NewColumns, func(def *ast.ColumnDef) bool { return column(r.d.Before, def.Name.Name.O) != nil })
+	}
+	for _, def := range s.NewColumns {
+		if err := r.column(def); err != nil {
+			return false, err
+		}
+		r.sawNow(def)
+	}
+	s.NewConstraints = slices.DeleteFunc(s.NewConstraints, func(c *ast.Constraint) bool { return !r.constraint(c) })
+	return len(s.NewColumns)+len(s.NewConstraints) > 0, nil
+}
+
+// sawNow notes a column that is added with the time of the statement as its default.
+func (r *rewriter) sawNow(def *ast.ColumnDef) {
+	i := slices.IndexFunc(def.Options, isOption(ast.ColumnOptionDefaultValue))
+	if i < 0 {
+		return
+	}
+	call, ok := def.Options[i].Expr.(*ast.FuncCallExpr)
+	if !ok || !slices.Contains([]string{"current_timestamp", "now", "localtime", "localtimestamp"}, call.FnName.L) {
+		return
+	}
+	c := column(r.d.After, def.Name.Name.O)
+	if c == nil || c.OriginDefault == nil {
+		r.untold = true
+		return
+	}
+	r.added = append(r.added, c)
+}
+
+func (r *rewriter) modifyColumn(s *ast.AlterTableSpec) (keep bool, err error) {
+	def := s.NewColumns[0]
+	old := def.Name
+	if s.Tp == ast.AlterTableChangeColumn {
+		old = s.OldColumnName
+	}
+	was := column(r.d.Before, old.Name.O)
+	if s.IfExists && r.d.Before != nil && was == nil {
+		return false, nil
+	}
+	if err := r.column(def); err != nil {
+		return false, err
+	}
+	// A TIMESTAMP is a point in time, anything else is what a clock shows.
+	is := def.Tp.GetType()
+	if was != nil {
+		r.converts = r.converts || (was.Type.GetType() == mysql.TypeTimestamp) != (is == mysql.TypeTimestamp)
+	} else {
+		r.converts = r.converts || is == mysql.TypeTimestamp || is == mysql.TypeDatetime || is == mysql.TypeDate || is == mysql.TypeDuration || isText(is)
+	}
+	return true, nil
+}
+
+// alterColumn takes a new default from the definition.
+func (r *rewriter) alterColumn(s *ast.AlterTableSpec) error {
+	def := s.NewColumns[0]
+	if len(def.Options) != 1 || !r.known() {
+		return nil
+	}
+	c := column(r.d.After, def.Name.Name.O)
+	if c == nil {
+		return nil
+	}
+	expr, err := schema.DefaultExpr(c)
+	if err != nil {
+		return err
+	}
+	if expr == nil {
+		expr = ast.NewValueExpr(nil, "", "")
+	}
+	if call, ok := expr.(*ast.FuncCallExpr); ok && strings.EqualFold(call.FnName.O, "current_timestamp") && r.to.Kind != TiDB {
+		// SET DEFAULT takes no function in old servers.
+		own, err := schema.ColumnDef(c)
+		if err != nil {
+			return err
+		}
+		s.Tp, s.NewColumns, s.Position = ast.AlterTableModifyColumn, []*ast.ColumnDef{own}, &ast.ColumnPosition{Tp: ast.ColumnPositionNone}
+		return r.column(own)
+	}
+	def.Options[0].Expr = expr
+	if c.Type.GetType() == mysql.TypeTimestamp {
+		if c.LocalDefault {
+			def.Options[0].Expr = moved(expr, r.zone, time.UTC)
+		}
+		r.literals = append(r.literals, def.Options[0])
+	}
+	return nil
+}
+
+// renameColumn writes the whole column out where there is no RENAME COLUMN.
+func (r *rewriter) renameColumn(s *ast.AlterTableSpec) error {
+	if r.to.renamesColumns() {
+		return nil
+	}
+	c := column(r.d.After, s.NewColumnName.Name.O)
+	if !r.known() || c == nil {
+		return fmt.Errorf("%w: %s has no RENAME COLUMN, and the column's definition is not known: use CHANGE COLUMN by hand, then skip the statement", ErrImpossible, r.to)
+	}
+	def, err := schema.ColumnDef(c)
+	if err != nil {
+		return err
+	}
+	s.Tp, s.NewColumns, s.Position = ast.AlterTableChangeColumn, []*ast.ColumnDef{def}, &ast.ColumnPosition{Tp: ast.ColumnPositionNone}
+	return r.column(def)
+}
+
+// lacksIndex reports whether the downstream has no such index: it could not have it, or IF EXISTS
+// found none upstream.
+func (r *rewriter) lacksIndex(name string, ifExists bool) bool {
+	before := r.d.Before
+	if before == nil || before.Info == nil || strings.EqualFold(name, "PRIMARY") {
+		return false
+	}
+	i := slices.IndexFunc(before.Info.Indices, func(x schema.IndexInfo) bool { return strings.EqualFold(x.Name.O, name) })
+	if i < 0 {
+		return ifExists
+	}
+	if r.to.expressionIndexes() {
+		return false
+	}
+	return slices.ContainsFunc(before.Info.Indices[i].Columns, func(c schema.IndexColumn) bool {
+		return c.Offset >= 0 && c.Offset < len(before.Columns) && before.Columns[c.Offset].Hidden
+	})
+}

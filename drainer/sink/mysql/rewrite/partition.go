@@ -1,0 +1,132 @@
+package rewrite
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"pumphouse/drainer/schema"
+
+	"github.com/pingcap/tidb/pkg/parser/ast"
+)
+
+// partitionBy makes the partitioning of a table one for the server; nil for none, which is also what
+// TiDB makes of kinds that it does not have.
+func (r *rewriter) partitionBy(p *ast.PartitionOptions) (*ast.PartitionOptions, error) {
+	if p == nil {
+		return nil, nil
+	}
+	if r.known() {
+		info := r.d.After.Info.Partition
+		if info == nil || !info.Enable {
+			return nil, nil
+		}
+		if p.Interval != nil {
+			var err error
+			if p, err = schema.PartitionBy(info); err != nil {
+				return nil, err
+			}
+		}
+	}
+	p.Interval, p.Sub, p.Linear, p.KeyAlgorithm = nil, nil, false, nil
+	if r.to.Kind != TiDB {
+		p.UpdateIndexes = nil
+	}
+	r.partitions(p.Definitions)
+	return p, nil
+}
+
+// partitions makes definitions of partitions ones for the server.
+func (r *rewriter) partitions(list []*ast.PartitionDefinition) {
+	for _, def := range list {
+		def.Sub = nil
+		def.Options = slices.DeleteFunc(def.Options, func(o *ast.TableOption) bool { return o.Tp != ast.TableOptionComment })
+		if c, ok := def.Clause.(*ast.PartitionDefinitionClauseLessThan); ok {
+			for i := range c.Exprs {
+				c.Exprs[i] = evaluated(c.Exprs[i], r.zone)
+			}
+		}
+		if c, ok := def.Clause.(*ast.PartitionDefinitionClauseIn); ok {
+			for _, v := range c.Values {
+				for i := range v {
+					v[i] = evaluated(v[i], r.zone)
+				}
+			}
+		}
+	}
+}
+
+// evaluated replaces UNIX_TIMESTAMP('…'), which depends on the session's zone, by its value.
+func evaluated(expr ast.ExprNode, zone *time.Location) ast.ExprNode {
+	n, ok := expr.Accept(unixTimes{zone})
+	if e, is := n.(ast.ExprNode); ok && is {
+		return e
+	}
+	return expr
+}
+
+type unixTimes struct{ zone *time.Location }
+
+// Enter implements ast.Visitor.
+func (unixTimes) Enter(n ast.Node) (ast.Node, bool) { return n, false }
+
+// Leave implements ast.Visitor.
+func (u unixTimes) Leave(n ast.Node) (ast.Node, bool) {
+	call, ok := n.(*ast.FuncCallExpr)
+	if !ok || call.FnName.L != "unix_timestamp" || len(call.Args) != 1 {
+		return n, true
+	}
+	text, ok := literal(call.Args[0])
+	if !ok {
+		return n, true
+	}
+	t, ok := parseTime(text, u.zone)
+	if !ok || t.Nanosecond() != 0 {
+		return n, true
+	}
+	return ast.NewValueExpr(t.Unix(), "", ""), true
+}
+
+// intervals makes ALTER TABLE … FIRST, LAST, MERGE FIRST and SPLIT MAXVALUE PARTITION, which only TiDB
+// has, the statement that does the same: which partitions have gone, and which have come, is in the
+// definitions.
+func (r *rewriter) intervals(s *ast.AlterTableSpec) error {
+	if !r.known() || r.d.Before == nil {
+		return fmt.Errorf("%w: change partitions by their interval, as the definitions are not known: change them by hand, then skip the statement", ErrImpossible)
+	}
+	gone := without(r.d.Before.Partitions, r.d.After.Partitions)
+	come := without(r.d.After.Partitions, r.d.Before.Partitions)
+	info := *r.d.After.Info.Partition
+	info.Definitions = come
+	if len(come) > 0 {
+		p, err := schema.PartitionBy(&info)
+		if err != nil {
+			return err
+		}
+		r.partitions(p.Definitions)
+		s.PartDefinitions = p.Definitions
+	}
+	for _, p := range gone {
+		s.PartitionNames = append(s.PartitionNames, p.Name)
+	}
+	s.Partition = nil
+	switch {
+	case len(gone) == 0:
+		s.Tp = ast.AlterTableAddPartitions
+	case len(come) == 0:
+		s.Tp = ast.AlterTableDropPartition
+	default:
+		s.Tp = ast.AlterTableReorganizePartition
+	}
+	return nil
+}
+
+// without gives the partitions of a that are not in b.
+func without(a, b []schema.Partition) (list []schema.Partition) {
+	for _, p := range a {
+		if !slices.ContainsFunc(b, func(q schema.Partition) bool { return p.ID == q.ID }) {
+			list = append(list, p)
+		}
+	}
+	return list
+}

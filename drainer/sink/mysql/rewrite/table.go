@@ -1,0 +1,217 @@
+package rewrite
+
+import (
+	"slices"
+	"strings"
+
+	"pumphouse/drainer/schema"
+
+	"github.com/pingcap/tidb/pkg/parser/ast"
+	"github.com/pingcap/tidb/pkg/parser/charset"
+)
+
+// databaseOptions leaves the character set and collation of a database, which are always said.
+func (r *rewriter) databaseOptions(list []*ast.DatabaseOption, create bool) []*ast.DatabaseOption {
+	list = slices.DeleteFunc(list, func(o *ast.DatabaseOption) bool {
+		return o.Tp != ast.DatabaseOptionCharset && o.Tp != ast.DatabaseOptionCollate
+	})
+	find := func(tp ast.DatabaseOptionType) string {
+		if i := slices.IndexFunc(list, func(o *ast.DatabaseOption) bool { return o.Tp == tp }); i >= 0 {
+			return list[i].Value
+		}
+		return ""
+	}
+	set, collation := find(ast.DatabaseOptionCharset), find(ast.DatabaseOptionCollate)
+	if !create && set == "" && collation == "" {
+		return nil
+	}
+	if collation == "" {
+		collation = collationOf(set)
+	}
+	var info *schema.DBInfo
+	if r.d.Job != nil {
+		info = r.d.Job.Result.DBInfo
+	}
+	switch {
+	case info != nil && info.Charset != "" && info.Collate != "":
+		set, collation = info.Charset, info.Collate
+	case set == "" && collation == "":
+		set, collation = charset.GetDefaultCharsetAndCollate()
+	case set == "":
+		set, _, _ = strings.Cut(collation, "_")
+	}
+	if to := r.to.collation(collation); to != collation {
+		r.warn("the database has the collation %s, %s has no %s", to, r.to, collation)
+		collation = to
+	}
+	list = []*ast.DatabaseOption{{Tp: ast.DatabaseOptionCharset, Value: set}}
+	if collation != "" {
+		list = append(list, &ast.DatabaseOption{Tp: ast.DatabaseOptionCollate, Value: collation})
+	}
+	return list
+}
+
+func (r *rewriter) createTable(n *ast.CreateTableStmt) error {
+	for _, def := range n.Cols {
+		if err := r.column(def); err != nil {
+			return err
+		}
+	}
+	n.Constraints = slices.DeleteFunc(n.Constraints, func(c *ast.Constraint) bool { return !r.constraint(c) })
+	n.Options = r.tableOptions(n.Options, r.known())
+	if r.to.Kind == TiDB {
+		r.clustered(n)
+	} else {
+		n.SplitIndex = nil
+	}
+	var err error
+	n.Partition, err = r.partitionBy(n.Partition)
+	return err
+}
+
+// clustered says of what kind the primary key is upstream: TiDBs have different defaults.
+func (r *rewriter) clustered(n *ast.CreateTableStmt) {
+	if !r.known() {
+		return
+	}
+	kind := ast.PrimaryKeyTypeNonClustered
+	if r.d.After.Handle != schema.RowIDHandle {
+		kind = ast.PrimaryKeyTypeClustered
+	}
+	for _, c := range n.Constraints {
+		if c.Tp == ast.ConstraintPrimaryKey {
+			if c.Option == nil {
+				c.Option = &ast.IndexOption{}
+			}
+			c.Option.PrimaryKeyTp = kind
+		}
+	}
+	for _, def := range n.Cols {
+		for _, o := range def.Options {
+			if o.Tp == ast.ColumnOptionPrimaryKey {
+				o.PrimaryKeyTp = kind
+			}
+		}
+	}
+}
+
+// tableOptions leaves those that the server is to have. whole: the character set and collation are
+// taken from the definition.
+func (r *rewriter) tableOptions(list []*ast.TableOption, whole bool) []*ast.TableOption {
+	list = slices.DeleteFunc(list, func(o *ast.TableOption) bool {
+		switch o.Tp {
+		case ast.TableOptionCharset, ast.TableOptionCollate:
+			return whole && r.d.After.Info.Charset != ""
+		case ast.TableOptionComment:
+		case ast.TableOptionAutoIncrement:
+			if r.to.Kind != TiDB {
+				o.BoolValue = false // FORCE
+			}
+		case ast.TableOptionPlacementPolicy, ast.TableOptionEngine:
+			return true
+		default:
+			return r.to.Kind != TiDB
+		}
+		return false
+	})
+	if whole && r.d.After.Info.Charset != "" {
+		list = append(list, &ast.TableOption{Tp: ast.TableOptionCharset, StrValue: r.d.After.Info.Charset})
+		if collation := r.d.After.Info.Collate; collation != "" {
+			list = append(list, &ast.TableOption{Tp: ast.TableOptionCollate, StrValue: collation})
+		}
+	}
+	return r.tableCollation(list)
+}
+
+// tableCollation puts TiDB's collation beside a character set that has none, since servers do not
+// agree on it.
+func (r *rewriter) tableCollation(list []*ast.TableOption) []*ast.TableOption {
+	if r.to.Kind == TiDB {
+		return list
+	}
+	is := func(tp ast.TableOptionType) func(*ast.TableOption) bool {
+		return func(o *ast.TableOption) bool { return o.Tp == tp }
+	}
+	i, j := slices.IndexFunc(list, is(ast.TableOptionCharset)), slices.IndexFunc(list, is(ast.TableOptionCollate))
+	switch {
+	case j >= 0:
+		if to := r.to.collation(list[j].StrValue); to != list[j].StrValue {
+			r.warn("the table has the collation %s, %s has no %s", to, r.to, list[j].StrValue)
+			list[j].StrValue = to
+		}
+	case i >= 0 && list[i].Default && r.known() && r.d.After.Info.Charset != "":
+		list[i].Default, list[i].StrValue = false, r.d.After.Info.Charset
+		return slices.Insert(list, i+1, &ast.TableOption{Tp: ast.TableOptionCollate, StrValue: r.to.collation(r.d.After.Info.Collate)})
+	case i >= 0 && !list[i].Default && collationOf(list[i].StrValue) != "":
+		return slices.Insert(list, i+1, &ast.TableOption{Tp: ast.TableOptionCollate, StrValue: r.to.collation(collationOf(list[i].StrValue))})
+	}
+	return list
+}
+
+// constraint makes a key one for the server, and reports whether there is anything to be made.
+func (r *rewriter) constraint(c *ast.Constraint) bool {
+	switch c.Tp {
+	case ast.ConstraintCheck:
+		return r.check(c.Name, c.Enforced)
+	case ast.ConstraintForeignKey:
+		return true
+	case ast.ConstraintFulltext, ast.ConstraintVector, ast.ConstraintColumnar:
+		return r.to.Kind == TiDB
+	}
+	return r.index(c.Name, c.Keys, c.Option)
+}
+
+// index makes an index one for the server, and reports whether it can have it.
+func (r *rewriter) index(name string, parts []*ast.IndexPartSpecification, o *ast.IndexOption) bool {
+	if r.to.Kind == TiDB {
+		return true
+	}
+	for _, p := range parts {
+		p.Desc = false
+		if p.Expr != nil && !r.to.expressionIndexes() {
+			r.warn("index `%s` is left out: %s has none on expressions", name, r.to)
+			return false
+		}
+	}
+	if o == nil {
+		return true
+	}
+	visible := o.Visibility
+	if visible != ast.IndexVisibilityDefault && !r.to.invisibleIndexes() {
+		if visible == ast.IndexVisibilityInvisible {
+			r.warn("index `%s` is visible: %s has no invisible ones", name, r.to)
+		}
+		visible = ast.IndexVisibilityDefault
+	}
+	comment := o.Comment
+	*o = ast.IndexOption{}
+	o.Comment, o.Visibility = comment, visible
+	return true
+}
+
+func (r *rewriter) createIndex(n *ast.CreateIndexStmt) bool {
+	if r.to.Kind == TiDB {
+		return true
+	}
+	n.LockAlg = nil
+	if n.IndexOption == nil {
+		n.IndexOption = &ast.IndexOption{}
+	}
+	return (n.KeyType == ast.IndexKeyTypeNone || n.KeyType == ast.IndexKeyTypeUnique) && r.index(n.IndexName, n.IndexPartSpecifications, n.IndexOption)
+}
+
+// check reports whether the server is to have a CHECK: the upstream has it, so it enforces it, and
+// the server can. TiDB gives a name to one that has none.
+func (r *rewriter) check(name string, enforced bool) bool {
+	if !r.known() || !r.to.enforcesChecks() || r.to.Kind == MariaDB && !enforced {
+		return false
+	}
+	return hasCheck(r.d.After, name)
+}
+
+// hasCheck reports whether a definition has a CHECK, or any when it has no name.
+func hasCheck(t *schema.Table, name string) bool {
+	return t != nil && t.Info != nil && slices.ContainsFunc(t.Info.Checks, func(c schema.Check) bool {
+		return name == "" || strings.EqualFold(c.Name.O, name)
+	})
+}

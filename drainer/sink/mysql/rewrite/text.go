@@ -1,0 +1,61 @@
+package rewrite
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/pingcap/tidb/pkg/parser/ast"
+	"github.com/pingcap/tidb/pkg/parser/format"
+)
+
+// restore gives the text of statements for a server.
+func restore(nodes []ast.StmtNode, to Server) (string, error) {
+	flags := format.RestoreNameBackQuotes | format.RestoreKeyWordUppercase | format.RestoreStringSingleQuotes |
+		format.RestoreTiDBSpecialComment | format.RestoreWithTTLEnableOff
+	w := &words{mariaDB: to.Kind == MariaDB}
+	for i, n := range nodes {
+		if i > 0 {
+			w.text.WriteString("; ")
+		}
+		if err := n.Restore(format.NewRestoreCtx(flags, w)); err != nil {
+			return "", fmt.Errorf("write the statement: %w", err)
+		}
+	}
+	return w.text.String(), nil
+}
+
+// words is what a statement's parts are written to. A keyword comes by itself; MariaDB has others
+// for a few. Names and text come with or between quotes, so they are never taken for one.
+type words struct {
+	text    strings.Builder
+	mariaDB bool
+	quoted  bool // the next part is a name or text
+}
+
+// WriteString implements io.StringWriter.
+func (w *words) WriteString(part string) (int, error) {
+	n := len(part)
+	if part == "'" || part == "`" {
+		w.quoted = !w.quoted
+	} else if w.mariaDB && !w.quoted {
+		switch part {
+		case "INVISIBLE":
+			part = "IGNORED"
+		case " INVISIBLE":
+			part = " IGNORED"
+		case "VISIBLE":
+			part = "NOT IGNORED"
+		case " VISIBLE":
+			part = " NOT IGNORED"
+		case "ENFORCED", " ENFORCED":
+			part = "" // every CHECK is
+		case "DROP CHECK ":
+			part = "DROP CONSTRAINT "
+		}
+	}
+	w.text.WriteString(part)
+	return n, nil
+}
+
+// Write implements io.Writer.
+func (w *words) Write(part []byte) (int, error) { return w.WriteString(string(part)) }
