@@ -39,6 +39,9 @@ type Options struct {
 
 	Schema     schema.Source // required: where table definitions come from
 	Downstream Downstream    // required
+	// LoadSchemaSnapshot takes the definitions at the checkpoint from TiDB's meta data, not from the DDL
+	// jobs (load-schema-snapshot). It is done without being asked when the jobs are incomplete.
+	LoadSchemaSnapshot bool
 
 	// InitialCommitTS is where a drainer begins that has no checkpoint: transactions behind
 	// it are replicated. Negative: PD's time at the start.

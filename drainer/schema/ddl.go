@@ -63,6 +63,9 @@ func (h *History) Reach(ctx context.Context, commitTS nodes.TSO, jobID int64, st
 	if err != nil {
 		return nil, fmt.Errorf("DDL binlog with commit TS %d, %.100q: %w", commitTS, query, err)
 	}
+	if err := h.lookUpBefore(ctx, job, commitTS); err != nil {
+		return nil, fmt.Errorf("DDL binlog with commit TS %d, %.100q: %w", commitTS, query, err)
+	}
 	d := &DDL{Job: job, OnlyTiDB: job.Type.OnlyTiDB()}
 	d.name(h.tables)
 	switch {

@@ -41,6 +41,15 @@
 // the job to end, and has the statement run before the first such row.
 // testsuite/tidbmeta shows all of this with a real TiDB.
 //
+// # Tables that no job made
+//
+// BR and PITR restore tables without DDL jobs, and a history may have been cut. Where the source is a
+// [Snapshot], such a table is looked up in TiDB's meta data when its first rows or its first DDL
+// come, as of their commit TS, and all of them are when a [History] is opened on jobs that
+// do not explain each other, or with [Options.LoadSnapshot], as of the position. If TiKV's garbage collection
+// has overtaken that time, a definition that has not changed since is as good; one that has is
+// [ErrNoMeta].
+//
 // # Trade-offs
 //
 // Only present definitions are kept, and the number of every dropped table: rows of a table

@@ -11,4 +11,6 @@ var (
 	ErrNoMeta = errors.New("schema: the meta data of that time are gone")
 	// ErrNoTable: rows of a table nobody has heard of.
 	ErrNoTable = errors.New("schema: unknown table")
+	// errIncomplete: a job needs what no job before it has made.
+	errIncomplete = errors.New("the DDL history lacks the job that made it")
 )

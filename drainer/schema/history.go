@@ -35,6 +35,9 @@ type Options struct {
 	Poll time.Duration
 	// Waiting, if set, is called once for each job that has to be waited for.
 	Waiting func(jobID int64)
+	// LoadSnapshot takes the definitions at the position from TiDB's meta data ([Snapshot]), not
+	// from the jobs. Without it this is done when the jobs turn out to be incomplete.
+	LoadSnapshot bool
 }
 
 // History goes through the DDL jobs in the order of the stream. It is for one goroutine, but for
@@ -75,12 +78,20 @@ func Open(ctx context.Context, source Source, at Position, opts Options) (*Histo
 	opts.Poll = cmp.Or(opts.Poll, 100*time.Millisecond)
 	h := &History{source: source, opts: opts, tables: newTables(),
 		present: make(map[int64]present), reached: make(map[int64]reachedJob)}
+	load, working := opts.LoadSnapshot, busy{}
 	err := source.History(ctx, 0, func(job *Job) error {
 		switch {
 		case !job.Succeeded():
 			return nil
 		case job.Result.FinishedTS <= at.CommitTS:
-			return h.apply(ctx, job)
+			err := h.apply(ctx, job)
+			if _, ok := source.(Snapshot); ok && errors.Is(err, errIncomplete) {
+				load, err = true, nil
+			}
+			return err
+		}
+		if job.StartTS <= at.CommitTS {
+			working.add(job)
 		}
 		p := pendingJob{id: job.ID, finished: job.Result.FinishedTS}
 		if !at.Exact && job.StartTS <= at.CommitTS {
@@ -91,6 +102,11 @@ func Open(ctx context.Context, source Source, at Position, opts Options) (*Histo
 	})
 	if err != nil {
 		return nil, fmt.Errorf("load the DDL history: %w", err)
+	}
+	if load {
+		if err := h.loadSnapshot(ctx, at.CommitTS, working); err != nil {
+			return nil, err
+		}
 	}
 	slices.SortStableFunc(h.pending, func(a, b pendingJob) int { return cmp.Compare(a.finished, b.finished) })
 	return h, h.applyReached(ctx, at)
@@ -197,7 +213,8 @@ func (h *History) Advance(ctx context.Context, commitTS nodes.TSO, version int64
 
 // Find is the table of a row, or nil when it is known to be gone and the row is to be dropped.
 // For an unknown one the source is searched once more, for jobs without a DDL binlog (of a TiDB
-// server that runs without binlog). commitTS is that of the row's binlog. ErrNoTable.
+// server that runs without binlog), and then TiDB's meta data, for tables that no job has made.
+// commitTS is that of the row's binlog. ErrNoTable, ErrNoMeta.
 func (h *History) Find(ctx context.Context, id int64, commitTS nodes.TSO) (*Table, error) {
 	if t, ok := h.tables.Table(id); ok {
 		return t, nil
@@ -213,8 +230,14 @@ func (h *History) Find(ctx context.Context, id int64, commitTS nodes.TSO) (*Tabl
 			return t, nil
 		}
 	}
-	return nil, fmt.Errorf("%w: ID %d is in no job of the DDL history; "+
-		"has the history been cut, or is it another cluster's?", ErrNoTable, id)
+	t, err := h.lookUp(ctx, id, commitTS)
+	if t == nil && err == nil {
+		err = errors.New("TiDB's meta data do not have it either: is it another cluster's?")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: ID %d is in no job of the DDL history: %w", ErrNoTable, id, err)
+	}
+	return t, nil
 }
 
 // search applies jobs that have come into the history since it was opened, up to a commit TS.

@@ -76,7 +76,7 @@ func (ts *Tables) databaseOf(job *Job, i int, name *ast.TableName) (int64, error
 				return id, nil
 			}
 		}
-		return 0, fmt.Errorf("%w: there is no database %s", ErrBadJob, name.Schema)
+		return 0, fmt.Errorf("%w: there is no database %s: %w", ErrBadJob, name.Schema, errIncomplete)
 	}
 	if id, ok := ts.sessionDatabase(job); ok {
 		return id, nil

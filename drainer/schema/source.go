@@ -36,6 +36,19 @@ type Meta interface {
 	Now(ctx context.Context) (nodes.TSO, error)
 }
 
+// Snapshot is what a [Source] that reads TiDB's meta data can tell of all tables at a time, also of
+// those that no DDL job has made: tables restored by BR or PITR, for instance.
+type Snapshot interface {
+	Meta
+	// DatabasesAt are the databases as transactions see them that begin at ts. ErrNoMeta when
+	// nobody knows any more.
+	DatabasesAt(ctx context.Context, ts nodes.TSO) ([]*DBInfo, error)
+	// TablesAt calls each with every table of a database as transactions see them that begin at ts,
+	// and holds a few of them at a time. An error of each ends it and comes back. ErrNoMeta may
+	// come after some tables: they are not to be used then.
+	TablesAt(ctx context.Context, schemaID int64, ts nodes.TSO, each func(*TableInfo) error) error
+}
+
 // Dir is a Source made of a directory with a file <job ID>.json for each job, TiDB's own JSON.
 // Other files are not looked at. Jobs may be added while it is used.
 type Dir string

@@ -197,7 +197,7 @@ func (ts *Tables) put(job *Job, schemaID int64, info *TableInfo) error {
 	if !ok {
 		// The history may begin behind the database (of old TiDB versions: mysql).
 		if job.SchemaName == "" || schemaID != job.SchemaID {
-			return fmt.Errorf("%w: there is no database with the ID %d", ErrBadJob, schemaID)
+			return fmt.Errorf("%w: there is no database with the ID %d: %w", ErrBadJob, schemaID, errIncomplete)
 		}
 		db = &database{id: schemaID, name: job.SchemaName}
 		ts.databases[schemaID] = db
@@ -300,11 +300,11 @@ func (ts *Tables) exchange(job *Job) error {
 	}
 	plain, ok := ts.tables[job.TableID]
 	if !ok {
-		return fmt.Errorf("%w: the table %d that is exchanged", ErrNoTable, job.TableID)
+		return fmt.Errorf("%w: the table %d that is exchanged: %w", ErrNoTable, job.TableID, errIncomplete)
 	}
 	parted, ok := ts.tables[info.ID]
 	if !ok {
-		return fmt.Errorf("%w: the table %d of the partition", ErrNoTable, info.ID)
+		return fmt.Errorf("%w: the table %d of the partition: %w", ErrNoTable, info.ID, errIncomplete)
 	}
 	free := slices.DeleteFunc(slices.Clone(parted.Partitions), func(p Partition) bool {
 		return slices.ContainsFunc(info.Partition.Definitions, func(q Partition) bool { return p.ID == q.ID })

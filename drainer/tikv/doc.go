@@ -1,5 +1,5 @@
 // Package tikv reads TiDB's meta data in TiKV, found through PD: the DDL job history and the
-// definitions of tables. It is the [schema.Source] of a drainer, and its [schema.Meta].
+// definitions of tables. It is the [schema.Source] of a drainer, and its [schema.Snapshot].
 //
 // # Where TiDB keeps them
 //
@@ -13,6 +13,7 @@
 //
 //	name           field                           value
 //	DDLJobHistory  job ID, 8 bytes big-endian      the ended job's JSON
+//	DBs            DB:<ID>, in decimal             the database's JSON
 //	DB:<ID>        Table:<ID>, in decimal          the table's JSON
 //
 // Since 6.2 TiDB writes ended jobs into the table mysql.tidb_ddl_history as well; the hash always

@@ -12,8 +12,11 @@ import (
 // hashData is the flag of a field of a hash.
 const hashData = 'h'
 
-// historyHash is the name of the hash with the ended jobs.
-const historyHash = "DDLJobHistory"
+// Names of hashes.
+const (
+	historyHash   = "DDLJobHistory" // the ended jobs
+	databasesHash = "DBs"
+)
 
 // hashPrefix is what the keys of all fields of a hash begin with.
 func hashPrefix(name string) []byte {
@@ -32,6 +35,12 @@ func jobKey(id int64) []byte {
 
 func tableKey(schemaID, tableID int64) []byte {
 	return fieldKey(fmt.Sprintf("DB:%d", schemaID), fmt.Appendf(nil, "Table:%d", tableID))
+}
+
+// tableKeys is the range of the keys of all tables of a database, whose hash has other fields, too.
+func tableKeys(schemaID int64) (from, end []byte) {
+	name := fmt.Sprintf("DB:%d", schemaID)
+	return fieldKey(name, []byte("Table:")), fieldKey(name, []byte("Table;"))
 }
 
 // jobOfKey is the ID in a key of the history.

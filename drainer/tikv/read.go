@@ -81,7 +81,7 @@ func (s *Source) get(ctx context.Context, ts uint64, key []byte) ([]byte, error)
 	return value, err
 }
 
-// history calls each with the values of the history behind an ID, all as of one time stamp. (An
+// history calls each with the values of the history after an ID, all as of one time stamp. (An
 // entry is written once, so GC that overtakes it removes nothing of them.)
 func (s *Source) history(ctx context.Context, id int64, each func(id int64, value []byte) error) error {
 	const what = "read TiDB's DDL history"
@@ -93,8 +93,18 @@ func (s *Source) history(ctx context.Context, id int64, each func(id int64, valu
 	if err != nil {
 		return err
 	}
-	end := after(hashPrefix(historyHash))
-	for from := append(jobKey(id), 0); from != nil; {
+	return s.pairs(ctx, what, ts, append(jobKey(id), 0), after(hashPrefix(historyHash)), func(key, value []byte) error {
+		id, err := jobOfKey(key)
+		if err != nil {
+			return err
+		}
+		return each(id, value)
+	})
+}
+
+// pairs calls each with the pairs in [from, end) as of a time stamp, a few of which are held at once.
+func (s *Source) pairs(ctx context.Context, what string, ts uint64, from, end []byte, each func(key, value []byte) error) error {
+	for from != nil {
 		var pairs []*kvrpcpb.KvPair
 		err := s.untilAnswered(ctx, what, func() (err error) {
 			pairs, from, err = s.scan(ctx, ts, from, end)
@@ -107,11 +117,7 @@ func (s *Source) history(ctx context.Context, id int64, each func(id int64, valu
 			if len(p.Value) == 0 {
 				continue // was locked by a transaction that was rolled back or began later
 			}
-			id, err := jobOfKey(p.Key)
-			if err == nil {
-				err = each(id, p.Value)
-			}
-			if err != nil {
+			if err := each(p.Key, p.Value); err != nil {
 				return err
 			}
 		}

@@ -51,8 +51,8 @@ type Source struct {
 }
 
 var (
-	_ schema.Source = (*Source)(nil)
-	_ schema.Meta   = (*Source)(nil)
+	_ schema.Source   = (*Source)(nil)
+	_ schema.Snapshot = (*Source)(nil)
 )
 
 // New makes a Source that connects to PD when something is read for the first time: PD is waited for
