@@ -12,12 +12,14 @@ import (
 	"pumphouse/nodes"
 )
 
-// File writes binlog files; the checkpoint is in the drainer's data directory.
+// File writes binlog files; the checkpoint is in the drainer's data directory, or in a table.
 type File struct {
 	Dir          string        // "": the drainer's data directory
 	Retention    time.Duration // 0: files are kept for ever
 	MaxFileBytes int64         // 0: the sink's default
 	Gzip         bool          // compress files that are full
+	// CheckpointTable is where the checkpoint is; nil: in the data directory.
+	CheckpointTable *CheckpointTable
 }
 
 var _ drainer.Downstream = File{}
@@ -34,8 +36,8 @@ func (f File) String() string {
 func (File) Zone() *time.Location { return time.Local }
 
 // Checkpoint implements drainer.Downstream.
-func (File) Checkpoint(_ context.Context, site drainer.Site) (checkpoint.Store, error) {
-	return checkpoint.InDir(site.DataDir), nil
+func (f File) Checkpoint(ctx context.Context, site drainer.Site) (checkpoint.Store, error) {
+	return f.CheckpointTable.open(ctx, site)
 }
 
 // Open implements drainer.Downstream.

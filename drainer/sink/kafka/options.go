@@ -31,6 +31,9 @@ type Options struct {
 	// Default: what the brokers say. Below 0.11, which is too old, it is taken for the default:
 	// many configurations still have the field's default of 0.8.2.0.
 	Version string
+	// ClientID is kafka-client-id: how brokers call this client in their logs and quotas. Default
+	// pumphouse-drainer.
+	ClientID string
 	// MaxMessages is kafka-max-messages: how many messages are sent in one request at most.
 	// Default 1024.
 	MaxMessages int
@@ -61,6 +64,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Topic == "" {
 		o.Topic = strconv.FormatUint(o.ClusterID, 10) + "_obinlog"
+	}
+	if o.ClientID == "" {
+		o.ClientID = "pumphouse-drainer"
 	}
 	if o.MaxMessages <= 0 {
 		o.MaxMessages = 1024
@@ -101,7 +107,7 @@ func (o Options) client() ([]kgo.Opt, error) {
 	}
 	opts := []kgo.Opt{
 		kgo.SeedBrokers(o.Addrs...),
-		kgo.ClientID("pumphouse-drainer"),
+		kgo.ClientID(o.ClientID),
 		kgo.DialTimeout(5 * time.Second),
 		kgo.MetadataMinAge(100 * time.Millisecond), // a new leader is to be found soon
 		kgo.RetryBackoffFn(func(tries int) time.Duration { // for ever, so not too often, and not too late
