@@ -39,10 +39,13 @@ type Site struct {
 	ClusterID uint64
 	NodeID    string
 	DataDir   string
-	Logger    logrus.FieldLogger
 	// Keep gives what of a transaction that a log has from an earlier life is for the downstream, as
 	// the drainer is configured now; nil: nothing.
 	Keep func(*sink.Txn) *sink.Txn
+	// Foreign: the checkpoint was written by another program, or by a person. What follows it may be
+	// downstream without a record of it by this one.
+	Foreign bool
+	Logger  logrus.FieldLogger
 	// Executed is to be called with the time that a write to the downstream took, by what it
 	// was (Insert, Update, Delete, DDL; "" for a transaction there). Where it is not called for
 	// transactions, the time is taken that Apply takes.

@@ -68,7 +68,8 @@ func (d *Drainer) openSink(ctx context.Context) (err error) {
 
 // site is what the downstream may know of this drainer.
 func (d *Drainer) site() Site {
-	return Site{ClusterID: d.clusterID, NodeID: d.nodeID, DataDir: d.opts.DataDir, Logger: d.log, Executed: d.metrics.executed,
+	c := d.checkpoint.Load()
+	return Site{ClusterID: d.clusterID, NodeID: d.nodeID, DataDir: d.opts.DataDir, Foreign: c != nil && !c.Position().Exact, Logger: d.log, Executed: d.metrics.executed,
 		Keep: d.decoder.again, Diverged: d.diverged}
 }
 

@@ -94,7 +94,7 @@ func (m *MySQL) Checkpoint(ctx context.Context, site drainer.Site) (checkpoint.S
 // Open implements drainer.Downstream.
 func (m *MySQL) Open(ctx context.Context, site drainer.Site, from, until nodes.TSO) (sink.Sink, error) {
 	s, err := mysql.New(ctx, mysql.Options{
-		Server: m.server(), Place: m.place(site), From: from, SafeUntil: until, SafeMode: m.SafeMode, Workers: m.Workers, TxnBatch: m.TxnBatch,
+		Server: m.server(), Place: m.place(site), From: from, SafeUntil: until, Foreign: site.Foreign, SafeMode: m.SafeMode, Workers: m.Workers, TxnBatch: m.TxnBatch,
 		SQLMode: m.SQLMode, LoopbackControl: m.Loopback, ChannelID: m.ChannelID, StopAtDivergence: m.StopAtDivergence, Logger: site.Logger,
 		Metrics: mysql.Metrics{
 			Executed: func(took time.Duration, _, _ int) { site.Executed("", took) },

@@ -72,6 +72,9 @@ type Options struct {
 	// From (the first start on a downstream; a checkpoint that a person moved back), so it
 	// may be "now" at every start.
 	SafeUntil nodes.TSO
+	// Foreign: From was not saved by a drainer of this kind. SafeUntil counts whatever the record says,
+	// since another program may have applied more than it says of.
+	Foreign bool
 	// SafeMode applies everything so that doing it twice makes no difference in tables with
 	// a key: INSERT as REPLACE, UPDATE as DELETE and REPLACE.
 	SafeMode bool

@@ -123,6 +123,10 @@ func (r *record) read(ctx context.Context, tx *sql.Tx, o Options) error {
 	}
 	r.safeUntil = safe
 	switch {
+	case found && o.Foreign && o.From >= base:
+		if err := r.takeBack(ctx, tx, o, base); err != nil {
+			return err
+		}
 	case !found:
 		r.safeUntil = o.SafeUntil
 	case o.From < base:
@@ -143,6 +147,24 @@ func (r *record) read(ctx context.Context, tx *sql.Tx, o Options) error {
 		}
 	}
 	return r.prune(ctx, tx, o.From)
+}
+
+// takeBack goes on from a checkpoint that another program has saved since this one ran: what that one
+// applied after it is not in the record, and whether it ran the statement that was begun is unknown.
+// While the checkpoint has not moved, it may as well be the one that this program began with.
+func (r *record) takeBack(ctx context.Context, tx *sql.Tx, o Options, base nodes.TSO) error {
+	r.safeUntil = max(r.safeUntil, o.SafeUntil)
+	if err := r.load(ctx, tx, o.From); err != nil {
+		return err
+	}
+	if o.From == base {
+		return r.readIntent(ctx, tx, o.From)
+	}
+	o.Logger.WithFields(logrus.Fields{"commit_ts": o.From, "was": base, "safe_until": r.safeUntil}).Warn(
+		"the checkpoint was saved by another drainer: transactions that it may have applied after that are applied again, in safe mode; rows of tables without a key may be there twice")
+	q := fmt.Sprintf("DELETE FROM %s WHERE cluster_id=%d AND name='%s'", r.place.state(), r.place.ClusterID, stateDDL)
+	_, err := tx.ExecContext(ctx, q)
+	return err
 }
 
 // rewind forgets the record: somebody has set the checkpoint back, which is an order to
