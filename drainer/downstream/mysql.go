@@ -29,6 +29,8 @@ type MySQL struct {
 	Password    string
 	TLS         *tls.Config
 	ReadTimeout time.Duration // 0: the sink's default
+	// Params are system variables of the sessions, with values as SET takes them.
+	Params map[string]string
 
 	Workers   int  // connections that write; 0: the sink's default
 	TxnBatch  int  // 0: the sink's default
@@ -36,6 +38,8 @@ type MySQL struct {
 	SQLMode   string
 	Loopback  bool // loopback-control
 	ChannelID int64
+	// PartialColumns (sync-mode = 2): rows are written with the columns that both sides have.
+	PartialColumns bool
 	// StopAtDivergence (on-divergence = "stop"): rows that are not found downstream stop the drainer.
 	StopAtDivergence bool
 
@@ -68,7 +72,7 @@ func (m *MySQL) String() string {
 func (*MySQL) Zone() *time.Location { return time.UTC }
 
 func (m *MySQL) server() mysql.Server {
-	return mysql.Server{Host: m.Host, Port: m.Port, User: m.User, Password: m.Password, TLS: m.TLS, ReadTimeout: m.ReadTimeout}
+	return mysql.Server{Host: m.Host, Port: m.Port, User: m.User, Password: m.Password, TLS: m.TLS, ReadTimeout: m.ReadTimeout, Params: m.Params}
 }
 
 func (m *MySQL) place(site drainer.Site) mysql.Place {
@@ -95,7 +99,7 @@ func (m *MySQL) Checkpoint(ctx context.Context, site drainer.Site) (checkpoint.S
 func (m *MySQL) Open(ctx context.Context, site drainer.Site, from, until nodes.TSO) (sink.Sink, error) {
 	s, err := mysql.New(ctx, mysql.Options{
 		Server: m.server(), Place: m.place(site), From: from, SafeUntil: until, Foreign: site.Foreign, SafeMode: m.SafeMode, Workers: m.Workers, TxnBatch: m.TxnBatch,
-		SQLMode: m.SQLMode, LoopbackControl: m.Loopback, ChannelID: m.ChannelID, StopAtDivergence: m.StopAtDivergence, Logger: site.Logger,
+		SQLMode: m.SQLMode, PartialColumns: m.PartialColumns, LoopbackControl: m.Loopback, ChannelID: m.ChannelID, StopAtDivergence: m.StopAtDivergence, Logger: site.Logger,
 		Metrics: mysql.Metrics{
 			Executed: func(took time.Duration, _, _ int) { site.Executed("", took) },
 			DDL:      func(took time.Duration) { site.Executed("DDL", took) },

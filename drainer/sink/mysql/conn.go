@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"strconv"
 	"time"
@@ -59,7 +60,11 @@ func (s Server) config(vars map[string]string) *mysqldriver.Config {
 	c.MaxAllowedPacket = 1 << 30 // we look at the server's ourselves
 	c.Logger = &mysqldriver.NopLogger{}
 	c.ConnectionAttributes = "program_name:pumphouse-drainer"
-	c.Params = vars
+	c.Params = maps.Clone(s.Params)
+	if c.Params == nil {
+		c.Params = map[string]string{}
+	}
+	maps.Copy(c.Params, vars) // what the sink needs wins
 	return c
 }
 

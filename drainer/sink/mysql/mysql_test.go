@@ -25,7 +25,7 @@ func TestKeys(t *testing.T) {
 		sinktest.Column("n", pmysql.TypeLong, 0),
 	}, Keys: []schema.Key{{Primary: true, Columns: []int{0}}, {Columns: []int{1}}, {Columns: []int{2}}}}
 	h := hasher{seed: maphash.MakeSeed()}
-	sh := newShape(table)
+	sh := newShape(table, nil)
 	of := func(values ...string) ([]uint64, bool) {
 		var row txn.Row
 		for i, v := range values {

@@ -24,6 +24,8 @@ type Server struct {
 	// ReadTimeout is how long an answer to rows may take; then the connection counts as
 	// lost. Statements of DDL have no limit. Default 1 min.
 	ReadTimeout time.Duration
+	// Params are system variables of the sessions, with values as SET takes them.
+	Params map[string]string
 	// DialTimeout is for making a connection. Default 10 s.
 	DialTimeout time.Duration
 }
@@ -94,6 +96,10 @@ type Options struct {
 	DDLTimeZone *time.Location
 	// SkipDDL (sync-ddl = false): statements of DDL are not run.
 	SkipDDL bool
+	// PartialColumns (sync-mode = 2): rows are written with the columns that both sides have, as they
+	// may have different ones while DDL is replicated in one direction only. Columns that only the
+	// downstream has get its defaults, or the zero of their type.
+	PartialColumns bool
 	// LoopbackControl marks every downstream transaction in the mark table, and drops
 	// transactions of the upstream that carry the mark of ChannelID.
 	LoopbackControl bool

@@ -27,14 +27,17 @@ type shape struct {
 	// whole: which rows get into each other's way cannot be told from their keys.
 	whole bool
 	mark  bool // it is the mark table
+	// lenient: the downstream has columns without a default that the upstream does not have; see partial.
+	lenient bool
 }
 
-func newShape(t *schema.Table) *shape {
+// newShape makes the shape of a table of which the downstream has some columns; nil: all.
+func newShape(t *schema.Table, there *columnsThere) *shape {
 	s := &shape{table: t, name: quoteName(t.Schema) + "." + quoteName(t.Name), mark: IsMarkTable(t.Schema, t.Name)}
 	for i := range t.Columns {
 		c := &t.Columns[i]
 		s.names = append(s.names, quoteName(c.Name))
-		if c.Public && !c.Generated {
+		if c.Public && !c.Generated && there.has(c.Name) {
 			s.cols = append(s.cols, i)
 			if c.NotNull() && c.Default == nil && !mysql.HasAutoIncrementFlag(c.Type.GetFlag()) {
 				s.fillIn(i)
@@ -49,11 +52,12 @@ func newShape(t *schema.Table) *shape {
 			continue
 		}
 		s.unique = append(s.unique, k.Columns)
-		if s.key == nil && s.identifies(k) {
+		if s.key == nil && s.identifies(k, there) {
 			s.key = k.Columns
 		}
 	}
 	s.whole = s.whole || s.key == nil
+	s.lenient = there.lacks(t)
 	return s
 }
 
@@ -87,10 +91,10 @@ func (s *shape) value(row txn.Row, i int) txn.Value {
 }
 
 // identifies tells whether a key's values are those of one row, and in every row.
-func (s *shape) identifies(k *schema.Key) bool {
+func (s *shape) identifies(k *schema.Key, there *columnsThere) bool {
 	for _, i := range k.Columns {
 		c := &s.table.Columns[i]
-		if !c.Public || c.Virtual() || !k.Primary && !c.NotNull() {
+		if !c.Public || !there.has(c.Name) || c.Virtual() || !k.Primary && !c.NotNull() {
 			return false
 		}
 	}
@@ -133,8 +137,9 @@ func (s *shape) some(row txn.Row) (places []int, id string) {
 
 // shapes finds a definition's shape. Definitions never change, so neither do shapes.
 type shapes struct {
-	mu  sync.RWMutex
-	all map[*schema.Table]*shape
+	partial *partial // nil: the downstream has all columns
+	mu      sync.RWMutex
+	all     map[*schema.Table]*shape
 }
 
 // maxShapes bounds the memory: definitions of the past are forgotten with the others.
@@ -147,12 +152,23 @@ func (s *shapes) of(t *schema.Table) *shape {
 	if sh != nil {
 		return sh
 	}
-	sh = newShape(t)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	var there *columnsThere
+	if s.partial != nil {
+		there = s.partial.of(t) // with the lock: forget comes before or after both
+	}
+	sh = newShape(t, there)
 	if s.all == nil || len(s.all) >= maxShapes {
 		s.all = map[*schema.Table]*shape{}
 	}
 	s.all[t] = sh
 	return sh
+}
+
+// forget has shapes made again.
+func (s *shapes) forget() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.all = nil
 }

@@ -17,13 +17,14 @@ import (
 
 // Sink applies transactions to a MySQL, MariaDB or TiDB.
 type Sink struct {
-	opts   Options
-	server *server
-	record *record
-	sched  *scheduler
-	shapes shapes
-	seed   maphash.Seed
-	ignore map[nodes.TSO]bool
+	opts    Options
+	server  *server
+	record  *record
+	sched   *scheduler
+	shapes  shapes
+	partial *partial // nil: rows are written with all columns
+	seed    maphash.Seed
+	ignore  map[nodes.TSO]bool
 
 	ctx  context.Context // done when the sink has failed or is closed
 	stop context.CancelCauseFunc
@@ -57,6 +58,9 @@ func New(ctx context.Context, opts Options) (*Sink, error) {
 	s := &Sink{opts: opts, server: srv, seed: maphash.MakeSeed(), ignore: map[nodes.TSO]bool{}}
 	if err := s.open(ctx); err != nil {
 		return nil, errors.Join(fmt.Errorf("mysql sink: open %s: %w", opts.Server.addr(), err), srv.close())
+	}
+	if opts.PartialColumns {
+		s.partial = newPartial(srv, opts.Now)
 	}
 	s.hash.seed = s.seed
 	for _, ts := range opts.IgnoreTxnCommitTS {

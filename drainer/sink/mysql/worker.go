@@ -25,7 +25,11 @@ type worker struct {
 
 func newWorker(s *Sink, id int) *worker {
 	w := &worker{Sink: s, id: id}
-	w.rows = newRows(&s.shapes, s.server.flavour, s.seed, s.server.maxPacket, func(text []byte) ([]int64, error) {
+	shapes := &s.shapes
+	if s.partial != nil {
+		shapes = &s.partial.shapes
+	}
+	w.rows = newRows(shapes, s.server.flavour, s.seed, s.server.maxPacket, func(text []byte) ([]int64, error) {
 		return w.conn.count(s.ctx, text)
 	}, w.differs)
 	return w
@@ -51,8 +55,16 @@ func (w *worker) apply(batch []*job) error {
 	if err := w.applyDDL(batch[0]); err != nil {
 		return err
 	}
+	if w.partial != nil && len(batch[0].ddl) > 0 {
+		w.partial.forget()
+	}
 	err := w.retry(batch[0], func() error { return w.commit(batch) })
-	if err == nil || w.ctx.Err() != nil || passes(err) || errors.Is(err, ErrTakenOver) {
+	if w.partial != nil && code(err) == errUnknownColumn {
+		w.partial.forget()
+		err = w.retry(batch[0], func() error { return w.commit(batch) })
+	}
+	var known *StatementError
+	if err == nil || w.ctx.Err() != nil || passes(err) || errors.Is(err, ErrTakenOver) || errors.As(err, &known) {
 		return err
 	}
 	// Something is refused: by itself, each transaction gets as far as it can, and the one
@@ -75,6 +87,11 @@ func (w *worker) apply(batch []*job) error {
 // commit applies whole transactions of the upstream in one of the downstream.
 func (w *worker) commit(batch []*job) error {
 	start := w.opts.Now()
+	if w.partial != nil {
+		if err := w.partial.know(w.ctx, batch); err != nil {
+			return err
+		}
+	}
 	if err := w.begin(batch); err != nil {
 		return err
 	}
