@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -42,10 +43,11 @@ type config struct {
 	Security daemon.NodeSecurity `toml:"security"`
 	Syncer   syncerConfig        `toml:"syncer"`
 
-	// Keys of older versions that mean nothing here.
-	KafkaAddrs any `toml:"kafka-addrs"`
-	ZKAddrs    any `toml:"zookeeper-addrs"`
-	LogRotate  any `toml:"log-rotate"`
+	// Keys of older versions, and flags with their names.
+	SQLMode    string `toml:"sql-mode"` // now in [syncer]
+	KafkaAddrs any    `toml:"kafka-addrs"`
+	ZKAddrs    any    `toml:"zookeeper-addrs"`
+	LogRotate  any    `toml:"log-rotate"`
 
 	metrics *prometheus.Registry
 	down    drainer.Downstream
@@ -72,6 +74,10 @@ type syncerConfig struct {
 	IgnoreTables  []txn.TableName `toml:"ignore-table"`
 	DoDBs         []string        `toml:"replicate-do-db"`
 	DoTables      []txn.TableName `toml:"replicate-do-table"`
+
+	Migrate       []txn.MigrateRule        `toml:"table-migrate-rule"`
+	EventRules    map[string]txn.EventRule `toml:"binlog-filter-rule"`
+	CaseSensitive bool                     `toml:"case-sensitive"`
 
 	To    toConfig    `toml:"to"`
 	Relay relayConfig `toml:"relay"`
@@ -104,8 +110,10 @@ func parseConfig(args []string, stdout io.Writer) (*config, []string, error) {
 		"log-rotate":         "use logrotate(8) or the journal",
 		"disable-detect":     "conflicts between rows are always detected",
 		"enable-detect":      "conflicts between rows are always detected",
+		"kafka-addrs":        "binlogs come from pumps; the downstream's brokers are named in [syncer.to]",
+		"zookeeper-addrs":    "binlogs come from pumps; the downstream's brokers are named with kafka-addrs in [syncer.to]",
 	}
-	for _, name := range []string{"cache-binlog-count", "log-rotate"} {
+	for _, name := range []string{"cache-binlog-count", "log-rotate", "kafka-addrs", "zookeeper-addrs"} {
 		fs.String(name, "", "accepted from old scripts, without effect")
 	}
 	for _, name := range []string{"disable-detect", "enable-detect"} {
@@ -119,7 +127,10 @@ func parseConfig(args []string, stdout io.Writer) (*config, []string, error) {
 		}
 		return nil, nil, err
 	}
-	var warnings []string
+	warnings, err := fromEnv(fs)
+	if err != nil {
+		return nil, nil, err
+	}
 	fs.Visit(func(f *flag.Flag) {
 		if why, ok := ignored[f.Name]; ok {
 			warnings = append(warnings, fmt.Sprintf("-%s has no effect any more (%s): remove it", f.Name, why))
@@ -128,8 +139,19 @@ func parseConfig(args []string, stdout io.Writer) (*config, []string, error) {
 	if cfg.version {
 		return cfg, nil, nil
 	}
-	warnings = append(warnings, cfg.deprecated()...)
+	warnings = append(append(warnings, cfg.deprecated()...), cfg.different()...)
 	return cfg, warnings, cfg.adjust()
+}
+
+// envPrefix begins the names of environment variables that stand for flags.
+const envPrefix = "BINLOG_SERVER"
+
+func fromEnv(fs *flag.FlagSet) (warnings []string, err error) {
+	used, err := daemon.SetFromEnv(fs, envPrefix)
+	for _, name := range used {
+		warnings = append(warnings, fmt.Sprintf("the environment variable %s counts, before the configuration file", name))
+	}
+	return warnings, err
 }
 
 func (c *config) flags(fs *flag.FlagSet) {
@@ -160,6 +182,7 @@ func (c *config) flags(fs *flag.FlagSet) {
 	fs.Int64Var(&s.Relay.MaxFileBytes, "relay-max-file-size", 10<<20, "`bytes` of a file of the relay log")
 	fs.BoolFunc("disable-dispatch", "the same as -c 1", setBool(&s.DisableDispatch))
 	fs.BoolFunc("enable-dispatch", "false: the same as -c 1", setBool(&s.EnableDispatch))
+	fs.BoolFunc("load-schema-snapshot", "take table definitions from TiKV as of the checkpoint, not from the whole DDL history", setBool(&s.LoadSchemaSnapshot))
 	fs.StringVar(&s.PluginPath, "plugin-path", "", "refused: there are no plugins any more")
 	fs.StringVar(&s.PluginName, "plugin-name", "", "refused: there are no plugins any more")
 	fs.StringVar((*string)(&c.Security.Admin), "admin", string(daemon.AdminAny), "who may change the node over HTTP (PUT /state/…, /debug/…): any, loopback (this machine) or cert (a client certificate that ssl-ca has signed)")
@@ -178,37 +201,13 @@ func setBool(to **bool) func(string) error {
 	}
 }
 
-// deprecated says which keys of the file have no effect.
-func (c *config) deprecated() (warnings []string) {
-	s := &c.Syncer
-	for _, k := range []struct {
-		name string
-		set  bool
-		why  string
-	}{
-		{"kafka-addrs", c.KafkaAddrs != nil, "kafka's brokers are named in [syncer.to]"},
-		{"zookeeper-addrs", c.ZKAddrs != nil, "name kafka's brokers in [syncer.to]"},
-		{"log-rotate", c.LogRotate != nil, "use logrotate(8) or the journal"},
-		{"syncer.relay.log-dir (-relay-log-dir)", s.Relay.Dir != "" && s.DBType != "mysql" && s.DBType != "tidb", "only databases have a relay log"},
-		{"syncer.on-divergence", s.OnDivergence != "" && s.DBType != "mysql" && s.DBType != "tidb", "only databases can differ"},
-		{"syncer.disable-detect", s.DisableDetect != nil, "conflicts between rows are always detected"},
-		{"syncer.enable-detect", s.EnableDetect != nil, "conflicts between rows are always detected"},
-		{"syncer.load-schema-snapshot", s.LoadSchemaSnapshot != nil, "table definitions are made from the whole DDL history"},
-		{"syncer.to.sync-mode", s.To.SyncMode != nil, "a table downstream may have other columns only as ALTER TABLE makes them"},
-		{"syncer.to.params", s.To.Params != nil, "the drainer sets its sessions' variables itself"},
-		{"syncer.to.merge", s.To.Merge != nil, "rows are put together in any case"},
-		{"syncer.to.kafka-client-id", s.To.KafkaClientID != nil, "the drainer's node ID is used"},
-	} {
-		if k.set {
-			warnings = append(warnings, fmt.Sprintf("the key %s has no effect (%s): remove it", k.name, k.why))
-		}
-	}
-	return warnings
-}
-
 // adjust checks what the flag and TOML readers cannot.
 func (c *config) adjust() (err error) {
 	s := &c.Syncer
+	if err := c.refused(); err != nil {
+		return err
+	}
+	s.SQLMode = cmp.Or(s.SQLMode, c.SQLMode)
 	if s.DisableDispatch != nil && *s.DisableDispatch || s.DisableDispatch == nil && s.EnableDispatch != nil && !*s.EnableDispatch {
 		s.Workers = 1
 	}
@@ -227,13 +226,14 @@ func (c *config) adjust() (err error) {
 		return fmt.Errorf("syncer.txn-batch %d: must be at least 1 row", s.TxnBatch)
 	case s.OnDivergence != "" && s.OnDivergence != "warn" && s.OnDivergence != "stop":
 		return fmt.Errorf("syncer.on-divergence %q: use \"warn\" (the default) or \"stop\"", s.OnDivergence)
-	case s.PluginPath != "" || s.PluginName != "":
-		return errors.New("syncer.plugin-path and syncer.plugin-name: there are no plugins any more; what they change would be lost, so remove them knowingly")
 	}
 	if err := c.Security.Admin.Check(c.Security.Security); err != nil {
 		return fmt.Errorf("security.%w", err)
 	}
 	if _, err := txn.NewFilter(c.rules()); err != nil {
+		return fmt.Errorf("syncer.%w", err)
+	}
+	if _, err := txn.NewMigration(c.migrateRules()); err != nil {
 		return fmt.Errorf("syncer.%w", err)
 	}
 	c.metrics = prometheus.NewRegistry()
@@ -247,6 +247,10 @@ func (c *config) rules() txn.FilterRules {
 		DoDBs: c.Syncer.DoDBs, DoTables: c.Syncer.DoTables}
 }
 
+func (c *config) migrateRules() txn.MigrateRules {
+	return txn.MigrateRules{Tables: c.Syncer.Migrate, Events: c.Syncer.EventRules, CaseSensitive: c.Syncer.CaseSensitive}
+}
+
 // options are those of the drainer, without PD and the schema source.
 func (c *config) options(log logrus.FieldLogger) drainer.Options {
 	ignored := make([]nodes.TSO, len(c.Syncer.IgnoreTxns))
@@ -256,7 +260,7 @@ func (c *config) options(log logrus.FieldLogger) drainer.Options {
 	o := drainer.Options{
 		NodeID: c.NodeID, Addr: c.Addr, AdvertiseAddr: c.AdvertiseAddr, DataDir: c.DataDir, Security: c.Security.Security, Admin: c.Security.Admin,
 		Downstream: c.down, InitialCommitTS: nodes.TSO(c.InitialCommitTS),
-		Filter: c.rules(), IgnoreTxns: ignored, SkipDDL: !c.Syncer.SyncDDL, Gzip: c.Compressor == "gzip",
+		Filter: c.rules(), Migrate: c.migrateRules(), IgnoreTxns: ignored, SkipDDL: !c.Syncer.SyncDDL, Gzip: c.Compressor == "gzip",
 		SyncedAfter: time.Duration(c.SyncedCheckTime) * time.Minute, Logger: log, Metrics: c.metrics,
 	}
 	if c.Syncer.Loopback {

@@ -66,7 +66,7 @@ host = "db"
 port = 3307
 user = "repl"
 password = "open sesame"
-sync-mode = 1
+sync-mode = 2
 read-timeout = "2m"
 [syncer.to.security]
 [syncer.to.checkpoint]
@@ -84,11 +84,11 @@ schema = "cp"
 	}
 	m, ok := c.down.(*downstream.MySQL)
 	if !ok || m.String() != "mysql repl@db:3307" || m.Password != "open sesame" || m.Workers != 9 || m.TxnBatch != 50 || !m.SafeMode ||
-		m.SQLMode != "ANSI_QUOTES" || m.ChannelID != 3 || !m.StopAtDivergence || m.Schema != "cp" || m.ReadTimeout != 2*time.Minute || m.RelayDir != "relay" || m.RelayMaxFileBytes != 1000 {
+		m.SQLMode != "ANSI_QUOTES" || m.ChannelID != 3 || !m.StopAtDivergence || !m.PartialColumns || m.Schema != "cp" || m.ReadTimeout != 2*time.Minute || m.RelayDir != "relay" || m.RelayMaxFileBytes != 1000 {
 		t.Errorf("downstream: %s, %T", c.down, c.down)
 	}
 	all := strings.Join(warnings, "\n")
-	for _, want := range []string{"-disable-detect", "syncer.enable-detect", "syncer.to.sync-mode"} {
+	for _, want := range []string{"-disable-detect", "syncer.enable-detect"} {
 		if !strings.Contains(all, want) {
 			t.Errorf("no warning about %s in %q", want, all)
 		}
@@ -120,10 +120,8 @@ func TestConfigRefused(t *testing.T) {
 		"initial-commit-ts = -2\n":                                                   "initial-commit-ts",
 		"[syncer.to]\nencrypted_password = \"secret!\"\n":                            "encrypted_password",
 		"[syncer.to]\nread-timeout = \"soon\"\n":                                     "read-timeout",
-		"[syncer]\ndb-type = \"file\"\n[syncer.to]\nretention-time = -1\n":           "retention-time",
 		"[syncer.to.checkpoint]\ntype = \"stone\"\n":                                 "checkpoint.type",
-		"[syncer]\ndb-type = \"file\"\n[syncer.to.checkpoint]\ntype = \"mysql\"\n":   "checkpoint.type",
-		"[syncer.to.checkpoint]\nhost = \"h\"\nencrypted_password = \"secret!\"\n":   "checkpoint.encrypted_password",
+		"[syncer.to.checkpoint]\ntype = \"mysql\"\nhost = \"h\"\nencrypted_password = \"secret!\"\n": "checkpoint.encrypted_password",
 	} {
 		var out, errs bytes.Buffer
 		if code := run([]string{"-config", write(t, text)}, &out, &errs); code != 2 || !strings.Contains(errs.String(), want) {

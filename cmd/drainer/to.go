@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -41,11 +42,18 @@ type toConfig struct {
 	KafkaVersion        string `toml:"kafka-version"`
 	ZKAddrs             string `toml:"zookeeper-addrs"`
 
-	// Keys that mean nothing here.
-	SyncMode      any `toml:"sync-mode"`
-	Params        any `toml:"params"`
-	Merge         any `toml:"merge"`
-	KafkaClientID any `toml:"kafka-client-id"`
+	KafkaClientID string `toml:"kafka-client-id"`
+
+	SyncMode    int               `toml:"sync-mode"` // 2: columns that both sides have
+	Params      map[string]string `toml:"params"`    // of sessions
+	Compression string            `toml:"compression"`
+
+	// Keys that are refused or mean nothing here.
+	Merge               any `toml:"merge"`
+	TimeLimit           any `toml:"time-limit"`
+	SizeLimit           any `toml:"size-limit"`
+	OracleServiceName   any `toml:"oracle-service-name"`
+	OracleConnectString any `toml:"oracle-connect-string"`
 }
 
 // checkpointConfig is the section [syncer.to.checkpoint].
@@ -59,6 +67,9 @@ type checkpointConfig struct {
 	Password          string          `toml:"password"`
 	EncryptedPassword string          `toml:"encrypted_password"`
 	Security          daemon.Security `toml:"security"`
+
+	OracleServiceName   any `toml:"oracle-service-name"`
+	OracleConnectString any `toml:"oracle-connect-string"`
 }
 
 // downstream is what db-type and [syncer.to] describe.
@@ -66,13 +77,13 @@ func (c *config) downstream() (drainer.Downstream, error) {
 	to := &c.Syncer.To
 	switch c.Syncer.DBType {
 	case "file", "pb":
-		if to.RetentionDays < 0 {
-			return nil, fmt.Errorf("syncer.to.retention-time %d: must be a number of days, or 0 to keep files for ever", to.RetentionDays)
+		table, err := to.Checkpoint.table()
+		if err != nil {
+			return nil, err
 		}
-		if to.Checkpoint.Type != "" && to.Checkpoint.Type != "file" {
-			return nil, fmt.Errorf("syncer.to.checkpoint.type %q: the checkpoint of db-type file is in the data directory; leave the section out", to.Checkpoint.Type)
-		}
-		return downstream.File{Dir: to.Dir, Retention: time.Duration(to.RetentionDays) * 24 * time.Hour}, nil
+		// Any number below 1 keeps files for ever.
+		return downstream.File{Dir: to.Dir, Retention: time.Duration(max(to.RetentionDays, 0)) * 24 * time.Hour,
+			Gzip: to.Compression == "gzip", CheckpointTable: table}, nil
 	case "kafka":
 		return c.kafka()
 	case "mysql", "tidb":
@@ -91,23 +102,53 @@ func (c *config) mysql() (drainer.Downstream, error) {
 	m := &downstream.MySQL{Host: server.Host, Port: server.Port, User: server.User, Password: server.Password, TLS: server.TLS,
 		ReadTimeout: server.ReadTimeout, Workers: s.Workers, TxnBatch: s.TxnBatch, SafeMode: s.SafeMode, SQLMode: s.SQLMode,
 		Loopback: s.Loopback, ChannelID: s.ChannelID, StopAtDivergence: s.OnDivergence == "stop", Schema: to.Checkpoint.Schema, Table: to.Checkpoint.Table,
-		RelayDir: s.Relay.Dir, RelayMaxFileBytes: s.Relay.MaxFileBytes}
-	switch to.Checkpoint.Type {
-	case "file":
-		m.CheckpointFile = true
-	case "", "mysql", "tidb":
-		if to.Checkpoint.Host == "" {
-			break
-		}
-		other, err := to.Checkpoint.server()
-		if err != nil {
-			return nil, fmt.Errorf("syncer.to.checkpoint.%w", err)
-		}
-		m.CheckpointServer = &other
-	default:
-		return nil, fmt.Errorf("syncer.to.checkpoint.type %q does not exist: use mysql, tidb or file", to.Checkpoint.Type)
+		RelayDir: s.Relay.Dir, RelayMaxFileBytes: s.Relay.MaxFileBytes, PartialColumns: to.SyncMode == 2}
+	if m.Params, err = sessionParams(to.Params); err != nil {
+		return nil, err
 	}
+	switch at := &to.Checkpoint; {
+	case at.Type == "file":
+		m.CheckpointFile = true
+		return m, nil
+	case at.Type == "" && at.elsewhere():
+		return nil, fmt.Errorf("syncer.to.checkpoint has a host, port, user, password or security and no type: upstream drainers ignore these then, and keep the checkpoint in the downstream. "+
+			"Remove them, or add type = %q to keep it there (and copy the row with the clusterID, or give -initial-commit-ts)", s.DBType)
+	case at.Type == "" || !at.elsewhere():
+		if _, err := at.table(); err != nil { // a type that does not exist
+			return nil, err
+		}
+		return m, nil
+	case at.Host == "": // another user of the same server
+		at.Host, at.Port = server.Host, cmp.Or(at.Port, server.Port)
+		if !at.Security.Enabled() {
+			at.Security = to.Security
+		}
+	}
+	table, err := to.Checkpoint.table()
+	if err != nil {
+		return nil, err
+	}
+	m.CheckpointServer = &table.Server
 	return m, nil
+}
+
+// sessionParams are the system variables that [syncer.to.params] has for sessions, without those that the
+// drainer sets itself.
+func sessionParams(params map[string]string) (map[string]string, error) {
+	vars := map[string]string{}
+	for name, value := range params {
+		switch strings.ToLower(name) {
+		case "time_zone": // of DDL: rows are in UTC
+		case "sql_mode", "foreign_key_checks", "transaction_isolation", "tx_isolation", "autocommit":
+			return nil, fmt.Errorf("syncer.to.params.%s: the drainer sets this variable of its sessions itself: remove it", name)
+		case "charset", "collation", "timeout", "readtimeout", "writetimeout", "maxallowedpacket", "multistatements", "interpolateparams",
+			"parsetime", "loc", "tls", "clientfoundrows", "columnswithalias", "rejectreadonly", "allowallfiles", "checkconnliveness":
+			return nil, fmt.Errorf("syncer.to.params.%s: this is a setting of the old drainer's connections, not a system variable: remove it (read-timeout in [syncer.to] sets the time-out)", name)
+		default:
+			vars[name] = literal(value)
+		}
+	}
+	return vars, nil
 }
 
 func (to *toConfig) server() (mysql.Server, error) {
@@ -140,14 +181,45 @@ func password(plain, encrypted string) (string, error) {
 	return text, nil
 }
 
-func (at *checkpointConfig) server() (mysql.Server, error) {
-	s := mysql.Server{Host: at.Host, Port: at.Port, User: at.User}
-	var err error
-	if s.TLS, err = at.Security.Client(); err != nil {
-		return s, fmt.Errorf("security: %w", err)
+// literal is a value as SET takes it: numbers, words like ON and quoted texts as they are, others quoted.
+func literal(value string) string {
+	if regexp.MustCompile(`^([-+]?[0-9.]+|\w+|'[^'\\]*'|"[^"\\]*")$`).MatchString(value) {
+		return value
 	}
-	s.Password, err = password(at.Password, at.EncryptedPassword)
-	return s, err
+	return "'" + strings.ReplaceAll(strings.ReplaceAll(value, `\`, `\\`), "'", "''") + "'"
+}
+
+// elsewhere reports whether the section names another server, or another way to it.
+func (at *checkpointConfig) elsewhere() bool {
+	return at.Host != "" || at.Port != 0 || at.User != "" || at.Password != "" || at.EncryptedPassword != "" || at.Security.Enabled()
+}
+
+// table is the checkpoint's table on a server of its own; nil: it is where db-type has it.
+func (at *checkpointConfig) table() (*downstream.CheckpointTable, error) {
+	switch {
+	case at.OracleServiceName != nil || at.OracleConnectString != nil || at.Type == "oracle":
+		return nil, errors.New("syncer.to.checkpoint: a checkpoint in an Oracle is not supported: use type = \"file\", and give -initial-commit-ts where it stands, or mysql or tidb")
+	case at.Type == "flash":
+		return nil, errors.New("syncer.to.checkpoint.type \"flash\" is not supported: use mysql, tidb or file")
+	case at.Type == "" || at.Type == "file":
+		return nil, nil
+	case at.Type != "mysql" && at.Type != "tidb":
+		return nil, fmt.Errorf("syncer.to.checkpoint.type %q does not exist: use mysql, tidb or file", at.Type)
+	}
+	if at.Host == "" && at.elsewhere() {
+		return nil, errors.New("syncer.to.checkpoint.host is empty: name the server that keeps the checkpoint")
+	}
+	s, err := at.server()
+	if err != nil {
+		return nil, fmt.Errorf("syncer.to.checkpoint.%w", err)
+	}
+	return &downstream.CheckpointTable{Server: s, Schema: at.Schema, Table: at.Table}, nil
+}
+
+// server is the one that the section names; what it leaves out comes from the environment.
+func (at *checkpointConfig) server() (mysql.Server, error) {
+	to := toConfig{Host: at.Host, Port: at.Port, User: at.User, Password: at.Password, EncryptedPassword: at.EncryptedPassword, Security: at.Security}
+	return to.server()
 }
 
 func (c *config) kafka() (drainer.Downstream, error) {
@@ -155,8 +227,9 @@ func (c *config) kafka() (drainer.Downstream, error) {
 	if to.ZKAddrs != "" {
 		return nil, errors.New("syncer.to.zookeeper-addrs: brokers are not looked up in ZooKeeper any more: name them with kafka-addrs")
 	}
-	if to.Checkpoint.Type != "" && to.Checkpoint.Type != "file" {
-		return nil, fmt.Errorf("syncer.to.checkpoint.type %q: the checkpoint of db-type kafka is in the data directory; leave the section out", to.Checkpoint.Type)
+	table, err := to.Checkpoint.table()
+	if err != nil {
+		return nil, err
 	}
 	addrs := cmp.Or(to.KafkaAddrs, os.Getenv("KAFKA_ADDRS"), "127.0.0.1:9092")
 	tlsConfig, err := to.Security.Client()
@@ -164,7 +237,7 @@ func (c *config) kafka() (drainer.Downstream, error) {
 		return nil, fmt.Errorf("syncer.to.security: %w", err)
 	}
 	return downstream.Kafka{Addrs: strings.Split(addrs, ","), Topic: to.TopicName, Version: to.KafkaVersion,
-		MaxMessages: to.KafkaMaxMessages, MaxMessageBytes: to.KafkaMaxMessageSize, TLS: tlsConfig}, nil
+		MaxMessages: to.KafkaMaxMessages, MaxMessageBytes: to.KafkaMaxMessageSize, ClientID: to.KafkaClientID, TLS: tlsConfig, CheckpointTable: table}, nil
 }
 
 // schemaSource is where the DDL jobs come from: TiKV, or the directory that is named.
