@@ -19,43 +19,64 @@ type Compared struct {
 // maxDifferences of one table are told.
 const maxDifferences = 3
 
-// Compare compares the databases of users in two servers: tables, columns and all rows,
-// those without a key as often as they are there. TiDB is want. Neither may be written to
-// meanwhile. Floats are compared exactly and JSON by what it means; a table's name counts
-// without letter case, as it does for TiDB.
+// Comparison says what of two servers is compared; its zero value is everything.
+type Comparison struct {
+	Databases []string // only these; nil: all that are users' own
+	RowsOnly  bool     // tables, names and types of columns, and rows; not the rest of definitions
+}
+
+// Compare compares the databases of users in two servers: definitions (see [definitions]) and
+// all rows, those without a key as often as they are there. TiDB is want. Neither may be written
+// to meanwhile. Floats are compared exactly and JSON by what it means.
 func Compare(ctx context.Context, want, got *sql.DB) (Compared, error) {
+	return Comparison{}.Compare(ctx, want, got)
+}
+
+// Compare compares what o says.
+func (o Comparison) Compare(ctx context.Context, want, got *sql.DB) (Compared, error) {
 	var c Compared
-	w, err := open(ctx, want)
+	w, err := o.open(ctx, want)
 	if err != nil {
 		return c, fmt.Errorf("read TiDB: %w", err)
 	}
 	defer w.close()
-	g, err := open(ctx, got)
+	g, err := o.open(ctx, got)
 	if err != nil {
 		return c, fmt.Errorf("read the downstream: %w", err)
 	}
 	defer g.close()
+	if !o.RowsOnly {
+		if err := define(ctx, w, g); err != nil {
+			return c, err
+		}
+	}
 	for _, name := range names(w.tables, g.tables) {
 		a, there := w.tables[name]
 		b, here := g.tables[name]
 		switch {
 		case !here:
-			c.differ("%s is missing downstream", name)
+			c.differ("%s is missing downstream", a.path)
 			continue
 		case !there:
-			c.differ("%s is downstream only", name)
+			c.differ("%s is downstream only", b.path)
 			continue
-		}
-		if a.view {
+		case a.view:
 			c.Views++
-		} else {
+		default:
 			c.Tables++
+		}
+		if a.path != b.path && !o.RowsOnly {
+			c.differ("%s is called %s downstream", a.path, b.path)
+		}
+		if a.view && len(a.columns) == 0 {
+			b.columns = nil // a view of what is not there any more; what is known of it differs
 		}
 		c.Columns += len(a.columns)
 		if x, y := fmt.Sprint(a.columns), fmt.Sprint(b.columns); x != y {
-			c.differ("%s has the columns\n\t%s, downstream\n\t%s", name, x, y)
+			c.differ("%s has the columns\n\t%s, downstream\n\t%s", a.path, x, y)
 			continue
 		}
+		c.lines(a.path+": the definition", a.lines, b.lines)
 		if err := c.rows(ctx, w, g, a, b); err != nil {
 			return c, err
 		}
@@ -66,6 +87,16 @@ func Compare(ctx context.Context, want, got *sql.DB) (Compared, error) {
 		}
 	}
 	return c, nil
+}
+
+// lines compares what two servers say of one thing, in any order.
+func (c *Compared) lines(of string, want, got []string) {
+	slices.Sort(want)
+	slices.Sort(got)
+	missing, extra := without(want, got), without(got, want)
+	if len(missing)+len(extra) > 0 {
+		c.differ("%s has\n\t%s\n    downstream\n\t%s", of, strings.Join(missing, "\n\t"), strings.Join(extra, "\n\t"))
+	}
 }
 
 func (c *Compared) differ(format string, args ...any) {
@@ -93,14 +124,18 @@ func names[V any](a, b map[string]V) []string {
 // content is one server: what users have in it.
 type content struct {
 	conn      *sql.Conn
+	tidb      bool
+	only      string // a condition on information_schema's names of databases
 	databases map[string]string
 	tables    map[string]*relation // by path, lower case
 }
 
 type relation struct {
-	path    string // quoted
-	view    bool
-	columns []field
+	schema, name string
+	path         string // quoted
+	view         bool
+	columns      []field
+	lines        []string // of its definition
 }
 
 type field struct{ name, kind string }
@@ -110,36 +145,56 @@ func (c *content) close() { _ = c.conn.Close() } // only read from
 // others are databases that are not users' own.
 const others = "('mysql','sys','information_schema','performance_schema','metrics_schema','test','tidb_binlog')"
 
-func open(ctx context.Context, db *sql.DB) (*content, error) {
+// of is the condition that a column of information_schema names a database that is compared.
+func (c *content) of(column string) string { return strings.ReplaceAll(c.only, "@", column) }
+
+func (o Comparison) open(ctx context.Context, db *sql.DB) (*content, error) {
 	conn, err := db.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
-	c := &content{conn: conn, databases: map[string]string{}, tables: map[string]*relation{}}
+	c := &content{conn: conn, databases: map[string]string{}, tables: map[string]*relation{}, only: "lower(@) not in " + others}
+	if o.Databases != nil {
+		var list []string
+		for _, name := range o.Databases {
+			list = append(list, "'"+strings.ReplaceAll(strings.ToLower(name), "'", "''")+"'")
+		}
+		c.only = "lower(@) in (" + strings.Join(list, ",") + ")"
+	}
 	for _, set := range []string{"set time_zone = '+00:00'", "set names utf8mb4"} {
 		if _, err := conn.ExecContext(ctx, set); err != nil {
 			return nil, fmt.Errorf("%s: %w", set, err)
 		}
 	}
-	err = c.each(ctx, "select schema_name, '', '', '' from information_schema.schemata where lower(schema_name) not in "+others, func(v [4]string) {
+	if err := conn.QueryRowContext(ctx, "select version() like '%TiDB%'").Scan(&c.tidb); err != nil {
+		return nil, fmt.Errorf("ask for the version: %w", err)
+	}
+	err = c.each(ctx, "select schema_name, default_character_set_name, default_collation_name from information_schema.schemata where "+c.of("schema_name"), func(v []string) {
 		c.databases[v[0]] = "there"
+		if !o.RowsOnly {
+			c.databases[v[0]] = utf8mb3(v[1]) + " " + utf8mb3(v[2])
+		}
 	})
 	if err != nil {
 		return nil, err
 	}
-	err = c.each(ctx, "select table_schema, table_name, table_type, '' from information_schema.tables where table_type in ('BASE TABLE','VIEW') and table_name not like 'temp\\_%' and lower(table_schema) not in "+others, func(v [4]string) {
+	err = c.each(ctx, "select table_schema, table_name, table_type from information_schema.tables where table_type in ('BASE TABLE','VIEW') and table_name not like 'temp\\_%' and "+c.of("table_schema"), func(v []string) {
 		path := quote(v[0]) + "." + quote(v[1])
-		c.tables[strings.ToLower(path)] = &relation{path: path, view: v[2] == "VIEW"}
+		c.tables[strings.ToLower(path)] = &relation{schema: v[0], name: v[1], path: path, view: v[2] == "VIEW"}
 	})
 	if err != nil {
 		return nil, err
 	}
-	err = c.each(ctx, "select table_schema, table_name, column_name, data_type from information_schema.columns where lower(table_schema) not in "+others+" order by table_schema, table_name, ordinal_position", func(v [4]string) {
-		if r := c.tables[strings.ToLower(quote(v[0])+"."+quote(v[1]))]; r != nil {
+	err = c.each(ctx, "select table_schema, table_name, column_name, data_type from information_schema.columns where "+c.of("table_schema")+" order by table_schema, table_name, ordinal_position", func(v []string) {
+		if r := c.table(v[0], v[1]); r != nil {
 			r.columns = append(r.columns, field{v[2], kind(v[3], r.view)})
 		}
 	})
 	return c, err
+}
+
+func (c *content) table(schema, name string) *relation {
+	return c.tables[strings.ToLower(quote(schema)+"."+quote(name))]
 }
 
 // kind is a type as both servers tell it: MariaDB's JSON is a longtext. What a view's
@@ -155,24 +210,42 @@ func kind(t string, view bool) string {
 	return t
 }
 
-func (c *content) each(ctx context.Context, query string, f func([4]string)) error {
+// each gives the rows of a query; NULL is the empty string.
+func (c *content) each(ctx context.Context, query string, f func([]string)) error {
 	rows, err := c.conn.QueryContext(ctx, query)
 	if err != nil {
 		return fmt.Errorf("%.60s…: %w", query, err)
 	}
 	defer rows.Close()
+	names, err := rows.Columns()
+	if err != nil {
+		return fmt.Errorf("%.60s…: %w", query, err)
+	}
+	values, into := make([]sql.NullString, len(names)), make([]any, len(names))
+	for i := range values {
+		into[i] = &values[i]
+	}
 	for rows.Next() {
-		var v [4]string
-		if err := rows.Scan(&v[0], &v[1], &v[2], &v[3]); err != nil {
+		if err := rows.Scan(into...); err != nil {
 			return fmt.Errorf("%.60s…: %w", query, err)
 		}
-		f(v)
+		texts := make([]string, len(values))
+		for i, v := range values {
+			texts[i] = v.String
+		}
+		f(texts)
 	}
 	return rows.Err()
 }
 
 // rows compares the rows of one table.
 func (c *Compared) rows(ctx context.Context, w, g *content, a, b *relation) error {
+	if a.view && (len(a.columns) == 0 || !w.readable(ctx, a)) {
+		if g.readable(ctx, b) { // of what has been dropped or changed
+			c.differ("%s cannot be read in TiDB, but downstream", a.path)
+		}
+		return nil
+	}
 	// What TiDB calls JSON is JSON in both.
 	want, documents, err := w.rows(ctx, a, nil)
 	if err != nil {
@@ -195,6 +268,15 @@ func (c *Compared) rows(ctx context.Context, w, g *content, a, b *relation) erro
 		c.differ("%s: too much %s", a.path, s)
 	}
 	return nil
+}
+
+// readable reports whether the server can read a view: what it is made of may be gone.
+func (c *content) readable(ctx context.Context, r *relation) bool {
+	rows, err := c.conn.QueryContext(ctx, "select 1 from "+r.path+" limit 1")
+	if err != nil {
+		return false
+	}
+	return rows.Close() == nil
 }
 
 // without gives what is in a and not in b, with multiplicity; both are sorted.
