@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"net"
 	"testing"
 	"time"
 
@@ -16,14 +17,15 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// Cluster is a whole binlog cluster with a MariaDB downstream. It ends with its test.
+// Cluster is a whole binlog cluster with a MariaDB or a TiDB downstream. It ends with its test.
 type Cluster struct {
 	PD      *pdtest.Cluster
 	Store   *tidbtest.Storage
 	TiDB    *tidbtest.TiDB
 	Pumps   []*Node
-	Drainer *Node // of MariaDB
-	MariaDB *mariadbtest.Server
+	Drainer *Node               // of the downstream
+	MariaDB *mariadbtest.Server // nil when the downstream is a TiDB
+	Mirror  *tidbtest.TiDB      // the downstream, if it is a TiDB
 
 	t    testing.TB
 	etcd *clientv3.Client
@@ -31,8 +33,10 @@ type Cluster struct {
 
 // Options says how a cluster is made.
 type Options struct {
-	Year       int    // of the TiDB: see tidbtest.Options
-	TiDBConfig string // more TOML of the TiDB
+	Year       int      // of the TiDB: see tidbtest.Options
+	TiDBConfig string   // more TOML of the TiDB
+	ToTiDB     bool     // the downstream is a TiDB, with a PD of its own
+	MariaDB    []string // more options of mariadbd
 }
 
 // pumpConfig lets pumps run on a full disk. How they resolve transactions is the default.
@@ -50,9 +54,34 @@ func Start(t testing.TB, o Options) *Cluster {
 	}
 	c.Store = tidbtest.StartUnistore(t, c.PD.Endpoint(0))
 	c.TiDB = tidbtest.StartTiDB(t, tidbtest.Options{PD: c.PD.Endpoint(0), Store: tidbtest.TiKV, Binlog: true, Year: o.Year, Config: o.TiDBConfig})
-	c.MariaDB = mariadbtest.Start(t)
-	c.MariaDB.Exec("create user "+drainerUser+"@'127.0.0.1' identified by 'pass word'", "grant all on *.* to "+drainerUser+"@'127.0.0.1'")
+	if o.ToTiDB {
+		c.Mirror = tidbtest.StartTiDB(t, tidbtest.Options{PD: pdtest.StartEmbed(t).Endpoint(0)})
+	} else {
+		c.MariaDB = mariadbtest.Start(t, o.MariaDB...)
+	}
+	down := c.Downstream()
+	for _, q := range []string{"create user " + drainerUser + "@'%' identified by 'pass word'", "grant all on *.* to " + drainerUser + "@'%'"} {
+		if _, err := down.Exec(q); err != nil {
+			t.Fatalf("%s: %v", q, err)
+		}
+	}
 	return c
+}
+
+// Downstream gives connections to the downstream, as root, that are closed with the test.
+func (c *Cluster) Downstream() *sql.DB {
+	if c.Mirror != nil {
+		return c.Mirror.Open(c.t, "multiStatements=true&time_zone=%27%2B00:00%27")
+	}
+	return c.MariaDB.Open()
+}
+
+// downstreamAddr is the downstream's host:port.
+func (c *Cluster) downstreamAddr() string {
+	if c.Mirror != nil {
+		return c.Mirror.Addr
+	}
+	return c.MariaDB.Addr()
 }
 
 // drainerUser is who the drainer is in MariaDB.
@@ -62,7 +91,21 @@ const drainerUser = "drainer"
 // in its section [syncer].
 func (c *Cluster) StartDrainer(syncer string) {
 	c.t.Helper()
-	config := fmt.Sprintf("[syncer]\ndb-type = \"mysql\"\n%s\n[syncer.to]\nhost = %q\nport = %d\nuser = %q\npassword = \"pass word\"\n", syncer, c.MariaDB.Host, c.MariaDB.Port, drainerUser)
+	c.startDrainer(syncer, c.downstreamAddr())
+}
+
+// startDrainer is StartDrainer for one that reaches the downstream at another address.
+func (c *Cluster) startDrainer(syncer, addr string) {
+	c.t.Helper()
+	kind := "mysql"
+	if c.Mirror != nil {
+		kind = "tidb"
+	}
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	config := fmt.Sprintf("[syncer]\ndb-type = %q\n%s\n[syncer.to]\nhost = %q\nport = %s\nuser = %q\npassword = \"pass word\"\n", kind, syncer, host, port, drainerUser)
 	c.Drainer = newNode(c.t, "drainer", "drainer1", c.PD.Endpoint(0), config, "-initial-commit-ts", "0")
 	c.Drainer.Start()
 }

@@ -65,7 +65,7 @@ func (r *run) work(lasts time.Duration, meanwhile func(context.Context) error) {
 // watch looks at the bank until it is called.
 func (r *run) watch() (stop func()) {
 	ctx, end := context.WithCancel(r.t.Context())
-	db := r.c.MariaDB.Open()
+	db := r.c.Downstream()
 	db.SetMaxOpenConns(2)
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -93,13 +93,13 @@ func (r *run) equal(limit time.Duration) {
 	r.t.Logf("everything was downstream %s after the end of the workload", time.Since(began).Round(time.Millisecond))
 	tidb := r.c.Open("")
 	defer tidb.Close()
-	c, err := Compare(r.t.Context(), tidb, r.c.MariaDB.Open())
+	c, err := Compare(r.t.Context(), tidb, r.c.Downstream())
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	r.t.Log(c.String())
 	if len(c.Differences) > 0 {
-		r.t.Errorf("TiDB and MariaDB differ:\n%s", strings.Join(c.Differences[:min(60, len(c.Differences))], "\n"))
+		r.t.Errorf("TiDB and the downstream differ:\n%s", strings.Join(c.Differences[:min(60, len(c.Differences))], "\n"))
 	}
 	if c.Tables < 30 || c.Rows < 1000 {
 		r.t.Errorf("only %s were compared", c.String())

@@ -1,0 +1,145 @@
+package replication
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+	"time"
+)
+
+// killed are DDLs during which a drainer dies. Their effect can be seen to have come once: not at all,
+// in part and twice each make another table.
+var killed = []struct {
+	name        string
+	before, run []string // before is downstream before the drainer is to be killed
+}{
+	{name: "create like", before: []string{"create table killed.a (id int primary key, v varchar(10) default 'd', key k (v))", "insert into killed.a values (1, 'x')"},
+		run: []string{"create table killed.b like killed.a", "insert into killed.b (id) values (7)"}},
+	{name: "add, drop and index in one statement", before: []string{"create table killed.a (id int primary key, gone int, v int)", "insert into killed.a values (1, 2, 3)"},
+		run: []string{"alter table killed.a add column c int not null default 5, drop column gone, add index i (v)", "insert into killed.a values (2, 3, 4)"}},
+	{name: "rename in a ring", before: []string{"create table killed.a (id int primary key)", "create table killed.b (id int primary key)", "insert into killed.a values (1)", "insert into killed.b values (2)"},
+		run: []string{"rename table killed.a to killed.c, killed.b to killed.a, killed.c to killed.b", "insert into killed.a values (3)"}},
+	{name: "truncate", before: []string{"create table killed.a (id int primary key)", "insert into killed.a values (1), (2)"},
+		run: []string{"truncate table killed.a", "insert into killed.a values (2), (3)"}},
+	{name: "exchange a partition", before: []string{"create table killed.p (id int) partition by range (id) (partition p0 values less than (10))", "create table killed.a (id int)", "insert into killed.p values (1)", "insert into killed.a values (2)"},
+		run: []string{"alter table killed.p exchange partition p0 with table killed.a", "insert into killed.p values (3)", "insert into killed.a values (4)"}},
+	{name: "drop and create again", before: []string{"create table killed.a (id int primary key)", "insert into killed.a values (1)"},
+		run: []string{"drop table killed.a", "create table killed.a (id varchar(9) primary key)", "insert into killed.a values ('new')"}},
+	{name: "drop a column", before: []string{"create table killed.a (id int primary key, gone int, v int)", "insert into killed.a values (1, 2, 3)"},
+		run: []string{"alter table killed.a drop column gone", "insert into killed.a values (2, 3)"}},
+	{name: "modify a column", before: []string{"create table killed.a (id int primary key, v int)", "insert into killed.a values (1, 2)"},
+		run: []string{"alter table killed.a modify column v varchar(20) not null default '7' comment 'm'", "insert into killed.a (id) values (2)"}},
+	{name: "drop a partition", before: []string{"create table killed.p (id int) partition by range (id) (partition p0 values less than (10), partition p1 values less than (20))", "insert into killed.p values (1), (11)"},
+		run: []string{"alter table killed.p drop partition p0", "alter table killed.p add partition (partition p0 values less than (30))", "insert into killed.p values (2), (22)"}},
+	{name: "comment and default", before: []string{"create table killed.a (id int primary key, v int)", "insert into killed.a values (1, 2)"},
+		run: []string{"alter table killed.a alter column v set default 4", "alter table killed.a comment 'c'", "insert into killed.a (id) values (2)"}},
+	{name: "views and databases", before: []string{"create table killed.a (id int primary key, v int)", "insert into killed.a values (1, 2)", "create view killed.w as select v from killed.a"},
+		run: []string{"create or replace view killed.w as select id, v from killed.a", "create database killed_more", "create table killed_more.t (id int)", "insert into killed_more.t values (5)"}},
+}
+
+// TestDDLKilled: the drainer is killed at each of its steps in a DDL, before the downstream gets a
+// command or when it has answered and the drainer does not know; the next one brings the downstream to
+// what TiDB is.
+func TestDDLKilled(t *testing.T) {
+	s := seed(t)
+	c := Start(t, Options{})
+	p := StartProxy(t, c.downstreamAddr())
+	c.startDrainer("", p.Addr)
+	db, down := c.Open(""), c.Downstream()
+	defer db.Close()
+	kills := 0
+	// round kills the drainer at one step, if the statement has so many.
+	round := func(i, step int, after bool) (killedThere bool) {
+		name := fmt.Sprintf("%s, step %d, after %t", killed[i].name, step, after)
+		killedThere = killAt(t, c, p, db, i, step, after)
+		if killedThere {
+			kills++
+			if err := c.Drainer.TryStart(); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+		}
+		if err := c.CatchUp(t.Context(), 60*time.Second); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		sameKilled(t, c, db, down, name)
+		return killedThere && !t.Failed()
+	}
+	if soak() {
+		for i := range killed {
+			for _, after := range []bool{false, true} {
+				for step := 1; round(i, step, after); step++ {
+				}
+			}
+		}
+	} else {
+		r := rand.New(rand.NewPCG(s, 8))
+		for range 12 {
+			round(r.IntN(len(killed)), 1+r.IntN(25), r.IntN(2) == 0) // about 30 steps are there
+		}
+	}
+	t.Logf("%d kills", kills)
+	if kills == 0 {
+		t.Error("the drainer was never killed")
+	}
+}
+
+// killAt runs a statement and kills the drainer at a step of it. false: it took fewer.
+func killAt(t *testing.T, c *Cluster, p *Proxy, db *sql.DB, i, step int, after bool) bool {
+	t.Helper()
+	prepare(t, c, db, killed[i].before)
+	done := p.At(step, after, c.Drainer.Kill)
+	execAll(t, db, killed[i].run)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	caughtUp := make(chan error, 1)
+	go func() { caughtUp <- c.CatchUp(ctx, 60*time.Second) }()
+	select {
+	case <-done:
+		cancel()
+		<-caughtUp
+		return true
+	case err := <-caughtUp:
+		if p.Never() { // it is just being killed
+			<-done
+			return true
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", killed[i].name, err)
+		}
+		return false
+	}
+}
+
+func execAll(t *testing.T, db *sql.DB, list []string) {
+	t.Helper()
+	for _, q := range list {
+		if _, err := db.ExecContext(t.Context(), q); err != nil {
+			t.Fatalf("%s: %v", q, err)
+		}
+	}
+}
+
+// prepare makes the databases anew, downstream too.
+func prepare(t *testing.T, c *Cluster, db *sql.DB, list []string) {
+	t.Helper()
+	execAll(t, db, append([]string{"drop database if exists killed", "drop database if exists killed_more", "create database killed"}, list...))
+	if err := c.CatchUp(t.Context(), 60*time.Second); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func sameKilled(t *testing.T, c *Cluster, up, down *sql.DB, name string) {
+	t.Helper()
+	got, err := Comparison{Databases: []string{"killed", "killed_more"}}.Compare(t.Context(), up, down)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	for _, d := range got.Differences {
+		t.Errorf("%s: %s", name, d)
+	}
+	if got.Tables == 0 {
+		t.Errorf("%s: nothing was compared", name)
+	}
+}
