@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pumphouse/drainer/schema"
+	"pumphouse/drainer/sink"
 	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
 
@@ -118,11 +119,15 @@ func (j *jobs) goes(query string, rules txn.FilterRules, migrate txn.MigrateRule
 	}
 	txns, err := dec.ddl(j.Context(), h, &txn.Binlog{CommitTS: at, DDLJobID: j.n, DDLQuery: []byte(query)})
 	for _, t := range txns {
+		list := t.Early
 		if t.DDL != nil {
-			statements = append(statements, t.Query)
+			list = []sink.Statement{{DDL: t.DDL, Query: t.Query}}
 		}
-		for _, st := range t.Early {
+		for _, st := range list {
 			statements = append(statements, st.Query)
+			if own := st.DDL.Statement; st.Query != query && own != "" && own != st.Query {
+				j.Errorf("a part's text is %q, and its statement with names %q", st.Query, own)
+			}
 		}
 	}
 	for _, e := range hook.AllEntries() {

@@ -36,32 +36,34 @@ func (dec *decoder) ensureDatabase(j *judged) ([]sink.Statement, error) {
 		return nil, fmt.Errorf("the statement that creates the database cannot be read: %.200q", j.Job.Query)
 	}
 	n.IfNotExists = true
-	text, err := restore(n)
+	text, err := schema.RestoreStatements([]ast.StmtNode{n})
 	if err != nil {
 		return nil, err
 	}
-	d := *j.DDL
-	d.Statement = text
-	return []sink.Statement{{DDL: &d, Query: text}}, nil
+	return []sink.Statement{partOf(*j.DDL, *j.Job, text)}, nil
 }
 
-// dropTables drops what is replicated of a database, views first.
+// dropTables drops what is replicated of a database: views, tables, sequences, of which nothing is left
+// that needs them.
 func (dec *decoder) dropTables(j *judged) (list []sink.Statement) {
-	drop := func(t *schema.Table, as schema.Action, verb string) {
-		query := verb + fullName(t.Schema, t.Name)
-		d := &schema.DDL{Job: jobOf(j.Job, as, t, query), Schema: t.Schema, Table: t.Name, Before: t, Statement: query}
-		list = append(list, sink.Statement{DDL: d, Query: query})
-	}
-	for _, kind := range []schema.Kind{schema.View, schema.BaseTable} {
+	for _, kind := range []struct {
+		of       schema.Kind
+		as       schema.Action
+		verb     string
+		onlyTiDB bool
+	}{
+		{schema.View, schema.ActionDropView, "DROP VIEW IF EXISTS ", false}, // it may have been left out
+		{schema.BaseTable, schema.ActionDropTable, "DROP TABLE ", false},
+		{schema.TemporaryTable, schema.ActionDropTable, "DROP TABLE ", true},
+		{schema.Sequence, schema.ActionDropSequence, "DROP SEQUENCE ", true},
+	} {
 		for _, t := range j.TablesBefore.All() {
-			if t.SchemaID != j.Job.SchemaID || t.Kind != kind || dec.skip(t.Schema, t.Name) {
+			if t.SchemaID != j.Job.SchemaID || t.Kind != kind.of || dec.skip(t.Schema, t.Name) {
 				continue
 			}
-			if kind == schema.View {
-				drop(t, schema.ActionDropView, "DROP VIEW IF EXISTS ")
-			} else {
-				drop(t, schema.ActionDropTable, "DROP TABLE ")
-			}
+			query := kind.verb + fullName(t.Schema, t.Name)
+			d := &schema.DDL{Job: jobOf(j.Job, kind.as, t, query), Schema: t.Schema, Table: t.Name, Before: t, Statement: query, OnlyTiDB: kind.onlyTiDB}
+			list = append(list, sink.Statement{DDL: d, Query: query})
 		}
 	}
 	return list
@@ -69,11 +71,14 @@ func (dec *decoder) dropTables(j *judged) (list []sink.Statement) {
 
 // dropOne is a job's own part of a statement that drops several.
 func dropOne(j *judged, verb string) []sink.Statement {
-	query := verb + fullName(j.Schema, j.Table)
-	d := *j.DDL
-	job := *d.Job
-	d.Job, job.Query, d.Statement = &job, query, query
-	return []sink.Statement{{DDL: &d, Query: query}}
+	return []sink.Statement{partOf(*j.DDL, *j.Job, verb+fullName(j.Schema, j.Table))}
+}
+
+// partOf is a statement with another text than that of its job.
+func partOf(d schema.DDL, job schema.Job, text string) sink.Statement {
+	job.Query = text
+	d.Job, d.Statement = &job, text
+	return sink.Statement{DDL: &d, Query: text}
 }
 
 // dropsOthers reports whether a statement drops tables that are not replicated beside its job's.
@@ -102,7 +107,7 @@ func renameSome(j *judged, cells []cell) ([]sink.Statement, error) {
 		return nil, fmt.Errorf("the statement that renames the tables cannot be read: %.200q", j.Job.Query)
 	}
 	d, job := *j.DDL, *j.Job
-	d.Job, job.RawArgs, job.Result.Tables = &job, nil, nil
+	job.RawArgs, job.Result.Tables = nil, nil
 	d.TablesBefore, d.TablesAfter = nil, nil // they differ in more than the part
 	var pairs []string
 	now := map[int64]tableName{} // what tables are called between two pairs
@@ -123,15 +128,17 @@ func renameSome(j *judged, cells []cell) ([]sink.Statement, error) {
 		pairs = append(pairs, fullName(from.schema, from.table)+" TO "+fullName(to.schema, to.table))
 		job.Result.Tables = append(job.Result.Tables, info)
 	}
-	job.Query = "RENAME TABLE " + strings.Join(pairs, ", ")
-	d.Statement = job.Query
-	return []sink.Statement{{DDL: &d, Query: job.Query}}, nil
+	return []sink.Statement{partOf(d, job, "RENAME TABLE "+strings.Join(pairs, ", "))}, nil
 }
 
 // createSome are the statements of those tables that are replicated.
 func createSome(j *judged, cells []cell) (list []sink.Statement, err error) {
+	nodes, err := schema.ParseStatements(j.Job.Query)
+	if err != nil {
+		return nil, err
+	}
 	created := map[string]*ast.CreateTableStmt{} // by name in lower case
-	for _, n := range parse(j.Job.Query) {
+	for _, n := range nodes {
 		if c, ok := n.(*ast.CreateTableStmt); ok {
 			created[c.Table.Name.L] = c
 		}
@@ -145,7 +152,7 @@ func createSome(j *judged, cells []cell) (list []sink.Statement, err error) {
 			return nil, fmt.Errorf("the statement that creates the table %s.%s cannot be read: %.200q", quote(j.Schema), quote(info.Name.O), j.Job.Query)
 		}
 		n.Table.Schema = ast.NewCIStr(t.Schema)
-		text, err := restore(n)
+		text, err := schema.RestoreStatements([]ast.StmtNode{n})
 		if err != nil {
 			return nil, err
 		}

@@ -5,45 +5,15 @@ import (
 
 	"pumphouse/drainer/schema"
 
-	"github.com/pingcap/tidb/pkg/parser"
 	"github.com/pingcap/tidb/pkg/parser/ast"
-	"github.com/pingcap/tidb/pkg/parser/format"
-	"github.com/pingcap/tidb/pkg/parser/mysql"
-	_ "github.com/pingcap/tidb/pkg/parser/test_driver" // the literals of the parser's trees
 )
 
-// parse reads the text of a DDL job: nothing for what the parser does not know. Most jobs have one
-// statement; one that creates several tables has one for each.
-func parse(query string) (list []ast.StmtNode) {
-	defer func() { // the parser panics on a few malformed texts
-		if recover() != nil {
-			list = nil
-		}
-	}()
-	for _, mode := range []mysql.SQLMode{mysql.ModeNone, mysql.ModeANSIQuotes} {
-		p := parser.New()
-		p.SetSQLMode(mode)
-		if list, _, err := p.ParseSQL(query); err == nil {
-			return list
-		}
-	}
-	return nil
-}
-
-// one is the statement of a text that has one; else nil.
+// one is the statement of a text that has one and that the parser knows; else nil.
 func one(query string) ast.StmtNode {
-	if list := parse(query); len(list) == 1 {
+	if list, err := schema.ParseStatements(query); err == nil && len(list) == 1 {
 		return list[0]
 	}
 	return nil
-}
-
-// restore gives a statement's text in the form in which TiDB writes it into binlogs.
-func restore(n ast.Node) (string, error) {
-	var b strings.Builder
-	flags := format.RestoreTiDBSpecialComment | format.RestoreNameBackQuotes | format.RestoreKeyWordUppercase | format.RestoreStringSingleQuotes
-	err := n.Restore(format.NewRestoreCtx(flags, &b))
-	return b.String(), err
 }
 
 // tableName is a name as a statement has it, in the database that it is resolved to.
