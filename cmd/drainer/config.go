@@ -65,6 +65,8 @@ type syncerConfig struct {
 	Loopback  bool   `toml:"loopback-control"`
 	ChannelID int64  `toml:"channel-id"`
 	SQLMode   string `toml:"sql-mode"`
+	// DDLTimeZone is ours: that of upstream sessions whose DDL jobs do not tell it.
+	DDLTimeZone string `toml:"ddl-time-zone"`
 	// OnDivergence is ours: what happens when a row to be changed is not found downstream.
 	OnDivergence string `toml:"on-divergence"`
 
@@ -177,6 +179,7 @@ func (c *config) flags(fs *flag.FlagSet) {
 	fs.BoolVar(&s.SyncDDL, "sync-ddl", true, "apply DDL statements")
 	fs.BoolVar(&s.Loopback, "loopback-control", false, "mark what is written, and leave out what is marked, for replication in both directions")
 	fs.Int64Var(&s.ChannelID, "channel-id", 0, "`number` that the marks carry")
+	fs.StringVar(&s.DDLTimeZone, "ddl-time-zone", "", "time `zone` of upstream sessions, like +08:00, for DDL jobs that do not tell it; default: time_zone of [syncer.to.params], else UTC")
 	fs.StringVar(&s.IgnoreSchemas, "ignore-schemas", "INFORMATION_SCHEMA,PERFORMANCE_SCHEMA,mysql", "databases that are not replicated")
 	fs.StringVar(&s.Relay.Dir, "relay-log-dir", "", "`directory` in which transactions are kept before they go to the database; empty: none")
 	fs.Int64Var(&s.Relay.MaxFileBytes, "relay-max-file-size", 10<<20, "`bytes` of a file of the relay log")
@@ -261,7 +264,8 @@ func (c *config) options(log logrus.FieldLogger) drainer.Options {
 		NodeID: c.NodeID, Addr: c.Addr, AdvertiseAddr: c.AdvertiseAddr, DataDir: c.DataDir, Security: c.Security.Security, Admin: c.Security.Admin,
 		Downstream: c.down, InitialCommitTS: nodes.TSO(c.InitialCommitTS),
 		Filter: c.rules(), Migrate: c.migrateRules(), IgnoreTxns: ignored, SkipDDL: !c.Syncer.SyncDDL, Gzip: c.Compressor == "gzip",
-		SyncedAfter: time.Duration(c.SyncedCheckTime) * time.Minute, Logger: log, Metrics: c.metrics,
+		LoadSchemaSnapshot: c.Syncer.LoadSchemaSnapshot != nil && *c.Syncer.LoadSchemaSnapshot,
+		SyncedAfter:        time.Duration(c.SyncedCheckTime) * time.Minute, Logger: log, Metrics: c.metrics,
 	}
 	if c.Syncer.Loopback {
 		o.Keep = mysql.IsMarkTable

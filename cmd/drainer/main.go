@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"time"
+	_ "time/tzdata" // ddl-time-zone works where the machine has no zone files
 
 	"pumphouse/drainer"
 	"pumphouse/drainer/sink/file"

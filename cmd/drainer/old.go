@@ -53,7 +53,6 @@ func (c *config) deprecated() (warnings []string) {
 		{"syncer.on-divergence", s.OnDivergence != "" && !database, "only databases can differ"},
 		{"syncer.disable-detect", s.DisableDetect != nil, "conflicts between rows are always detected"},
 		{"syncer.enable-detect", s.EnableDetect != nil, "conflicts between rows are always detected"},
-		{"syncer.load-schema-snapshot", s.LoadSchemaSnapshot != nil, "table definitions are made from the whole DDL history"},
 		{"syncer.to.sync-mode", to.SyncMode == 2 && !database, "it is about databases"},
 		{"syncer.to.merge", to.Merge != nil, "rows are put together in any case"},
 		{"syncer.to.time-limit", to.TimeLimit != nil, "it was for db-type flash"},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+	"time"
 
 	"pumphouse/drainer/downstream"
 )
@@ -24,6 +25,8 @@ func TestOldSettings(t *testing.T) {
 		"[syncer.to]\nsync-mode = 3\n":                                                                                           {refused: "sync-mode 3: use 1"},
 		"[syncer.to.params]\nsql_mode = \"ANSI\"\n":                                                                              {refused: "params.sql_mode"},
 		"[syncer.to.params]\nreadTimeout = \"1m\"\n":                                                                             {refused: "read-timeout in [syncer.to]"},
+		"[syncer]\nddl-time-zone = \"SYSTEM\"\n":                                                                                 {refused: "like +08:00 or Asia/Shanghai"},
+		"[syncer.to.params]\ntime_zone = \"+15:00\"\n":                                                                           {refused: "syncer.to.params.time_zone \"+15:00\""},
 		file + "compression = \"zip\"\n":                                                                                         {refused: "compression"},
 		"[[syncer.table-migrate-rule]]\nbinlog-filter-rule = [\"r\"]\n[syncer.table-migrate-rule.source]\nschema = \"a\"\n":      {refused: `"r" does not exist`},
 		kafka + "[[syncer.table-migrate-rule]]\nsource = {schema = \"a\"}\ntarget = {schema = \"b\"}\n":                          {refused: "remove the targets"},
@@ -103,6 +106,15 @@ func TestOldSettingsDownstream(t *testing.T) {
 	if at := m.CheckpointServer; at == nil || at.Host != "db" || at.Port != 3307 || at.User != "ck" || m.Params["sql_log_bin"] != "0" || m.Params["lc_messages"] != "'en-US'" || len(m.Params) != 2 {
 		t.Errorf("mysql: %+v, params %v", m.CheckpointServer, m.Params)
 	}
+	noon := time.Date(2024, 1, 1, 12, 0, 0, 0, time.UTC)
+	for text, want := range map[string]string{
+		"": "12:00", "[syncer.to.params]\ntime_zone = \"+08:00\"\n": "20:00", "[syncer.to.params]\ntime_zone = \"'-03:30'\"\n": "08:30",
+		"[syncer]\nddl-time-zone = \"Asia/Shanghai\"\n[syncer.to.params]\ntime_zone = \"-03:30\"\n": "20:00",
+	} {
+		if got := noon.In(parse(text).(*downstream.MySQL).DDLTimeZone).Format("15:04"); got != want {
+			t.Errorf("%q: noon is %s, want %s", text, got, want)
+		}
+	}
 	if m := parse("[syncer.to.checkpoint]\ntype = \"mysql\"\nschema = \"s\"\n").(*downstream.MySQL); m.CheckpointServer != nil || m.Schema != "s" {
 		t.Errorf("a type alone: %+v", m.CheckpointServer)
 	}
@@ -117,7 +129,7 @@ func TestOldFlags(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.PDURLs != "http://10.0.0.1:2379" || c.DataDir != "given" || !c.Syncer.SafeMode || c.Syncer.Workers != 1 || c.Syncer.LoadSchemaSnapshot == nil || !*c.Syncer.LoadSchemaSnapshot {
+	if c.PDURLs != "http://10.0.0.1:2379" || c.DataDir != "given" || !c.Syncer.SafeMode || c.Syncer.Workers != 1 || c.Syncer.LoadSchemaSnapshot == nil || !*c.Syncer.LoadSchemaSnapshot || !c.options(nil).LoadSchemaSnapshot {
 		t.Errorf("%+v", c)
 	}
 	all := strings.Join(warnings, "\n")

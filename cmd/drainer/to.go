@@ -106,6 +106,9 @@ func (c *config) mysql() (drainer.Downstream, error) {
 	if m.Params, err = sessionParams(to.Params); err != nil {
 		return nil, err
 	}
+	if m.DDLTimeZone, err = c.ddlTimeZone(); err != nil {
+		return nil, err
+	}
 	switch at := &to.Checkpoint; {
 	case at.Type == "file":
 		m.CheckpointFile = true
@@ -130,6 +133,42 @@ func (c *config) mysql() (drainer.Downstream, error) {
 	}
 	m.CheckpointServer = &table.Server
 	return m, nil
+}
+
+// ddlTimeZone is the time zone of upstream sessions whose DDL jobs do not tell it: ddl-time-zone, else the
+// time_zone of [syncer.to.params], which old drainers had for the same, else UTC.
+func (c *config) ddlTimeZone() (*time.Location, error) {
+	key, text := "syncer.ddl-time-zone", c.Syncer.DDLTimeZone
+	if text == "" {
+		for name, value := range c.Syncer.To.Params {
+			if strings.EqualFold(name, "time_zone") {
+				key, text = "syncer.to.params."+name, strings.Trim(value, `'"`)
+			}
+		}
+	}
+	if text == "" {
+		return time.UTC, nil
+	}
+	if m := regexp.MustCompile(`^([-+])(\d{1,2}):([0-5]\d)$`).FindStringSubmatch(text); m != nil {
+		hours, _ := strconv.Atoi(m[2])
+		minutes, _ := strconv.Atoi(m[3])
+		offset := hours*3600 + minutes*60
+		if m[1] == "-" {
+			offset = -offset
+		}
+		if offset < -(13*3600+59*60) || offset > 14*3600 {
+			return nil, fmt.Errorf("%s %q: an offset is from -13:59 to +14:00", key, text)
+		}
+		return time.FixedZone(text, offset), nil
+	}
+	if text == "Local" || strings.EqualFold(text, "SYSTEM") {
+		return nil, fmt.Errorf("%s %q: name the time zone of upstream's sessions, like +08:00 or Asia/Shanghai", key, text)
+	}
+	zone, err := time.LoadLocation(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s %q: use an offset like +08:00 or a name like Asia/Shanghai: %w", key, text, err)
+	}
+	return zone, nil
 }
 
 // sessionParams are the system variables that [syncer.to.params] has for sessions, without those that the

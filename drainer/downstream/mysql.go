@@ -38,6 +38,8 @@ type MySQL struct {
 	SQLMode   string
 	Loopback  bool // loopback-control
 	ChannelID int64
+	// DDLTimeZone is the time zone of upstream sessions whose DDL job does not tell it; nil: UTC.
+	DDLTimeZone *time.Location
 	// PartialColumns (sync-mode = 2): rows are written with the columns that both sides have.
 	PartialColumns bool
 	// StopAtDivergence (on-divergence = "stop"): rows that are not found downstream stop the drainer.
@@ -99,7 +101,7 @@ func (m *MySQL) Checkpoint(ctx context.Context, site drainer.Site) (checkpoint.S
 func (m *MySQL) Open(ctx context.Context, site drainer.Site, from, until nodes.TSO) (sink.Sink, error) {
 	s, err := mysql.New(ctx, mysql.Options{
 		Server: m.server(), Place: m.place(site), From: from, SafeUntil: until, Foreign: site.Foreign, SafeMode: m.SafeMode, Workers: m.Workers, TxnBatch: m.TxnBatch,
-		SQLMode: m.SQLMode, PartialColumns: m.PartialColumns, LoopbackControl: m.Loopback, ChannelID: m.ChannelID, StopAtDivergence: m.StopAtDivergence, Logger: site.Logger,
+		SQLMode: m.SQLMode, DDLTimeZone: m.DDLTimeZone, PartialColumns: m.PartialColumns, LoopbackControl: m.Loopback, ChannelID: m.ChannelID, StopAtDivergence: m.StopAtDivergence, Logger: site.Logger,
 		Metrics: mysql.Metrics{
 			Executed: func(took time.Duration, _, _ int) { site.Executed("", took) },
 			DDL:      func(took time.Duration) { site.Executed("DDL", took) },
