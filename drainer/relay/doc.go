@@ -29,8 +29,9 @@
 // same files, without the additions, and read ours; theirs are read here, too, so that a drainer can
 // be exchanged in the middle. Field 102 of a message is the commit TS that the record follows, a
 // varint; where it is missing, in an old drainer's files, a record follows the one before it in the log,
-// and the first one nothing if its file has the number 0. A restart begins a new file. Early statements of a transaction
-// ([sink.Txn].Early) are in its message, as an addition: a drainer of the field does not see them, and
+// and the first one nothing if its file has the number 0. A restart begins a new file. A statement is there with the definitions of the tables that it is
+// about, before and after it, so that it is carried out and checked as if it came from the upstream.
+// Early statements of a transaction ([sink.Txn].Early) are in its message, as an addition: a drainer of the field does not see them, and
 // stops at the rows, whose column its downstream does not have.
 //
 // # What can be lost

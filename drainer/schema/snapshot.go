@@ -86,7 +86,7 @@ func eachTable(ctx context.Context, snap Snapshot, at nodes.TSO, each func(*data
 		return err
 	}
 	for _, info := range list {
-		db := &database{id: info.ID, name: info.Name.O}
+		db := &database{id: info.ID, name: info.Name.O, charset: info.Charset, collate: info.Collate}
 		if err := snap.TablesAt(ctx, db.id, at, func(t *TableInfo) error { return each(db, t) }); err != nil {
 			return err
 		}
@@ -152,7 +152,7 @@ func tableAt(ctx context.Context, snap Snapshot, id int64, at nodes.TSO) (*datab
 			return nil, nil, err
 		}
 		if info != nil {
-			return &database{id: db.ID, name: db.Name.O}, info, nil
+			return &database{id: db.ID, name: db.Name.O, charset: db.Charset, collate: db.Collate}, info, nil
 		}
 	}
 	return nil, nil, nil

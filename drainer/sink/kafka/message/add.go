@@ -22,7 +22,7 @@ const (
 	addMissingOld = 101
 	addRowID      = 102
 
-	addDDL = 100
+	addDDL = 101
 )
 
 // definition is a table as it is added to messages: its columns are those that are in messages.
@@ -149,45 +149,22 @@ func (h *tableHead) missing(row txn.Row) []byte {
 	return bits
 }
 
-// statement is what else is known of a DDL.
-type statement struct {
-	JobID    int64         `json:"job_id"`
-	Type     schema.Action `json:"type"`
-	NoJob    bool          `json:"no_job,omitempty"`
-	OnlyTiDB bool          `json:"only_tidb,omitempty"`
-	// Table is the table's name before the statement, if the message has another one.
-	Table string      `json:"table,omitempty"`
-	After *definition `json:"after,omitempty"`
-	// DB is a database that is made or changed.
-	DB *schema.DBInfo `json:"db,omitempty"`
-}
-
 // early is an early statement of a transaction.
 type early struct {
-	Schema string `json:"schema"`
-	Name   string `json:"table"`
-	Query  string `json:"query"`
-	statement
+	Query string          `json:"query"`
+	DDL   json.RawMessage `json:"ddl"`
 }
 
-func marshalEarly(list []sink.Statement) []byte {
+func marshalEarly(list []sink.Statement) ([]byte, error) {
 	var all []early
 	for _, st := range list {
-		all = append(all, early{Schema: st.DDL.Schema, Name: st.DDL.Table, Query: st.Query, statement: describe(st.DDL)})
+		ddl, err := st.DDL.Encode()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, early{Query: st.Query, DDL: ddl})
 	}
-	return marshal(all)
-}
-
-func describe(d *schema.DDL) statement {
-	s := statement{OnlyTiDB: d.OnlyTiDB, NoJob: d.Job == nil}
-	if d.Job != nil {
-		s.JobID, s.Type = d.Job.ID, d.Job.Type
-		s.DB = d.Job.Result.DBInfo
-	}
-	if d.After != nil {
-		s.After = define(d.After)
-	}
-	return s
+	return marshal(all), nil
 }
 
 // marshal is for values that JSON has room for.

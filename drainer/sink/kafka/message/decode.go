@@ -73,20 +73,24 @@ func (d *Decoder) Decode(value []byte) (*sink.Txn, error) {
 
 // ddl is a DDL; without additions MySQL is taken to know the statement.
 func ddl(data *pbkafka.DDLData) (*schema.DDL, error) {
-	d := &schema.DDL{Schema: data.GetSchemaName(), Table: data.GetTableName()}
 	add, err := additions(data)
-	if err != nil || add.texts[addDDL] == nil {
-		d.Job = &schema.Job{Query: string(data.GetDdlQuery()), SchemaName: d.Schema, TableName: d.Table}
-		return d, err
+	if err != nil {
+		return nil, err
 	}
-	var s statement
-	if err := json.Unmarshal(add.texts[addDDL], &s); err != nil {
-		return nil, corrupt("the addition to the statement: %v", err)
+	if text := add.texts[addDDL]; text != nil {
+		return writtenDDL(text)
 	}
-	if s.Table != "" {
-		d.Table = s.Table
+	d := &schema.DDL{Schema: data.GetSchemaName(), Table: data.GetTableName()}
+	d.Job = &schema.Job{Query: string(data.GetDdlQuery()), SchemaName: d.Schema, TableName: d.Table}
+	return d, nil
+}
+
+func writtenDDL(text []byte) (*schema.DDL, error) {
+	d, err := schema.DecodeDDL(text)
+	if err != nil {
+		return nil, corrupt("the addition to a statement: %v", err)
 	}
-	return d, s.fill(d, string(data.GetDdlQuery()))
+	return d, nil
 }
 
 func earlyStatements(text []byte) ([]sink.Statement, error) {
@@ -96,32 +100,13 @@ func earlyStatements(text []byte) ([]sink.Statement, error) {
 	}
 	var list []sink.Statement
 	for _, e := range all {
-		d := &schema.DDL{Schema: e.Schema, Table: e.Name}
-		if err := e.fill(d, e.Query); err != nil {
+		d, err := writtenDDL(e.DDL)
+		if err != nil {
 			return nil, err
 		}
 		list = append(list, sink.Statement{DDL: d, Query: e.Query})
 	}
 	return list, nil
-}
-
-// fill puts what was added into a DDL.
-func (s *statement) fill(d *schema.DDL, query string) error {
-	d.OnlyTiDB = s.OnlyTiDB
-	if !s.NoJob {
-		d.Job = &schema.Job{
-			ID: s.JobID, Type: s.Type, State: schema.JobSynced, Query: query, SchemaName: d.Schema, TableName: d.Table,
-		}
-		d.Job.Result.DBInfo = s.DB
-	}
-	if s.After != nil {
-		t, err := s.After.check()
-		if err != nil {
-			return err
-		}
-		d.After = t.Table
-	}
-	return nil
 }
 
 func (d *Decoder) changes(t *sink.Txn, tables []*pbkafka.Table) error {

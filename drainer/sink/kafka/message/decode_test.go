@@ -1,8 +1,10 @@
 package message
 
 import (
+	"bytes"
 	"errors"
 	"reflect"
+	"slices"
 	"testing"
 	"time"
 
@@ -35,10 +37,10 @@ func stream(t testing.TB, list []*sink.Txn) [][]byte {
 func bare(x *sink.Txn) *sink.Txn {
 	out := &sink.Txn{StartTS: x.StartTS, CommitTS: x.CommitTS, Query: x.Query}
 	for _, st := range x.Early {
-		out.Early = append(out.Early, sink.Statement{Query: st.Query, DDL: bareDDL(st.DDL, st.Query)})
+		out.Early = append(out.Early, st)
 	}
 	if x.DDL != nil {
-		out.DDL = bareDDL(x.DDL, x.Query)
+		out.DDL = x.DDL
 		return out
 	}
 	tables := make(map[*schema.Table]*schema.Table)
@@ -59,24 +61,12 @@ func bare(x *sink.Txn) *sink.Txn {
 	return out
 }
 
-func bareDDL(ddl *schema.DDL, query string) *schema.DDL {
-	d := &schema.DDL{Schema: ddl.Schema, Table: ddl.Table, OnlyTiDB: ddl.OnlyTiDB}
-	if j := ddl.Job; j != nil {
-		d.Job = &schema.Job{ID: j.ID, Type: j.Type, State: schema.JobSynced, Query: query, SchemaName: d.Schema, TableName: d.Table}
-		d.Job.Result.DBInfo = j.Result.DBInfo
-	}
-	if ddl.After != nil {
-		d.After = define(ddl.After).table()
-	}
-	return d
-}
-
 // same tells whether two transactions are the same to a sink.
 func same(a, b *sink.Txn) bool {
 	if a.StartTS != b.StartTS || a.CommitTS != b.CommitTS || a.Query != b.Query || len(a.Changes) != len(b.Changes) {
 		return false
 	}
-	if !reflect.DeepEqual(a.DDL, b.DDL) || !reflect.DeepEqual(a.Early, b.Early) {
+	if !sameDDL(a.DDL, b.DDL) || !slices.EqualFunc(a.Early, b.Early, func(a, b sink.Statement) bool { return a.Query == b.Query && sameDDL(a.DDL, b.DDL) }) {
 		return false
 	}
 	for i, c := range a.Changes {
@@ -86,6 +76,16 @@ func same(a, b *sink.Txn) bool {
 		}
 	}
 	return true
+}
+
+// sameDDL reports whether all that is ever written down of two DDLs is the same.
+func sameDDL(a, b *schema.DDL) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	one, err := a.Encode()
+	other, err2 := b.Encode()
+	return err == nil && err2 == nil && bytes.Equal(one, other)
 }
 
 func sameRow(a, b txn.Row) bool {

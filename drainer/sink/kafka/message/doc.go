@@ -26,12 +26,12 @@
 // What the format leaves out can be added, in fields that other readers skip ([Encoder.Complete]):
 //
 //	Binlog         100 start TS (102 is the relay log's own)
-//	               101 the early statements (JSON) of a transaction that has some
+//	               101 the early statements (JSON, the same) of a transaction that has some
 //	Table          100 number of the table's definition in this stream
 //	               101 the definition (JSON), with the first message that has the number
 //	TableMutation  100 which of row's columns the binlog does not tell: a bit each, from the
 //	                   lowest of the first byte on; 101 the same of change_row; 102 row ID
-//	DDLData        100 what else is known of the statement (JSON)
+//	DDLData        101 all that is known of the statement (JSON, [schema.DDL.Encode])
 //
 // With them a [Decoder] makes the transactions that were encoded, less columns that are in no
 // message, and with the generated values of updates. Without them, from an old drainer's relay log, it makes what can be made: enums and

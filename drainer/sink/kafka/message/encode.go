@@ -155,7 +155,11 @@ func (e *Encoder) Encode(t *sink.Txn) ([]byte, error) {
 	var field protowire.Number
 	if t.DDL != nil {
 		head = appendVarint(head, 1, uint64(pbkafka.BinlogType_DDL))
-		field, e.dml = 4, e.appendDDL(e.dml[:0], t)
+		ddl, err := e.appendDDL(e.dml[:0], t)
+		if err != nil {
+			return nil, err
+		}
+		field, e.dml = 4, ddl
 	} else {
 		head = appendVarint(head, 1, uint64(pbkafka.BinlogType_DML))
 		field = 3
@@ -172,7 +176,11 @@ func (e *Encoder) Encode(t *sink.Txn) ([]byte, error) {
 	if e.numbers != nil {
 		b = appendVarint(b, addStartTS, uint64(t.StartTS))
 		if len(t.Early) > 0 {
-			b = appendBytes(b, addEarly, marshalEarly(t.Early))
+			list, err := marshalEarly(t.Early)
+			if err != nil {
+				return nil, err
+			}
+			b = appendBytes(b, addEarly, list)
 		}
 	}
 	e.shrink()
@@ -180,7 +188,7 @@ func (e *Encoder) Encode(t *sink.Txn) ([]byte, error) {
 }
 
 // appendDDL appends a DDLData. Its table is named as it is after the statement.
-func (e *Encoder) appendDDL(b []byte, t *sink.Txn) []byte {
+func (e *Encoder) appendDDL(b []byte, t *sink.Txn) ([]byte, error) {
 	table := t.DDL.Table
 	if t.DDL.After != nil {
 		table = t.DDL.After.Name
@@ -188,14 +196,14 @@ func (e *Encoder) appendDDL(b []byte, t *sink.Txn) []byte {
 	b = appendString(b, 1, t.DDL.Schema)
 	b = appendString(b, 2, table)
 	b = appendString(b, 3, t.Query)
-	if e.numbers != nil {
-		s := describe(t.DDL)
-		if table != t.DDL.Table {
-			s.Table = t.DDL.Table
-		}
-		b = appendBytes(b, addDDL, marshal(s))
+	if e.numbers == nil {
+		return b, nil
 	}
-	return b
+	ddl, err := t.DDL.Encode()
+	if err != nil {
+		return nil, err
+	}
+	return appendBytes(b, addDDL, ddl), nil
 }
 
 // zoneName is a name that means something elsewhere.
