@@ -31,8 +31,8 @@ var beyonds = []beyond{
 	{"SHOW MASTER|BINARY LOGS", true, func(context.Context, *Session, string) (*engine.Result, error) {
 		return nil, errf(errNoBinlog, "You are not using binary logging")
 	}},
-	{"SHOW SLAVE HOSTS", true, noReplicas},
-	{"SHOW REPLICAS", true, noReplicas},
+	{"SHOW SLAVE HOSTS", true, noReplicas("Server_id", "Master_id", "Slave_UUID")},
+	{"SHOW REPLICAS", true, noReplicas("Server_Id", "Source_Id", "Replica_UUID")},
 	{"SHOW ENGINE", false, func(_ context.Context, _ *Session, rest string) (*engine.Result, error) {
 		name, _, _ := strings.Cut(rest, " ")
 		return nil, errf(1286, "Unknown storage engine '%s'", name)
@@ -100,8 +100,11 @@ func noReplication(ctx context.Context, s *Session, _ string) (*engine.Result, e
 	return s.runShow(ctx, &ast.ShowStmt{Tp: ast.ShowReplicaStatus})
 }
 
-func noReplicas(context.Context, *Session, string) (*engine.Result, error) {
-	return table(number("Server_Id"), text("Host", 255), number("Port"), number("Source_Id"), text("Replica_UUID", 36)), nil
+// noReplicas is SHOW REPLICAS under its new or its old name, which has columns of other names.
+func noReplicas(server, source, uuid string) func(context.Context, *Session, string) (*engine.Result, error) {
+	return func(context.Context, *Session, string) (*engine.Result, error) {
+		return table(number(server), text("Host", 255), number("Port"), number(source), text(uuid, 36)), nil
+	}
 }
 
 // limitedConditions is SHOW WARNINGS LIMIT [from,] count.

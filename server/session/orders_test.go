@@ -38,6 +38,10 @@ func TestReadOnlyTransactions(t *testing.T) {
 		{"SET TRANSACTION READ ONLY; BEGIN; COMMIT", false},
 		{"SET TRANSACTION ISOLATION LEVEL READ COMMITTED, READ ONLY", true},
 		{"SET SESSION TRANSACTION READ ONLY; SET TRANSACTION READ WRITE", false},
+		{"/* guard */ SET /* the next */ TRANSACTION READ ONLY; BEGIN; COMMIT", false},
+		{"/* guard */ SET TRANSACTION READ ONLY", true},
+		{"SET SESSION TRANSACTION READ ONLY; -- but\nSTART /* one */ TRANSACTION READ/**/WRITE", false},
+		{"SET SESSION TRANSACTION READ ONLY; /*!40100 START TRANSACTION READ WRITE */", false},
 	} {
 		s := newSession(t, testOptions(), admin)
 		for _, sql := range strings.Split(c.before, "; ") {

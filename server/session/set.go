@@ -14,11 +14,10 @@ import (
 // assigned together then: after an error nothing has changed, and SET @old = @@x,
 // @@x = … keeps the old one.
 func (s *Session) runSet(ctx context.Context, stmt *ast.SetStmt, text string) error {
-	once := startsWith(text, "SET", "TRANSACTION")
 	apply := make([]func(), 0, len(stmt.Variables))
 	grows := int64(0)
 	for _, a := range stmt.Variables {
-		if once && a.Name == "tx_read_only" {
+		if a.Name == "tx_read_only" && s.isSetTransaction(text) {
 			on := a.Value.(ast.ValueExpr).GetString() == "1"
 			apply = append(apply, func() { s.nextReadOnly = &on })
 			continue

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 
+	"pumphouse/sqlext"
+
 	"github.com/pingcap/tidb/pkg/parser/ast"
 )
 
@@ -13,7 +15,7 @@ import (
 func (s *Session) runTransaction(n ast.StmtNode, text string) error {
 	switch n := n.(type) {
 	case *ast.BeginStmt:
-		s.transReadOnly = n.ReadOnly || s.takeNextReadOnly() && !startsWith(text, "START", "TRANSACTION", "READ", "WRITE")
+		s.transReadOnly = n.ReadOnly || s.takeNextReadOnly() && !s.saysReadWrite(text)
 		s.inTrans = true
 		s.dropSavepoints(0)
 	case *ast.CommitStmt:
@@ -66,20 +68,18 @@ func (s *Session) takeNextReadOnly() bool {
 	return s.own["transaction_read_only"] == "ON"
 }
 
-// startsWith reports whether a statement begins with these words. The parser's tree does not
-// tell START TRANSACTION READ WRITE from START TRANSACTION, nor SET TRANSACTION from SET
-// SESSION TRANSACTION.
-func startsWith(text string, words ...string) bool {
-	have := strings.Fields(strings.TrimLeft(text, "; \t\r\n"))
-	if len(have) < len(words) {
-		return false
-	}
-	for i, w := range words {
-		if !strings.EqualFold(strings.TrimRight(have[i], ";,"), w) {
-			return false
-		}
-	}
-	return true
+// saysReadWrite reports whether a BeginStmt is START TRANSACTION … READ WRITE.
+func (s *Session) saysReadWrite(text string) bool {
+	words := sqlext.Words(text, s.mode)
+	at := slices.Index(words, "READ")
+	return at >= 0 && at+1 < len(words) && words[at+1] == "WRITE"
+}
+
+// isSetTransaction reports whether a SetStmt is SET TRANSACTION, which goes for the next
+// transaction, and not SET SESSION TRANSACTION.
+func (s *Session) isSetTransaction(text string) bool {
+	words := sqlext.Words(text, s.mode)
+	return len(words) > 1 && words[1] == "TRANSACTION"
 }
 
 func (s *Session) savepoint(name string) int {
