@@ -90,13 +90,15 @@ func operands(t typ, l, r *expr, fn func(f *frame, a, b Value) (Value, error)) *
 }
 
 func floatArithmetic(op opcode.Op, l, r *expr, src ast.ExprNode) *expr {
-	t := floatType().orNull(anyNull(l, r) || op == opcode.Div || op == opcode.Mod)
-	if l.dec < notFixed && r.dec < notFixed && l.kind != KindNull && r.kind != KindNull {
-		t.dec = max(l.dec, r.dec)
+	t := floatType()
+	if l.dec < notFixed && r.dec < notFixed {
+		dec := max(l.dec, r.dec)
 		if op == opcode.Div {
-			t.dec += divScale
+			dec += divScale
 		}
+		t = fixedFloatType(dec)
 	}
+	t = t.orNull(anyNull(l, r) || op == opcode.Div || op == opcode.Mod)
 	return operands(t, l, r, func(f *frame, va, vb Value) (Value, error) {
 		a, b := va.float(f.warn), vb.float(f.warn)
 		var x float64
@@ -236,14 +238,21 @@ func decimalResult(op opcode.Op, l, r typ) typ {
 
 func intArithmetic(op opcode.Op, l, r *expr, src ast.ExprNode) *expr {
 	unsigned := l.kind == KindUint || r.kind == KindUint
-	t := intType(uint32(max(l.intDigits(), r.intDigits()) + 2)).orNull(anyNull(l, r))
+	sign := 1
+	if unsigned {
+		sign = 0
+	}
+	t := intType(uint32(max(l.intDigits(), r.intDigits()) + 1 + sign)).orNull(anyNull(l, r))
 	switch op {
 	case opcode.Mul:
-		t.length = uint32(l.intDigits() + r.intDigits() + 1)
+		t.length = uint32(l.intDigits() + r.intDigits() + sign)
 	case opcode.Mod:
 		t.null = true
-		t.length = max(l.length, r.length)
 		unsigned = l.kind == KindUint
+		t.length = uint32(max(l.intDigits(), r.intDigits()))
+		if !unsigned {
+			t.length++
+		}
 	}
 	t.length = min(t.length, 21)
 	if unsigned {

@@ -56,14 +56,22 @@ func castFsp(tp *types.FieldType) uint8 {
 }
 
 func castInt(v *expr, unsigned bool) *expr {
-	t := intType(max(uint32(v.intDigits())+1, 2))
+	t := intType(min(max(uint32(v.intDigits())+1, 2), 20))
 	if v.isText() {
-		t.length = max(v.length, 1)
+		t.length = min(max(v.length, 2), 20)
 	}
-	if unsigned {
-		t.kind = KindUint
+	if unsigned { // what is negative comes out with twenty digits
+		t.kind, t.length = KindUint, 20
 	}
 	return strict(t, []*expr{v}, func(f *frame, a []Value) (Value, error) {
+		if s := a[0].str; v.isText() {
+			if _, rest := numericPrefix(s); !rest && strings.TrimRight(s, " \t\n\v\f\r") != s {
+				warner(f.warn).truncated("INTEGER", s)
+			}
+			if unsigned && strings.HasPrefix(strings.TrimLeft(s, " \t\n\v\f\r"), "-") {
+				f.warn(1105, "Cast to unsigned converted negative integer to its positive complement")
+			}
+		}
 		if v.kind == KindFloat && unsigned && a[0].flt < 0 {
 			return Uint(uint64(int64(math.RoundToEven(a[0].flt)))), nil
 		}

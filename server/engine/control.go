@@ -68,16 +68,18 @@ func mergeTypes(a, b typ) typ {
 			out = typ{kind: KindString}
 		}
 	case a.kind == KindFloat || b.kind == KindFloat:
-		out = floatType()
-		if a.dec < notFixed && b.dec < notFixed {
-			out.dec = max(a.dec, b.dec)
-		}
+		out = fixedFloatType(max(a.dec, b.dec))
 	case a.kind == KindDecimal || b.kind == KindDecimal || a.kind != b.kind:
 		scale := max(a.scale(), b.scale())
 		out = decimalType(max(a.intDigits(), b.intDigits())+int(scale), scale)
 		out.loose = a.loose || b.loose
 	default:
 		out.length = max(a.length, b.length)
+		if out.kind == KindInt && !boolean && (a.lit || b.lit) {
+			out.length = max(out.length, uint32(max(a.intDigits(), b.intDigits()))+1)
+			lit = false
+		}
+		out.counted = a.counted && b.counted
 	}
 	if a.wire == b.wire {
 		out.wire = a.wire

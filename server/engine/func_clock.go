@@ -93,7 +93,7 @@ func unixTimestamp(c *compiler, k call) (*expr, error) {
 	}
 	t := intType(17).nullable()
 	if scale > 0 {
-		t = decimalType(17+int(scale), scale).nullable()
+		t = decimalType(16+int(scale), scale).nullable()
 	}
 	return strict(t, k.args, func(f *frame, v []Value) (Value, error) {
 		at, _, _, ok := v[0].datetime(f.st.now, f.warn)

@@ -14,10 +14,12 @@ func dateFunction(name string) (function, bool) {
 		if name == "to_days" || name == "to_seconds" {
 			ofZero = Null()
 		}
-		return partFunc(part, ofZero), true
+		return partFunc(part, partDigits[name], ofZero), true
 	}
 	if part := clockPart(name); part != nil {
-		return nullableIntFunc(1, 1, 3, func(f *frame, v []Value) (Value, error) {
+		t := countType(clockDigits[name])
+		t.counted = name != "time_to_sec"
+		return typedFunc(t.nullable(), func(f *frame, v []Value) (Value, error) {
 			d, _, ok := v[0].duration(f.warn)
 			if !ok {
 				return Null(), nil
@@ -97,13 +99,24 @@ func dayNumber(t time.Time) int64 {
 	return n
 }
 
-func partFunc(part func(t time.Time) int64, ofZero Value) function {
-	return nullableIntFunc(1, 1, 10, func(f *frame, v []Value) (Value, error) {
+// partDigits are the widths of the numbers that datePart reads.
+var partDigits = map[string]uint32{"year": 4, "quarter": 1, "month": 2, "day": 2, "dayofmonth": 2, "dayofyear": 3,
+	"dayofweek": 1, "weekday": 1, "weekofyear": 2, "to_days": 6, "to_seconds": 12}
+
+// clockDigits are the widths of the numbers that clockPart reads. Of TIME_TO_SEC it is what
+// MySQL says.
+var clockDigits = map[string]uint32{"hour": 3, "minute": 2, "second": 2, "microsecond": 6, "time_to_sec": 17}
+
+func partFunc(part func(t time.Time) int64, digits uint32, ofZero Value) function {
+	return typedFunc(countType(digits).nullable(), func(f *frame, v []Value) (Value, error) {
 		t, _, _, ok := v[0].datetime(f.st.now, f.warn)
 		if !ok {
 			return Null(), nil
 		}
 		if t.IsZero() {
+			if ofZero.IsNull() {
+				f.warn(1292, "Incorrect datetime value: '"+v[0].Text()+"'")
+			}
 			return ofZero, nil
 		}
 		return Int(part(t)), nil
@@ -233,7 +246,11 @@ func firstWeek(year int, weekday func(time.Time) int, fourDays bool) time.Time {
 }
 
 func week(c *compiler, k call) (*expr, error) {
-	return strict(intType(10).nullable(), k.args, func(f *frame, v []Value) (Value, error) {
+	digits := uint32(2)
+	if k.name == "yearweek" {
+		digits = 6
+	}
+	return strict(countType(digits).nullable(), k.args, func(f *frame, v []Value) (Value, error) {
 		t, _, _, ok := v[0].datetime(f.st.now, f.warn)
 		if !ok || t.IsZero() {
 			return Null(), nil

@@ -24,7 +24,7 @@ func dateMathFunction(name string) (function, bool) {
 	case "timestampdiff":
 		return function{3, 3, timestampDiff}, true
 	case "datediff":
-		return nullableIntFunc(2, 2, 7, func(f *frame, v []Value) (Value, error) {
+		return nullableIntFunc(2, 2, 8, func(f *frame, v []Value) (Value, error) {
 			a, _, _, ok1 := v[0].datetime(f.st.now, f.warn)
 			b, _, _, ok2 := v[1].datetime(f.st.now, f.warn)
 			if !ok1 || !ok2 {
@@ -343,7 +343,7 @@ func extract(c *compiler, k call) (*expr, error) {
 		parts = []ast.TimeUnitType{unit}
 	}
 	clockOnly := k.args[1].kind == KindDuration
-	return strict(intType(21).nullable(), k.args[1:], func(f *frame, v []Value) (Value, error) {
+	return strict(intType(extractDigits(unit, clockOnly)).nullable(), k.args[1:], func(f *frame, v []Value) (Value, error) {
 		var t time.Time
 		var d time.Duration
 		var ok bool
@@ -414,6 +414,32 @@ func timeDiff(c *compiler, k call) (*expr, error) {
 		}
 		return Duration(min(max(d, -maxDuration), maxDuration), fsp), nil
 	}), nil
+}
+
+// extractDigits is the width of what EXTRACT reads: two digits a part, but four of a year, three
+// of a TIME's hours and six of microseconds; and a sign where the time of day has a part in it.
+func extractDigits(unit ast.TimeUnitType, clockOnly bool) uint32 {
+	switch unit {
+	case ast.TimeUnitYear:
+		return 4
+	case ast.TimeUnitYearMonth:
+		return 6
+	case ast.TimeUnitQuarter, ast.TimeUnitMonth, ast.TimeUnitWeek, ast.TimeUnitDay:
+		return 2
+	}
+	n, parts := uint32(1), compoundParts(unit)
+	if parts == nil {
+		parts = []ast.TimeUnitType{unit}
+	}
+	for _, p := range parts {
+		switch {
+		case p == ast.TimeUnitMicrosecond:
+			n += 6
+		default:
+			n += 2
+		}
+	}
+	return n
 }
 
 // asDatetime tells a date with a time from a bare time of day.

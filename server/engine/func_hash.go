@@ -22,7 +22,7 @@ func hashFunction(name string) (function, bool) {
 		return digest(40, func(s string) string { h := sha1.Sum([]byte(s)); return hex.EncodeToString(h[:]) }), true
 	case "sha2":
 		return function{2, 2, func(c *compiler, k call) (*expr, error) {
-			return strict(textType(64, c.st.collation(), coerLiteral).nullable(), k.args, func(f *frame, v []Value) (Value, error) {
+			return strict(textType(sha2Digits(c, k.args[1]), c.st.collation(), coerLiteral).nullable(), k.args, func(f *frame, v []Value) (Value, error) {
 				return sha2(v[0].Text(), v[1].int64(f.warn)), nil
 			}), nil
 		}}, true
@@ -38,7 +38,9 @@ func hashFunction(name string) (function, bool) {
 		return function{1, 1, unhex}, true
 	case "to_base64":
 		return function{1, 1, func(c *compiler, k call) (*expr, error) {
-			t := textType(k.args[0].chars()*2, c.st.collation(), coerLiteral)
+			size := k.args[0].chars() * collatorByID(k.args[0].coll).width // bytes
+			encoded := (size + 2) / 3 * 4
+			t := textType(encoded+encoded/76, c.st.collation(), coerLiteral).nullable()
 			return strict(t, k.args, func(_ *frame, v []Value) (Value, error) {
 				return String(wrapLines(base64.StdEncoding.EncodeToString([]byte(v[0].Text())))), nil
 			}), nil
@@ -144,4 +146,19 @@ func newUUID(*frame) (Value, error) {
 	b[6] = b[6]&0x0f | 0x40
 	b[8] = b[8]&0x3f | 0x80
 	return String(fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])), nil
+}
+
+// sha2Digits is the width of SHA2 with a constant number of bits, else that of the longest.
+func sha2Digits(c *compiler, bits *expr) uint32 {
+	if bits.fixed {
+		if v, err := bits.eval(&frame{st: c.st}); err == nil {
+			switch n := v.int64(nil); n {
+			case 224, 256, 384:
+				return uint32(n / 4)
+			case 0:
+				return 64
+			}
+		}
+	}
+	return 128
 }

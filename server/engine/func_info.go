@@ -14,20 +14,20 @@ const maxSleep = time.Minute
 func infoFunction(name string) (function, bool) {
 	switch name {
 	case "version":
-		return systemText(26, func(e Env) Value { return String(e.Version()) }), true
+		return systemText(26, false, func(e Env) Value { return String(e.Version()) }), true
 	case "database", "schema":
-		return systemText(64, func(e Env) Value {
+		return systemText(64, true, func(e Env) Value {
 			if e.Database() == "" {
 				return Null()
 			}
 			return String(e.Database())
 		}), true
 	case "user", "session_user", "system_user":
-		return systemText(384, func(e Env) Value { return String(e.User()) }), true
+		return systemText(384, true, func(e Env) Value { return String(e.User()) }), true
 	case "current_user":
-		return systemText(384, func(e Env) Value { return String(e.CurrentUser()) }), true
+		return systemText(384, true, func(e Env) Value { return String(e.CurrentUser()) }), true
 	case "current_role":
-		return systemText(384, func(Env) Value { return Null() }), true
+		return systemText(384, true, func(Env) Value { return Null() }), true
 	case "connection_id":
 		return sessionNumber(func(e Env) Value { return Uint(uint64(e.ConnectionID())) }), true
 	case "last_insert_id":

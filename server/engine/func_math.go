@@ -33,8 +33,8 @@ func mathFunction(name string) (function, bool) {
 		}), true
 	case "pi":
 		return function{0, 0, func(c *compiler, k call) (*expr, error) {
-			t := floatType()
-			t.length, t.dec = 8, 6
+			t := fixedFloatType(6)
+			t.length = 8
 			return constant(t, Float(math.Pi)), nil
 		}}, true
 	case "rand":
@@ -119,13 +119,19 @@ func doubles(k call, fn func(x, y float64) float64) *expr {
 	for i, a := range k.args {
 		args[i] = numeric(a)
 	}
-	return strict(floatType().nullable(), args, func(f *frame, v []Value) (Value, error) {
+	t := floatType().nullable()
+	t.null = k.name != "degrees" && k.name != "radians"
+	return strict(t, args, func(f *frame, v []Value) (Value, error) {
 		x, y := v[0].float(f.warn), 0.0
 		if len(v) > 1 {
 			y = v[1].float(f.warn)
 		}
 		r := fn(x, y)
 		if math.IsNaN(r) {
+			switch k.name {
+			case "ln", "log", "log2", "log10":
+				f.warn(3020, "Invalid argument for logarithm")
+			}
 			return Null(), nil
 		}
 		return finite(r, k.src)
@@ -198,9 +204,7 @@ func integral(k call, ofFloat func(float64) float64, ofDecimal func(decimal.Deci
 	x := numeric(k.args[0])
 	switch kind := numberKind(x.typ); kind {
 	case KindFloat:
-		t := floatType()
-		t.dec = 0
-		return strict(t, []*expr{x}, func(f *frame, v []Value) (Value, error) {
+		return strict(fixedFloatType(0), []*expr{x}, func(f *frame, v []Value) (Value, error) {
 			return Float(ofFloat(v[0].float(f.warn))), nil
 		}), nil
 	case KindDecimal:
@@ -260,7 +264,10 @@ func round(st *statement, k call, cut bool) (*expr, error) {
 	}
 	switch kind {
 	case KindInt, KindUint:
-		t := intType(x.length + 1)
+		t := intType(x.length)
+		if !cut && (!known || places < 0) {
+			t.length++ // ROUND(95, -1) is 100
+		}
 		t.kind = kind
 		return strict(t, args, func(f *frame, v []Value) (Value, error) {
 			n, unsigned := v[0].integer(f.warn)
@@ -294,8 +301,8 @@ func round(st *statement, k call, cut bool) (*expr, error) {
 		}), nil
 	}
 	t := floatType()
-	if known && places >= 0 && places < notFixed {
-		t.dec = uint8(places)
+	if known && places >= 0 && places < notFixed && (len(args) == 1 || args[1].kind != KindNull) {
+		t = fixedFloatType(uint8(places))
 	}
 	return strict(t, args, func(f *frame, v []Value) (Value, error) {
 		return Float(roundFloat(v[0].float(f.warn), placesOf(f, v), cut)), nil
@@ -362,7 +369,7 @@ func random(c *compiler, k call) (*expr, error) {
 
 // conv is CONV(n, from, to): digits from one base to another.
 func conv(c *compiler, k call) (*expr, error) {
-	t := textType(64, c.st.collation(), coerLiteral).nullable()
+	t := textType(65, c.st.collation(), coerLiteral).nullable() // 64 digits and a sign
 	return strict(t, k.args, func(f *frame, v []Value) (Value, error) {
 		from, to := v[1].int64(f.warn), v[2].int64(f.warn)
 		signed := to < 0
@@ -409,7 +416,7 @@ func radix(c *compiler, k call) (*expr, error) {
 	if k.name == "oct" {
 		base = 8
 	}
-	return strict(textType(64, c.st.collation(), coerLiteral).nullable(), k.args, func(f *frame, v []Value) (Value, error) {
+	return strict(textType(65, c.st.collation(), coerLiteral).nullable(), k.args, func(f *frame, v []Value) (Value, error) {
 		return String(strconv.FormatUint(v[0].bits(f.warn), base)), nil
 	}), nil
 }

@@ -135,7 +135,7 @@ func regexpInstr(c *compiler, k call) (*expr, error) {
 	if err != nil {
 		return nil, err
 	}
-	return strict(intType(21).nullable(), k.args, func(f *frame, v []Value) (Value, error) {
+	return strict(intType(11).nullable(), k.args, func(f *frame, v []Value) (Value, error) {
 		s, ok, err := prepare(f, v)
 		if !ok || err != nil {
 			return Null(), err

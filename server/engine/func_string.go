@@ -27,14 +27,18 @@ func stringFunction(name string) (function, bool) {
 	case "trim":
 		return function{1, 3, trim}, true
 	case "left":
-		return sameLength(2, func(f *frame, t typ, v []Value) (string, bool, error) {
-			return slice(v[0].Text(), t, 0, v[1].int64(f.warn)), true, nil
-		}), true
+		return function{2, 2, func(c *compiler, k call) (*expr, error) {
+			return makeText(c, k, 1, atMost(c, k.args[0].chars(), k.args[1]), func(f *frame, t typ, v []Value) (string, bool, error) {
+				return slice(v[0].Text(), t, 0, v[1].int64(f.warn)), true, nil
+			})
+		}}, true
 	case "right":
-		return sameLength(2, func(f *frame, t typ, v []Value) (string, bool, error) {
-			s, n := v[0].Text(), max(v[1].int64(f.warn), 0)
-			return slice(s, t, max(length(s, t)-n, 0), n), true, nil
-		}), true
+		return function{2, 2, func(c *compiler, k call) (*expr, error) {
+			return makeText(c, k, 1, atMost(c, k.args[0].chars(), k.args[1]), func(f *frame, t typ, v []Value) (string, bool, error) {
+				s, n := v[0].Text(), max(v[1].int64(f.warn), 0)
+				return slice(s, t, max(length(s, t)-n, 0), n), true, nil
+			})
+		}}, true
 	case "substring", "substr", "mid":
 		return function{2, 3, substring}, true
 	case "substring_index":
@@ -243,7 +247,11 @@ func trim(c *compiler, k call) (*expr, error) {
 
 // substring counts from 1, or from the end if the position is negative.
 func substring(c *compiler, k call) (*expr, error) {
-	return makeText(c, k, 1, k.args[0].chars(), func(f *frame, t typ, v []Value) (string, bool, error) {
+	chars := k.args[0].chars()
+	if len(k.args) > 2 {
+		chars = atMost(c, chars, k.args[2])
+	}
+	return makeText(c, k, 1, chars, func(f *frame, t typ, v []Value) (string, bool, error) {
 		s, pos := v[0].Text(), v[1].int64(f.warn)
 		n := int64(1) << 40
 		if len(v) > 2 {
@@ -259,6 +267,16 @@ func substring(c *compiler, k call) (*expr, error) {
 		}
 		return slice(s, t, pos, n), true, nil
 	})
+}
+
+// atMost is the width of a text of which a constant number of characters is taken.
+func atMost(c *compiler, chars uint32, count *expr) uint32 {
+	if count.fixed {
+		if v, err := count.eval(&frame{st: c.st}); err == nil {
+			return uint32(min(max(v.int64(nil), 0), int64(chars)))
+		}
+	}
+	return chars
 }
 
 func substringIndex(s, sep string, count int64) string {

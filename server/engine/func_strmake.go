@@ -51,7 +51,7 @@ func repeat(c *compiler, k call) (*expr, error) {
 func fixedLength(c *compiler, unit uint32, count *expr) uint32 {
 	if count.fixed {
 		if v, err := count.eval(&frame{st: c.st}); err == nil {
-			if n := v.int64(nil); n >= 0 && n*int64(unit) < maxText {
+			if n := max(v.int64(nil), 0); n < maxText && n*int64(unit) < maxText {
 				return unit * uint32(n)
 			}
 		}
@@ -113,7 +113,11 @@ func elt(c *compiler, k call) (*expr, error) {
 		return nil, err
 	}
 	if !t.isText() {
-		if t, err = c.textResult("elt", t.length, k.args[1:]...); err != nil {
+		chars := uint32(0)
+		for _, a := range k.args[1:] {
+			chars = max(chars, a.chars())
+		}
+		if t, err = c.textResult("elt", chars, k.args[1:]...); err != nil {
 			return nil, err
 		}
 	}
@@ -159,7 +163,7 @@ func insertText(c *compiler, k call) (*expr, error) {
 
 // quote writes a text as a literal; NULL becomes the word NULL.
 func quote(c *compiler, k call) (*expr, error) {
-	t, err := c.textResult("quote", k.args[0].chars()*2+2, k.args[0])
+	t, err := c.textResult("quote", max(k.args[0].chars()*2+2, uint32(len("NULL"))), k.args[0])
 	if err != nil {
 		return nil, err
 	}

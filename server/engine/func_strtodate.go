@@ -23,7 +23,7 @@ func strToDate(c *compiler, k call) (*expr, error) {
 			at, ok = p.time(t.kind == KindDuration)
 		}
 		if !ok {
-			f.warn(1411, "Incorrect "+typeWord(t)+" value: '"+text+"' for function str_to_date")
+			f.warn(1411, "Incorrect datetime value: '"+text+"' for function str_to_date")
 			return Null(), nil
 		}
 		if strings.TrimSpace(rest) != "" {

@@ -28,7 +28,7 @@ func textFunction(name string) (function, bool) {
 			return Int(0), nil
 		}), true
 	case "ord":
-		return intFunc(1, 1, 10, func(_ *frame, v []Value) (Value, error) {
+		return intFunc(1, 1, 7, func(_ *frame, v []Value) (Value, error) {
 			s := v[0].Text()
 			_, w := utf8.DecodeRuneInString(s)
 			n := int64(0)

@@ -85,12 +85,17 @@ func nullableIntFunc(minArgs, maxArgs int, length uint32, fn func(f *frame, v []
 	}}
 }
 
+// typedFunc is a built-in of one argument that gives a value of type t, NULL if the argument is.
+func typedFunc(t typ, fn func(f *frame, v []Value) (Value, error)) function {
+	return function{1, 1, func(c *compiler, k call) (*expr, error) { return strict(t, k.args, fn), nil }}
+}
+
 // systemText is a built-in without arguments that gives a text of the server's own.
-func systemText(length uint32, get func(env Env) Value) function {
+func systemText(length uint32, nullable bool, get func(env Env) Value) function {
 	return function{0, 0, func(c *compiler, k call) (*expr, error) {
 		v := get(c.st.x.Env)
 		t := textType(length, collGeneralCI, coerSystem)
-		t.null = v.IsNull()
+		t.null = nullable || v.IsNull()
 		return constant(t, v), nil
 	}}
 }

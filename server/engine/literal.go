@@ -97,7 +97,8 @@ func numeric(e *expr) *expr {
 	if err != nil {
 		return e
 	}
-	t := uintType(min(e.length*3, 20))
+	digits := [...]uint32{1, 3, 5, 8, 10, 13, 15, 17, 20} // of the largest number in so many bytes
+	t := uintType(digits[min(e.length, 8)])
 	out := constant(t, Uint(hexNumber(v.str)))
 	out.src = e.src
 	return out

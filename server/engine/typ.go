@@ -13,6 +13,7 @@ type typ struct {
 	coll    uint16 // collation of texts
 	coer    uint8
 	lit     bool   // a literal: length is exact, no place for a sign is added
+	counted bool   // an integer that is never negative, such as YEAR(): no place for a sign either
 	hex     bool   // x'41' or b'1': a number where one is wanted
 	loose   bool   // a decimal that carries more digits than dec until it is shown
 	boolean bool   // 0 or 1
@@ -31,9 +32,22 @@ func intType(length uint32) typ {
 func uintType(length uint32) typ {
 	return typ{kind: KindUint, length: length, coll: collBinary, coer: coerNumber}
 }
+
+// countType is an integer of so many digits that is never negative.
+func countType(digits uint32) typ { t := intType(digits); t.counted = true; return t }
+
 func boolType() typ { t := intType(1); t.boolean = true; return t }
 func floatType() typ {
 	return typ{kind: KindFloat, length: 23, dec: notFixed, coll: collBinary, coer: coerNumber}
+}
+
+// fixedFloatType is a double that is shown with so many decimals.
+func fixedFloatType(dec uint8) typ {
+	t := floatType()
+	if dec < notFixed {
+		t.dec, t.length = dec, 17+uint32(dec)
+	}
+	return t
 }
 func nullType() typ {
 	return typ{kind: KindNull, null: true, coll: collBinary, coer: coerIgnore}
@@ -83,7 +97,7 @@ func (t typ) intDigits() int {
 	case KindNull:
 		return 0
 	case KindInt:
-		if !t.lit && !t.boolean {
+		if !t.lit && !t.boolean && !t.counted {
 			n--
 		}
 	case KindDecimal:
@@ -119,11 +133,10 @@ func (t typ) chars() uint32 {
 
 // likeFloat is a double with the decimals of another.
 func likeFloat(x typ) typ {
-	t := floatType()
-	if x.kind == KindFloat {
-		t.dec = x.dec
+	if x.kind == KindFloat || x.kind == KindNull {
+		return fixedFloatType(x.dec)
 	}
-	return t
+	return floatType()
 }
 
 // column is the type as the protocol describes a column of it.

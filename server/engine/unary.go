@@ -3,6 +3,7 @@ package engine
 import (
 	"github.com/pingcap/tidb/pkg/parser/ast"
 	"github.com/pingcap/tidb/pkg/parser/opcode"
+	driver "github.com/pingcap/tidb/pkg/parser/test_driver"
 	"github.com/shopspring/decimal"
 )
 
@@ -28,14 +29,26 @@ func (c *compiler) unary(n *ast.UnaryOperationExpr) (*expr, error) {
 	return nil, errNotSupported("the operator " + n.Op.String())
 }
 
+// isLiteral reports whether an expression is a number with nothing but signs and parentheses.
+func isLiteral(n ast.ExprNode) bool {
+	switch n := n.(type) {
+	case *driver.ValueExpr:
+		return true
+	case *ast.ParenthesesExpr:
+		return isLiteral(n.Expr)
+	case *ast.UnaryOperationExpr:
+		return n.Op == opcode.Minus && isLiteral(n.V)
+	}
+	return false
+}
+
 func negate(v *expr, src ast.ExprNode) (*expr, error) {
 	t := v.typ
 	t.boolean = false
 	switch kind := numberKind(v.typ); kind {
 	case KindInt, KindUint:
 		t = intType(v.length + 1).orNull(v.null)
-		t.lit = v.lit
-		if v.fixed && v.lit { // a literal is known: 9223372036854775808 fits only with its sign
+		if isLiteral(src) { // a literal is known: 9223372036854775808 fits only with its sign
 			val, err := v.eval(nil)
 			if err != nil {
 				return nil, err

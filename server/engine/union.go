@@ -117,7 +117,9 @@ func (st *statement) unionTypes(out *query, parts []part) error {
 		if err != nil {
 			return err
 		}
-		t.lit, t.boolean, t.loose = false, false, false
+		if len(parts) > 1 {
+			t.lit, t.boolean, t.loose = false, false, false
+		}
 		out.types = append(out.types, t)
 		out.cols = append(out.cols, t.column(col.Name))
 	}

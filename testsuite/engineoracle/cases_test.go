@@ -1,7 +1,12 @@
 package engineoracle
 
-// families are the queries by what they are about; a line without SELECT is a select list.
-var families = []struct{ name, queries string }{
+import "strings"
+
+// family is queries about one thing. A line without SELECT is a list of expressions, each of
+// which is a query.
+type family struct{ name, queries string }
+
+var families = []family{
 	{"literals", `
 1, -1, 0, 18446744073709551615, 12345678901, 99999999999999999999
 1.5, -1.50, 0.5, .5, 1e3, 1.5e-3, 1e20, -0.0
@@ -283,16 +288,45 @@ select id from pumps where (id, node) in (select id, 'pump1' from drainers)
 `},
 }
 
-// differences are the queries on which this engine does not follow MariaDB, and why.
-var differences = map[string]string{
-	"SELECT x'41' = 65":                            "as in MySQL 8 both forms of a hex literal are numbers beside a number; in MariaDB only 0x41 is",
-	"SELECT IF(1,2)":                               "our parser takes it for a function call, so it is 1582, not 1064",
-	"SELECT FROM_UNIXTIME('100')":                  "as in MySQL 8 a text gives six fractional digits; MariaDB sends 39",
-	"SELECT UNIX_TIMESTAMP('1960-01-01')":          "as in MySQL 8 a time before 1970 is 0; in MariaDB it is NULL",
-	"SELECT FROM_UNIXTIME(4102444800)":             "as in MySQL 8.0.28 and later it is 2100-01-01; MariaDB 10.11 ends in 2038",
-	"SELECT UNIX_TIMESTAMP('2100-01-01 00:00:00')": "likewise",
-	"SELECT COT(1)":                                "the last digit depends on the mathematics library",
-	"SELECT @c":                                    "a decimal in a variable keeps its own scale here; MariaDB describes 38 digits and pads with zeros in arithmetic",
-	"SELECT VERSION()":                             "the servers are different ones",
-	"SELECT 'a' 'b'":                               "as in MySQL 8 the column is named after the first part only",
+// all are the family's queries.
+func (f family) all() (queries []string) {
+	for line := range strings.Lines(f.queries) {
+		line = strings.TrimSpace(line)
+		lower := strings.ToLower(line)
+		switch {
+		case line == "":
+		case strings.HasPrefix(lower, "select") || strings.HasPrefix(lower, "(select") || strings.HasPrefix(lower, "with"):
+			queries = append(queries, line)
+		default:
+			for _, e := range expressions(line) {
+				queries = append(queries, "SELECT "+e)
+			}
+		}
+	}
+	return queries
+}
+
+// expressions splits a select list at the commas that are in no parentheses and no quotes.
+func expressions(list string) (all []string) {
+	depth, quote, from := 0, byte(0), 0
+	for i := 0; i < len(list); i++ {
+		switch c := list[i]; {
+		case quote != 0:
+			if c == '\\' {
+				i++
+			} else if c == quote {
+				quote = 0
+			}
+		case c == '\'' || c == '"' || c == '`':
+			quote = c
+		case c == '(':
+			depth++
+		case c == ')':
+			depth--
+		case c == ',' && depth == 0:
+			all = append(all, strings.TrimSpace(list[from:i]))
+			from = i + 1
+		}
+	}
+	return append(all, strings.TrimSpace(list[from:]))
 }

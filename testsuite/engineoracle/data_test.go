@@ -29,6 +29,13 @@ func (e *env) load(t *testing.T, conn *client.Conn) {
 			t.Fatalf("%s: %v", q, err)
 		}
 	}
+	version, err := conn.Execute("SELECT VERSION()")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.version, err = version.GetString(0, 0); err != nil {
+		t.Fatal(err)
+	}
 	e.tables = map[string]*table{}
 	for _, name := range []string{"pumps", "drainers"} {
 		r, err := conn.Execute("SELECT * FROM " + name)

@@ -1,6 +1,8 @@
 // Package engineoracle compares the evaluator of package engine with a real MariaDB:
-// every query of the tables here runs on both, and rows, column names, types and error
-// numbers must agree. What differs on purpose is listed with its reason.
+// every query of the tables here runs on both, and rows, error numbers, warnings, and what the
+// protocol says of columns must agree: name, type, sign, length, decimals, whether NULL is
+// allowed. What differs on purpose is listed with both answers and the reason. Random queries,
+// other ones on each run, must agree in all but lengths.
 //
 // It needs the mariadbd program: in PATH, or named by PUMPHOUSE_MARIADBD. Without it the
 // tests are skipped and say so.

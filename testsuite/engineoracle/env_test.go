@@ -12,10 +12,11 @@ import (
 
 // env is the session the evaluator sees; it mirrors the one on MariaDB.
 type env struct {
-	tables map[string]*table
-	vars   map[string]engine.Value
-	now    time.Time
-	warned int
+	tables   map[string]*table
+	vars     map[string]engine.Value
+	now      time.Time
+	version  string
+	warnings []warning // of the query
 }
 
 type table struct {
@@ -54,7 +55,7 @@ func (e *env) SetUserVar(name string, v engine.Value) error {
 func (e *env) Database() string           { return "oracle" }
 func (e *env) User() string               { return "root@localhost" }
 func (e *env) CurrentUser() string        { return "root@localhost" }
-func (e *env) Version() string            { return "10.11.0-MariaDB" }
+func (e *env) Version() string            { return e.version }
 func (e *env) ConnectionID() uint32       { return 1 }
 func (e *env) Now() time.Time             { return e.now }
 func (e *env) Location() *time.Location   { return time.UTC }
@@ -62,8 +63,10 @@ func (e *env) Zone(string) *time.Location { return time.UTC }
 func (e *env) SQLMode() uint64 {
 	return uint64(pmysql.ModeStrictTransTables | pmysql.ModeErrorForDivisionByZero | pmysql.ModeNoEngineSubstitution)
 }
-func (e *env) Collation() uint16       { return 45 }
-func (e *env) LastInsertID() uint64    { return 0 }
-func (e *env) RowCount() int64         { return -1 }
-func (e *env) FoundRows() int64        { return 1 }
-func (e *env) Warn(_ uint16, _ string) { e.warned++ }
+func (e *env) Collation() uint16    { return 45 }
+func (e *env) LastInsertID() uint64 { return 0 }
+func (e *env) RowCount() int64      { return -1 }
+func (e *env) FoundRows() int64     { return 1 }
+func (e *env) Warn(code uint16, text string) {
+	e.warnings = append(e.warnings, warning{code, text})
+}

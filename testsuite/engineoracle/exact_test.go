@@ -76,9 +76,7 @@ func TestExactAgainstMariaDB(t *testing.T) {
 	conn := oracle(t)
 	e := &env{vars: map[string]engine.Value{}, now: time.Now()}
 	e.load(t, conn)
-	seed := number(t, "PUMPHOUSE_ORACLE_SEED", int(time.Now().UnixNano()))
-	t.Logf("PUMPHOUSE_ORACLE_SEED=%d", seed)
-	r := rand.New(rand.NewPCG(uint64(seed), 3))
+	r := random(t)
 	inexact := map[string]int{}
 	for range number(t, "PUMPHOUSE_ORACLE_QUERIES", 2000) {
 		c, form := exactNumbers(r), exactForms[r.IntN(len(exactForms))]

@@ -12,20 +12,21 @@ import (
 	"pumphouse/server/engine"
 )
 
-// TestRandomAgainstMariaDB runs random queries on both. PUMPHOUSE_ORACLE_QUERIES says how
-// many (default 2,000), PUMPHOUSE_ORACLE_SEED which.
+// TestRandomAgainstMariaDB runs random queries on both, other ones each time.
+// PUMPHOUSE_ORACLE_QUERIES says how many (default 2,000), PUMPHOUSE_ORACLE_SEED which: the log
+// says what it was.
 func TestRandomAgainstMariaDB(t *testing.T) {
 	conn := oracle(t)
 	e := &env{vars: map[string]engine.Value{}, now: time.Now()}
 	e.load(t, conn)
-	n, seed := number(t, "PUMPHOUSE_ORACLE_QUERIES", 2000), number(t, "PUMPHOUSE_ORACLE_SEED", 1)
-	g := &generator{r: rand.New(rand.NewPCG(uint64(seed), 2)), nums: []string{"p.id", "p.score", "p.load_avg"},
+	n := number(t, "PUMPHOUSE_ORACLE_QUERIES", 2000)
+	g := &generator{r: random(t), nums: []string{"p.id", "p.score", "p.load_avg"},
 		texts: []string{"p.node", "p.state"}, dates: []string{"p.seen"}, id: "p.id"}
 	bad := 0
 	for range n {
 		query := g.query()
 		want, got := askMariaDB(t, conn, query), askEngine(e, query)
-		if want.String() == got.String() {
+		if !differ(query, want, got) {
 			continue
 		}
 		t.Errorf("%s\nMariaDB: %v\nengine:  %v", query, want, got)
@@ -33,6 +34,15 @@ func TestRandomAgainstMariaDB(t *testing.T) {
 			t.Fatalf("stopped after %d differences", bad)
 		}
 	}
+}
+
+// random draws what PUMPHOUSE_ORACLE_SEED says, or something new, and logs what to say to have
+// it again.
+func random(t *testing.T) *rand.Rand {
+	t.Helper()
+	seed := number(t, "PUMPHOUSE_ORACLE_SEED", int(time.Now().UnixNano()))
+	t.Logf("PUMPHOUSE_ORACLE_SEED=%d", seed)
+	return rand.New(rand.NewPCG(uint64(seed), 2))
 }
 
 func number(t *testing.T, name string, def int) int {
