@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -176,10 +177,18 @@ func errorNumber(err error) uint16 {
 	return 1 // of the driver
 }
 
-// readStatements are the recorded statements: a JSON string a line.
-func readStatements(t *testing.T) (all []string) {
+// readStatements are the recorded statements: those of clients and tools, and Grafana's.
+func readStatements(t *testing.T) []string {
 	t.Helper()
-	const file = root + "/server/session/testdata/clients.txt"
+	return append(readLines(t, "clients.txt"), readLines(t, "grafana.txt")...)
+}
+
+// readLines reads a file of statements, a JSON string a line. grafana.txt is what Grafana's
+// MySQL data source sends: its query builder, and queries with each of its macros expanded for
+// 2019-05-22 07:00 to 08:00.
+func readLines(t *testing.T, name string) (all []string) {
+	t.Helper()
+	file := filepath.Join(root, "server", "session", "testdata", name)
 	f, err := os.Open(file)
 	if err != nil {
 		t.Fatal(err)

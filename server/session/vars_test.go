@@ -1,11 +1,12 @@
 package session
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -147,28 +148,26 @@ var refusedByAll = map[string]uint16{
 	"SELECT COUNT(*), SUM(user=\"\"), SUM(password=\"\"), SUM(password NOT LIKE \"*%\") FROM mysql.user": 1054,
 }
 
-// recorded are the statements of testdata/clients.txt, a JSON string a line, as real
-// clients and tools were seen to send them.
-func recorded(t *testing.T) []string {
-	f, err := os.Open("testdata/clients.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	var all []string
-	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		var sql string
-		if err := json.Unmarshal(lines.Bytes(), &sql); err != nil {
+// recorded are the statements of testdata/clients.txt and grafana.txt, a JSON string a line, as
+// real clients and tools send them.
+func recorded(t *testing.T) (all []string) {
+	for _, name := range []string{"clients.txt", "grafana.txt"} {
+		text, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
 			t.Fatal(err)
 		}
-		if sql != "" {
-			all = append(all, sql)
+		for line := range bytes.Lines(text) {
+			var sql string
+			if err := json.Unmarshal(line, &sql); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if sql != "" {
+				all = append(all, sql)
+			}
 		}
 	}
-	if err := lines.Err(); err != nil || len(all) < 80 {
-		t.Fatal(len(all), err)
+	if len(all) < 150 {
+		t.Fatalf("only %d recorded statements", len(all))
 	}
 	return all
 }
