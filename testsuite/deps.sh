@@ -9,7 +9,7 @@ declare -A debs=( [mariadb]=mariadb-client [mariadb-admin]=mariadb-client [maria
                   [mariadbd]=mariadb-server [node]=nodejs [npm]=npm [gcc]=gcc
                   [chromium]=chromium [promtool]=prometheus [prometheus-mysqld-exporter]=prometheus-mysqld-exporter
                   [pt-mysql-summary]=percona-toolkit [mycli]=mycli [php]=php-cli [java]=default-jre-headless
-                  [javac]=default-jdk-headless [ruby]=ruby [perl]=perl [script]=bsdutils )
+                  [javac]=default-jdk-headless [mvn]=maven [haproxy]=haproxy [ruby]=ruby [perl]=perl [script]=bsdutils )
 missing=()
 for cmd in "${!debs[@]}"; do
   command -v "$cmd" >/dev/null || missing+=("${debs[$cmd]}")
@@ -54,11 +54,16 @@ if [ "$(cat .cache/node/.done 2>/dev/null)" != "$want" ]; then
   echo "$want" >.cache/node/.done
 fi
 
-# Python's clients that Debian has not, pinned by their requirements.txt
-testsuite/clients/python/install.sh
+# Clients that Debian has not. Beside what follows: they wait for the network most of the time.
+# Where there is no cargo, or one that is too old, Rust's are left out as if the registry could not be reached.
+clients=()
+for language in python java rust; do
+  testsuite/clients/install.sh "$language" & clients+=($!)
+done
 
 # Other people's programs, built from their modules once.
 testsuite/realpd/build.sh >/dev/null
 testsuite/tidb/build.sh >/dev/null
 testsuite/pumpclient/build.sh >/dev/null
+for client in "${clients[@]}"; do wait "$client"; done
 echo "deps: all there"

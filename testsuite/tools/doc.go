@@ -3,5 +3,7 @@
 // done stands in SUPPORTED_CLIENTS.md, which these tests write (go test -run
 // TestTools -update) and hold up to date.
 //
-// It needs the Debian, npm and PyPI packages that testsuite/deps.sh installs.
+// It needs the packages that testsuite/deps.sh installs: Debian's, and those of npm, PyPI,
+// Maven Central and crates.io. Where one of the last three cannot be reached its clients are
+// skipped with the reason, and with STRICT=1 they fail.
 package tools

@@ -18,46 +18,89 @@ func scripted(name, limits string, command ...string) tool {
 	return tool{name: name, limits: limits, run: func(t *testing.T, s *session) { s.script(t, command[0], command[1:]...) }}
 }
 
-// pinned is a client of testsuite/clients/python/requirements.txt. Where the registry could
-// not be reached its test is skipped and says so; with STRICT=1 it fails.
-func pinned(name, limits, script string, args ...string) tool {
+// pinned is a client of testsuite/clients/<language>. Where that language's registry could not
+// be reached its test is skipped and says so; with STRICT=1 it fails.
+func pinned(language, name, limits string, command func(cache string) []string) tool {
 	return tool{name: name, limits: limits, run: func(t *testing.T, s *session) {
-		python := absolute(t, ".cache", "python", "bin", "python")
-		if _, err := os.Stat(python); err != nil {
-			why := "run testsuite/clients/python/install.sh"
-			if text, err := os.ReadFile(absolute(t, ".cache", "python.missing")); err == nil {
+		cache := absolute(t, ".cache", language)
+		if _, err := os.Stat(filepath.Join(cache, ".done")); err != nil {
+			why := "run testsuite/clients/install.sh " + language
+			if text, err := os.ReadFile(cache + ".missing"); err == nil {
 				why = string(bytes.TrimSpace(text))
 			}
-			if os.Getenv("STRICT") == "1" {
-				t.Fatalf("%s is not installed: %s", name, why)
-			}
-			t.Skipf("%s is not installed: %s", name, why)
+			skip(t, name, why)
 		}
-		s.script(t, python, append([]string{filepath.Join("python", script)}, args...)...)
+		words := command(cache)
+		s.script(t, words[0], words[1:]...)
 	}}
+}
+
+// skip leaves out a tool that this machine has not; with STRICT=1 that is a failure.
+func skip(t *testing.T, name, why string) {
+	t.Helper()
+	if os.Getenv("STRICT") == "1" {
+		t.Fatalf("%s is not installed: %s", name, why)
+	}
+	t.Skipf("%s is not installed: %s", name, why)
+}
+
+// python is a script of testsuite/tools/python, with the packages of testsuite/clients/python.
+func python(name, limits, script string, args ...string) tool {
+	return pinned("python", name, limits, func(cache string) []string {
+		return append([]string{filepath.Join(cache, "bin", "python"), filepath.Join("python", script)}, args...)
+	})
+}
+
+// java is a program of testsuite/clients/java. Those that do not know their own version are
+// told that of their jar.
+func java(name, limits, class, jar string) tool {
+	return pinned("java", name, limits, func(cache string) []string {
+		version := "?"
+		if found, _ := filepath.Glob(filepath.Join(cache, "lib", jar+"-[0-9]*.jar")); len(found) == 1 {
+			version = strings.TrimSuffix(strings.TrimPrefix(filepath.Base(found[0]), jar+"-"), ".jar")
+		}
+		return []string{"java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Dversion=" + version,
+			"-cp", filepath.Join(cache, "classes") + ":" + filepath.Join(cache, "lib", "*"), "clients." + class}
+	})
+}
+
+// rust is a program of testsuite/clients/rust.
+func rust(name, limits, program string) tool {
+	return pinned("rust", name, limits, func(cache string) []string { return []string{filepath.Join(cache, program)} })
 }
 
 // libraries are drivers, and what is built on drivers.
 func libraries() []tool {
-	python := func(script string, args ...string) []string {
+	debian := func(script string, args ...string) []string {
 		return append([]string{"/usr/bin/python3", filepath.Join("python", script)}, args...)
 	}
 	return []tool{
 		{name: "go-sql-driver", run: goDriver},
 		{name: "GORM", limits: "AutoMigrate is refused (1235)", run: gorm},
-		scripted("PyMySQL", "", python("dbapi.py", "pymysql")...),
-		scripted("mysqlclient (MySQLdb)", "", python("dbapi.py", "MySQLdb")...),
-		scripted("SQLAlchemy", "create_all is refused (1235)", python("alchemy.py")...),
-		pinned("Connector/Python, pure", "", "connector.py", "pure"),
-		pinned("Connector/Python, C extension", "", "connector.py", "c"),
-		pinned("SQLAlchemy 2, aiomysql", "mapped objects cannot be added (1235)", "asyncalchemy.py"),
+		scripted("PyMySQL", "", debian("dbapi.py", "pymysql")...),
+		scripted("mysqlclient (MySQLdb)", "", debian("dbapi.py", "MySQLdb")...),
+		scripted("SQLAlchemy", "create_all is refused (1235)", debian("alchemy.py")...),
+		python("Connector/Python, pure", "", "connector.py", "pure"),
+		python("Connector/Python, C extension", "", "connector.py", "c"),
+		python("SQLAlchemy 2, aiomysql", "mapped objects cannot be added (1235)", "asyncalchemy.py"),
+		python("asyncmy", "", "asyncdriver.py"),
+		python("Django", "save, create, delete and migrations are refused (1235)", "djangoorm.py"),
+		python("pandas", "to_sql is refused (1235)", "frames.py"),
 		scripted("DBD::mysql", "", "perl", "perl/dbi.pl", "mysql"),
 		scripted("DBD::MariaDB", "", "perl", "perl/dbi.pl", "MariaDB"),
 		scripted("ruby mysql2", "", "ruby", "ruby/mysql2.rb"),
 		scripted("PHP mysqli", "", "php", "php/drivers.php", "mysqli"),
 		scripted("PHP PDO, native prepares", "", "php", "php/drivers.php", "pdo-native"),
 		scripted("PHP PDO, emulated prepares", "", "php", "php/drivers.php", "pdo-emulated"),
-		scripted("MariaDB Connector/J", "", "java", "-XX:TieredStopAtLevel=1", "-cp", "/usr/share/java/mariadb-java-client.jar", "java/Jdbc.java"),
+		java("MySQL Connector/J", "", "ConnectorJ", "mysql-connector-j"),
+		java("MariaDB Connector/J 3", "useResetConnection: the driver resets sessions of MariaDB only", "MariaDb", "mariadb-java-client"),
+		java("HikariCP", "", "Pool", "HikariCP"),
+		java("Flyway", "migrate is refused (1235)", "Migrations", "flyway-core"),
+		java("R2DBC MySQL", "", "R2dbc", "r2dbc-mysql"),
+		java("Vert.x MySQL client", "", "VertxClient", "vertx-mysql-client"),
+		scripted("MariaDB Connector/J 2", "", "java", "-XX:TieredStopAtLevel=1", "-cp", "/usr/share/java/mariadb-java-client.jar", "java/Jdbc.java"),
+		rust("sqlx", "built without TLS", "with-sqlx"),
+		rust("mysql_async", "built without TLS", "with-mysql-async"),
 		scripted("node mysql2", "", "node", "node/mysql2.js"),
 		scripted("node mysql", "", "node", "node/mysql.js"),
 		scripted("node mariadb", "changeUser: the driver refuses it for every server that is no MariaDB", "node", "node/mariadb.js"),

@@ -17,6 +17,9 @@ that wrote the page last.
 Every tool is refused what writes rows, creates or drops tables (error 1235): the console's tables are views of the
 records in PD. States are changed by ` + "`CHANGE`, `PAUSE`, `OFFLINE` and `DROP`" + `.
 
+What Grafana's MySQL data source sends, with each of its macros, is compared with MariaDB in testsuite
+(TestRecordedAgainstMariaDB). ProxySQL is in none of the package registries that the tests use and is not tested.
+
 | tool | version | what was done | known limits |
 |---|---|---|---|
 `

@@ -7,8 +7,12 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
+
+	"pumphouse/testsuite/pdtest"
 
 	_ "github.com/go-sql-driver/mysql" // the driver that open uses
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -29,6 +33,16 @@ type rig struct {
 	etcd       *clientv3.Client
 	host, port string // of the SQL port
 	page       string // URL of the console's page
+	pdURL      string
+	secure     secure
+}
+
+// secure is a second console on the same PD, with a certificate and with users: sha2 logs in by
+// caching_sha2_password, native by mysql_native_password; both are admins.
+type secure struct {
+	port     string
+	ca       string // file with the authority's certificate, which is for localhost and 127.0.0.1
+	password string // of both
 }
 
 // newRig starts a rig that lives as long as the test. own are pumps that hold more records,
@@ -50,11 +64,41 @@ func newRig(t testing.TB, own ...string) *rig {
 	for _, node := range own {
 		r.put(t, "pump", node, "127.0.0.9:8250", "online", "null", pump1TS)
 	}
-	serve := exec.Command(absolute(t, "bin", "pumphouse"), "serve", "-addr", "127.0.0.1:0", "-http-addr", "127.0.0.1:0", "-pd-urls", endpoint)
-	serve.Env = append(os.Environ(), "TZ=UTC")
-	r.console = start(t, "ready:", serve)
+	r.pdURL = endpoint
+	r.console = r.serve(t)
 	r.host, r.port, r.page = r.console.after(t, " -h "), r.console.after(t, " -P "), r.console.after(t, "page: ")
+	r.startSecure(t)
 	return r
+}
+
+// serve starts a console on the rig's PD.
+func (r *rig) serve(t testing.TB, more ...string) *process {
+	t.Helper()
+	serve := exec.Command(absolute(t, "bin", "pumphouse"), append([]string{"serve", "-addr", "127.0.0.1:0", "-http-addr", "127.0.0.1:0", "-pd-urls", r.pdURL}, more...)...)
+	serve.Env = append(os.Environ(), "TZ=UTC")
+	return start(t, "ready:", serve)
+}
+
+// startSecure starts the console with users.
+func (r *rig) startSecure(t testing.TB) {
+	t.Helper()
+	certs := pdtest.NewCerts(t)
+	r.secure.ca, r.secure.password = certs.CAFile, "pass word'1"
+	config := fmt.Sprintf("tls-cert = %q\ntls-key = %q\n", certs.CertFile, certs.KeyFile)
+	for name, plugin := range map[string]string{"sha2": "caching_sha2_password", "native": "mysql_native_password"} {
+		hash := exec.Command(absolute(t, "bin", "pumphouse"), "passwd", "-plugin", plugin)
+		hash.Stdin = strings.NewReader(r.secure.password + "\n")
+		out, err := hash.Output()
+		if err != nil {
+			t.Fatalf("%s: %v", hash, err)
+		}
+		config += fmt.Sprintf("[[users]]\nname = %q\nrole = \"admin\"\npassword = '%s'\n", name, strings.TrimSpace(string(out)))
+	}
+	file := filepath.Join(t.TempDir(), "console.toml")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r.secure.port = r.serve(t, "-config", file).after(t, " -P ")
 }
 
 // put writes a record as old nodes write it.

@@ -41,6 +41,7 @@ func (s *session) does(t *testing.T, what string, step func(t *testing.T)) {
 func tools() []tool {
 	all := append([]tool{}, commandLine...)
 	all = append(all, libraries()...)
+	all = append(all, proxies...)
 	return append(all, dashboards...)
 }
 
@@ -113,6 +114,7 @@ func (s *session) script(t *testing.T, name string, args ...string) {
 	t.Helper()
 	env := []string{
 		"HOST=" + s.host, "PORT=" + s.port, "NODE=" + s.node, "PAGE=" + s.page,
+		"TLS_PORT=" + s.secure.port, "CA=" + s.secure.ca, "PASSWORD=" + s.secure.password,
 		"NODE_CLIENTS=" + absolute(t, ".cache", "node", "node_modules"), "NODE_NO_WARNINGS=1",
 	}
 	out, stderr, err := try(t, env, "", name, args...)

@@ -1,0 +1,86 @@
+#!/bin/sh
+# Installs the clients of one language that Debian has not, or only old, into <repo>/.cache:
+#
+#	install.sh python|java|rust
+#
+# What they are is pinned in the folder of that name. It is redone only when something in the
+# folder or the language's version has changed.
+#
+# A machine that cannot reach the language's package registry goes on without: the tests of
+# these clients are then skipped with the reason, which is kept in .cache/LANGUAGE.missing.
+# With STRICT=1 that is a failure, here and there.
+set -eu
+
+language=$1
+here=$(cd "$(dirname "$0")" && pwd)
+cache=$(cd "$here/../.." && pwd)/.cache
+to=$cache/$language log=$cache/$language.log
+mkdir -p "$cache"
+
+# fetch_LANGUAGE asks the registry, and may fail; build_LANGUAGE makes what is in this
+# repository of it, and may not. Both write into $to.
+fetch_python() {
+	/usr/bin/python3 -m venv "$to"
+	"$to/bin/python" -m pip install --disable-pip-version-check --no-deps --only-binary :all: --quiet \
+		--requirement "$here/python/requirements.txt"
+}
+build_python() { :; }
+
+fetch_java() {
+	mvn --quiet --batch-mode -Dstyle.color=never --file "$here/java/pom.xml" -Dmaven.repo.local="$cache/maven" \
+		dependency:copy-dependencies -DoutputDirectory="$to/lib"
+}
+build_java() {
+	find "$here/java/src" -name '*.java' -exec javac --release 17 -cp "$to/lib/*" -d "$to/classes" {} +
+}
+
+fetch_rust() {
+	wanted=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' "$here/rust/Cargo.toml")
+	have=$(rustc --version 2>/dev/null | cut -d' ' -f2)
+	if [ "$(printf '%s\n' "$wanted" "$have" | sort -V | head -1)" != "$wanted" ]; then
+		echo "Rust $wanted or later is needed, there is ${have:-none}"
+		return 1
+	fi
+	cargo fetch --quiet --locked --manifest-path "$here/rust/Cargo.toml"
+}
+build_rust() {
+	cargo build --quiet --locked --offline --manifest-path "$here/rust/Cargo.toml" --target-dir "$cache/cargo" &&
+		cp "$cache/cargo/debug/with-sqlx" "$cache/cargo/debug/with-mysql-async" "$to"
+}
+
+# What the language itself is.
+version_python() { /usr/bin/python3 --version; }
+version_java() { javac -version 2>&1; }
+version_rust() { rustc --version; }
+
+# Two processes may ask at the same time: the second waits and finds it installed.
+if command -v flock >/dev/null 2>&1; then
+	exec 9>"$cache/.$language.lock"
+	flock 9
+fi
+
+key=$({
+	find "$here/$language" "$here/install.sh" -type f ! -path '*/target/*' -print0 | sort -z | xargs -0 cat
+	"version_$language" || true
+} 2>/dev/null | sha256sum | cut -c1-16)
+if [ "$(cat "$to/.done" 2>/dev/null)" = "$key" ]; then
+	exit 0
+fi
+rm -rf "$to" "$cache/$language.missing" && mkdir "$to"
+# Not `if fetch`: there set -e would not end it at its first error.
+set +e
+(set -e; "fetch_$language") >"$log" 2>&1
+failed=$?
+set -e
+if [ $failed = 0 ]; then
+	"build_$language" >>"$log" 2>&1 || { cat "$log" >&2; exit 1; }
+	echo "$key" >"$to/.done"
+	exit 0
+fi
+rm -rf "$to"
+why=$(grep -m1 '^\[ERROR\]' "$log" || grep -v '^ *$' "$log" | tail -1) # Maven begins with it, the others end
+cat >"$cache/$language.missing" <<END
+testsuite/clients/install.sh $language: $(echo "$why" | cut -c1-300) (all of it is in .cache/$language.log). Install what is missing, or give the package manager a registry that it can reach, and run make deps again.
+END
+cat "$cache/$language.missing" >&2
+[ "${STRICT:-}" != 1 ]
