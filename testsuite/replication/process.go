@@ -46,11 +46,30 @@ func newNode(t testing.TB, kind, id, pd string, config string, args ...string) *
 		if n.Running() {
 			n.Kill()
 		}
+		if said := n.diverged(); said != "" {
+			t.Errorf("%s says that its downstream differs:\n%s", id, said)
+		}
 		if t.Failed() {
 			t.Logf("the end of %s's output:\n%s", id, n.tail(25))
 		}
 	})
 	return n
+}
+
+// diverged is what a drainer said, in any of its lives, when rows were not found downstream; "": that
+// all were, outside safe mode.
+func (n *Node) diverged() string {
+	text, err := os.ReadFile(n.log())
+	if err != nil {
+		return "" // it was never started
+	}
+	var said []string
+	for line := range strings.Lines(string(text)) {
+		if strings.Contains(line, "differs from the upstream") {
+			said = append(said, line)
+		}
+	}
+	return strings.Join(said, "")
 }
 
 func (n *Node) log() string { return filepath.Join(n.dir, n.Kind+".log") }
