@@ -84,13 +84,14 @@ func code(err error) uint16 {
 
 // Error numbers of MySQL, MariaDB and TiDB.
 const (
-	errDupEntry      = 1062
-	errNotNull       = 1048
-	errLockWait      = 1205
-	errDeadlock      = 1213
-	errUnknownTable  = 1146
-	errUnknownZone   = 1298
-	errUnknownColumn = 1054
+	errDupEntry        = 1062
+	errNotNull         = 1048
+	errLockWait        = 1205
+	errDeadlock        = 1213
+	errUnknownTable    = 1146
+	errUnknownZone     = 1298
+	errUnknownColumn   = 1054
+	errUnknownDatabase = 1049
 )
 
 // passes tells whether an error is about the moment, not about the statement.

@@ -59,7 +59,7 @@ func (s *Store) Load(ctx context.Context) (checkpoint.Position, error) {
 	case errors.Is(err, sql.ErrNoRows):
 		return checkpoint.Position{}, fmt.Errorf("%s: %w", s, checkpoint.ErrNone)
 	case err != nil:
-		return checkpoint.Position{}, fmt.Errorf("read the checkpoint from %s: %w", s, err)
+		return checkpoint.Position{}, fmt.Errorf("read the checkpoint from %s: %w", s, s.missing(err))
 	}
 	p, err := parseCheckpoint(text.String)
 	if err != nil {

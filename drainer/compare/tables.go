@@ -1,0 +1,170 @@
+package compare
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// relation is a table of one server.
+type relation struct {
+	schema, name string
+	columns      []column
+	generated    map[string]bool // by name in lower case
+	keys         []key           // unique and without NULL, the primary key first
+	rows         int64           // about
+}
+
+func (r *relation) path() string { return quoteName(r.schema) + "." + quoteName(r.name) }
+
+func (r *relation) String() string { return r.schema + "." + r.name }
+
+// column finds a column that is not generated.
+func (r *relation) column(name string) (column, bool) {
+	for _, c := range r.columns {
+		if strings.EqualFold(c.name, name) && !r.generated[strings.ToLower(name)] {
+			return c, true
+		}
+	}
+	return column{}, false
+}
+
+// catalog are the base tables of one server, by name in lower case.
+type catalog map[string]*relation
+
+func catalogKey(schema, table string) string { return strings.ToLower(schema + "\x00" + table) }
+
+// readCatalog reads what tables a server has but those that are left out.
+func readCatalog(ctx context.Context, db *sql.DB, skip func(schema, table string) bool) (catalog, error) {
+	all := catalog{}
+	err := each(ctx, db, "SELECT table_schema, table_name, table_type, COALESCE(table_rows, 0) FROM information_schema.tables", func(v [4]string) {
+		if v[2] != "BASE TABLE" || system(v[0]) || skip(v[0], v[1]) {
+			return
+		}
+		r := &relation{schema: v[0], name: v[1], generated: map[string]bool{}}
+		fmt.Sscan(v[3], &r.rows) // statistics: none are as good as 0
+		all[catalogKey(v[0], v[1])] = r
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = each(ctx, db, "SELECT CONCAT_WS('\\0', table_schema, table_name), column_name, data_type, extra FROM information_schema.columns ORDER BY table_schema, table_name, ordinal_position", func(v [4]string) {
+		r := all[strings.ToLower(v[0])]
+		if r == nil {
+			return
+		}
+		r.columns = append(r.columns, column{name: v[1], kind: kindOf(v[2]), dataType: v[2]})
+		if extra := strings.ToUpper(v[3]); strings.Contains(extra, "VIRTUAL GENERATED") || strings.Contains(extra, "STORED GENERATED") {
+			r.generated[strings.ToLower(v[1])] = true
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return all, all.readKeys(ctx, db)
+}
+
+// readKeys reads the keys that identify a row.
+func (all catalog) readKeys(ctx context.Context, db *sql.DB) error {
+	type index struct {
+		of   *relation
+		name string
+		good bool
+		key  key
+	}
+	var list []*index
+	const q = "SELECT CONCAT_WS('\\0', table_schema, table_name), index_name, COALESCE(column_name, ''), CONCAT(sub_part IS NULL AND nullable <> 'YES', '') " +
+		"FROM information_schema.statistics WHERE non_unique = 0 ORDER BY table_schema, table_name, index_name, seq_in_index"
+	err := each(ctx, db, q, func(v [4]string) {
+		r := all[strings.ToLower(v[0])]
+		if r == nil {
+			return
+		}
+		if n := len(list); n == 0 || list[n-1].of != r || list[n-1].name != v[1] {
+			list = append(list, &index{of: r, name: v[1], good: true})
+		}
+		last := list[len(list)-1]
+		c, ok := r.column(v[2])
+		last.good = last.good && ok && v[3] == "1" && c.mayBeKey()
+		last.key = append(last.key, c)
+	})
+	if err != nil {
+		return err
+	}
+	slices.SortStableFunc(list, func(a, b *index) int {
+		return primaryFirst(a.name) - primaryFirst(b.name)
+	})
+	for _, x := range list {
+		if x.good {
+			x.of.keys = append(x.of.keys, x.key)
+		}
+	}
+	return nil
+}
+
+func primaryFirst(name string) int {
+	if strings.EqualFold(name, "PRIMARY") {
+		return 0
+	}
+	return 1
+}
+
+// each calls f with the rows of a query of four columns.
+func each(ctx context.Context, db *sql.DB, query string, f func([4]string)) error {
+	rows, err := db.QueryContext(ctx, query)
+	if err != nil {
+		return fmt.Errorf("%.80s…: %w", query, err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var v [4]string
+		if err := rows.Scan(&v[0], &v[1], &v[2], &v[3]); err != nil {
+			return fmt.Errorf("%.80s…: %w", query, err)
+		}
+		f(v)
+	}
+	return rows.Err()
+}
+
+// pair is a table of the upstream and what it is downstream.
+type pair struct {
+	up, down *relation
+	columns  []column
+	key      key
+}
+
+// newPair finds what of a table can be compared, and says what cannot.
+func newPair(up, down *relation) (p pair, differs []string) {
+	p = pair{up: up, down: down}
+	for _, c := range up.columns {
+		if up.generated[strings.ToLower(c.name)] {
+			continue
+		}
+		d, ok := down.column(c.name)
+		if !ok {
+			differs = append(differs, fmt.Sprintf("the column %s is missing downstream", c.name))
+			continue
+		}
+		if k := d.kind; k != c.kind && !(c.kind == document && k == text) { // MariaDB's JSON is a LONGTEXT
+			differs = append(differs, fmt.Sprintf("the column %s is %s upstream and %s downstream", c.name, c.dataType, d.dataType))
+		}
+		p.columns = append(p.columns, c)
+	}
+	for _, d := range down.columns {
+		if !slices.ContainsFunc(up.columns, func(c column) bool { return strings.EqualFold(c.name, d.name) }) {
+			differs = append(differs, fmt.Sprintf("the column %s is downstream only", d.name))
+		}
+	}
+	for _, k := range up.keys {
+		if slices.ContainsFunc(down.keys, k.same) {
+			p.key = k
+			break
+		}
+	}
+	if len(up.keys) > 0 && p.key == nil {
+		differs = append(differs, fmt.Sprintf("the key (%s) is missing downstream", up.keys[0].names()))
+	}
+	return p, differs
+}
