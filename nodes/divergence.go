@@ -66,7 +66,7 @@ func divergedText(tables []TableDivergences) string {
 		return ""
 	}
 	var b strings.Builder
-	b.WriteString("the downstream differs from the upstream: ")
+	b.WriteString("the downstream differs from the upstream (drainer -compare finds all that does): ")
 	for i, t := range tables[:min(len(tables), divergedShown)] {
 		if i > 0 {
 			b.WriteString("; ")

@@ -42,7 +42,7 @@ func TestControlStatus(t *testing.T) {
 			`{"Table":"d.t","Count":3,"First":{"Statement":"DELETE","Keys":"id=1, id=2","Rows":2,"Found":1,"CommitTS":470642465486929921,"LastCommitTS":470642465486929925}},` +
 			`{"Table":"d.u","Count":1,"First":{"Statement":"UPDATE","Keys":"id=7","Rows":1,"Found":0,"CommitTS":470642465486929921,"LastCommitTS":470642465486929921}},` +
 			`{"Table":"d.v","Count":1},{"Table":"d.w","Count":1}]}`,
-			Status{CommitTS: 5, Problem: "PD is away; the downstream differs from the upstream: " +
+			Status{CommitTS: 5, Problem: "PD is away; the downstream differs from the upstream (drainer -compare finds all that does): " +
 				"d.t: DELETE found 1 row downstream, not 2: id=1, id=2; commit TS 470642465486929921 (2026-11-22 14:42:06 UTC) to 470642465486929925, and 2 more such statements; " +
 				"d.u: UPDATE found 0 rows downstream, not 1: id=7; commit TS 470642465486929921 (2026-11-22 14:42:06 UTC); " +
 				"d.v:  found 0 rows downstream, not 0: ; commit TS 0 (1970-01-01 00:00:00 UTC); and 1 more table"}, ""},

@@ -42,6 +42,7 @@ type config struct {
 
 	Security daemon.NodeSecurity `toml:"security"`
 	Syncer   syncerConfig        `toml:"syncer"`
+	Compare  compareConfig       `toml:"compare"`
 
 	// Keys of older versions, and flags with their names.
 	SQLMode    string `toml:"sql-mode"` // now in [syncer]
@@ -189,6 +190,11 @@ func (c *config) flags(fs *flag.FlagSet) {
 	fs.StringVar(&s.PluginPath, "plugin-path", "", "refused: there are no plugins any more")
 	fs.StringVar(&s.PluginName, "plugin-name", "", "refused: there are no plugins any more")
 	fs.StringVar((*string)(&c.Security.Admin), "admin", string(daemon.AdminAny), "who may change the node over HTTP (PUT /state/…, /debug/…): any, loopback (this machine) or cert (a client certificate that ssl-ca has signed)")
+	fs.BoolVar(&c.Compare.asked, "compare", false, "do not run, but compare the database downstream with the upstream at the drainer's checkpoint, and print a report; the drainer has to be paused. Exit status 0: they are equal")
+	fs.StringVar(&c.Compare.upstream, "compare-upstream", "", "the upstream's TiDB as `user@host:port`, its password in the variable TIDB_PSWD; default: the section [compare] of the configuration")
+	fs.IntVar(&c.Compare.Threads, "compare-threads", 4, "chunks of rows that are compared at a time")
+	fs.IntVar(&c.Compare.ChunkRows, "compare-chunk", 5000, "`rows` of a chunk")
+	fs.StringVar(&c.Compare.State, "compare-state", "", "`file` by which a comparison that was interrupted goes on; default: compare.json in the data directory")
 	fs.StringVar(&c.file, "config", "", "TOML `file`")
 	fs.BoolVar(&c.version, "V", false, "print the version and exit")
 }

@@ -26,8 +26,8 @@ func main() {
 	os.Exit(run(os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// run is the whole program. It gives the exit code: 0 after a pause or after going offline
-// as asked, 1 when something failed, 2 when flags or configuration were not understood.
+// run is the whole program. It gives the exit code: 0 after a pause, after going offline
+// as asked, or when -compare finds no difference, 1 when something failed or differs, 2 when flags or configuration were not understood.
 func run(args []string, stdout, stderr io.Writer) int {
 	if len(args) > 0 && (args[0] == "-print" || args[0] == "--print") {
 		return printFiles(args[1:], stdout, stderr)
@@ -51,6 +51,13 @@ func run(args []string, stdout, stderr io.Writer) int {
 	defer logFile.Close()
 	for _, w := range warnings {
 		log.Warn(w)
+	}
+	if cfg.Compare.asked {
+		if err := compareDatabases(cfg, log, stdout, stderr); err != nil {
+			fmt.Fprintln(stderr, "drainer:", err)
+			return 1
+		}
+		return 0
 	}
 	if err := serve(cfg, log, stdout); err != nil {
 		log.WithError(err).Error("drainer ends")

@@ -21,6 +21,8 @@ type Options struct {
 	Skip func(schema, table string) bool
 	// Route gives the names that an upstream table has downstream; nil: all have the same.
 	Route func(schema, table string) (downSchema, downTable string, err error)
+	// Partial: that one side has columns that the other has not is no difference (sync-mode = 2).
+	Partial bool
 	// Own reports whether a downstream table is the drainer's own; nil: none is.
 	Own func(schema, table string) bool
 

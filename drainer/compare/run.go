@@ -95,7 +95,7 @@ func (c *comparison) table(ctx context.Context, m matched) (t Table, err error) 
 		t.Unfinished = m.shared
 		return t, nil
 	}
-	p, differs := newPair(up, down)
+	p, differs := newPair(up, down, c.opts.Partial)
 	t.Definition = differs
 	if len(p.columns) == 0 {
 		t.Unfinished = "it has no columns that can be compared"

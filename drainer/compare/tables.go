@@ -135,8 +135,9 @@ type pair struct {
 	key      key
 }
 
-// newPair finds what of a table can be compared, and says what cannot.
-func newPair(up, down *relation) (p pair, differs []string) {
+// newPair finds what of a table can be compared, and says what cannot; with partial, columns that one side lacks
+// are not said.
+func newPair(up, down *relation, partial bool) (p pair, differs []string) {
 	p = pair{up: up, down: down}
 	for _, c := range up.columns {
 		if up.generated[strings.ToLower(c.name)] {
@@ -144,7 +145,9 @@ func newPair(up, down *relation) (p pair, differs []string) {
 		}
 		d, ok := down.column(c.name)
 		if !ok {
-			differs = append(differs, fmt.Sprintf("the column %s is missing downstream", c.name))
+			if !partial {
+				differs = append(differs, fmt.Sprintf("the column %s is missing downstream", c.name))
+			}
 			continue
 		}
 		if k := d.kind; k != c.kind && !(c.kind == document && k == text) { // MariaDB's JSON is a LONGTEXT
@@ -153,7 +156,7 @@ func newPair(up, down *relation) (p pair, differs []string) {
 		p.columns = append(p.columns, c)
 	}
 	for _, d := range down.columns {
-		if !slices.ContainsFunc(up.columns, func(c column) bool { return strings.EqualFold(c.name, d.name) }) {
+		if !partial && !slices.ContainsFunc(up.columns, func(c column) bool { return strings.EqualFold(c.name, d.name) }) {
 			differs = append(differs, fmt.Sprintf("the column %s is downstream only", d.name))
 		}
 	}

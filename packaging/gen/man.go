@@ -21,7 +21,7 @@ func pages() []page {
 		{name: "pump", title: "store and sort TiDB's binlogs",
 			about: "TiDB servers write each transaction to a pump; drainers pull them in commit TS order. A signal pauses the pump; a second one ends it at once."},
 		{name: "drainer", title: "merge the binlogs of all pumps and apply them downstream",
-			about: "Pulls from every pump, merges by commit TS and applies to MySQL, TiDB, Kafka or files. A signal pauses the drainer; a second one ends it at once."},
+			about: "Pulls from every pump, merges by commit TS and applies to MySQL, TiDB, Kafka or files. A signal pauses the drainer; a second one ends it at once. With -compare it does not run, but compares the database downstream with the upstream: exit status 0 if they are equal."},
 		{name: "binlogctl", title: "look at and manage TiDB Binlog nodes",
 			about: "Reads and writes the node records in PD, and asks live nodes to pause or to go offline. Exit status 0 on success; otherwise the reason is on standard error."},
 	}

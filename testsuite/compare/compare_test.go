@@ -365,6 +365,10 @@ func (l *lab) definitions(t *testing.T) {
 		}
 		delete(want, got.Name)
 	}
+	o.Partial = true
+	if got := run(t, o).Tables[0]; got.Name != "defs.columns" || len(got.Definition) != 0 || got.Different != 1 {
+		t.Errorf("with partial columns: %+v", got)
+	}
 	if len(want) > 0 {
 		t.Errorf("not compared: %v\n%s", want, printed(t, r))
 	}
