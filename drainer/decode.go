@@ -207,19 +207,18 @@ func (dec *decoder) filtered(j *judged, query string, log *logrus.Entry) ([]sink
 	return list, nil
 }
 
-// redirect gives statements their names downstream.
+// redirect gives statements their names downstream, and leaves out those that change nothing there.
 func (dec *decoder) redirect(list []sink.Statement, after *schema.Tables, log *logrus.Entry) ([]sink.Statement, error) {
 	kept := list[:0]
 	for _, st := range list {
-		created, err := dec.migrate.redirects(st.DDL, after)
-		if err != nil {
+		switch why, err := dec.migrate.redirects(st.DDL, after, dec.wants); {
+		case err != nil:
 			return nil, err
+		case why != "":
+			log.WithField("reason", why).Warn("a DDL is left out")
+		default:
+			kept = append(kept, st)
 		}
-		if created {
-			log.Warn("a table is not created: table-migrate-rule brings it to one that is there for another table already")
-			continue
-		}
-		kept = append(kept, st)
 	}
 	return kept, nil
 }

@@ -43,7 +43,7 @@ func (dec *decoder) early(ctx context.Context, h *schema.History, b *txn.Binlog,
 			log.WithField("reason", "binlog-filter-rule").Info("a DDL is left out")
 			continue
 		}
-		if _, err := dec.migrate.redirects(d, d.TablesAfter); err != nil {
+		if _, err := dec.migrate.redirects(d, d.TablesAfter, dec.wants); err != nil {
 			return nil, err
 		}
 		log.Info("a DDL goes downstream before its binlog: rows use its columns already")

@@ -55,7 +55,7 @@ const (
 		"Make the rows of the replicated one downstream what they are at this commit TS (with tidb_snapshot), and then leave the statement out"
 	whyView     = "the view reads tables that are not replicated: the downstream may not have them. What it has under the view's name stays as it is"
 	whyCopy     = "it copies the definition of a table that is not replicated"
-	whyDrop     = "not every table of the database is replicated: only those that are are dropped, and the database stays"
+	whyDrop     = "not every table of the database is replicated, or goes to another database: the replicated ones are dropped, and the database stays"
 	whyRestored = "it brings back a table that was not replicated, and the downstream does not have its rows. " +
 		"Copy the table to the downstream as it is at this commit TS (with tidb_snapshot), and then leave the statement out"
 	whyRestoredDatabase = "it brings back tables that are not replicated with those that are. " +
@@ -208,7 +208,8 @@ func (dec *decoder) reads(view *schema.Table, query ast.Node, schema string) boo
 func (dec *decoder) wants(schema, table string) bool { return !dec.skip(schema, table) }
 
 func (dec *decoder) database(a about, name string) []cell {
-	return []cell{cellOf(a, dec.wants(name, ""), dec.filter.Whole(name))}
+	// Tables that go elsewhere are not the database's downstream.
+	return []cell{cellOf(a, dec.wants(name, ""), dec.filter.Whole(name) && !dec.migrate.rules.RoutesIn(name))}
 }
 
 // several are the cells of a job on several tables, by its Result.Tables. A table that is renamed

@@ -71,7 +71,7 @@ func (dec *decoder) again(t *sink.Txn) *sink.Txn {
 		return nil
 	}
 	if d := t.DDL; d != nil {
-		if dec.skipDDL || dec.skip(d.Schema, d.Table) {
+		if dec.skipDDL || dec.skip(d.Schema, d.Table) || dec.migrate.rules.IgnoresDDL(d.Schema, d.Table, eventOf(one(t.Query)), t.Query) {
 			log.WithField("query", t.Query).Info("a DDL in the relay log is left out, as sync-ddl or filter rules say")
 			return nil
 		}
@@ -82,7 +82,10 @@ func (dec *decoder) again(t *sink.Txn) *sink.Txn {
 	}
 	out := *t
 	out.Early = slices.DeleteFunc(slices.Clone(t.Early), func(s sink.Statement) bool { return dec.skipDDL || dec.skip(s.DDL.Schema, s.DDL.Table) })
-	out.Changes = slices.DeleteFunc(slices.Clone(t.Changes), func(c *txn.Change) bool { return dec.skip(c.Table.Schema, c.Table.Name) })
+	out.Changes = slices.DeleteFunc(slices.Clone(t.Changes), func(c *txn.Change) bool {
+		m, err := dec.migrate.of(c.Table) // there are no routes with a relay log
+		return dec.skip(c.Table.Schema, c.Table.Name) || err == nil && m.ignores[c.Op]
+	})
 	if out.Empty() {
 		return nil
 	}

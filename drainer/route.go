@@ -110,11 +110,12 @@ func (m *migrator) ignores(j *judged, query string) (bool, error) {
 	return left > 0, nil
 }
 
-// redirects gives a statement its names downstream. One about a table whose target other tables have
-// too is an error: it is the business of all of them. A further table for a target is not created.
-func (m *migrator) redirects(d *schema.DDL, after *schema.Tables) (created bool, err error) {
+// redirects gives a statement its names downstream. One about a table whose target other replicated
+// tables have too is an error: it is the business of all of them. Why is not empty when there is
+// nothing to be done downstream: a further table for a target, a new name with the same target.
+func (m *migrator) redirects(d *schema.DDL, after *schema.Tables, wants func(schema, table string) bool) (why string, err error) {
 	if !m.rules.Routes() || d.Job == nil {
-		return false, nil
+		return "", nil
 	}
 	d.Route = func(schema, table string) (string, string) {
 		if to, err := m.route(schema, table); err == nil {
@@ -124,10 +125,15 @@ func (m *migrator) redirects(d *schema.DDL, after *schema.Tables) (created bool,
 	}
 	to, err := m.route(d.Schema, d.Table)
 	if err != nil || d.Table == "" || to == (tableName{d.Schema, d.Table}) {
-		return false, err
+		return "", err
+	}
+	if d.Job.Type == schema.ActionRenameTable && d.After != nil {
+		if now, err := m.route(d.After.Schema, d.After.Name); err != nil || now.fold() == to.fold() {
+			return "its new name has the same target as the old one", err
+		}
 	}
 	for _, t := range after.All() {
-		if t.Schema == d.Schema && t.Name == d.Table || d.After != nil && t.ID == d.After.ID {
+		if t.Schema == d.Schema && t.Name == d.Table || d.After != nil && t.ID == d.After.ID || !wants(t.Schema, t.Name) {
 			continue
 		}
 		other, err := m.route(t.Schema, t.Name)
@@ -135,10 +141,10 @@ func (m *migrator) redirects(d *schema.DDL, after *schema.Tables) (created bool,
 			continue
 		}
 		if d.Job.Type == schema.ActionCreateTable {
-			return true, nil
+			return fmt.Sprintf("table-migrate-rule brings it to %s, which is there for %s already", fullName(to.schema, to.table), t), nil
 		}
-		return false, fmt.Errorf("table-migrate-rule brings %s and %s to the one table %s, and a statement about one of them cannot be carried out there: "+
+		return "", fmt.Errorf("table-migrate-rule brings %s and %s to the one table %s, and a statement about one of them cannot be carried out there: "+
 			"change the table by hand if it is needed, and then leave the statement out", fullName(d.Schema, d.Table), t, fullName(to.schema, to.table))
 	}
-	return false, nil
+	return "", nil
 }

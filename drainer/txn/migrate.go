@@ -198,6 +198,11 @@ func (m *Migration) Routes() bool {
 	return m != nil && slices.ContainsFunc(m.rules, func(r migrateRule) bool { return r.Target != nil })
 }
 
+// RoutesIn reports whether any table of a database, or itself, may go downstream under another name.
+func (m *Migration) RoutesIn(schema string) bool {
+	return m != nil && slices.ContainsFunc(m.rules, func(r migrateRule) bool { return r.Target != nil && r.schema.MatchString(schema) })
+}
+
 // Route gives the names that a table, or without one a database, has downstream. Two rules with
 // targets for one table are an error.
 func (m *Migration) Route(schema, table string) (string, string, error) {
