@@ -70,6 +70,8 @@ type syncerConfig struct {
 	DDLTimeZone string `toml:"ddl-time-zone"`
 	// OnDivergence is ours: what happens when a row to be changed is not found downstream.
 	OnDivergence string `toml:"on-divergence"`
+	// DDLCheck is ours: what happens when a table is not as upstream after a statement of DDL.
+	DDLCheck string `toml:"ddl-check"`
 
 	IgnoreTxns []int64 `toml:"ignore-txn-commit-ts"`
 
@@ -235,6 +237,8 @@ func (c *config) adjust() (err error) {
 		return fmt.Errorf("syncer.txn-batch %d: must be at least 1 row", s.TxnBatch)
 	case s.OnDivergence != "" && s.OnDivergence != "warn" && s.OnDivergence != "stop":
 		return fmt.Errorf("syncer.on-divergence %q: use \"warn\" (the default) or \"stop\"", s.OnDivergence)
+	case s.DDLCheck != "" && s.DDLCheck != "warn" && s.DDLCheck != "stop":
+		return fmt.Errorf("syncer.ddl-check %q: use \"stop\" (the default) or \"warn\"", s.DDLCheck)
 	}
 	if err := c.Security.Admin.Check(c.Security.Security); err != nil {
 		return fmt.Errorf("security.%w", err)

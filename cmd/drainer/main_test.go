@@ -51,6 +51,7 @@ loopback-control = true
 channel-id = 3
 sync-ddl = false
 on-divergence = "stop"
+ddl-check = "warn"
 replicate-do-db = ["~^shop.*", "test"]
 [[syncer.replicate-do-table]]
 db-name = "log"
@@ -84,7 +85,7 @@ schema = "cp"
 	}
 	m, ok := c.down.(*downstream.MySQL)
 	if !ok || m.String() != "mysql repl@db:3307" || m.Password != "open sesame" || m.Workers != 9 || m.TxnBatch != 50 || !m.SafeMode ||
-		m.SQLMode != "ANSI_QUOTES" || m.ChannelID != 3 || !m.StopAtDivergence || !m.PartialColumns || m.Schema != "cp" || m.ReadTimeout != 2*time.Minute || m.RelayDir != "relay" || m.RelayMaxFileBytes != 1000 {
+		m.SQLMode != "ANSI_QUOTES" || m.ChannelID != 3 || !m.StopAtDivergence || !m.WarnOfDefinitions || !m.PartialColumns || m.Schema != "cp" || m.ReadTimeout != 2*time.Minute || m.RelayDir != "relay" || m.RelayMaxFileBytes != 1000 {
 		t.Errorf("downstream: %s, %T", c.down, c.down)
 	}
 	all := strings.Join(warnings, "\n")

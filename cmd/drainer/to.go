@@ -101,7 +101,7 @@ func (c *config) mysql() (drainer.Downstream, error) {
 	}
 	m := &downstream.MySQL{Host: server.Host, Port: server.Port, User: server.User, Password: server.Password, TLS: server.TLS,
 		ReadTimeout: server.ReadTimeout, Workers: s.Workers, TxnBatch: s.TxnBatch, SafeMode: s.SafeMode, SQLMode: s.SQLMode,
-		Loopback: s.Loopback, ChannelID: s.ChannelID, StopAtDivergence: s.OnDivergence == "stop", Schema: to.Checkpoint.Schema, Table: to.Checkpoint.Table,
+		Loopback: s.Loopback, ChannelID: s.ChannelID, StopAtDivergence: s.OnDivergence == "stop", WarnOfDefinitions: s.DDLCheck == "warn", Schema: to.Checkpoint.Schema, Table: to.Checkpoint.Table,
 		RelayDir: s.Relay.Dir, RelayMaxFileBytes: s.Relay.MaxFileBytes, PartialColumns: to.SyncMode == 2}
 	if m.Params, err = sessionParams(to.Params); err != nil {
 		return nil, err

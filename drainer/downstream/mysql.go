@@ -44,6 +44,8 @@ type MySQL struct {
 	PartialColumns bool
 	// StopAtDivergence (on-divergence = "stop"): rows that are not found downstream stop the drainer.
 	StopAtDivergence bool
+	// WarnOfDefinitions (ddl-check = "warn"): definitions that differ after a statement of DDL are only logged.
+	WarnOfDefinitions bool
 
 	Schema string // of the checkpoint's table; "": tidb_binlog
 	Table  string // its name; "": checkpoint
@@ -101,7 +103,7 @@ func (m *MySQL) Checkpoint(ctx context.Context, site drainer.Site) (checkpoint.S
 func (m *MySQL) Open(ctx context.Context, site drainer.Site, from, until nodes.TSO) (sink.Sink, error) {
 	s, err := mysql.New(ctx, mysql.Options{
 		Server: m.server(), Place: m.place(site), From: from, SafeUntil: until, Foreign: site.Foreign, SafeMode: m.SafeMode, Workers: m.Workers, TxnBatch: m.TxnBatch,
-		SQLMode: m.SQLMode, DDLTimeZone: m.DDLTimeZone, PartialColumns: m.PartialColumns, LoopbackControl: m.Loopback, ChannelID: m.ChannelID, StopAtDivergence: m.StopAtDivergence, Logger: site.Logger,
+		SQLMode: m.SQLMode, DDLTimeZone: m.DDLTimeZone, PartialColumns: m.PartialColumns, LoopbackControl: m.Loopback, ChannelID: m.ChannelID, StopAtDivergence: m.StopAtDivergence, WarnOfDefinitions: m.WarnOfDefinitions, Logger: site.Logger,
 		Metrics: mysql.Metrics{
 			Executed: func(took time.Duration, _, _ int) { site.Executed("", took) },
 			DDL:      func(took time.Duration) { site.Executed("DDL", took) },

@@ -23,20 +23,24 @@ func TestRealTransactions(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			l := newLab(t, srv)
-			for _, table := range data.Tables {
-				l.exec(t, "DROP DATABASE IF EXISTS `"+table.Schema+"`")
-			}
-			s := l.open(t, 0)
-			if err := applyAll(t, s, slices.DeleteFunc(data.Transactions(t), system)); err != nil {
-				t.Fatal(err)
-			}
-			for _, table := range data.Tables {
-				if table.Name != "gtemp" { // a temporary table: nothing of it is replicated
-					l.compare(t, table)
-				}
-			}
+			newLab(t, srv).replayAll(t, data)
 		})
+	}
+}
+
+// replayAll replays everything and compares the tables in the end.
+func (l *lab) replayAll(t *testing.T, data *golden.Data) {
+	t.Helper()
+	for _, table := range data.Tables {
+		l.exec(t, "DROP DATABASE IF EXISTS `"+table.Schema+"`")
+	}
+	if err := applyAll(t, l.open(t, 0), slices.DeleteFunc(data.Transactions(t), system)); err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range data.Tables {
+		if table.Name != "gtemp" { // a temporary table: nothing of it is replicated
+			l.compare(t, table)
+		}
 	}
 }
 

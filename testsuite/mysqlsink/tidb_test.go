@@ -16,6 +16,7 @@ import (
 	"pumphouse/nodes"
 	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/tidbtest"
+	"pumphouse/testsuite/tidbtest/golden"
 )
 
 // TestTiDB: the contract, random transactions over restarts of the sink, and DDL that only
@@ -78,6 +79,15 @@ func TestTiDB(t *testing.T) {
 		var name, text string
 		if err := l.db.QueryRow("SHOW CREATE TABLE d.t").Scan(&name, &text); err != nil || !strings.Contains(text, "SHARD_ROW_ID_BITS=4") {
 			t.Error(fmt.Sprint(text, err))
+		}
+	}) // Definitions of real TiDBs, compared with what a TiDB says of them after each statement.
+	t.Run("real transactions", func(t *testing.T) {
+		for _, year := range golden.Years() {
+			data, err := golden.Load(year)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fresh(t).replayAll(t, data)
 		}
 	})
 }

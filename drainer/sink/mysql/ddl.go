@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"pumphouse/drainer/sink/mysql/definition"
+
 	"github.com/sirupsen/logrus"
 )
 
@@ -19,7 +21,7 @@ func (w *worker) applyDDL(j *job) error {
 		var before *intent // of this statement
 		switch {
 		case in == nil || in.Number < n:
-		case in.Number > n || in.Executed:
+		case in.Number > n || in.Executed && !in.Differs:
 			continue // it has been run before a crash
 		default:
 			before = in
@@ -36,6 +38,8 @@ func (w *worker) applyDDL(j *job) error {
 			log.WithField("why", st.why).Info("this statement is not run downstream")
 			continue
 		}
+		st.leaves = expect(s.DDL, st.tables, w.server.flavour)
+		st.database = databaseOf(s.DDL, st.tables)
 		if err := w.runStatement(j, n, st, before); err != nil {
 			return err
 		}
@@ -53,10 +57,11 @@ func (w *worker) runStatement(j *job, n int, st statement, before *intent) error
 		}
 		return err
 	})
-	if err == nil || passes(err) || w.ctx.Err() != nil || errors.Is(err, ErrTakenOver) {
+	var differs *DefinitionError
+	if err == nil || passes(err) || w.ctx.Err() != nil || errors.Is(err, ErrTakenOver) || errors.As(err, &differs) {
 		return err
 	}
-	if code(err) != 0 {
+	if code(err) != 0 && (before == nil || !before.Executed) {
 		// It has not been run, and what somebody mends now must not look like its effect.
 		if err := w.unbegin(j, n); err != nil {
 			w.opts.Logger.WithError(err).Error("a statement of DDL that was refused is still noted as begun: skip it when it has been mended by hand")
@@ -79,8 +84,8 @@ func (w *worker) unbegin(j *job, n int) error {
 // ddlMode takes what a strict server refuses: zero dates, values that do not fit.
 const ddlMode = "ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION"
 
-// tryDDL runs a statement unless it has been run. before is what was written down when it
-// was tried first; nil: it was not.
+// tryDDL runs a statement unless it has been run, and compares what it has left with the upstream.
+// before is what was written down when it was tried first; nil: it was not.
 func (w *worker) tryDDL(j *job, n int, st statement, before **intent) error {
 	w.drop()
 	c, err := dial(w.ctx, w.server.ddl)
@@ -92,37 +97,75 @@ func (w *worker) tryDDL(j *job, n int, st statement, before **intent) error {
 	if err := w.ddlLock(); err != nil {
 		return err
 	}
+	if *before == nil || !(*before).Executed {
+		if err := w.runOnce(j, n, st, before); err != nil {
+			return err
+		}
+	}
+	ran := **before
+	ran.Executed = true
+	*before = &ran // from here on it is not run again
+	if err := w.verify(j, st, ran.Standing); err != nil {
+		var differs *DefinitionError
+		if errors.As(err, &differs) {
+			noted := ran
+			noted.Differs = true
+			err = errors.Join(err, w.intend(j, &noted))
+		}
+		return err
+	}
+	if n == len(j.ddl)-1 && len(j.txn.Changes) == 0 {
+		return nil
+	}
+	// Rows, and what becomes of them, must not decide what is known of the statement.
+	return w.intend(j, &intent{CommitTS: ran.CommitTS, Query: ran.Query, Definitions: ran.Definitions, Numbered: ran.Numbered, Number: n, Executed: true})
+}
+
+// runOnce runs a statement that has not been run, as far as can be told.
+func (w *worker) runOnce(j *job, n int, st statement, before **intent) error {
 	now, err := w.fingerprint(st)
+	if err != nil {
+		return fmt.Errorf("look at the definitions before DDL: %w", err)
+	}
+	there, err := w.look(st.leaves)
 	if err != nil {
 		return fmt.Errorf("look at the definitions before DDL: %w", err)
 	}
 	again := *before != nil
 	if !again {
 		now.CommitTS, now.Number, now.Query = j.txn.CommitTS, n, st.text
+		now.Standing = w.standing(st.leaves, there)
 		if err := w.intend(j, now); err != nil {
 			return err
 		}
 		*before = now
 	}
-	switch done, err := w.wasRun(st, *before, now, again); {
-	case err != nil:
-		return err
-	case !done:
-		if err := w.runDDL(st, again || j.safe); err != nil {
+	if again || j.safe {
+		switch done, err := w.wasRun(st, *before, now, there, again); {
+		case err != nil:
 			return err
+		case done:
+			w.opts.Logger.WithFields(logrus.Fields{"commit_ts": j.txn.CommitTS, "query": shorten([]byte(st.text))}).Warn(
+				"this statement has been run already, as the definitions show")
+			return nil
 		}
 	}
-	if n == len(j.ddl)-1 && len(j.txn.Changes) == 0 {
-		return nil
-	}
-	// Rows, and what becomes of them, must not decide what is known of the statement.
-	ran := **before
-	ran.Executed = true
-	return w.intend(j, &ran)
+	return w.runDDL(st)
 }
 
-// wasRun tells whether a statement that was begun once before has taken effect.
-func (w *worker) wasRun(st statement, before, now *intent, again bool) (bool, error) {
+// wasRun finds out whether a statement has taken effect: one that was begun once before (again), or
+// one that was perhaps run without our record of it. What the server says when it is run a second
+// time is no evidence: it fails for many reasons, and some statements just take effect twice.
+func (w *worker) wasRun(st statement, before, now *intent, there snapshot, again bool) (bool, error) {
+	if st.database != nil {
+		return w.databaseDone(st.database)
+	}
+	switch w.judge(st.leaves, there) {
+	case definition.Run:
+		return true, nil
+	case definition.NotRun:
+		return false, nil
+	}
 	switch {
 	case !again:
 		return false, nil
@@ -130,7 +173,7 @@ func (w *worker) wasRun(st statement, before, now *intent, again bool) (bool, er
 		if st.swaps {
 			return false, ErrAmbiguousDDL
 		}
-		return false, nil // run again, it says whether it has been
+		return false, nil // run again, it is refused if it has been
 	}
 	return before.Definitions != now.Definitions, nil
 }
@@ -166,8 +209,8 @@ func (w *worker) intend(j *job, in *intent) error {
 	return err
 }
 
-// runDDL runs a statement. tolerant: that it has been run already is no error.
-func (w *worker) runDDL(st statement, tolerant bool) error {
+// runDDL runs a statement.
+func (w *worker) runDDL(st statement) error {
 	start := w.opts.Now()
 	if err := w.conn.run(w.ctx, []byte(st.session)); code(err) == errUnknownZone {
 		return fmt.Errorf("the statement converts values in the time zone %s, which the downstream does not know: load its time zone tables (mysql_tzinfo_to_sql): %w", st.zone, err)
@@ -175,10 +218,6 @@ func (w *worker) runDDL(st statement, tolerant bool) error {
 		return err
 	}
 	err := w.conn.run(w.ctx, []byte(st.text))
-	if tolerant && alreadyDone(err) {
-		w.opts.Logger.WithError(err).WithField("query", shorten([]byte(st.text))).Warn("this statement has been run already")
-		err = nil
-	}
 	if f := w.opts.Metrics.DDL; f != nil && err == nil {
 		f(w.opts.Now().Sub(start))
 	}

@@ -38,10 +38,20 @@
 // DDL commits by itself, so a row with a fingerprint of the definitions is written before a
 // statement and removed, together with the record of it, behind it. Who finds that row after
 // a crash first waits, on a lock by name, until the server has ended the statement, and
-// compares: another fingerprint, and it was run. The fingerprint has the numbers InnoDB and TiDB
-// give to tables and partitions: RENAME and EXCHANGE PARTITION can leave definitions just as
-// they were. Without the privilege to read those (PROCESS) such a statement stops the sink
-// with [ErrAmbiguousDDL]. A statement that the server refuses was not run: its row goes.
+// looks whether the definitions are as the statement leaves them upstream, or as before; package
+// definition compares them. Where a statement changes nothing that shows (TRUNCATE, EXCHANGE PARTITION, RENAME
+// of tables that are alike), the fingerprint tells: another one, and it was run. It has the numbers
+// InnoDB and TiDB give to tables and partitions. Without the privilege to read those (PROCESS) such a statement stops the sink
+// with [ErrAmbiguousDDL]. A statement that the server refuses was not run: its row goes. What the error says is never evidence that it
+// was run before: servers give the same for other reasons, and of several tables or changes one may be
+// at fault. In safe mode definitions are looked at in the same way before a statement is run; one that shows
+// nothing is run.
+//
+// Afterwards the definitions downstream are compared with the upstream's. Differences that the table
+// had before, and that the statement was not to remove, are logged once; any other ends the sink
+// with a [*DefinitionError]. That the statement has been run stands in the row then, with the differences of
+// before, so a restart only compares again.
+//
 // Statements that rows of the same transaction need ([sink.Txn].Early) are run first, one after the
 // other. The row then says how many have been run, and goes in the transaction of the rows, so
 // whoever finds it knows what is left to be done.

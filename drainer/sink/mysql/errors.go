@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 
+	"pumphouse/drainer/sink/mysql/definition"
 	"pumphouse/nodes"
 
 	mysqldriver "github.com/go-sql-driver/mysql"
@@ -61,6 +63,32 @@ func (e *DivergenceError) Error() string {
 		"make the row downstream as it was upstream before this transaction, or leave the transaction out with ignore-txn-commit-ts = [%s], "+
 		"or set on-divergence = \"warn\", which applies what finds its rows; then start the drainer again",
 		e.Table, e.Divergence, e.CommitTS)
+}
+
+// DefinitionError says that a statement of DDL has been run, and that its tables are not downstream as
+// they are upstream. Its text names the differences, both definitions and the ways out.
+type DefinitionError struct {
+	CommitTS  nodes.TSO
+	Statement string // the beginning of it
+	Tables    []TableDifference
+}
+
+// TableDifference is a table that is not as it should be.
+type TableDifference struct {
+	Table                string
+	Differences          []definition.Difference
+	Upstream, Downstream string // the definitions, in one line each
+}
+
+func (e *DefinitionError) Error() string {
+	var b strings.Builder
+	for _, t := range e.Tables {
+		fmt.Fprintf(&b, "; %s: %s; upstream: %s; downstream: %s", t.Table, strings.Join(phrases(t.Differences), "; "), t.Upstream, t.Downstream)
+	}
+	return fmt.Sprintf("after a statement with commit TS %s the downstream's definitions differ from the upstream's%s; the statement, which has been run: %s; "+
+		"alter the downstream by hand so that it is as the upstream and start the drainer again, which looks again and does not run the statement a second time; "+
+		"if the differences do not matter, accept those of this statement with ignore-txn-commit-ts = [%s], or have all of them only logged with ddl-check = \"warn\" in [syncer]",
+		e.CommitTS, b.String(), e.Statement, e.CommitTS)
 }
 
 // shownBytes is how much of a statement is in errors and logs.
@@ -127,22 +155,4 @@ func lost(err error) bool {
 		errors.Is(err, io.ErrUnexpectedEOF) || errors.As(err, &network) ||
 		errors.Is(err, context.DeadlineExceeded) ||
 		errors.Is(err, mysqldriver.ErrMalformPkt) || errors.Is(err, mysqldriver.ErrPktSync) || errors.Is(err, mysqldriver.ErrBusyBuffer)
-}
-
-// doneCodes are what a statement of DDL that has been run already ends with: what it makes
-// is there, what it drops is not.
-func alreadyDone(err error) bool {
-	switch code(err) {
-	case 1007, 1008, // database exists; does not
-		1050, 1051, errUnknownTable, // table exists; does not
-		1054,       // unknown column: renamed
-		1060, 1061, // column, key exists
-		1068,             // multiple primary keys
-		1091,             // column or key to drop is not there
-		1176,             // key to rename is not there
-		1493, 1507, 1517, // partitions: range must increase; none; exists
-		1826, 1831, 3821, 3822: // constraint: exists, is not there
-		return true
-	}
-	return false
 }

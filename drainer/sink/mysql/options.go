@@ -100,6 +100,9 @@ type Options struct {
 	// may have different ones while DDL is replicated in one direction only. Columns that only the
 	// downstream has get its defaults, or the zero of their type.
 	PartialColumns bool
+	// WarnOfDefinitions (ddl-check = "warn"): when the downstream's definition differs from the
+	// upstream's after a statement of DDL, that is only logged. Otherwise it ends the sink.
+	WarnOfDefinitions bool
 	// LoopbackControl marks every downstream transaction in the mark table, and drops
 	// transactions of the upstream that carry the mark of ChannelID.
 	LoopbackControl bool

@@ -19,6 +19,9 @@ type statement struct {
 	tables  []tableName
 	swaps   bool // see there
 	lost    []string
+	// leaves is what it is to leave downstream; nothing: not known.
+	leaves   []expectation
+	database *databaseChange // nil: it makes and drops none
 }
 
 type tableName struct{ schema, table string }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"pumphouse/drainer/sink/mysql/definition"
 	"pumphouse/nodes"
 
 	"github.com/sirupsen/logrus"
@@ -46,6 +47,10 @@ type intent struct {
 	Number int `json:"number,omitempty"`
 	// Executed: it has been run, but not yet what the transaction has behind it.
 	Executed bool `json:"executed,omitempty"`
+	// Differs: it has been run, and the downstream is not as the upstream after it.
+	Differs bool `json:"differs,omitempty"`
+	// Standing are differences between both sides that there were before it, by table.
+	Standing map[string][]definition.Difference `json:"standing,omitempty"`
 }
 
 // createTables makes the tables of a place.

@@ -10,6 +10,7 @@ import (
 
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
+	"pumphouse/drainer/sink/mysql/definition"
 	"pumphouse/nodes"
 
 	"github.com/sirupsen/logrus"
@@ -25,6 +26,9 @@ type Sink struct {
 	partial *partial // nil: rows are written with all columns
 	seed    maphash.Seed
 	ignore  map[nodes.TSO]bool
+
+	definitions definition.Server
+	said        sync.Map // tables (tableName) of which standing differences have been logged
 
 	ctx  context.Context // done when the sink has failed or is closed
 	stop context.CancelCauseFunc
@@ -80,6 +84,10 @@ func New(ctx context.Context, opts Options) (*Sink, error) {
 // open prepares the sink's tables.
 func (s *Sink) open(ctx context.Context) error {
 	if err := createTables(ctx, s.server.db, s.opts.Place); err != nil {
+		return err
+	}
+	var err error
+	if s.definitions, err = definition.Open(ctx, s.server.db, definition.Flavour(s.server.flavour)); err != nil {
 		return err
 	}
 	if s.opts.LoopbackControl {
@@ -212,6 +220,11 @@ func (s *Sink) touches(j *job) touched {
 	for _, c := range j.txn.Changes {
 		size, _ := rowSize(c)
 		j.bytes += int64(size)
+	}
+	for _, st := range j.ddl {
+		if after := st.DDL.TablesAfter; after != nil {
+			j.bytes += after.Bytes()
+		}
 	}
 	j.rows = len(j.txn.Changes)
 	if j.alone = len(j.ddl) > 0 || j.rows > aloneRows || j.bytes > aloneBytes; j.alone {
