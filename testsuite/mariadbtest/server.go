@@ -61,7 +61,7 @@ func Start(t testing.TB, args ...string) *Server {
 // install makes the data directory.
 func (s *Server) install() {
 	s.t.Helper()
-	cmd := exec.Command(s.find("mariadb-install-db"), "--no-defaults", "--user="+s.user(), "--datadir="+s.data(),
+	cmd := exec.Command(s.find("mariadb-install-db"), "--no-defaults", "--tmpdir="+s.Dir, "--user="+s.user(), "--datadir="+s.data(),
 		"--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve", "--innodb-log-file-size=8M")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		s.t.Fatalf("make MariaDB's data directory: %v\n%s", err, out)
