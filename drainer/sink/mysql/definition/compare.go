@@ -179,7 +179,7 @@ func (c *comparison) sameShape(w, g Type) bool {
 		// TEXT(10): some servers keep that, others take the smallest type that holds it, in bytes.
 		return w.Base == g.Base || strings.HasSuffix(w.Base, "text") == strings.HasSuffix(g.Base, "text") &&
 			holds(int64(w.Length)) <= capacity(g.Base) && capacity(g.Base) <= holds(4*int64(w.Length))
-	case w.Base != g.Base || w.Unsigned != g.Unsigned || w.Zerofill != g.Zerofill:
+	case w.Base != g.Base || w.Unsigned != g.Unsigned || w.Zerofill != g.Zerofill && c.flavour != TiDB:
 		return false
 	case capacity(w.Base) > 0:
 		return true

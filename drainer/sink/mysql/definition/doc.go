@@ -39,7 +39,7 @@
 //     for columns to come (statements for the downstream name character sets), engines with
 //     transactions: rows are the same.
 //
-// On MySQL and MariaDB a default from a sequence and a foreign key that TiDB only notes (before 6.6),
+// On TiDB, ZEROFILL, which its information_schema does not have. On MySQL and MariaDB a default from a sequence and a foreign key that TiDB only notes (before 6.6),
 // if it is missing; a default of ” for a TEXT or BLOB, which MySQL drops. On servers without keys on
 // expressions (MariaDB, MySQL 5.7), those. On MariaDB, JSON and LONGTEXT, as which it keeps it. On MySQL
 // a default of a TIMESTAMP that differs by a whole time zone: MySQL 8 keeps the text as the session had

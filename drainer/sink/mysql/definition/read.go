@@ -62,7 +62,7 @@ func (s Server) read(ctx context.Context, q Querier, schema, name string) (*Tabl
 	of := fmt.Sprintf(" WHERE TABLE_SCHEMA = %s AND TABLE_NAME = %s", text(schema), text(name))
 	rows, err := q.QueryContext(ctx, "SELECT TABLE_TYPE, ENGINE, TABLE_COMMENT FROM information_schema.TABLES"+of+
 		"; SELECT * FROM information_schema.COLUMNS"+of+" ORDER BY ORDINAL_POSITION"+
-		"; SELECT * FROM information_schema.STATISTICS"+of+" ORDER BY INDEX_NAME, SEQ_IN_INDEX"+
+		"; "+s.indexes()+of+" ORDER BY INDEX_NAME, SEQ_IN_INDEX"+
 		"; SELECT CONSTRAINT_NAME, COLUMN_NAME, REFERENCED_TABLE_SCHEMA, REFERENCED_TABLE_NAME, REFERENCED_COLUMN_NAME "+
 		"FROM information_schema.KEY_COLUMN_USAGE"+of+" AND REFERENCED_TABLE_NAME IS NOT NULL ORDER BY CONSTRAINT_NAME, ORDINAL_POSITION"+
 		"; SELECT CONSTRAINT_NAME, DELETE_RULE, UPDATE_RULE FROM information_schema.REFERENTIAL_CONSTRAINTS"+
@@ -91,6 +91,14 @@ func (s Server) read(ctx context.Context, q Querier, schema, name string) (*Tabl
 		return &Table{Schema: schema, Name: name, Kind: r.table.Kind}, nil
 	}
 	return &r.table, nil
+}
+
+// indexes asks for a table's keys. TiDB's STATISTICS do not tell prefixes.
+func (s Server) indexes() string {
+	if s.flavour == TiDB {
+		return "SELECT KEY_NAME AS INDEX_NAME, SEQ_IN_INDEX, NON_UNIQUE, COLUMN_NAME, SUB_PART, EXPRESSION FROM information_schema.TIDB_INDEXES"
+	}
+	return "SELECT * FROM information_schema.STATISTICS"
 }
 
 // text is a name as a literal.
@@ -197,13 +205,17 @@ func (r *reader) key(row record) {
 	name := row.get("INDEX_NAME")
 	if expression, ok := row["EXPRESSION"]; ok {
 		r.table.plain = false
-		if expression.Valid && row.get("COLUMN_NAME") == "" {
+		if expression.Valid {
 			r.add(name, row, Part{Expression: expression.String})
 			return
 		}
 	}
-	length, _ := strconv.Atoi(row.get("SUB_PART"))
-	r.add(name, row, Part{Column: row.get("COLUMN_NAME"), Length: length})
+	p := Part{Column: row.get("COLUMN_NAME")}
+	p.Length, _ = strconv.Atoi(row.get("SUB_PART"))
+	if c := r.table.column(p.Column); c != nil && capacity(c.Type.Base) == 0 && p.Length == c.Type.Length {
+		p.Length = 0 // all of it
+	}
+	r.add(name, row, p)
 }
 
 func (r *reader) add(name string, row record, p Part) {
