@@ -1,6 +1,7 @@
 package mysqlsink
 
 import (
+	"database/sql"
 	"errors"
 	"fmt"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/mysql"
+	"pumphouse/drainer/sink/mysql/definition"
 	"pumphouse/nodes"
 	"pumphouse/testsuite/mariadbtest"
 
@@ -37,15 +39,6 @@ func TestDefinitionDiffers(t *testing.T) {
 		want        string
 		cure        string
 	}{
-		{"type", "ALTER TABLE `t` ADD COLUMN `c` INT", []string{id, pk, col(2, "c", "bigint")}, "column `c`: type is bigint upstream, int downstream", "MODIFY c BIGINT"},
-		{"sign", "ALTER TABLE `t` ADD COLUMN `c` INT", []string{id, pk, col(2, "c", "uint")}, "type is int unsigned upstream, int downstream", "MODIFY c INT UNSIGNED"},
-		{"length", "ALTER TABLE `t` ADD COLUMN `c` VARCHAR(20) COLLATE utf8mb4_bin", []string{id, pk, col(2, "c", "varchar(30)")}, "type is varchar(30) upstream, varchar(20) downstream", "MODIFY c VARCHAR(30) COLLATE utf8mb4_bin"},
-		{"collation", "ALTER TABLE `t` ADD COLUMN `c` VARCHAR(20) COLLATE utf8mb4_general_ci", []string{id, pk, col(2, "c", "varchar(20)")}, "collation is utf8mb4_bin upstream, utf8mb4_general_ci downstream", "MODIFY c VARCHAR(20) COLLATE utf8mb4_bin"},
-		{"nullability", "ALTER TABLE `t` ADD COLUMN `c` INT", []string{id, pk, col(2, "c", "int not null")}, "NULL allowed is no upstream, yes downstream", "MODIFY c INT NOT NULL"},
-		{"default", "ALTER TABLE `t` ADD COLUMN `c` INT DEFAULT 5", []string{id, pk, col(2, "c", "int", `"default":"6"`)}, `default is "6" upstream, "5" downstream`, "ALTER c SET DEFAULT 6"},
-		{"time zone of a default", "ALTER TABLE `t` ADD COLUMN `c` TIMESTAMP NULL DEFAULT '2020-01-01 08:00:00'", []string{id, pk, col(2, "c", "timestamp", `"default":"2020-01-01 00:00:00"`)}, `default is "2020-01-01 00:00:00" upstream`, "ALTER c SET DEFAULT '2020-01-01 00:00:00'"},
-		{"comment", "ALTER TABLE `t` ADD COLUMN `c` INT COMMENT 'a'", []string{id, pk, col(2, "c", "int", `"comment":"b"`)}, `comment is "b" upstream, "a" downstream`, "MODIFY c INT COMMENT 'b'"},
-		{"generated", "ALTER TABLE `t` ADD COLUMN `c` INT AS (`id` + 1)", []string{id, pk, col(2, "c", "int", `"generated_expr_string":"`+"`id` + 2"+`"`)}, "expression is `id` + 2 upstream", "MODIFY c INT AS (id + 2)"},
 		{"order", "ALTER TABLE `t` ADD COLUMN `c` INT", []string{col(2, "c", "int"), id, key("PRIMARY", true, "id/1")}, "order of columns is c, id upstream, id, c downstream", "MODIFY c INT FIRST"},
 		{"one of several", "ALTER TABLE `t` ADD COLUMN `c` INT", []string{id, pk, col(2, "c", "int"), col(3, "e", "int")}, "column `e` is missing downstream", "ADD COLUMN e INT"},
 		{"too much", "ALTER TABLE `t` ADD COLUMN `c` INT, ADD COLUMN `e` INT", []string{id, pk, col(2, "c", "int")}, "column `e` is only downstream", "DROP COLUMN e"},
@@ -81,14 +74,77 @@ func TestDefinitionDiffers(t *testing.T) {
 	}
 }
 
+// TestDefinitionsRead: what a server says of a column is compared with the upstream's, as far as no
+// statement of ours could leave it: statements are written from definitions.
+func TestDefinitionsRead(t *testing.T) {
+	srv := mariadbtest.Start(t)
+	s, err := definition.Open(t.Context(), open(t, srv), definition.MariaDB)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := col(1, "id", "int not null")
+	pk := key("PRIMARY", true, "id/0")
+	for _, c := range []struct {
+		name, other string // another definition of column c
+		parts       []string
+		want        string
+		same        string // the upstream's
+	}{
+		{"type", "INT", []string{id, pk, col(2, "c", "bigint")}, "column `c`: type is bigint upstream, int downstream", "BIGINT"},
+		{"sign", "INT", []string{id, pk, col(2, "c", "uint")}, "type is int unsigned upstream, int downstream", "INT UNSIGNED"},
+		{"length", "VARCHAR(20) COLLATE utf8mb4_bin", []string{id, pk, col(2, "c", "varchar(30)")}, "type is varchar(30) upstream, varchar(20) downstream", "VARCHAR(30) COLLATE utf8mb4_bin"},
+		{"collation", "VARCHAR(20) COLLATE utf8mb4_general_ci", []string{id, pk, col(2, "c", "varchar(20)")}, "collation is utf8mb4_bin upstream, utf8mb4_general_ci downstream", "VARCHAR(20) COLLATE utf8mb4_bin"},
+		{"nullability", "INT", []string{id, pk, col(2, "c", "int not null")}, "NULL allowed is no upstream, yes downstream", "INT NOT NULL"},
+		{"default", "INT DEFAULT 5", []string{id, pk, col(2, "c", "int", `"default":"6"`)}, `default is "6" upstream, "5" downstream`, "INT DEFAULT 6"},
+		{"time zone of a default", "TIMESTAMP NULL DEFAULT '2020-01-01 08:00:00'", []string{id, pk, col(2, "c", "timestamp", `"default":"2020-01-01 00:00:00"`)}, `default is "2020-01-01 00:00:00" upstream`, "TIMESTAMP NULL DEFAULT '2020-01-01 00:00:00'"},
+		{"comment", "INT COMMENT 'a'", []string{id, pk, col(2, "c", "int", `"comment":"b"`)}, `comment is "b" upstream, "a" downstream`, "INT COMMENT 'b'"},
+		{"generated", "INT AS (`id` + 1)", []string{id, pk, col(2, "c", "int", `"generated_expr_string":"`+"`id` + 2"+`"`)}, "expression is `id` + 2 upstream", "INT AS (id + 2)"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l, u := newLab(t, srv), newUpstream(t)
+			l.exec(t, "DROP DATABASE IF EXISTS d", "CREATE DATABASE d", "CREATE TABLE d.t (id INT PRIMARY KEY, c "+c.other+")")
+			want := definition.Of(u.create("CREATE TABLE `t`", 10, "t", c.parts...).DDL.After)
+			read := func() []definition.Difference {
+				t.Helper()
+				got, err := s.Read(t.Context(), open(t, srv), "d", "t")
+				if err != nil {
+					t.Fatal(err)
+				}
+				return s.Compare(want, got)
+			}
+			if list := read(); len(list) != 1 || !strings.Contains(list[0].String(), c.want) {
+				t.Errorf("%v, want %s", list, c.want)
+			}
+			l.exec(t, "ALTER TABLE d.t MODIFY c "+c.same)
+			if list := read(); len(list) > 0 {
+				t.Errorf("%v", list)
+			}
+		})
+	}
+	if got, err := s.Read(t.Context(), open(t, srv), "d", "nothing"); got != nil || err != nil {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
+// open opens a database as definition.Querier wants it.
+func open(t *testing.T, srv *mariadbtest.Server) *sql.DB {
+	t.Helper()
+	db, err := sql.Open("mysql", fmt.Sprintf("root@tcp(%s)/?multiStatements=true&time_zone=%%27%%2B00:00%%27", srv.Addr()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
 // TestDefinitionOnlyLogged: with ddl-check = "warn" the difference is logged and the statement counts.
 func TestDefinitionOnlyLogged(t *testing.T) {
 	l, u := newLab(t, mariadbtest.Start(t)), newUpstream(t)
 	l.exec(t, "CREATE DATABASE d")
 	logger, hook := logtest.NewNullLogger()
 	l.opts.Logger, l.opts.WarnOfDefinitions = logger, true
-	mustApply(t, l.open(t, 50), u.create("CREATE TABLE `t` (`a` INT)", 10, "t", col(1, "a", "bigint")))
-	if !logged(hook, logrus.ErrorLevel, "column `a`: type is bigint upstream, int downstream") {
+	mustApply(t, l.open(t, 50), u.create("CREATE TABLE `t` (`a` INT, `b` INT)", 10, "t", col(1, "a", "int")))
+	if !logged(hook, logrus.ErrorLevel, "column `b` is only downstream") {
 		t.Errorf("%v", hook.AllEntries())
 	}
 }

@@ -80,7 +80,8 @@ func TestTiDB(t *testing.T) {
 		if err := l.db.QueryRow("SHOW CREATE TABLE d.t").Scan(&name, &text); err != nil || !strings.Contains(text, "SHARD_ROW_ID_BITS=4") {
 			t.Error(fmt.Sprint(text, err))
 		}
-	}) // Definitions of real TiDBs, compared with what a TiDB says of them after each statement.
+	})
+	// Definitions of a real TiDB, compared with what another says of them after each statement.
 	t.Run("real transactions", func(t *testing.T) {
 		data, err := golden.Load(2024)
 		if err != nil {
