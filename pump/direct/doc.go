@@ -28,7 +28,7 @@
 // (credit.go). Without credit a connection ends with ENHANCE_YOUR_CALM; nothing more is read from
 // it, and it is closed a second later, so that a peer that comes back at once has to wait. A peer
 // that has made no good call, and so has not shown that it knows the cluster, has credit for a
-// few frames. Calls of such peers reach the gRPC server at 200 a second, all together, and their
+// few frames. Calls of such peers reach the gRPC server at 200 a second from each host, and their
 // connections are the first to be closed when there are too many (nodes/daemon).
 //
 // Headers are bounded by MaxHeaderList, here and at the gRPC server: the first call on a

@@ -49,12 +49,14 @@ type Server struct {
 	// no new ones.
 	readers sync.Pool
 
-	mu       sync.Mutex
-	conns    map[*conn]struct{}
-	mixed    map[string]time.Time // hosts whose new connections go to other, and until when
-	stranger time.Time            // when the next call of a stranger may come; see strangerCalls
-	ending   bool
-	all      sync.WaitGroup
+	mu    sync.Mutex
+	conns map[*conn]struct{}
+	mixed map[string]time.Time // hosts whose new connections go to other, and until when
+	// strangers are hosts, and when the next call of a peer there that has made no good call may
+	// come; see strangerCalls.
+	strangers map[string]time.Time
+	ending    bool
+	all       sync.WaitGroup
 }
 
 // mixedFor is how long after a connection that writes and does something else new connections of
@@ -67,7 +69,7 @@ const (
 
 // New puts a Server before a gRPC server.
 func New(other *grpc.Server, o Options) *Server {
-	return &Server{opts: o, other: other, conns: make(map[*conn]struct{}), mixed: make(map[string]time.Time)}
+	return &Server{opts: o, other: other, conns: make(map[*conn]struct{}), mixed: make(map[string]time.Time), strangers: make(map[string]time.Time)}
 }
 
 // Serve takes connections from l until that gives an error, which is that of a closed listener
@@ -134,23 +136,36 @@ func (s *Server) guard(nc net.Conn, raw []byte, acks int) net.Conn {
 	return &replayed{Conn: nc, srv: s, head: raw, acks: acks, in: walker{preface: len(http2.ClientPreface)}}
 }
 
-// strangersPerSecond is how many calls of all peers together that have made no good call the gRPC
-// server gets in a second, after as many at once. Each costs it much more than its sender.
-const strangersPerSecond = 200
+// strangersPerSecond is how many calls of the peers of a host that have made no good call the gRPC
+// server gets in a second, after as many at once. Each costs it much more than its sender. Beyond
+// maxStrangers hosts at a time the others share one budget.
+const (
+	strangersPerSecond = 200
+	maxStrangers       = 1000
+)
 
 // strangerCalls is how long n calls of such a peer have to wait.
-func (s *Server) strangerCalls(n int) time.Duration {
+func (s *Server) strangerCalls(peer net.Addr, n int) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := time.Now()
-	if earliest := now.Add(-time.Second); s.stranger.Before(earliest) {
-		s.stranger = earliest
+	earliest := now.Add(-time.Second)
+	from := host(peer)
+	if _, known := s.strangers[from]; !known && len(s.strangers) >= maxStrangers {
+		maps.DeleteFunc(s.strangers, func(_ string, next time.Time) bool { return next.Before(earliest) })
+		if len(s.strangers) >= maxStrangers {
+			from = "" // no host is called that
+		}
 	}
-	next := s.stranger.Add(time.Duration(n) * time.Second / strangersPerSecond)
+	last := s.strangers[from]
+	if last.Before(earliest) {
+		last = earliest
+	}
+	next := last.Add(time.Duration(n) * time.Second / strangersPerSecond)
 	if wait := next.Sub(now); wait > longestWait {
 		return wait // it will not come
 	}
-	s.stranger = next
+	s.strangers[from] = next
 	return next.Sub(now)
 }
 
