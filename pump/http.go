@@ -20,8 +20,8 @@ func (p *Pump) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", daemon.Answer(p.log, p.getStatus))
 	mux.HandleFunc("GET /drainers", daemon.Answer(p.log, p.getDrainers))
-	mux.HandleFunc("GET /unresolved", daemon.Answer(p.log, p.getUnresolved))
-	admin := p.opts.Admin.Guard // what changes the pump or costs it much
+	admin := p.opts.Admin.Guard // what changes the pump, costs it much, or shows what binlogs hold
+	mux.HandleFunc("GET /unresolved", daemon.Answer(p.log, admin(p.getUnresolved)))
 	mux.HandleFunc("PUT /state/{node}/{action}", daemon.Answer(p.log, admin(daemon.PutState(nodes.Pump, p.nodeID, p.life.Ask))))
 	mux.HandleFunc("PUT /unresolved/{start}/rollback", daemon.Answer(p.log, admin(p.putUnresolved)))
 	mux.HandleFunc("PUT /unresolved/{start}/commit/{commit}", daemon.Answer(p.log, admin(p.putUnresolved)))

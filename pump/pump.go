@@ -31,6 +31,7 @@ type Pump struct {
 	safePoint *safePoint // nil: nothing is held in PD
 
 	losses   losses
+	listed   listed          // for GET /unresolved
 	gate     gate            // what writes and pulls are let through
 	writes   sync.Pool       // of *writes
 	pulls    context.Context // done when streams have to end

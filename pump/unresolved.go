@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
+	"sync"
 	"time"
 
 	"pumphouse/nodes"
@@ -21,6 +23,39 @@ const (
 	defaultListed = 100
 	maxListed     = 1000
 )
+
+// listFor is how long a list is good for: reading the payloads costs the disk, whoever asks.
+const listFor = 500 * time.Millisecond
+
+// listed is what was listed last.
+type listed struct {
+	mu    sync.Mutex // held while a list is made: one at a time
+	at    time.Time
+	list  []storage.Unresolved // the oldest first
+	total int
+}
+
+// get lists at most so many transactions, those that are older than a duration.
+func (l *listed) get(store *storage.Store, limit int, older time.Duration, now func() time.Time) (list []storage.Unresolved, total int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if at := now(); at.Sub(l.at) >= listFor || len(l.list) < min(limit, l.total) {
+		l.list, l.total = store.ListUnresolved(limit, 0)
+		l.at = at
+	}
+	list = l.list[:min(limit, len(l.list))]
+	if i := slices.IndexFunc(list, func(u storage.Unresolved) bool { return now().Sub(u.Since) < older }); i >= 0 {
+		list = list[:i]
+	}
+	return list, l.total
+}
+
+// forget makes the next list a new one.
+func (l *listed) forget() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.at, l.list, l.total = time.Time{}, nil, 0
+}
 
 // getUnresolved lists transactions whose outcome is not known, ?limit= of them that are
 // ?older= than a duration.
@@ -43,7 +78,7 @@ func (p *Pump) getUnresolved(r *http.Request) (any, error) {
 		}
 		older = d
 	}
-	list, total := p.store.ListUnresolved(limit, older)
+	list, total := p.listed.get(p.store, limit, older, p.opts.Now)
 	stats := p.store.Stats()
 	answer := nodes.UnresolvedList{Pump: p.nodeID, Total: total, Waiting: stats.Waiting, Delivered: stats.MaxCommitTS,
 		Transactions: make([]nodes.UnresolvedTxn, len(list))}
@@ -76,6 +111,7 @@ func (p *Pump) putUnresolved(r *http.Request) (any, error) {
 	}
 	log := p.log.WithFields(logrus.Fields{"start_ts": start, "commit_ts": commit, "addr": daemon.Peer(r), "by": r.Header.Get(nodes.DecidedBy)})
 	d, err := p.decide(r.Context(), start, commit)
+	p.listed.forget()
 	if err != nil {
 		log.WithError(err).Warn("an operator's decision about an unresolved transaction was not carried out")
 		return nil, &daemon.HTTPError{Code: decisionStatus(err), Err: err}

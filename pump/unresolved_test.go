@@ -154,7 +154,48 @@ func request(t *testing.T, p *Pump, method, path string) (int, string) {
 	return resp.StatusCode, reply.Message
 }
 
-// TestAdminLimitsThePump: each request that changes a pump, or costs it much, is limited, and no other.
+// TestListIsKept: whoever asks how often, payloads are read once in a while, and a decision shows at once.
+func TestListIsKept(t *testing.T) {
+	r := newRig(t)
+	o := r.options("pump1")
+	o.Resolver = forgot{}
+	stopped := time.Now().Add(time.Minute) // so that nothing is out of date unless the test says so
+	p := r.open(o)
+	conn := r.dial(p)
+	now := func() time.Time { return stopped }
+	write := func() nodes.TSO {
+		ts := r.tso()
+		if err := r.write(conn, prewrite(ts, nil)); err != nil {
+			t.Fatal(err)
+		}
+		return ts
+	}
+	sees := func(what string, limit, listed, total int) {
+		t.Helper()
+		if list, n := p.listed.get(p.store, limit, 0, now); len(list) != listed || n != total {
+			t.Errorf("%s: %d of %d are listed, want %d of %d", what, len(list), n, listed, total)
+		}
+	}
+	write()
+	write()
+	sees("one is asked for", 1, 1, 2)
+	write()
+	sees("the same again", 1, 1, 2)
+	sees("more than was read", 3, 3, 3)
+	write()
+	sees("no more than was read", 2, 2, 3)
+	p.listed.forget()
+	sees("after a decision", 2, 2, 4)
+	write()
+	stopped = stopped.Add(listFor)
+	sees("later", 9, 5, 5)
+	if list, n := p.listed.get(p.store, 9, time.Hour, now); len(list) != 0 || n != 5 {
+		t.Errorf("older than an hour: %d of %d", len(list), n)
+	}
+}
+
+// TestAdminLimitsThePump: each request that changes a pump, costs it much or shows what binlogs hold is
+// limited, and no other.
 func TestAdminLimitsThePump(t *testing.T) {
 	r := newRig(t)
 	o := r.options("pump1")
@@ -171,8 +212,8 @@ func TestAdminLimitsThePump(t *testing.T) {
 		limited      bool
 	}{
 		{"PUT", "/state/pump1/pause", true}, {"PUT", "/unresolved/5/rollback", true}, {"PUT", "/unresolved/5/commit/6", true},
-		{"GET", "/debug/binlog/5", true}, {"POST", "/debug/gc/trigger", true},
-		{"GET", "/status", false}, {"GET", "/unresolved", false}, {"GET", "/drainers", false}, {"GET", "/metrics", false},
+		{"GET", "/debug/binlog/5", true}, {"POST", "/debug/gc/trigger", true}, {"GET", "/unresolved", true},
+		{"GET", "/status", false}, {"GET", "/drainers", false}, {"GET", "/metrics", false},
 	} {
 		w := serve(t, h, c.method, c.path)
 		if (w == http.StatusForbidden) != c.limited {

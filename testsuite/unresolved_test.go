@@ -198,7 +198,7 @@ func TestAdminNeedsACertificate(t *testing.T) {
 		method, path string
 		code         int
 	}{
-		{http.MethodPut, "/state/pump1/pause", 403}, {http.MethodPut, "/unresolved/5/rollback", 403},
+		{http.MethodPut, "/state/pump1/pause", 403}, {http.MethodPut, "/unresolved/5/rollback", 403}, {http.MethodGet, "/unresolved", 403},
 		{http.MethodPost, "/debug/gc/trigger", 403}, {http.MethodGet, "/debug/binlog/5", 403}, {http.MethodGet, "/status", 200},
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), r.method, "http://pump"+r.path, nil)

@@ -111,7 +111,7 @@ func parseConfig(args []string, stdout io.Writer) (*config, []string, error) {
 	fs.StringVar(&cfg.LogLevel, "L", "info", "log level: debug, info, warn or error")
 	fs.StringVar(&cfg.MetricsAddr, "metrics-addr", "", "`address` of a Prometheus push gateway; empty: metrics are only served at /metrics")
 	fs.IntVar(&cfg.MetricsInterval, "metrics-interval", 15, "`seconds` between two pushes; 0: no push")
-	fs.StringVar((*string)(&cfg.Security.Admin), "admin", string(daemon.AdminAny), "who may change the node over HTTP (PUT /state/…, /debug/…, PUT /unresolved/…): any, loopback (this machine) or cert (a client certificate that ssl-ca has signed)")
+	fs.StringVar((*string)(&cfg.Security.Admin), "admin", string(daemon.AdminAny), "who may change the node over HTTP (PUT /state/…, /debug/…, /unresolved): any, loopback (this machine) or cert (a client certificate that ssl-ca has signed)")
 	fs.StringVar(&cfg.file, "config", "", "TOML `file`")
 	fs.BoolVar(&cfg.version, "V", false, "print the version and exit")
 	fs.BoolVar(&cfg.repair, "repair", false, "save what can be read of damaged data in -data-dir, say what is lost, and exit; copy the directory first")

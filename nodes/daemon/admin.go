@@ -11,8 +11,8 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// Admin says from whom a node takes what changes it or costs it much over HTTP: PUT
-// /state/…, /debug/…, and a pump's PUT /unresolved/…. The zero value means [AdminAny].
+// Admin says from whom a node takes what changes it, costs it much or shows what binlogs hold over HTTP:
+// PUT /state/…, /debug/…, and a pump's /unresolved. The zero value means [AdminAny].
 type Admin string
 
 // The values of admin in [security].
