@@ -39,7 +39,7 @@ type Status struct {
 	Lag        time.Duration
 	HasLag     bool              // Lag is known
 	Downstream string            // kind and place, without secrets
-	HeldBy     string            // node ID of the pump that holds its merge
+	HeldBy     string            // node ID of the pump that blocks replication
 	HeldSince  time.Time         // zero when nobody does
 	Unreached  map[string]string // by pump: why it cannot be pulled from
 	LastDDL    *LastDDL          // nil: none since its start
@@ -176,7 +176,7 @@ func (b *statusBody) status(nodeID string) Status {
 		s.Waiting = append(s.Waiting, s.Unresolving(nodeID))
 	}
 	if h := b.HeldBy; h != nil {
-		s.Waiting = append(s.Waiting, fmt.Sprintf("pump %s (%s, %s), which holds the merge since %s: %s",
+		s.Waiting = append(s.Waiting, fmt.Sprintf("pump %s (%s, %s), which has blocked replication since %s: %s",
 			h.Pump, h.State, h.Addr, h.Since.Format(time.DateTime), h.Reason))
 		s.HeldBy, s.HeldSince = h.Pump, h.Since
 	}

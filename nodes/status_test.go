@@ -35,7 +35,7 @@ func TestControlStatus(t *testing.T) {
 			`"HeldBy":{"Pump":"p","Addr":"h:1","State":"paused","Position":3,"Since":"2026-01-02T03:04:05Z","Seconds":7,"Reason":"connection refused"}}`,
 			Status{State: Online, CommitTS: 5, Lag: 1500 * time.Millisecond, HasLag: true, Downstream: "file", Positions: map[string]TSO{},
 				HeldBy: "p", HeldSince: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC), Unreached: map[string]string{"p": "refused"},
-				Waiting: []string{"pump p (paused, h:1), which holds the merge since 2026-01-02 03:04:05: connection refused"}}, ""},
+				Waiting: []string{"pump p (paused, h:1), which has blocked replication since 2026-01-02 03:04:05: connection refused"}}, ""},
 		{"a drainer that has run a DDL", Drainer, 200, `{"LastTS":5,"Rows":12,"LastDDL":{"CommitTS":4,"Query":"DROP TABLE a","Applied":true}}`,
 			Status{CommitTS: 5, Written: &twelve, LastDDL: &LastDDL{CommitTS: 4, Query: "DROP TABLE a", Applied: true}}, ""},
 		{"a drainer whose downstream differs", Drainer, 200, `{"LastTS":5,"ErrMsg":"PD is away","Divergences":[` +
@@ -92,7 +92,7 @@ func TestHoldUp(t *testing.T) {
 	control := NewControl(nil, 0)
 	for _, c := range []struct{ said, want string }{
 		{`{"State":"closing","Unresolved":2,"ErrMsg":"disk","HeldBy":{"Pump":"q","Addr":"h:1","State":"paused","Since":"2026-01-02T03:04:05Z","Reason":"refused"}}`,
-			"it waits for 2 transactions that are prewritten and not yet committed or rolled back; and for pump q (paused, h:1), which holds the merge since 2026-01-02 03:04:05: refused"},
+			"it waits for 2 transactions that are prewritten and not yet committed or rolled back; and for pump q (paused, h:1), which has blocked replication since 2026-01-02 03:04:05: refused"},
 		{`{"ErrMsg":"disk"}`, "it says: disk"},
 		{`{}`, "it does not say what it waits for"},
 		{`<html>`, `what it waits for is not known: ask pump p at ` + rec.Host + ` for its status: HTTP status 200: "<html>"`},
