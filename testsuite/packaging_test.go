@@ -52,6 +52,28 @@ func TestManPagesAndCompletions(t *testing.T) {
 	}
 }
 
+// TestUnitsBoundTheirPrograms: no unit leaves memory or open files to the machine's defaults.
+func TestUnitsBoundTheirPrograms(t *testing.T) {
+	units, err := filepath.Glob(filepath.Join(root, "packaging", "systemd", "*.service"))
+	if err != nil || len(units) != 3 {
+		t.Fatal(units, err)
+	}
+	for _, unit := range units {
+		text, err := os.ReadFile(unit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range []string{"\nMemoryMax=", "\nLimitNOFILE=", "\nTimeoutStopSec=", "\nRestart=on-failure"} {
+			if key == "\nTimeoutStopSec=" && strings.HasSuffix(unit, "pumphouse.service") {
+				continue // it has nothing that takes long
+			}
+			if !bytes.Contains(text, []byte(key)) {
+				t.Errorf("%s has no %s", unit, strings.TrimSpace(key))
+			}
+		}
+	}
+}
+
 // complete is what bash offers for the last word.
 func complete(t *testing.T, words string) string {
 	t.Helper()
