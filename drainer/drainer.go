@@ -38,6 +38,7 @@ type Drainer struct {
 	agent      *nodes.Agent
 	cache      *nodes.Cache
 	store      checkpoint.Store
+	replayed   error // why the relay log could not be applied before PD was asked
 	checkpoint atomic.Pointer[checkpoint.Checkpoint]
 	history    *schema.History
 	sink       sink.Sink
@@ -109,7 +110,7 @@ func (d *Drainer) Open(ctx context.Context) error {
 		{"bind the port", d.listen},
 		{"decide the node ID", d.decideID},
 		// It needs neither PD nor TiKV, which may be gone.
-		{"apply the relay log", d.replay},
+		{"apply the relay log", d.tryReplay},
 		{"ask PD for the cluster ID and the time", d.askPD},
 		// From here on a failure shows as paused in PD.
 		{"claim the record", d.claim},
@@ -157,7 +158,7 @@ func (d *Drainer) decideID(context.Context) (err error) {
 
 func (d *Drainer) askPD(ctx context.Context) (err error) {
 	if d.clusterID, err = d.opts.PD.ClusterID(ctx); err != nil {
-		return err
+		return errors.Join(err, d.replayed)
 	}
 	if err := d.keepCluster(); err != nil {
 		return err

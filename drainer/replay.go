@@ -16,6 +16,16 @@ import (
 	"pumphouse/nodes/daemon"
 )
 
+// tryReplay is replay whose failure is not the start's: what is wrong comes again when the downstream is
+// opened, and by then PD shows that the drainer is paused. Without PD it is all there is to say.
+func (d *Drainer) tryReplay(ctx context.Context) error {
+	if err := d.replay(ctx); err != nil {
+		d.replayed = fmt.Errorf("apply the relay log: %w", err)
+		d.log.WithError(err).Error("the relay log cannot be applied now; it is tried again when the downstream is opened")
+	}
+	return nil
+}
+
 // replay applies what the downstream's relay log has, before PD is needed for anything: with the
 // upstream gone, that is all there will ever be. In a first life nobody knows the cluster, and
 // there is nothing.
