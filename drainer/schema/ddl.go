@@ -169,10 +169,10 @@ func (d *DDL) name(ts *Tables) {
 	if db, ok := ts.databases[d.Job.SchemaID]; ok {
 		d.Schema = db.name
 	}
-	if info := d.Job.Result.DBInfo; info != nil && d.Schema == "" {
-		d.Schema = info.Name.O
+	if info := d.Job.Result.DBInfo; info != nil && (d.Schema == "" || strings.EqualFold(d.Schema, info.Name.O)) {
+		d.Schema = info.Name.O // the job's own are in lower case
 	}
-	if info := d.Job.Result.TableInfo; info != nil && d.Table == "" {
+	if info := d.Job.Result.TableInfo; info != nil && (d.Table == "" || strings.EqualFold(d.Table, info.Name.O)) {
 		d.Table = info.Name.O
 	}
 	if t, ok := ts.tables[d.Job.TableID]; ok {

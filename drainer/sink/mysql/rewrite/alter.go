@@ -65,7 +65,7 @@ func (r *rewriter) spec(s *ast.AlterTableSpec) (keep bool, err error) {
 		s.Partition, err = r.partitionBy(s.Partition)
 		return s.Partition != nil, err
 	case ast.AlterTableAddPartitions, ast.AlterTableReorganizePartition:
-		r.partitions(s.PartDefinitions)
+		return true, r.partitions(s.PartDefinitions)
 	case ast.AlterTableDropFirstPartition, ast.AlterTableAddLastPartition, ast.AlterTableReorganizeFirstPartition, ast.AlterTableReorganizeLastPartition:
 		return true, r.intervals(s)
 	case ast.AlterTableExchangePartition:

@@ -92,6 +92,9 @@ func (r *rewriter) option(def *ast.ColumnDef, o *ast.ColumnOption) bool {
 		return r.check(o.ConstraintName, o.Enforced)
 	}
 	if r.to.Kind == TiDB {
+		if call, ok := o.Expr.(*ast.FuncCallExpr); ok && call.FnName.L == "nextval" {
+			o.Expr = unbracketed{call} // old ones take no brackets there
+		}
 		return true
 	}
 	switch o.Tp {
@@ -112,6 +115,9 @@ func (r *rewriter) option(def *ast.ColumnDef, o *ast.ColumnOption) bool {
 	}
 	return true
 }
+
+// unbracketed is a function that is written as a default without brackets.
+type unbracketed struct{ ast.ExprNode }
 
 // defaultValue reports whether the server can have a default. Rows do not need it: binlogs have the
 // values.

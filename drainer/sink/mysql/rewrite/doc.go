@@ -38,8 +38,8 @@
 //
 // # Time
 //
-// Definitions have TIMESTAMP defaults in UTC, and statements run in UTC. Literals of a statement without a
-// definition, and UNIX_TIMESTAMP('…') in bounds of partitions, are evaluated in the session's time zone: that
+// Definitions have TIMESTAMP defaults in UTC and bounds of partitions as numbers, and statements run in UTC.
+// Literals of a statement without a definition are taken to be in the time zone of its session: that
 // of the job, which jobs that change data have, else [Options].Zone. The session has another zone than UTC
 // only when a column changes between TIMESTAMP and another type, which converts every row. ADD COLUMN with
 // DEFAULT CURRENT_TIMESTAMP runs at the time that the upstream gave to the rows that were there.

@@ -32,13 +32,26 @@ func (r *rewriter) partitionBy(p *ast.PartitionOptions) (*ast.PartitionOptions, 
 	if r.to.Kind != TiDB {
 		p.UpdateIndexes = nil
 	}
-	r.partitions(p.Definitions)
-	return p, nil
+	return p, r.partitions(p.Definitions)
 }
 
-// partitions makes definitions of partitions ones for the server.
-func (r *rewriter) partitions(list []*ast.PartitionDefinition) {
+// partitions makes definitions of partitions ones for the server: their bounds are those of the table's
+// definition, where TiDB has evaluated them.
+func (r *rewriter) partitions(list []*ast.PartitionDefinition) error {
+	var defined []*ast.PartitionDefinition
+	if r.known() && r.d.After.Info.Partition != nil {
+		p, err := schema.PartitionBy(r.d.After.Info.Partition)
+		if err != nil {
+			return err
+		}
+		if p != nil {
+			defined = p.Definitions
+		}
+	}
 	for _, def := range list {
+		if i := slices.IndexFunc(defined, func(p *ast.PartitionDefinition) bool { return p.Name.L == def.Name.L }); i >= 0 {
+			def.Clause = defined[i].Clause
+		}
 		def.Sub = nil
 		def.Options = slices.DeleteFunc(def.Options, func(o *ast.TableOption) bool { return o.Tp != ast.TableOptionComment })
 		if c, ok := def.Clause.(*ast.PartitionDefinitionClauseLessThan); ok {
@@ -54,6 +67,7 @@ func (r *rewriter) partitions(list []*ast.PartitionDefinition) {
 			}
 		}
 	}
+	return nil
 }
 
 // evaluated replaces UNIX_TIMESTAMP('…'), which depends on the session's zone, by its value.
@@ -103,7 +117,6 @@ func (r *rewriter) intervals(s *ast.AlterTableSpec) error {
 		if err != nil {
 			return err
 		}
-		r.partitions(p.Definitions)
 		s.PartDefinitions = p.Definitions
 	}
 	for _, p := range gone {
