@@ -114,7 +114,7 @@ func (m *migrator) ignores(j *judged, query string) (bool, error) {
 // tables have too is an error: it is the business of all of them. Why is not empty when there is
 // nothing to be done downstream: a further table for a target, a new name with the same target.
 func (m *migrator) redirects(d *schema.DDL, after *schema.Tables, wants func(schema, table string) bool) (why string, err error) {
-	if !m.rules.Routes() || d.Job == nil {
+	if !m.rules.Routes() {
 		return "", nil
 	}
 	d.Route = func(schema, table string) (string, string) {
@@ -124,7 +124,7 @@ func (m *migrator) redirects(d *schema.DDL, after *schema.Tables, wants func(sch
 		return schema, table // two rules: whoever asked for the table first has got the error
 	}
 	to, err := m.route(d.Schema, d.Table)
-	if err != nil || d.Table == "" || to == (tableName{d.Schema, d.Table}) {
+	if err != nil || d.Table == "" || d.Job == nil || to == (tableName{d.Schema, d.Table}) {
 		return "", err
 	}
 	if d.Job.Type == schema.ActionRenameTable && d.After != nil {

@@ -76,8 +76,3 @@ func (a Action) OnlyTiDB() bool {
 	}
 	return false
 }
-
-// sequence tells whether the action is one on a sequence, which is documented as not replicated.
-func (a Action) sequence() bool {
-	return a == ActionCreateSequence || a == ActionAlterSequence || a == ActionDropSequence
-}

@@ -35,6 +35,8 @@ type DDL struct {
 	Statement string
 	// OnlyTiDB: the statement means nothing to a MySQL.
 	OnlyTiDB bool
+	// Setval: it is no job, but where a sequence's cache has come to: SELECT SETVAL(…).
+	Setval bool
 }
 
 // Name names what the DDL is about in errors and logs: a table with its database, or a database.
@@ -47,9 +49,9 @@ func (d *DDL) Name() string {
 
 // Reasons for DDL.Skip.
 const (
-	skipSequence   = "sequences are not replicated"
 	skipFailed     = "the job was rolled back"
 	skipDropColumn = "the column was dropped with the job's first binlog"
+	skipSetval     = "the parser does not know this SETVAL"
 	skipEarly      = "the statement was run before the first rows that needed it"
 )
 
@@ -57,7 +59,7 @@ const (
 // history, which it does a moment later, and applies it.
 func (h *History) Reach(ctx context.Context, commitTS nodes.TSO, jobID int64, state State, query string) (*DDL, error) {
 	if isSetval(query) {
-		return &DDL{Skip: skipSequence, OnlyTiDB: true}, nil // its job ID is in no history
+		return h.setval(query), nil // its job ID is in no history
 	}
 	job, err := h.ended(ctx, jobID)
 	if err != nil {
@@ -76,8 +78,6 @@ func (h *History) Reach(ctx context.Context, commitTS nodes.TSO, jobID int64, st
 		d.Skip = skipDropColumn
 	case h.wasEarly(job.ID):
 		d.Skip = skipEarly
-	case job.Type.sequence():
-		d.Skip = skipSequence
 	}
 	if err := h.describe(ctx, d, commitTS, ParseStatements, query); err != nil {
 		return nil, err
@@ -179,6 +179,44 @@ func (d *DDL) name(ts *Tables) {
 		d.Schema, d.Table = t.Schema, t.Name
 	}
 }
+
+// setval is what such a text means: the sequence's next value.
+func (h *History) setval(query string) *DDL {
+	d := &DDL{OnlyTiDB: true, Setval: true}
+	nodes, err := ParseStatements(query)
+	if err != nil || len(nodes) != 1 {
+		d.Skip = skipSetval
+		return d
+	}
+	r := &resolver{d: d, after: h.tables}
+	v := &sequenceName{r: r}
+	nodes[0].Accept(v)
+	if d.Statement, err = RestoreStatements(nodes); err != nil || v.name == nil {
+		d.Skip = skipSetval
+		return d
+	}
+	d.Schema, d.Table = v.name.Schema.O, v.name.Name.O
+	return d
+}
+
+// sequenceName finds the sequence in SETVAL, and gives it the definition's letters.
+type sequenceName struct {
+	r    *resolver
+	name *ast.TableName
+}
+
+// Enter implements ast.Visitor.
+func (v *sequenceName) Enter(n ast.Node) (ast.Node, bool) {
+	if t, ok := n.(*ast.TableName); ok {
+		to := v.r.named(t.Schema.O, t.Name.O)
+		t.Schema, t.Name = to.Schema, to.Name
+		v.name = t
+	}
+	return n, false
+}
+
+// Leave implements ast.Visitor.
+func (v *sequenceName) Leave(n ast.Node) (ast.Node, bool) { return n, true }
 
 // isSetval knows the text that a sequence's cache writes as a DDL binlog.
 func isSetval(query string) bool {

@@ -270,7 +270,7 @@ func TestReach(t *testing.T) {
 	if got := shape(before); got != "10 One.t(a)" {
 		t.Errorf("tables given away have changed: %s", got)
 	}
-	if d, err := s.Reach(ctx, 5, 12345, schema.StatePublic, " SELECT SETVAL(`d`.`s`, 1)"); err != nil || d.Skip == "" {
+	if d, err := s.Reach(ctx, 5, 12345, schema.StatePublic, " SELECT SETVAL(`oNE`.`s`, 1)"); err != nil || !d.Setval || !d.OnlyTiDB || d.Name() != "One.s" || d.Statement != "SELECT SETVAL(`One`.`s`, 1)" {
 		t.Errorf("%+v, %v", d, err)
 	}
 	_, err := s.Reach(ctx, 5, 12345, schema.StatePublic, "ALTER TABLE t …")

@@ -18,6 +18,7 @@ type writtenDDL struct {
 	Table     string         `json:"table"`
 	Statement string         `json:"statement,omitempty"`
 	OnlyTiDB  bool           `json:"only_tidb,omitempty"`
+	Setval    bool           `json:"setval,omitempty"`
 	Job       *Job           `json:"job,omitempty"`
 	Tables    []writtenTable `json:"tables,omitempty"`
 	Databases []DBInfo       `json:"databases,omitempty"` // of the tables
@@ -57,7 +58,7 @@ type writtenColumn struct {
 
 // Encode writes a DDL down for [DecodeDDL].
 func (d *DDL) Encode() ([]byte, error) {
-	w := &writtenDDL{Schema: d.Schema, Table: d.Table, Statement: d.Statement, OnlyTiDB: d.OnlyTiDB}
+	w := &writtenDDL{Schema: d.Schema, Table: d.Table, Statement: d.Statement, OnlyTiDB: d.OnlyTiDB, Setval: d.Setval}
 	if d.Job != nil {
 		job := *d.Job
 		job.RawArgs, job.Result.TableInfo, job.Result.Tables = nil, nil, nil // the tables have it
@@ -153,7 +154,7 @@ func DecodeDDL(text []byte) (*DDL, error) {
 	if err := json.Unmarshal(text, w); err != nil {
 		return nil, fmt.Errorf("a DDL that was written down: %w", err)
 	}
-	d := &DDL{Schema: w.Schema, Table: w.Table, Statement: w.Statement, OnlyTiDB: w.OnlyTiDB, Job: w.Job}
+	d := &DDL{Schema: w.Schema, Table: w.Table, Statement: w.Statement, OnlyTiDB: w.OnlyTiDB, Setval: w.Setval, Job: w.Job}
 	if d.Job != nil {
 		d.Job.RawArgs = nil
 	}

@@ -46,7 +46,12 @@ func (t *Txn) Empty() bool { return t.DDL == nil && len(t.Early) == 0 && len(t.C
 // record: mostly nobody has those. If the transaction before has one of them, a reader that drops what is
 // not behind the record before drops the statement, and then finds rows with an unknown
 // column; under the commit TS of the rows it would drop the rows, and find nothing.
+//
+// Where the cache of a sequence has come to (SETVAL) is nothing for such readers: then there is none.
 func (t *Txn) Records(after nodes.TSO) []*Txn {
+	if t.DDL != nil && t.DDL.Setval {
+		return nil
+	}
 	if len(t.Early) == 0 {
 		return []*Txn{t}
 	}

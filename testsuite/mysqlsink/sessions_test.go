@@ -16,6 +16,7 @@ import (
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/mysql"
+	"pumphouse/drainer/txn"
 	"pumphouse/testsuite/mariadbtest"
 	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/tidbtest"
@@ -220,7 +221,23 @@ func TestSessions(t *testing.T) {
 		"CREATE SEQUENCE sq START WITH 7", "CREATE TABLE fs (id BIGINT DEFAULT NEXTVAL(SQ) PRIMARY KEY, r BIGINT)",
 		"RENAME TABLE IV TO x, Fs TO iv, X TO fs", "CREATE TABLE doomed (id BIGINT AUTO_RANDOM PRIMARY KEY)", "ALTER DATABASE CHARACTER SET latin1")
 	everywhere("INSERT INTO d1.iv VALUES (1, 1)")
-	define(east, "TRUNCATE TABLE Iv", "DROP TABLE Doomed, DAT2.cHILD")
+	define(east, "TRUNCATE TABLE Iv", "DROP TABLE Doomed, DAT2.cHILD", "ALTER SEQUENCE SQ CACHE 5")
+	random := u.ddl(t, east, "CREATE TABLE rnd (id BIGINT AUTO_RANDOM(3) PRIMARY KEY CLUSTERED, v INT)")
+	table := random[0].DDL.After
+	random = append(random, &sink.Txn{CommitTS: random[0].CommitTS + 1, Changes: []*txn.Change{{Table: table, Op: txn.Insert, New: row(table, "288230376151711745", "1")}}})
+	setval := &sink.Txn{CommitTS: random[0].CommitTS + 2, Query: "select setval(`d1`.`SQ`, 500)"}
+	if setval.DDL, err = u.h.Reach(t.Context(), setval.CommitTS, 1<<40, schema.StatePublic, setval.Query); err != nil {
+		t.Fatal(err)
+	}
+	for name, s := range sinks {
+		mustApply(t, s, append(random, setval)...)
+		if got := valuesOf(t, labs[name], "d1.rnd"); got != "id=\"288230376151711745\" v=\"1\" \n" {
+			t.Errorf("%s: a row with an AUTO_RANDOM value: %s", name, got)
+		}
+	}
+	if next := column[int64](t, labs["TiDB"], "SELECT NEXTVAL(d1.sq)"); next[0] <= 500 {
+		t.Errorf("the sequence goes on with %d", next[0])
+	}
 
 	want := described(t, u.db)
 	for name, l := range labs {

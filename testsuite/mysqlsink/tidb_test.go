@@ -88,7 +88,6 @@ func TestTiDB(t *testing.T) {
 			t.Fatal(err)
 		}
 		l := fresh(t)
-		l.exec(t, "SET GLOBAL allow_auto_random_explicit_insert = 1")
-		l.replayAll(t, data, "from_seq") // sequences are not replicated
+		l.replayAll(t, data)
 	})
 }

@@ -56,8 +56,12 @@
 // other. The row then says how many have been run, and goes in the transaction of the rows, so
 // whoever finds it knows what is left to be done.
 //
-// Statements say their collations downstream, in the words of the upstream's definitions or of
-// TiDB's defaults: MySQL and MariaDB mean others when a statement says none.
+// What is run is made of the definition that the job left, for the server that is there; the session is the one
+// it needs: sql_mode, time zone and time. Package rewrite does that, and says what is left out.
+// Sessions have explicit_defaults_for_timestamp on where the user may set it; elsewhere (MariaDB before 10.8) a TIMESTAMP that
+// is NOT NULL and has no default gets one of the server's, which no row uses. FLOAT and DOUBLE that become text have
+// the digits that the downstream prints (MySQL and MariaDB print a FLOAT with six): TiDB converts such rows
+// without binlogs, so only a copy of the table makes them equal.
 //
 // Its tables, in the checkpoint's database (names for the default [Place]):
 //
@@ -86,8 +90,8 @@
 //
 // Sessions are in UTC, with checks of foreign keys off (rows come in no order between
 // tables, and cascades are in binlogs themselves), READ COMMITTED (no locks on gaps) where
-// the server's binlog allows it, and strict but for dates. DDL runs in the upstream's
-// sql_mode, without a limit of time.
+// the server's binlog allows it, and strict but for dates. DDL runs without a limit of time. A row that lacks a
+// column that is NOT NULL without a default, because a statement is dropping it, gets the value that TiDB takes for it.
 //
 // # Divergence
 //
