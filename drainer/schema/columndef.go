@@ -21,7 +21,7 @@ func ColumnDef(c *Column) (*ast.ColumnDef, error) {
 	add := func(o ast.ColumnOption) { def.Options = append(def.Options, &o) }
 	flags := c.Type.GetFlag()
 	if c.GeneratedExpr != "" {
-		expr, err := parseExpr(c.GeneratedExpr)
+		expr, err := ParseExpr(c.GeneratedExpr)
 		if err != nil {
 			return nil, fmt.Errorf("generated column `%s`: %w", c.Name, err)
 		}
@@ -109,13 +109,13 @@ func DefaultExpr(c *Column) (ast.ExprNode, error) {
 		for _, b := range []byte(text) {
 			n = n<<8 | uint64(b)
 		}
-		return parseExpr("b'" + strconv.FormatUint(n, 2) + "'")
+		return ParseExpr("b'" + strconv.FormatUint(n, 2) + "'")
 	case c.DefaultIsExpr:
-		return parseExpr(text)
+		return ParseExpr(text)
 	case strings.EqualFold(text, "CURRENT_TIMESTAMP") && (tp == mysql.TypeTimestamp || tp == mysql.TypeDatetime):
 		return now(&c.Type), nil
 	case c.Type.GetCharset() == charset.CharsetBin && (types.IsTypeChar(tp) || types.IsTypeBlob(tp)) && !printable(text):
-		return parseExpr("x'" + hex.EncodeToString([]byte(text)) + "'")
+		return ParseExpr("x'" + hex.EncodeToString([]byte(text)) + "'")
 	}
 	return ast.NewValueExpr(text, "", ""), nil
 }

@@ -47,7 +47,7 @@ func createTable(t *Table) (ast.StmtNode, error) {
 		n.Constraints = append(n.Constraints, c)
 	}
 	for _, check := range t.Info.Checks {
-		expr, err := parseExpr(check.Expr)
+		expr, err := ParseExpr(check.Expr)
 		if err != nil {
 			return nil, fmt.Errorf("table %s: %w", t, err)
 		}
@@ -98,7 +98,7 @@ func index(t *Table, info *IndexInfo) (*ast.Constraint, error) {
 			c.Keys = append(c.Keys, part(column.Name, col.Length))
 			continue
 		}
-		expr, err := parseExpr(column.GeneratedExpr)
+		expr, err := ParseExpr(column.GeneratedExpr)
 		if err != nil {
 			return nil, fmt.Errorf("index %s: %w", info.Name.O, err)
 		}

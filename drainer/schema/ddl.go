@@ -82,7 +82,7 @@ func (h *History) Reach(ctx context.Context, commitTS nodes.TSO, jobID int64, st
 	if err := h.describe(ctx, d, commitTS, ParseStatements, query); err != nil {
 		return nil, err
 	}
-	if d.After != nil && d.After.Kind == TemporaryTable {
+	if d.After != nil && d.After.Kind == TemporaryTable || d.Before != nil && d.Before.Kind == TemporaryTable {
 		d.OnlyTiDB = true
 	}
 	return d, nil

@@ -53,6 +53,8 @@ func TestNames(t *testing.T) {
 		{"a truncated lag", table(11, 10, tableJSON(99, "Foo", "a:1", "")), "truncate table lag", "TRUNCATE TABLE `One`.`Foo`"},
 		{"an altered lag", table(5, 10, tableJSON(10, "Foo", "a:1", "")), "alter table foo add column rank int", ""},
 		{"quotes", table(5, 10, tableJSON(10, "Foo", "a:1", "")), `ALTER TABLE "foo" ADD COLUMN "b" INT`, "ALTER TABLE `One`.`Foo` ADD COLUMN `b` INT"},
+		{"quotes and backslashes", table(17, 10, tableJSON(10, "Foo", "a:1", "")), `alter table "foo" comment 'a\'`, "ALTER TABLE `One`.`Foo` COMMENT = 'a\\'"},
+		{"no escapes", table(17, 10, tableJSON(10, "Foo", "a:1", "")), `alter table foo comment 'a\'`, "ALTER TABLE `One`.`Foo` COMMENT = 'a\\'"},
 		{"backslashes of a client", table(17, 10, tableJSON(10, "Foo", "a:1", "")), `alter table foo comment 'a\\b'`, "ALTER TABLE `One`.`Foo` COMMENT = 'a\\b'"},
 		{"backslashes of TiDB", table(17, 10, tableJSON(10, "Foo", "a:1", "")), "ALTER TABLE `foo` COMMENT = 'a\\\\b';", "ALTER TABLE `One`.`Foo` COMMENT = 'a\\\\b'"},
 	} {

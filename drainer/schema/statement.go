@@ -27,15 +27,26 @@ func ParseStatements(text string) ([]ast.StmtNode, error) {
 	return parseClient(text)
 }
 
+// clientModes are the sql_modes in which a client's text may be one: TiDB leaves it as it is when it
+// cannot read it in the default mode, which is the first.
+var clientModes = [...]mysql.SQLMode{
+	mysql.ModeNone, mysql.ModeANSIQuotes | mysql.ModePipesAsConcat, mysql.ModeNoBackslashEscapes,
+	mysql.ModeANSIQuotes | mysql.ModePipesAsConcat | mysql.ModeNoBackslashEscapes,
+}
+
 // parseClient reads a text as a client has written it.
 func parseClient(text string) ([]ast.StmtNode, error) {
-	nodes, err := parseAs(text, mysql.ModeNone)
-	if err != nil && strings.Contains(text, `"`) {
-		if quoted, qerr := parseAs(text, mysql.ModeANSIQuotes); qerr == nil {
-			return quoted, nil
+	var first error
+	for _, mode := range clientModes {
+		nodes, err := parseAs(text, mode)
+		if err == nil {
+			return nodes, nil
+		}
+		if first == nil {
+			first = err
 		}
 	}
-	return nodes, err
+	return nil, first
 }
 
 func parseAs(text string, mode mysql.SQLMode) (nodes []ast.StmtNode, err error) {
@@ -87,8 +98,8 @@ func restore(nodes []ast.StmtNode, flags format.RestoreFlags) (text string, err 
 	return b.String(), nil
 }
 
-// parseExpr reads an expression that TiDB has written into a definition.
-func parseExpr(text string) (ast.ExprNode, error) {
+// ParseExpr reads an expression that TiDB has written into a definition.
+func ParseExpr(text string) (ast.ExprNode, error) {
 	nodes, err := parseAs("SELECT "+text, mysql.ModeNoBackslashEscapes)
 	if err != nil {
 		return nil, err

@@ -126,7 +126,10 @@ func described(t *testing.T, db *sql.DB) []string {
 		if err := rows.Scan(&f[0], &f[1], &f[2], &f[3], &f[4], &f[5], &f[6], &f[7]); err != nil {
 			t.Fatal(err)
 		}
-		if f[5] == "longtext" || f[1] == "Vw" {
+		if f[1] == "Vw" || f[1] == "Joined" {
+			f[5] = "" // of expressions, servers say the type in their own words
+		}
+		if f[5] == "longtext" || f[5] == "" {
 			f[6] = "" // MariaDB's JSON; TiDB tells none of views
 		}
 		f[7] = strings.NewReplacer("default_generated ", "", "default_generated", "", "()", "").Replace(f[7])
@@ -204,6 +207,9 @@ func TestSessions(t *testing.T) {
 		"ALTER TABLE t ALTER COLUMN other SET DEFAULT '2022-02-02 02:02:02'", "ALTER TABLE t ADD COLUMN k INT DEFAULT 5 CHECK (k > 100)")
 	define(odd, "USE dat2", `RENAME TABLE "d1"."t" TO "Moved"`, `CREATE TABLE "d1"."Copy" LIKE "mOVED"`,
 		`CREATE TABLE "Quoted" ("a" VARCHAR(10) DEFAULT 'x\y' COMMENT 'c\d', b REAL, c VARCHAR(30) AS ("a" || 'z') STORED, KEY ("a" DESC))`,
+		`ALTER TABLE "Quoted" ADD COLUMN "d" VARCHAR(20) DEFAULT '\' COMMENT 'x\'`, `ALTER TABLE Quoted COMMENT 'a\n'`, `CREATE INDEX "k2" ON "quoted" (b) COMMENT 'k\'`,
+		`CREATE VIEW "Joined" AS SELECT a || '-' || c AS ac FROM "qUOTED"`,
+		`CREATE GLOBAL TEMPORARY TABLE "temp" ("a" INT PRIMARY KEY) ON COMMIT DELETE ROWS`, `DROP TABLE "temp"`,
 		`ALTER TABLE "d1"."cOPY" ADD COLUMN "s" SET('a','b') NOT NULL DEFAULT 'b' FIRST`)
 	everywhere("INSERT INTO Dat2.Quoted (b) VALUES (0.1)")
 	everywhere("INSERT INTO d1.Copy (id, added, clock, alone, stamp) VALUES (1, '2020-01-01', '2020-01-01', '2020-01-01', '2020-01-01')")
@@ -244,7 +250,7 @@ func TestSessions(t *testing.T) {
 		if got := described(t, l.db); !slices.Equal(got, want) {
 			t.Errorf("%s: columns differ:\n%s", name, difference(got, want))
 		}
-		for _, table := range []string{"Dat2.Moved", "Dat2.Quoted", "d1.Copy", "d1.p", "d1.fs", "d1.iv", "d1.Vw"} {
+		for _, table := range []string{"Dat2.Moved", "Dat2.Quoted", "d1.Copy", "d1.p", "d1.fs", "d1.iv", "d1.Vw", "Dat2.Joined"} {
 			up := &lab{db: u.db}
 			if got, want := valuesOf(t, l, table), valuesOf(t, up, table); got != want {
 				t.Errorf("%s: %s has\n%s\nupstream\n%s", name, table, got, want)

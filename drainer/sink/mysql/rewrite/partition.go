@@ -50,7 +50,7 @@ func (r *rewriter) partitions(list []*ast.PartitionDefinition) error {
 	}
 	for _, def := range list {
 		if i := slices.IndexFunc(defined, func(p *ast.PartitionDefinition) bool { return p.Name.L == def.Name.L }); i >= 0 {
-			def.Clause = defined[i].Clause
+			def.Clause, def.Options = defined[i].Clause, defined[i].Options
 		}
 		def.Sub = nil
 		def.Options = slices.DeleteFunc(def.Options, func(o *ast.TableOption) bool { return o.Tp != ast.TableOptionComment })

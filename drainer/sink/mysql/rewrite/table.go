@@ -103,6 +103,12 @@ func (r *rewriter) tableOptions(list []*ast.TableOption, whole bool) []*ast.Tabl
 		case ast.TableOptionCharset, ast.TableOptionCollate:
 			return whole && r.d.After.Info.Charset != ""
 		case ast.TableOptionComment:
+			if whole {
+				return true
+			}
+			if r.known() {
+				o.StrValue = r.d.After.Info.Comment // as the client's sql_mode has it
+			}
 		case ast.TableOptionAutoIncrement:
 			if r.to.Kind != TiDB {
 				o.BoolValue = false // FORCE
@@ -119,6 +125,9 @@ func (r *rewriter) tableOptions(list []*ast.TableOption, whole bool) []*ast.Tabl
 		if collation := r.d.After.Info.Collate; collation != "" {
 			list = append(list, &ast.TableOption{Tp: ast.TableOptionCollate, StrValue: collation})
 		}
+	}
+	if whole && r.d.After.Info.Comment != "" {
+		list = append(list, &ast.TableOption{Tp: ast.TableOptionComment, StrValue: r.d.After.Info.Comment})
 	}
 	return r.tableCollation(list)
 }
@@ -152,6 +161,7 @@ func (r *rewriter) tableCollation(list []*ast.TableOption) []*ast.TableOption {
 func (r *rewriter) constraint(c *ast.Constraint) bool {
 	switch c.Tp {
 	case ast.ConstraintCheck:
+		c.Expr = r.checked(c.Name, c.Expr)
 		return r.check(c.Name, c.Enforced)
 	case ast.ConstraintForeignKey:
 		return true
@@ -163,6 +173,12 @@ func (r *rewriter) constraint(c *ast.Constraint) bool {
 
 // index makes an index one for the server, and reports whether it can have it.
 func (r *rewriter) index(name string, parts []*ast.IndexPartSpecification, o *ast.IndexOption) bool {
+	if r.known() && o != nil {
+		i := slices.IndexFunc(r.d.After.Info.Indices, func(x schema.IndexInfo) bool { return name != "" && strings.EqualFold(x.Name.O, name) })
+		if i >= 0 {
+			o.Comment = r.d.After.Info.Indices[i].Comment
+		}
+	}
 	if r.to.Kind == TiDB {
 		return true
 	}
@@ -190,14 +206,13 @@ func (r *rewriter) index(name string, parts []*ast.IndexPartSpecification, o *as
 }
 
 func (r *rewriter) createIndex(n *ast.CreateIndexStmt) bool {
-	if r.to.Kind == TiDB {
-		return true
-	}
-	n.LockAlg = nil
 	if n.IndexOption == nil {
 		n.IndexOption = &ast.IndexOption{}
 	}
-	return (n.KeyType == ast.IndexKeyTypeNone || n.KeyType == ast.IndexKeyTypeUnique) && r.index(n.IndexName, n.IndexPartSpecifications, n.IndexOption)
+	if r.to.Kind != TiDB {
+		n.LockAlg = nil
+	}
+	return (r.to.Kind == TiDB || n.KeyType == ast.IndexKeyTypeNone || n.KeyType == ast.IndexKeyTypeUnique) && r.index(n.IndexName, n.IndexPartSpecifications, n.IndexOption)
 }
 
 // check reports whether the server is to have a CHECK: the upstream has it, so it enforces it, and
@@ -207,6 +222,21 @@ func (r *rewriter) check(name string, enforced bool) bool {
 		return false
 	}
 	return hasCheck(r.d.After, name)
+}
+
+// checked is a CHECK's condition as the definition has it, where it has the name.
+func (r *rewriter) checked(name string, expr ast.ExprNode) ast.ExprNode {
+	if !r.known() || name == "" {
+		return expr
+	}
+	for _, c := range r.d.After.Info.Checks {
+		if strings.EqualFold(c.Name.O, name) {
+			if own, err := schema.ParseExpr(c.Expr); err == nil {
+				return own
+			}
+		}
+	}
+	return expr
 }
 
 // hasCheck reports whether a definition has a CHECK, or any when it has no name.
