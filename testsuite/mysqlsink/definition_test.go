@@ -46,7 +46,6 @@ func TestDefinitionDiffers(t *testing.T) {
 		{"prefix", "ALTER TABLE `t` ADD COLUMN `c` VARCHAR(20) COLLATE utf8mb4_bin, ADD INDEX `k`(`c`)", []string{id, pk, col(2, "c", "varchar(20)"), key("k", false, "c/1/5")}, "KEY `k` (`c`(5)) upstream", "DROP KEY k, ADD KEY k (c(5))"},
 		{"name of a key", "ALTER TABLE `t` ADD INDEX(`id`)", []string{id, pk, key("other", false, "id/0")}, "key `other` is missing downstream", "RENAME KEY id TO other"},
 		{"table comment", "ALTER TABLE `t` ADD COLUMN `c` INT", []string{id, pk, col(2, "c", "int"), `"comment":"x"`}, `the table: comment is "x" upstream`, "COMMENT 'x'"},
-		{"partitions", "ALTER TABLE `t` PARTITION BY RANGE (`id`) (PARTITION p0 VALUES LESS THAN (10))", []string{id, pk, `"partition":{"type":1,"expr":"` + "`id`" + `","enable":true,"definitions":[{"id":20,"name":"p0","less_than":["20"]}]}`}, "partitioning: partitions is PARTITION BY RANGE", "PARTITION BY RANGE (id) (PARTITION p0 VALUES LESS THAN (20))"},
 		{"foreign key", "ALTER TABLE `t` ADD INDEX `k`(`id`)", []string{id, pk, key("k", false, "id/0"), `"fk_info":[{"fk_name":"f","cols":["id"],"ref_table":"p","ref_cols":["id"],"on_delete":2,"state":5,"version":1}]`}, "foreign key on (`id`) is missing downstream", "ADD FOREIGN KEY (id) REFERENCES p (id) ON DELETE CASCADE"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -123,6 +122,59 @@ func TestDefinitionsRead(t *testing.T) {
 	}
 	if got, err := s.Read(t.Context(), open(t, srv), "d", "nothing"); got != nil || err != nil {
 		t.Errorf("%v, %v", got, err)
+	}
+}
+
+// TestPartitionsRead: a server's partitions are those of the upstream, in TiDB's words for them.
+func TestPartitionsRead(t *testing.T) {
+	srv := mariadbtest.Start(t)
+	l, db := newLab(t, srv), open(t, srv)
+	s, err := definition.Open(t.Context(), db, definition.MariaDB)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.exec(t, "CREATE DATABASE d")
+	p := func(name, values string) definition.Partition {
+		return definition.Partition{Name: name, Values: values}
+	}
+	for i, c := range []struct {
+		clause string
+		want   definition.Partitioning
+	}{
+		{"RANGE (a) (PARTITION p0 VALUES LESS THAN (-10), PARTITION p1 VALUES LESS THAN MAXVALUE)", definition.Partitioning{Method: "RANGE", Expression: "`a`", Partitions: []definition.Partition{p("p0", "-10"), p("p1", "MAXVALUE")}}},
+		{"RANGE (YEAR(d)) (PARTITION p0 VALUES LESS THAN (2020))", definition.Partitioning{Method: "RANGE", Expression: "YEAR(`d`)", Partitions: []definition.Partition{p("p0", "2020")}}},
+		{"RANGE (UNIX_TIMESTAMP(ts)) (PARTITION p0 VALUES LESS THAN (UNIX_TIMESTAMP('2020-01-01')))", definition.Partitioning{Method: "RANGE", Expression: "UNIX_TIMESTAMP(`ts`)", Partitions: []definition.Partition{p("p0", "1577836800")}}},
+		{"RANGE COLUMNS (d, s) (PARTITION p0 VALUES LESS THAN ('2020-01-01', 'm'), PARTITION p1 VALUES LESS THAN (MAXVALUE, MAXVALUE))", definition.Partitioning{Method: "RANGE", Expression: "`d`,`s`", Partitions: []definition.Partition{p("p0", "'2020-01-01','m'"), p("p1", "MAXVALUE,MAXVALUE")}}},
+		{"LIST (a) (PARTITION p0 VALUES IN (5, 4, NULL))", definition.Partitioning{Method: "LIST", Expression: "`a`", Partitions: []definition.Partition{p("p0", "5,4,NULL")}}},
+		{"LIST COLUMNS (a, s) (PARTITION p0 VALUES IN ((1, 'x'), (2, 'it''s')))", definition.Partitioning{Method: "LIST", Expression: "`a`,`s`", Partitions: []definition.Partition{p("p0", "1,'x',2,'it''s'")}}},
+		{"HASH (a + 1) PARTITIONS 2", definition.Partitioning{Method: "HASH", Expression: "`a` + 1", Partitions: []definition.Partition{p("p0", ""), p("p1", "")}}},
+		{"KEY (s) PARTITIONS 2", definition.Partitioning{Method: "KEY", Expression: "`s`", Partitions: []definition.Partition{p("p0", ""), p("p1", "")}}},
+	} {
+		name := fmt.Sprint("p", i)
+		l.exec(t, "CREATE TABLE d."+name+" (a INT, d DATE, s VARCHAR(9), ts TIMESTAMP NOT NULL) PARTITION BY "+c.clause)
+		got, err := s.Read(t.Context(), db, "d", name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := *got
+		want.Partitioning = &c.want
+		if list := s.Compare(&want, got); len(list) > 0 {
+			t.Errorf("%s: %v", c.clause, list)
+		}
+		other := c.want
+		other.Partitions = append([]definition.Partition{}, c.want.Partitions...)
+		other.Partitions[0].Name = "other"
+		want.Partitioning = &other
+		if list := s.Compare(&want, got); len(list) != 1 || list[0].Aspect != "partitions" {
+			t.Errorf("%s, another name: %v", c.clause, list)
+		}
+		if other.Partitions[0] = c.want.Partitions[0]; other.Partitions[0].Values == "" {
+			continue
+		}
+		other.Partitions[0].Values = "7"
+		if list := s.Compare(&want, got); len(list) != 1 || list[0].Aspect != "partitions" {
+			t.Errorf("%s, other values: %v", c.clause, list)
+		}
 	}
 }
 

@@ -71,6 +71,8 @@ type DefinitionError struct {
 	CommitTS  nodes.TSO
 	Statement string // the beginning of it
 	Tables    []TableDifference
+
+	rows bool // the transaction has rows after it
 }
 
 // TableDifference is a table that is not as it should be.
@@ -85,10 +87,14 @@ func (e *DefinitionError) Error() string {
 	for _, t := range e.Tables {
 		fmt.Fprintf(&b, "; %s: %s; upstream: %s; downstream: %s", t.Table, strings.Join(phrases(t.Differences), "; "), t.Upstream, t.Downstream)
 	}
+	accept := fmt.Sprintf("accept those of this statement with ignore-txn-commit-ts = [%s], or ", e.CommitTS)
+	if e.rows {
+		accept = "" // it would leave the rows out, too
+	}
 	return fmt.Sprintf("after a statement with commit TS %s the downstream's definitions differ from the upstream's%s; the statement, which has been run: %s; "+
 		"alter the downstream by hand so that it is as the upstream and start the drainer again, which looks again and does not run the statement a second time; "+
-		"if the differences do not matter, accept those of this statement with ignore-txn-commit-ts = [%s], or have all of them only logged with ddl-check = \"warn\" in [syncer]",
-		e.CommitTS, b.String(), e.Statement, e.CommitTS)
+		"if the differences do not matter, %shave all of them only logged with ddl-check = \"warn\" in [syncer]",
+		e.CommitTS, b.String(), e.Statement, accept)
 }
 
 // shownBytes is how much of a statement is in errors and logs.

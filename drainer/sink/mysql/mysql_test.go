@@ -3,6 +3,7 @@ package mysql
 import (
 	"context"
 	"errors"
+	"fmt"
 	"hash/maphash"
 	"slices"
 	"strings"
@@ -155,5 +156,43 @@ func TestScheduler(t *testing.T) {
 	s.fail(why)
 	if err := s.flush(context.Background()); !errors.Is(err, why) {
 		t.Error(err)
+	}
+}
+
+// TestExpect: what a statement is to leave is asked for of the tables it names, under their names
+// downstream, and not where the downstream cannot have them.
+func TestExpect(t *testing.T) {
+	table := func(name string, kind schema.Kind) *schema.Table {
+		return &schema.Table{ID: 1, Schema: "d", Name: name, Kind: kind, Info: &schema.TableInfo{}}
+	}
+	d := &schema.DDL{Job: &schema.Job{}, After: table("t", schema.BaseTable)}
+	show := func(d *schema.DDL, f flavour, named ...tableName) string {
+		var list []string
+		for _, e := range expect(d, named, f) {
+			list = append(list, fmt.Sprintf("%s %t %t", e.name, e.before != nil, e.after != nil))
+		}
+		return strings.Join(list, ", ")
+	}
+	if got := show(d, mySQL, tableName{"D", "T"}); got != "d.t false true" {
+		t.Error(got)
+	}
+	if got := show(d, mySQL, tableName{"d", "other"}); got != "" {
+		t.Errorf("a table that is not named: %s", got)
+	}
+	d.Before = table("old", schema.BaseTable)
+	if got := show(d, mySQL, tableName{"d", "old"}, tableName{"d", "t"}); got != "d.old true false, d.t false true" {
+		t.Error(got)
+	}
+	d.Route = func(schema, table string) (string, string) { return "r_" + schema, table }
+	if got := show(d, mySQL, tableName{"r_d", "t"}); got != "r_d.t false true" {
+		t.Error(got)
+	}
+	d = &schema.DDL{Job: &schema.Job{}, After: table("s", schema.Sequence)}
+	if show(d, mySQL, tableName{"d", "s"}) != "" || show(d, tiDB, tableName{"d", "s"}) == "" {
+		t.Error("only a TiDB has sequences")
+	}
+	d = &schema.DDL{Job: &schema.Job{Result: schema.Result{SchemaVersion: 5}}, After: table("t", schema.BaseTable)}
+	if got := show(d, mySQL, tableName{"d", "t"}); got != "" {
+		t.Errorf("a definition that is not the job's: %s", got)
 	}
 }
