@@ -81,6 +81,12 @@ func TestTiDB(t *testing.T) {
 			t.Error(fmt.Sprint(text, err))
 		}
 	})
+	t.Run("foreign key to another database", func(t *testing.T) {
+		l, u := fresh(t), newUpstream(t)
+		l.exec(t, "DROP DATABASE IF EXISTS d", "DROP DATABASE IF EXISTS e", "CREATE DATABASE d", "CREATE DATABASE e", "CREATE TABLE e.p (id INT PRIMARY KEY)")
+		mustApply(t, l.open(t, 50), u.create("CREATE TABLE `d`.`c` (`id` INT, KEY `f`(`id`), CONSTRAINT `f` FOREIGN KEY (`id`) REFERENCES `e`.`p`(`id`))", 10, "c",
+			col(1, "id", "int"), key("f", false, "id/0"), `"fk_info":[{"fk_name":"f","cols":["id"],"ref_schema":"e","ref_table":"p","ref_cols":["id"],"state":5,"version":1}]`))
+	})
 	// Definitions of a real TiDB, compared with what another says of them after each statement.
 	t.Run("real transactions", func(t *testing.T) {
 		data, err := golden.Load(2024)

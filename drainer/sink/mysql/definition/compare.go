@@ -336,7 +336,7 @@ func (c *comparison) foreignKeys() {
 
 func (c *comparison) sameForeignKey(w, g *ForeignKey) bool {
 	return slices.EqualFunc(w.Columns, g.Columns, strings.EqualFold) && slices.EqualFunc(w.RefColumns, g.RefColumns, strings.EqualFold) &&
-		strings.EqualFold(w.RefTable, g.RefTable) && strings.EqualFold(w.RefSchema, g.RefSchema) &&
+		strings.EqualFold(w.RefTable, g.RefTable) && (c.flavour == TiDB || strings.EqualFold(w.RefSchema, g.RefSchema)) &&
 		(g.rulesUnknown || w.OnDelete == g.OnDelete && w.OnUpdate == g.OnUpdate)
 }
 
