@@ -40,7 +40,7 @@ func createTable(t *Table) (ast.StmtNode, error) {
 		if t.Info.Indices[i].State != StatePublic {
 			continue
 		}
-		c, err := index(t, &t.Info.Indices[i])
+		c, err := Index(t, &t.Info.Indices[i])
 		if err != nil {
 			return nil, fmt.Errorf("table %s: %w", t, err)
 		}
@@ -74,8 +74,8 @@ func part(column string, length int) *ast.IndexPartSpecification {
 	return &ast.IndexPartSpecification{Column: &ast.ColumnName{Name: ast.NewCIStr(column)}, Length: length}
 }
 
-// index is an index as CREATE TABLE says it.
-func index(t *Table, info *IndexInfo) (*ast.Constraint, error) {
+// Index is an index of a table as CREATE TABLE says it.
+func Index(t *Table, info *IndexInfo) (*ast.Constraint, error) {
 	c := &ast.Constraint{Tp: ast.ConstraintKey, Name: info.Name.O, Option: &ast.IndexOption{Comment: info.Comment, Global: info.Global}}
 	switch {
 	case info.Primary:

@@ -38,6 +38,9 @@ func (w *worker) applyDDL(j *job) error {
 			log.WithField("why", st.why).Info("this statement is not run downstream")
 			continue
 		}
+		if err := w.retry(j, func() error { return w.nameKeys(&st) }); err != nil {
+			return fmt.Errorf("find the foreign keys that %s drops downstream: %w", shorten([]byte(st.text)), err)
+		}
 		st.leaves = expect(s.DDL, st.tables, w.server.flavour)
 		st.database = databaseOf(s.DDL, st.tables)
 		if err := w.runStatement(j, n, st, before); err != nil {

@@ -20,12 +20,39 @@ func (r *rewriter) alterTable(n *ast.AlterTableStmt) (keep bool, err error) {
 		if err != nil {
 			return false, err
 		}
+		if ok && s.Tp == ast.AlterTableAddConstraint {
+			own, err := r.keyIndex(s.Constraint, nil)
+			if err != nil {
+				return false, err
+			}
+			for _, c := range own {
+				specs = append(specs, &ast.AlterTableSpec{Tp: ast.AlterTableAddConstraint, Constraint: c})
+			}
+		}
 		if ok {
 			specs = append(specs, s)
+		}
+		if s.Tp == ast.AlterTableDropForeignKey && r.to.Kind != TiDB {
+			r.plan.DroppedKeys = append(r.plan.DroppedKeys, r.droppedKey(n, s))
 		}
 	}
 	n.Specs = specs
 	return len(specs) > 0, nil
+}
+
+func (r *rewriter) droppedKey(n *ast.AlterTableStmt, s *ast.AlterTableSpec) *DroppedKey {
+	k := &DroppedKey{Schema: n.Table.Schema.O, Table: n.Table.Name.O, Name: s.Name, spec: s}
+	if r.d.Before == nil || r.d.Before.Info == nil {
+		return k
+	}
+	for _, fk := range r.d.Before.Info.ForeignKeys {
+		if strings.EqualFold(fk.Name.O, s.Name) {
+			for _, c := range fk.Columns {
+				k.Columns = append(k.Columns, c.O)
+			}
+		}
+	}
+	return k
 }
 
 // spec makes a change one for the server, and reports whether it is to make it.

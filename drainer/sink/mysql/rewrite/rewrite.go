@@ -35,7 +35,20 @@ type Plan struct {
 	Mode, Zone, Time string
 	// Warnings are what the downstream will not have.
 	Warnings []string
+	// DroppedKeys are foreign keys that the statement drops by names that may be the upstream's own:
+	// see [Text].
+	DroppedKeys []*DroppedKey
 }
+
+// DroppedKey is a foreign key that a statement drops.
+type DroppedKey struct {
+	Schema, Table, Name string   // as the statement has them
+	Columns             []string // none: not known
+	spec                *ast.AlterTableSpec
+}
+
+// Rename gives the key another name in the statement.
+func (k *DroppedKey) Rename(name string) { k.Name, k.spec.Name = name, name }
 
 // ErrImpossible: the downstream cannot do what the statement did upstream.
 var ErrImpossible = errors.New("the downstream cannot do this")
@@ -81,7 +94,7 @@ func Statement(query string, d *schema.DDL, commitTS nodes.TSO, to Server, o Opt
 	if err := r.session(commitTS); err != nil {
 		return nil, fmt.Errorf("%s: %w", d.Name(), err)
 	}
-	if r.plan.Text, err = restore(r.plan.Nodes, to); err != nil {
+	if r.plan.Text, err = Text(r.plan.Nodes, to); err != nil {
 		return nil, fmt.Errorf("%s: %w", d.Name(), err)
 	}
 	if strings.Contains(r.plan.Text, `\`) {

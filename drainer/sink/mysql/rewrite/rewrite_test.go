@@ -289,6 +289,37 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
+// TestForeignKeys: a key's index is TiDB's, and a key that is dropped can get the name that the
+// downstream has for it.
+func TestForeignKeys(t *testing.T) {
+	key := schema.ForeignKey{Name: ast.NewCIStr("fk_1"), Columns: []ast.CIStr{ast.NewCIStr("a")}, RefTable: ast.NewCIStr("U")}
+	with := table(schema.TableInfo{ForeignKeys: []schema.ForeignKey{key},
+		Indices: []schema.IndexInfo{{Name: ast.NewCIStr("fk_1"), State: schema.StatePublic, Columns: []schema.IndexColumn{{Offset: 0, Length: -1}}}}}, typed("a", mysql.TypeLong, 0, nil))
+	for _, c := range []struct {
+		query, want string
+		before      *schema.Table
+		to          rewrite.Server
+	}{
+		{"ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES u (id)", "ALTER TABLE `d`.`t` ADD KEY `fk_1`(`a`), ADD CONSTRAINT FOREIGN KEY (`a`) REFERENCES `d`.`u`(`id`)", nil, mariaDB},
+		{"ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES u (id)", "ALTER TABLE `d`.`t` ADD CONSTRAINT FOREIGN KEY (`a`) REFERENCES `d`.`u`(`id`)", with, mariaDB},
+		{"ALTER TABLE t ADD FOREIGN KEY (a) REFERENCES u (id)", "ALTER TABLE `d`.`t` ADD CONSTRAINT FOREIGN KEY (`a`) REFERENCES `d`.`u`(`id`)", nil, tidb},
+		{"CREATE TABLE t (a INT, FOREIGN KEY (a) REFERENCES u (id))", "CREATE TABLE `d`.`t` (`a` INT,KEY `fk_1`(`a`),CONSTRAINT FOREIGN KEY (`a`) REFERENCES `d`.`u`(`id`))", nil, mysql8},
+		{"CREATE TABLE t (a INT, KEY fk_1 (a), CONSTRAINT fk_1 FOREIGN KEY (a) REFERENCES u (id))", "CREATE TABLE `d`.`t` (`a` INT,INDEX `fk_1`(`a`),CONSTRAINT `fk_1` FOREIGN KEY (`a`) REFERENCES `d`.`u`(`id`))", nil, mysql8},
+	} {
+		if p := plan(t, c.query, schema.DDL{Before: c.before, After: with}, c.to); p.Text != c.want {
+			t.Errorf("%s, on %s:\n\t%s\nwant\n\t%s", c.query, c.to, p.Text, c.want)
+		}
+	}
+	p := plan(t, "ALTER TABLE t DROP FOREIGN KEY FK_1, ADD COLUMN b INT", schema.DDL{Before: with}, mysql8)
+	if len(p.DroppedKeys) != 1 || p.DroppedKeys[0].Table != "t" || strings.Join(p.DroppedKeys[0].Columns, "") != "a" {
+		t.Fatalf("%+v", p.DroppedKeys)
+	}
+	p.DroppedKeys[0].Rename("t_ibfk_1")
+	if text, err := rewrite.Text(p.Nodes, mysql8); err != nil || text != "ALTER TABLE `d`.`t` DROP FOREIGN KEY `t_ibfk_1`, ADD COLUMN `b` INT" {
+		t.Error(text, err)
+	}
+}
+
 // TestImpossible: what a downstream cannot do is an error that says what to do.
 func TestImpossible(t *testing.T) {
 	for _, c := range []struct {

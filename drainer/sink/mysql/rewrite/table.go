@@ -57,7 +57,19 @@ func (r *rewriter) createTable(n *ast.CreateTableStmt) error {
 			return err
 		}
 	}
-	n.Constraints = slices.DeleteFunc(n.Constraints, func(c *ast.Constraint) bool { return !r.constraint(c) })
+	var kept []*ast.Constraint
+	for _, c := range n.Constraints {
+		if !r.constraint(c) {
+			continue
+		}
+		own, err := r.keyIndex(c, n.Constraints)
+		if err != nil {
+			return err
+		}
+		kept = append(kept, own...)
+		kept = append(kept, c)
+	}
+	n.Constraints = kept
 	n.Options = r.tableOptions(n.Options, r.known())
 	if r.to.Kind == TiDB {
 		r.clustered(n)
@@ -169,6 +181,40 @@ func (r *rewriter) constraint(c *ast.Constraint) bool {
 		return r.to.Kind == TiDB
 	}
 	return r.index(c.Name, c.Keys, c.Option)
+}
+
+// keyIndex is the index that TiDB has made for a foreign key, under the key's name: it stays when the key
+// goes, and the downstream would make one of its own instead. None if the statement or the table has it.
+func (r *rewriter) keyIndex(c *ast.Constraint, beside []*ast.Constraint) ([]*ast.Constraint, error) {
+	if c.Tp != ast.ConstraintForeignKey || r.to.Kind == TiDB || !r.known() {
+		return nil, nil
+	}
+	info := r.d.After.Info
+	key := slices.IndexFunc(info.ForeignKeys, func(fk schema.ForeignKey) bool {
+		return (c.Name == "" || strings.EqualFold(fk.Name.O, c.Name)) && c.Refer != nil && c.Refer.Table != nil && strings.EqualFold(fk.RefTable.O, c.Refer.Table.Name.O) &&
+			slices.EqualFunc(fk.Columns, c.Keys, func(name ast.CIStr, p *ast.IndexPartSpecification) bool {
+				return p.Column != nil && strings.EqualFold(name.O, p.Column.Name.O)
+			})
+	})
+	if key < 0 {
+		return nil, nil
+	}
+	name := info.ForeignKeys[key].Name.O
+	named := func(x schema.IndexInfo) bool {
+		return x.State == schema.StatePublic && strings.EqualFold(x.Name.O, name)
+	}
+	i := slices.IndexFunc(info.Indices, named)
+	had := r.d.Before != nil && r.d.Before.Info != nil && slices.ContainsFunc(r.d.Before.Info.Indices, named)
+	if i < 0 || had || slices.ContainsFunc(beside, func(o *ast.Constraint) bool {
+		return o.Tp != ast.ConstraintForeignKey && strings.EqualFold(o.Name, name)
+	}) {
+		return nil, nil
+	}
+	own, err := schema.Index(r.d.After, &info.Indices[i])
+	if err != nil {
+		return nil, err
+	}
+	return []*ast.Constraint{own}, nil
 }
 
 // index makes an index one for the server, and reports whether it can have it.

@@ -8,8 +8,8 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/format"
 )
 
-// restore gives the text of statements for a server.
-func restore(nodes []ast.StmtNode, to Server) (string, error) {
+// Text is the text of a plan's statements for a server.
+func Text(nodes []ast.StmtNode, to Server) (string, error) {
 	flags := format.RestoreNameBackQuotes | format.RestoreKeyWordUppercase | format.RestoreStringSingleQuotes |
 		format.RestoreTiDBSpecialComment | format.RestoreWithTTLEnableOff
 	w := &words{mariaDB: to.Kind == MariaDB}
