@@ -120,6 +120,16 @@ func TestDefinitionsRead(t *testing.T) {
 			}
 		})
 	}
+	l := newLab(t, srv)
+	l.exec(t, "CREATE TABLE d.i (own BIGINT NOT NULL AUTO_INCREMENT INVISIBLE PRIMARY KEY, c INT)")
+	want := definition.Of(newUpstream(t).create("CREATE TABLE `i`", 11, "i", col(1, "c", "int")).DDL.After)
+	if got, err := s.Read(t.Context(), open(t, srv), "d", "i"); err != nil || len(s.Compare(want, got)) > 0 {
+		t.Errorf("%v %v", s.Compare(want, got), err)
+	}
+	l.exec(t, "CREATE VIEW d.v AS SELECT * FROM d.i", "DROP TABLE d.i")
+	if got, err := s.Read(t.Context(), open(t, srv), "d", "v"); err != nil || got == nil || got.Kind != definition.View {
+		t.Errorf("a view of a table that is gone: %v %v", got, err)
+	}
 	if got, err := s.Read(t.Context(), open(t, srv), "d", "nothing"); got != nil || err != nil {
 		t.Errorf("%v, %v", got, err)
 	}

@@ -218,6 +218,8 @@ func (c *comparison) sameDefault(w, g *Column) bool {
 		return true
 	case wd.Kind == Expression && c.flavour != TiDB && isSequence(wd.Text):
 		return true // they have no such default
+	case wd.Kind == Expression && gd.Kind == NoDefault && c.flavour == MySQL && c.got.plain:
+		return true // MySQL 5.7 neither
 	case capacity(w.Type.Base) > 0 && wd == (Default{Literal, ""}) && gd.Kind == NoDefault:
 		return true
 	case wd.Kind == Expression && gd.Kind == Literal && c.flavour == TiDB,

@@ -94,6 +94,8 @@ func TestColumns(t *testing.T) {
 		{"zone of a timestamp in MariaDB", MariaDB, "COLUMN_TYPE=timestamp|IS_NULLABLE=NO|COLUMN_DEFAULT='2024-01-01 08:00:00'", Column{Type: Type{Base: "timestamp"}, Default: Default{Literal, "2024-01-01 00:00:00"}}, "default"},
 		{"sequence's default", MySQL, `COLUMN_TYPE=bigint|IS_NULLABLE=NO|COLUMN_DEFAULT=\N`, Column{Type: Type{Base: "bigint"}, Default: Default{Expression, "nextval(`d`.`s`)"}}, ""},
 		{"expression in 8.0", MySQL, "COLUMN_TYPE=varchar(36)|IS_NULLABLE=YES|COLUMN_DEFAULT=upper(_utf8mb4\\'x\\')|EXTRA=DEFAULT_GENERATED", Column{Type: text("varchar", 36), Null: true, Default: Default{Expression, "UPPER('x')"}}, ""},
+		{"lost expression", MySQL, `COLUMN_TYPE=varchar(36)|IS_NULLABLE=YES|COLUMN_DEFAULT=\N`, Column{Type: text("varchar", 36), Null: true, Default: Default{Expression, "uuid()"}}, "default"},
+		{"date of 8.0", MySQL, "COLUMN_TYPE=date|IS_NULLABLE=YES|COLUMN_DEFAULT=curdate()|EXTRA=DEFAULT_GENERATED", Column{Type: Type{Base: "date"}, Null: true, Default: Default{Kind: Now}}, ""},
 		{"expression, not text", MariaDB, "COLUMN_TYPE=varchar(36)|IS_NULLABLE=YES|COLUMN_DEFAULT='uuid()'", Column{Type: text("varchar", 36), Null: true, Default: Default{Expression, "uuid()"}}, "default"},
 
 		{"generated in 8.0", MySQL, "COLUMN_TYPE=int|IS_NULLABLE=YES|EXTRA=STORED GENERATED|GENERATION_EXPRESSION=(`a` + json_extract(`j`,_utf8mb4\\'$.x\\'))", Column{Type: Type{Base: "int"}, Null: true, Generated: "`a` + json_extract(`j`, _utf8mb4'$.x')", Stored: true}, ""},
@@ -151,12 +153,13 @@ func TestObjects(t *testing.T) {
 		{"partitioned by another column", Table{Partitioning: &Partitioning{"HASH", "`a`", nil}}, Table{Partitioning: &Partitioning{"HASH", "`b`", nil}}, "partitioning: method"},
 		{"not partitioned", Table{Partitioning: &Partitioning{"HASH", "`a`", nil}}, Table{}, "partitioning is missing downstream"},
 		{"partitioned without effect", Table{inertPartitions: true}, Table{Partitioning: &Partitioning{"HASH", "`a`", nil}}, ""},
+		{"expression as a default in 5.7", Table{Columns: []Column{{Name: "c", Default: Default{Expression, "uuid()"}}}}, Table{Columns: []Column{{Name: "c"}}, plain: true}, ""},
 		{"engine", Table{}, Table{Engine: "MyISAM"}, "the table: engine is InnoDB upstream, MyISAM downstream"},
 		{"view", Table{Kind: View}, Table{}, "the table: kind is view upstream, table downstream"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			for _, x := range []*Table{&c.want, &c.got} {
-				x.Columns = []Column{a, b}
+				x.Columns = append(x.Columns, a, b)
 				if x.Kind == "" {
 					x.Kind = BaseTable
 				}

@@ -32,6 +32,7 @@
 //   - RESTRICT, NO ACTION and nothing in a foreign key;
 //   - a key on the columns of a foreign key, which one server adds and another drops when there is a
 //     better one;
+//   - invisible columns that only the server has, and keys on them: it may make a primary key of one itself;
 //   - AUTO_RANDOM, SHARD_ROW_ID_BITS, TTL, placement, TiFlash, statistics, clustered or not: only a TiDB
 //     has them, and rows are the same;
 //   - partitioning that TiDB took without effect;
@@ -42,7 +43,7 @@
 // On TiDB, ZEROFILL and the database that a foreign key refers to: its information_schema has not got the one, and the table's own
 // database for the other. On MySQL and MariaDB a default from a sequence and a foreign key that TiDB only notes (before 6.6),
 // if it is missing; an empty text as the default of a TEXT or BLOB, which MySQL drops. On servers without keys on
-// expressions (MariaDB, MySQL 5.7), those. On MariaDB, JSON and LONGTEXT, as which it keeps it. On MySQL
+// expressions (MariaDB, MySQL 5.7), those; on MySQL 5.7, a default that is an expression, if it is missing. On MariaDB, JSON and LONGTEXT, as which it keeps it. On MySQL
 // a default of a TIMESTAMP that differs by a whole time zone: MySQL 8 keeps the text as the session had
 // it that made it.
 //

@@ -142,6 +142,9 @@ type reader struct {
 	table   Table
 	found   bool
 	foreign map[string]int // name of a foreign key to its place
+	// invisible columns are none that a statement of ours sees; MySQL 8 makes a primary key of one where
+	// sql_generate_invisible_primary_key is on.
+	invisible map[string]bool
 }
 
 func (r *reader) head(row record) {
@@ -158,6 +161,13 @@ func (r *reader) head(row record) {
 
 func (r *reader) column(row record) {
 	extra := strings.ToLower(row.get("EXTRA"))
+	if strings.Contains(extra, "invisible") {
+		if r.invisible == nil {
+			r.invisible = make(map[string]bool)
+		}
+		r.invisible[row.get("COLUMN_NAME")] = true
+		return
+	}
 	c := Column{
 		Name: row.get("COLUMN_NAME"), Type: parseType(row.get("COLUMN_TYPE")), Null: row.get("IS_NULLABLE") == "YES",
 		OnUpdate: strings.Contains(extra, "on update "), AutoIncrement: strings.Contains(extra, "auto_increment"),
@@ -211,6 +221,9 @@ func (r *reader) key(row record) {
 		}
 	}
 	p := Part{Column: row.get("COLUMN_NAME")}
+	if r.invisible[p.Column] {
+		return
+	}
 	p.Length, _ = strconv.Atoi(row.get("SUB_PART"))
 	if c := r.table.column(p.Column); c != nil && capacity(c.Type.Base) == 0 && p.Length == c.Type.Length {
 		p.Length = 0 // all of it
