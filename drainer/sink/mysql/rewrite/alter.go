@@ -95,8 +95,11 @@ func (r *rewriter) spec(s *ast.AlterTableSpec) (keep bool, err error) {
 		return true, r.partitions(s.PartDefinitions)
 	case ast.AlterTableDropFirstPartition, ast.AlterTableAddLastPartition, ast.AlterTableReorganizeFirstPartition, ast.AlterTableReorganizeLastPartition:
 		return true, r.intervals(s)
+	case ast.AlterTableTruncatePartition:
+		return true, r.sameRows(r.d.Before, s)
 	case ast.AlterTableExchangePartition:
 		s.WithValidation = s.WithValidation || r.to.Kind == MariaDB
+		return true, r.sameRows(r.d.After, s)
 	case ast.AlterTableSetTiFlashReplica, ast.AlterTablePartitionOptions, // placement
 		ast.AlterTableLock, ast.AlterTableAlgorithm, ast.AlterTableForce, ast.AlterTableOrderByColumns, ast.AlterTableEnableKeys, ast.AlterTableDisableKeys,
 		ast.AlterTableWithValidation, ast.AlterTableWithoutValidation, ast.AlterTableSecondaryLoad, ast.AlterTableSecondaryUnload:

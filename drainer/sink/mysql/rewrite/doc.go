@@ -30,7 +30,8 @@
 // (MariaDB, MySQL 5.7), invisible indexes (MySQL 5.7; MariaDB calls them IGNORED since 10.6), collations that
 // the server does not have (the binary one is taken: it takes no two texts for equal that the upstream does
 // not). An ALTER TABLE of which nothing remains is not run. What cannot be done at all is an error that says
-// so: RECOVER and FLASHBACK of tables and databases.
+// so: RECOVER and FLASHBACK of tables and databases; TRUNCATE and EXCHANGE of a partition by KEY, or by HASH of what
+// may be NULL, which has other rows there. EXCHANGE … WITHOUT VALIDATION validates on MariaDB.
 //
 // A TiDB gets everything but placement, TiFlash replicas, and CHECK that is not enforced upstream. TTL is
 // there with TTL_ENABLE = OFF: the upstream's deletions are in binlogs, and a row that the

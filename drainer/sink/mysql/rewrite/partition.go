@@ -101,6 +101,53 @@ func (u unixTimes) Leave(n ast.Node) (ast.Node, bool) {
 	return ast.NewValueExpr(t.Unix(), "", ""), true
 }
 
+// sameRows is an error if a partition has other rows downstream than upstream: then it cannot be
+// emptied or exchanged by its name. KEY distributes by another function; HASH brings NULL to another
+// partition, unless their number is a power of two.
+func (r *rewriter) sameRows(t *schema.Table, s *ast.AlterTableSpec) error {
+	if r.to.Kind == TiDB || s.OnAllPartitions || t == nil || t.Info == nil || t.Info.Partition == nil {
+		return nil
+	}
+	p := t.Info.Partition
+	n := len(p.Definitions)
+	if len(s.PartitionNames) == n && s.Tp == ast.AlterTableTruncatePartition {
+		return nil
+	}
+	if p.Type != schema.PartitionKey && (p.Type != schema.PartitionHash || n&(n-1) == 0 || !canBeNull(t, p.Expr)) {
+		return nil
+	}
+	return fmt.Errorf("%w: partitions by %s have other rows on a %s than on a TiDB, so this would not be done to the same rows: "+
+		"make the rows of %s downstream what they are upstream at this commit TS (with tidb_snapshot), then skip the statement", ErrImpossible, p.Type, r.to.Kind, t)
+}
+
+// canBeNull reports whether an expression may be NULL: it has a column that may, or cannot be read.
+func canBeNull(t *schema.Table, text string) bool {
+	expr, err := schema.ParseExpr(text)
+	if err != nil {
+		return true
+	}
+	v := &nullable{t: t}
+	expr.Accept(v)
+	return v.found
+}
+
+type nullable struct {
+	t     *schema.Table
+	found bool
+}
+
+// Enter implements ast.Visitor.
+func (v *nullable) Enter(n ast.Node) (ast.Node, bool) {
+	if name, ok := n.(*ast.ColumnName); ok {
+		c := column(v.t, name.Name.O)
+		v.found = v.found || c == nil || !c.NotNull()
+	}
+	return n, false
+}
+
+// Leave implements ast.Visitor.
+func (v *nullable) Leave(n ast.Node) (ast.Node, bool) { return n, true }
+
 // intervals makes ALTER TABLE … FIRST, LAST, MERGE FIRST and SPLIT MAXVALUE PARTITION, which only TiDB
 // has, the statement that does the same: which partitions have gone, and which have come, is in the
 // definitions.

@@ -320,6 +320,42 @@ func TestForeignKeys(t *testing.T) {
 	}
 }
 
+// TestPartitionsOfOthers: a partition that has other rows downstream is not emptied or exchanged.
+func TestPartitionsOfOthers(t *testing.T) {
+	parted := func(tp schema.PartitionType, n int, flags uint) *schema.Table {
+		p := &schema.PartitionInfo{Type: tp, Expr: "year(`a`)", Enable: true}
+		for i := range n {
+			p.Definitions = append(p.Definitions, schema.Partition{Name: ast.NewCIStr("p" + string(rune('0'+i)))})
+		}
+		return table(schema.TableInfo{Partition: p}, typed("a", mysql.TypeDate, flags, nil))
+	}
+	const truncate, exchange = "ALTER TABLE t TRUNCATE PARTITION p0, p1", "ALTER TABLE t EXCHANGE PARTITION p0 WITH TABLE u"
+	for _, c := range []struct {
+		query string
+		t     *schema.Table
+		to    rewrite.Server
+		ok    bool
+	}{
+		{truncate, parted(schema.PartitionKey, 4, mysql.NotNullFlag), mariaDB, false},
+		{exchange, parted(schema.PartitionKey, 4, mysql.NotNullFlag), mysql8, false},
+		{truncate, parted(schema.PartitionKey, 4, mysql.NotNullFlag), tidb, true},
+		{truncate, parted(schema.PartitionKey, 2, mysql.NotNullFlag), mariaDB, true}, // all of them
+		{"ALTER TABLE t TRUNCATE PARTITION ALL", parted(schema.PartitionKey, 4, 0), mariaDB, true},
+		{truncate, parted(schema.PartitionHash, 3, 0), mariaDB, false},
+		{exchange, parted(schema.PartitionHash, 3, 0), mariaDB, false},
+		{truncate, parted(schema.PartitionHash, 3, mysql.NotNullFlag), mariaDB, true},
+		{truncate, parted(schema.PartitionHash, 4, 0), mariaDB, true},
+		{truncate, parted(schema.PartitionRange, 3, 0), mariaDB, true},
+		{exchange, parted(schema.PartitionList, 3, 0), mariaDB, true},
+	} {
+		d := &schema.DDL{Schema: "d", Table: "t", Before: c.t, After: c.t, Job: &schema.Job{}}
+		_, err := rewrite.Statement(c.query, d, 0, c.to, rewrite.Options{})
+		if (err == nil) != c.ok || err != nil && !errors.Is(err, rewrite.ErrImpossible) {
+			t.Errorf("%s, %s with %d partitions on %s: %v", c.query, c.t.Info.Partition.Type, len(c.t.Info.Partition.Definitions), c.to, err)
+		}
+	}
+}
+
 // TestImpossible: what a downstream cannot do is an error that says what to do.
 func TestImpossible(t *testing.T) {
 	for _, c := range []struct {
