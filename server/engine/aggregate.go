@@ -249,7 +249,7 @@ type sum struct {
 	total float64
 	exact decimal.Decimal
 	n     int64
-	scale uint8
+	scale uint8 // of the sum, also where the mean is asked for
 	avg   bool
 }
 
@@ -267,11 +267,10 @@ func startSum(a *aggregate) typ {
 
 // floatSum is the type of a sum or mean of doubles: fixed decimals stay fixed.
 func floatSum(x typ, more uint8) typ {
-	t := floatType().nullable()
 	if x.kind == KindFloat && x.dec < notFixed {
-		t.dec = min(x.dec+more, notFixed)
+		return fixedFloatType(min(x.dec+more, notFixed)).nullable()
 	}
-	return t
+	return floatType().nullable()
 }
 
 func startAvg(a *aggregate) typ {
@@ -281,8 +280,8 @@ func startAvg(a *aggregate) typ {
 		a.start = func() accumulator { return &sum{float: true, avg: true} }
 		return floatSum(x.typ, divScale)
 	}
+	a.start = func() accumulator { return &sum{scale: x.scale(), avg: true} }
 	scale := min(x.scale()+divScale, maxDecimalScale)
-	a.start = func() accumulator { return &sum{scale: scale, avg: true} }
 	return decimalType(x.intDigits()+int(scale), scale).nullable()
 }
 
@@ -305,7 +304,8 @@ func (s *sum) result(*frame) Value {
 	case s.float:
 		return Float(s.total)
 	case s.avg:
-		return Decimal(rescale(s.exact.DivRound(decimal.NewFromInt(s.n), int32(s.scale)), int32(s.scale)))
+		mean := divide(rescale(s.exact, int32(s.scale)), decimal.NewFromInt(s.n))
+		return Decimal(rescale(mean, int32(min(s.scale+divScale, maxDecimalScale))))
 	}
 	return Decimal(rescale(s.exact, int32(s.scale)))
 }
