@@ -95,8 +95,8 @@ func (p *Proxy) serve(client net.Conn) {
 		if _, err := io.ReadFull(client, body); err != nil {
 			return
 		}
-		// Commands have the number 0; COM_QUIT is the end of a connection, and no step.
-		if header[3] == 0 && len(body) > 0 && body[0] != 1 {
+		// Commands have the number 0. COM_QUIT and COM_STMT_CLOSE have no answer, and are no steps.
+		if header[3] == 0 && len(body) > 0 && body[0] != 1 && body[0] != 25 {
 			if do, after, done := p.due(); do != nil {
 				if after {
 					s.swallow()
