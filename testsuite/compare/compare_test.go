@@ -28,7 +28,8 @@ type lab struct {
 	downstream mysql.Server
 }
 
-func newLab(t *testing.T) *lab {
+// startTiDB runs a TiDB without a TiKV.
+func startTiDB(t *testing.T) mysql.Server {
 	tidb := tidbtest.StartTiDB(t, tidbtest.Options{PD: pdtest.StartEmbed(t).Endpoint(0)})
 	host, port, err := net.SplitHostPort(tidb.Addr)
 	if err != nil {
@@ -38,8 +39,11 @@ func newLab(t *testing.T) *lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	maria := mariadbtest.Start(t)
-	l := &lab{upstream: mysql.Server{Host: host, Port: number}, downstream: mysql.Server{Host: maria.Host, Port: maria.Port}}
+	return mysql.Server{Host: host, Port: number}
+}
+
+func newLab(t *testing.T, downstream mysql.Server) *lab {
+	l := &lab{upstream: startTiDB(t), downstream: downstream}
 	l.up, l.down = l.pool(t, l.upstream, nil), l.pool(t, l.downstream, map[string]string{"sql_mode": "'ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO'"})
 	// Garbage collection, which there is none of without a TiKV, says how far snapshots go back.
 	exec(t, l.up, "INSERT INTO mysql.tidb (variable_name, variable_value) VALUES ('tikv_gc_safe_point', '20200101-00:00:00 +0000')")
@@ -114,7 +118,8 @@ func printed(t *testing.T, r *compare.Report) string {
 }
 
 func TestCompare(t *testing.T) {
-	l := newLab(t)
+	maria := mariadbtest.Start(t)
+	l := newLab(t, mysql.Server{Host: maria.Host, Port: maria.Port})
 	t.Run("all types", func(t *testing.T) { l.allTypes(t) })
 	t.Run("keys", func(t *testing.T) { l.keys(t) })
 	t.Run("differences", func(t *testing.T) { l.differences(t) })
@@ -125,6 +130,16 @@ func TestCompare(t *testing.T) {
 	t.Run("not held", func(t *testing.T) { l.notHeld(t) })
 	t.Run("routes", func(t *testing.T) { l.routes(t) })
 	t.Run("a snapshot", func(t *testing.T) { l.snapshot(t) })
+}
+
+// TestCompareTiDB is the same with a TiDB downstream.
+func TestCompareTiDB(t *testing.T) {
+	l := newLab(t, startTiDB(t))
+	t.Run("keys", func(t *testing.T) { l.keys(t) })
+	t.Run("differences", func(t *testing.T) { l.differences(t) })
+	t.Run("without a key", func(t *testing.T) { l.withoutKey(t) })
+	t.Run("definitions", func(t *testing.T) { l.definitions(t) })
+	t.Run("many extra rows", func(t *testing.T) { l.manyExtra(t) })
 }
 
 // typeColumns have values that servers print differently; each list has values as literals, NULL apart.

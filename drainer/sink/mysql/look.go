@@ -49,9 +49,9 @@ type Trace struct {
 	Ahead int   // downstream transactions that are newer than the checkpoint
 }
 
-// Trace reads what sinks have left in a place; upTo is the checkpoint. When two of them are equal and
-// nothing is ahead, no sink has been opened or has written in between. Where there never was
-// a sink of ours it is empty.
+// Trace reads what sinks have left in a place; upTo is the checkpoint. When two of them are equal with
+// nothing ahead, and the checkpoint is the same, no sink has been opened or has written in between. Where
+// there never was a sink of ours it is empty.
 func (p Place) Trace(ctx context.Context, db *sql.DB, upTo nodes.TSO) (Trace, error) {
 	p = p.withDefaults()
 	var t Trace
