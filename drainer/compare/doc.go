@@ -25,7 +25,8 @@
 // missing are found by their keys. A chunk whose sums differ lists keys and checksums of its
 // rows. A table without such a key is one chunk, and its rows are told apart by their checksums.
 //
-// Generated columns are not compared: they follow from the others. Nor are views, sequences, and
+// Definitions are compared as package definition does; keys that only the downstream has are no difference, since
+// operators make them for queries there. The values of generated columns are not compared: they follow from the others. Nor are views, sequences, and
 // the tables of TiDB, of the downstream's server and of the drainer.
 //
 // # Trade-offs

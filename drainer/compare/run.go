@@ -12,8 +12,9 @@ import (
 
 // comparison is one run.
 type comparison struct {
-	opts  Options
-	state *state
+	opts        Options
+	state       *state
+	definitions definitions
 
 	mu       sync.Mutex
 	progress Progress
@@ -39,6 +40,9 @@ func Run(ctx context.Context, opts Options) (*Report, error) {
 		return nil, fmt.Errorf("list the tables downstream: %w", err)
 	}
 	c := &comparison{opts: opts}
+	if c.definitions, err = openDefinitions(ctx, opts); err != nil {
+		return nil, err
+	}
 	if c.state, err = loadState(opts); err != nil {
 		return nil, err
 	}
@@ -95,8 +99,10 @@ func (c *comparison) table(ctx context.Context, m matched) (t Table, err error) 
 		t.Unfinished = m.shared
 		return t, nil
 	}
-	p, differs := newPair(up, down, c.opts.Partial)
-	t.Definition = differs
+	if t.Definition, err = c.definitions.differences(ctx, up, down); err != nil {
+		return t, fmt.Errorf("read the definition of %s: %w", t.Name, err)
+	}
+	p := newPair(up, down)
 	if len(p.columns) == 0 {
 		t.Unfinished = "it has no columns that can be compared"
 		return t, nil

@@ -135,29 +135,13 @@ type pair struct {
 	key      key
 }
 
-// newPair finds what of a table can be compared, and says what cannot; with partial, columns that one side lacks
-// are not said.
-func newPair(up, down *relation, partial bool) (p pair, differs []string) {
-	p = pair{up: up, down: down}
+// newPair finds what of a table can be compared: the columns that both sides have, and a key by which rows are
+// unique in both.
+func newPair(up, down *relation) pair {
+	p := pair{up: up, down: down}
 	for _, c := range up.columns {
-		if up.generated[strings.ToLower(c.name)] {
-			continue
-		}
-		d, ok := down.column(c.name)
-		if !ok {
-			if !partial {
-				differs = append(differs, fmt.Sprintf("the column %s is missing downstream", c.name))
-			}
-			continue
-		}
-		if k := d.kind; k != c.kind && !(c.kind == document && k == text) { // MariaDB's JSON is a LONGTEXT
-			differs = append(differs, fmt.Sprintf("the column %s is %s upstream and %s downstream", c.name, c.dataType, d.dataType))
-		}
-		p.columns = append(p.columns, c)
-	}
-	for _, d := range down.columns {
-		if !partial && !slices.ContainsFunc(up.columns, func(c column) bool { return strings.EqualFold(c.name, d.name) }) {
-			differs = append(differs, fmt.Sprintf("the column %s is downstream only", d.name))
+		if _, ok := down.column(c.name); ok && !up.generated[strings.ToLower(c.name)] {
+			p.columns = append(p.columns, c)
 		}
 	}
 	for _, k := range up.keys {
@@ -166,8 +150,5 @@ func newPair(up, down *relation, partial bool) (p pair, differs []string) {
 			break
 		}
 	}
-	if len(up.keys) > 0 && p.key == nil {
-		differs = append(differs, fmt.Sprintf("the key (%s) is missing downstream", up.keys[0].names()))
-	}
-	return p, differs
+	return p
 }

@@ -174,7 +174,7 @@ var typeColumns = []struct {
 // allTypes: equal values are equal, with every type and with and without a key, and any other value of
 // each is found.
 func (l *lab) allTypes(t *testing.T) {
-	l.both(t, "CREATE DATABASE types")
+	l.both(t, "CREATE DATABASE types CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
 	var definitions, names []string
 	most := 0
 	for _, c := range typeColumns {
@@ -227,7 +227,7 @@ func (l *lab) allTypes(t *testing.T) {
 	if r := run(t, l.options(t, "types")); !r.Equal() {
 		t.Error(printed(t, r))
 	}
-	exec(t, l.down, "CREATE DATABASE kept", "CREATE TABLE kept.k LIKE types.k", "CREATE TABLE kept.n LIKE types.n", "INSERT INTO kept.k SELECT * FROM types.k", "INSERT INTO kept.n SELECT * FROM types.n")
+	exec(t, l.down, "CREATE DATABASE kept CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "CREATE TABLE kept.k LIKE types.k", "CREATE TABLE kept.n LIKE types.n", "INSERT INTO kept.k SELECT * FROM types.k", "INSERT INTO kept.n SELECT * FROM types.n")
 	for _, c := range typeColumns {
 		exec(t, l.down, fmt.Sprintf("UPDATE types.k SET %s = %s WHERE id = 0", c.name, c.values[1]),
 			fmt.Sprintf("UPDATE types.n SET %s = NULL WHERE id = 0 LIMIT 1", c.name))
@@ -256,7 +256,7 @@ func (l *lab) prepared(t *testing.T) (n int) {
 // keys: tables of every kind of key are compared by chunks, also where the downstream orders otherwise, and a row that
 // is missing, one that is there only and one that differs are told with their keys.
 func (l *lab) keys(t *testing.T) {
-	l.both(t, "CREATE DATABASE keyed")
+	l.both(t, "CREATE DATABASE keyed CHARACTER SET utf8mb4 COLLATE utf8mb4_bin")
 	for i, c := range []struct{ columns, key, value, shown string }{
 		{"k INT", "k", "%d", "k=77"},
 		{"k BIGINT UNSIGNED", "k", "18446744073709000000 + %d", "k=18446744073709000077"},
@@ -302,7 +302,7 @@ func (l *lab) keys(t *testing.T) {
 
 // differences: more rows than the report names are counted; too many end the table's comparison, which says so.
 func (l *lab) differences(t *testing.T) {
-	l.both(t, "CREATE DATABASE differ", "CREATE TABLE differ.a (id INT PRIMARY KEY, v INT)", "CREATE TABLE differ.b (id INT PRIMARY KEY, v INT)", "CREATE TABLE differ.c (id INT PRIMARY KEY)")
+	l.both(t, "CREATE DATABASE differ CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "CREATE TABLE differ.a (id INT PRIMARY KEY, v INT)", "CREATE TABLE differ.b (id INT PRIMARY KEY, v INT)", "CREATE TABLE differ.c (id INT PRIMARY KEY)")
 	fill(t, l, "differ.a", 3000)
 	fill(t, l, "differ.b", 3000)
 	exec(t, l.down, "UPDATE differ.a SET v = v + 1 WHERE id MOD 10 = 0", "DELETE FROM differ.b")
@@ -334,7 +334,7 @@ func fill(t *testing.T, l *lab, table string, n int) {
 
 // withoutKey: equal rows are counted, however often they are there.
 func (l *lab) withoutKey(t *testing.T) {
-	l.both(t, "CREATE DATABASE bare", "CREATE TABLE bare.t (a INT, b VARCHAR(10))", "INSERT INTO bare.t VALUES (1,'x'),(1,'x'),(1,'x'),(2,NULL),(NULL,NULL)")
+	l.both(t, "CREATE DATABASE bare CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "CREATE TABLE bare.t (a INT, b VARCHAR(10))", "INSERT INTO bare.t VALUES (1,'x'),(1,'x'),(1,'x'),(2,NULL),(NULL,NULL)")
 	if r := run(t, l.options(t, "bare")); !r.Equal() {
 		t.Error(printed(t, r))
 	}
@@ -351,10 +351,13 @@ func (l *lab) withoutKey(t *testing.T) {
 // definitions: tables and columns that one side lacks are told; those of servers and of the drainer are not looked at, nor
 // what filters leave out; generated columns follow from the others.
 func (l *lab) definitions(t *testing.T) {
-	l.both(t, "CREATE DATABASE defs", "CREATE TABLE defs.same (id INT PRIMARY KEY, a INT, g INT AS (a + 1) STORED, v INT AS (a * 2) VIRTUAL)",
+	l.both(t, "CREATE DATABASE defs CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "CREATE TABLE defs.same (id INT PRIMARY KEY, a INT, g INT AS (a + 1) STORED, v INT AS (a * 2) VIRTUAL)",
 		"INSERT INTO defs.same (id, a) VALUES (1, 2)", "CREATE TABLE defs.`odd``name` (`a``b` INT PRIMARY KEY, `select` TEXT)", "INSERT INTO defs.`odd``name` VALUES (1, 'x')")
+	exec(t, l.down, "ALTER TABLE defs.same ADD KEY by_hand (a)")
+	exec(t, l.up, "CREATE TABLE defs.kinds (id INT PRIMARY KEY, n INT NOT NULL, s VARCHAR(10))")
+	exec(t, l.down, "CREATE TABLE defs.kinds (id INT PRIMARY KEY, n BIGINT, s VARCHAR(20) DEFAULT 'x')")
 	exec(t, l.up, "CREATE TABLE defs.missing (id INT)", "CREATE TABLE defs.columns (id INT PRIMARY KEY, a INT, b INT)", "INSERT INTO defs.columns VALUES (1, 2, 3)", "CREATE VIEW defs.view AS SELECT 1")
-	exec(t, l.down, "CREATE TABLE defs.extra (id INT)", "CREATE TABLE defs.columns (id INT PRIMARY KEY, b INT, c INT)", "INSERT INTO defs.columns VALUES (1, 4, 5)", "CREATE TABLE defs.own (id INT)", "CREATE DATABASE `else`", "CREATE TABLE `else`.t (id INT)")
+	exec(t, l.down, "CREATE TABLE defs.extra (id INT)", "CREATE TABLE defs.columns (id INT PRIMARY KEY, b INT, c INT)", "INSERT INTO defs.columns VALUES (1, 4, 5)", "CREATE TABLE defs.own (id INT)", "CREATE DATABASE `else` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "CREATE TABLE `else`.t (id INT)")
 	// Without its key downstream a row can be there twice.
 	exec(t, l.up, "CREATE TABLE defs.twice (id INT PRIMARY KEY)", "INSERT INTO defs.twice VALUES (1), (2)")
 	exec(t, l.down, "CREATE TABLE defs.twice (id INT)", "INSERT INTO defs.twice VALUES (1), (2), (2), (NULL)")
@@ -366,8 +369,10 @@ func (l *lab) definitions(t *testing.T) {
 		t.Error(text)
 	}
 	want := map[string]string{"defs.same": "", "defs.odd`name": "", "defs.missing": "the table is missing downstream", "defs.extra": "the table is downstream only",
-		"defs.columns": "the column a is missing downstream; the column c is downstream only",
-		"defs.twice":   "the key (`id`) is missing downstream"}
+		"defs.columns": "column `a` is missing downstream: int; column `c` is only downstream: int",
+		"defs.kinds": "column `n`: type is int upstream, bigint downstream; column `n`: NULL allowed is no upstream, yes downstream; " +
+			"column `s`: type is varchar(10) upstream, varchar(20) downstream; column `s`: default is none upstream, \"x\" downstream",
+		"defs.twice": "column `id`: NULL allowed is no upstream, yes downstream; the primary key is missing downstream: PRIMARY KEY (`id`)"}
 	for _, got := range r.Tables {
 		if text, ok := want[got.Name]; !ok || strings.Join(got.Definition, "; ") != text {
 			t.Errorf("%s: %q", got.Name, got.Definition)
@@ -391,7 +396,7 @@ func (l *lab) definitions(t *testing.T) {
 
 // manyExtra: rows that are downstream only are found wherever they are, also many of them after the last upstream row.
 func (l *lab) manyExtra(t *testing.T) {
-	l.both(t, "CREATE DATABASE extra", "CREATE TABLE extra.t (id INT PRIMARY KEY, v INT)")
+	l.both(t, "CREATE DATABASE extra CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "CREATE TABLE extra.t (id INT PRIMARY KEY, v INT)")
 	fill(t, l, "extra.t", 900)
 	exec(t, l.up, "DELETE FROM extra.t WHERE id > 10")
 	if got := run(t, l.options(t, "extra")).Tables[0]; got.Extra != 890 || got.Missing+got.Different != 0 || got.Unfinished != "" || got.Rows != 10 {
@@ -401,7 +406,7 @@ func (l *lab) manyExtra(t *testing.T) {
 
 // interrupted: the comparison goes on where it was ended, with what it had found, and begins anew for another TS.
 func (l *lab) interrupted(t *testing.T) {
-	l.both(t, "CREATE DATABASE pause", "CREATE TABLE pause.a (id INT PRIMARY KEY, v INT)", "CREATE TABLE pause.b (id INT PRIMARY KEY, v INT)", "CREATE TABLE pause.c (id INT PRIMARY KEY)")
+	l.both(t, "CREATE DATABASE pause CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "CREATE TABLE pause.a (id INT PRIMARY KEY, v INT)", "CREATE TABLE pause.b (id INT PRIMARY KEY, v INT)", "CREATE TABLE pause.c (id INT PRIMARY KEY)")
 	fill(t, l, "pause.a", 500)
 	fill(t, l, "pause.b", 500)
 	exec(t, l.down, "DELETE FROM pause.a WHERE id = 7")
@@ -454,8 +459,8 @@ func (l *lab) notHeld(t *testing.T) {
 
 // routes: tables are compared under the names that they have downstream; those that share one are not.
 func (l *lab) routes(t *testing.T) {
-	exec(t, l.up, "CREATE DATABASE up", "CREATE TABLE up.one (id INT PRIMARY KEY)", "CREATE TABLE up.s1 (id INT PRIMARY KEY)", "CREATE TABLE up.s2 (id INT PRIMARY KEY)", "INSERT INTO up.one VALUES (1)")
-	exec(t, l.down, "CREATE DATABASE target", "CREATE TABLE target.renamed (id INT PRIMARY KEY)", "INSERT INTO target.renamed VALUES (1)", "CREATE TABLE target.shards (id INT PRIMARY KEY)")
+	exec(t, l.up, "CREATE DATABASE up CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "CREATE TABLE up.one (id INT PRIMARY KEY)", "CREATE TABLE up.s1 (id INT PRIMARY KEY)", "CREATE TABLE up.s2 (id INT PRIMARY KEY)", "INSERT INTO up.one VALUES (1)")
+	exec(t, l.down, "CREATE DATABASE target CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "CREATE TABLE target.renamed (id INT PRIMARY KEY)", "INSERT INTO target.renamed VALUES (1)", "CREATE TABLE target.shards (id INT PRIMARY KEY)")
 	o := l.options(t, "up")
 	o.Route = func(_, table string) (string, string, error) {
 		if table == "one" {
@@ -471,7 +476,7 @@ func (l *lab) routes(t *testing.T) {
 
 // snapshot: what is written upstream after the TS does not count.
 func (l *lab) snapshot(t *testing.T) {
-	l.both(t, "CREATE DATABASE later", "CREATE TABLE later.t (id INT PRIMARY KEY, v INT)")
+	l.both(t, "CREATE DATABASE later CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", "CREATE TABLE later.t (id INT PRIMARY KEY, v INT)")
 	fill(t, l, "later.t", 200)
 	o := l.options(t, "later")
 	exec(t, l.up, "UPDATE later.t SET v = 0", "DELETE FROM later.t WHERE id < 50", "CREATE TABLE later.u (id INT)", "ALTER TABLE later.t ADD COLUMN w INT")

@@ -14,13 +14,12 @@ import (
 )
 
 // Pool gives connections to the server for those that only read: sessions are in UTC and have these
-// variables beside, as SQL literals by name. Nothing is sent yet. The caller closes it.
+// variables beside, as SQL literals by name; they take several statements in one text. Nothing is sent yet. The caller closes it.
 func (s Server) Pool(vars map[string]string) (*sql.DB, error) {
 	s = s.withDefaults()
 	all := map[string]string{"time_zone": "'+00:00'", "sql_mode": "''"}
 	maps.Copy(all, vars)
 	c := s.config(all)
-	c.MultiStatements = false
 	c.ConnectionAttributes = "program_name:pumphouse-drainer-compare"
 	connector, err := mysqldriver.NewConnector(c)
 	if err != nil {
