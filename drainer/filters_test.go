@@ -11,6 +11,7 @@ import (
 
 	"pumphouse/binlogpb"
 	"pumphouse/drainer"
+	"pumphouse/drainer/checkpoint"
 	"pumphouse/drainer/downstream"
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/txn"
@@ -232,5 +233,38 @@ func TestRoutesDownstream(t *testing.T) {
 	}
 	if got, want := tables(t, db, "shop"), []string{"orders:1"}; !slices.Equal(got, want) {
 		t.Errorf("downstream: %q, want %q", got, want)
+	}
+}
+
+// TestPartsInFiles: a statement of which parts go downstream is several records, and they are there once
+// when the drainer begins again in front of it.
+func TestPartsInFiles(t *testing.T) {
+	u := newUpstream(newRig(t))
+	u.createDatabase(1, "db")
+	for i, name := range []string{"t1", "ig", "t2"} {
+		u.table(3, 1, 10+i, "CREATE TABLE `db`.`"+name+"` (`a` INT)", ints(10+i, name, "a"))
+	}
+	u.ddl("DROP DATABASE `db`", `"type":2,"schema_id":1`, `"none":0`)
+	u.createDatabase(2, "other")
+	u.pump.upTo.Store(int64(u.next()))
+	u.serve(&u.pump)
+	o := u.options("drainer1")
+	o.InitialCommitTS, o.Schema = u.base, schema.Dir(u.dir)
+	o.Filter = txn.FilterRules{IgnoreTables: []txn.TableName{{Schema: "db", Table: "~^ig"}}}
+	want := []string{"10 CREATE DATABASE IF NOT EXISTS `db`;", "20 use `db`; CREATE TABLE `db`.`t1` (`a` INT);", "40 use `db`; CREATE TABLE `db`.`t2` (`a` INT);",
+		"48 use `db`; DROP TABLE `db`.`t1`;", "49 use `db`; DROP TABLE `db`.`t2`;", "60 CREATE DATABASE `other`;"}
+	for _, from := range []nodes.TSO{u.base, u.base + 45, u.base + 48, u.base + 49} {
+		at := checkpoint.Position{CommitTS: from, ClusterID: u.cluster, Exact: true}
+		if err := checkpoint.InDir(o.DataDir).Save(t.Context(), at); err != nil {
+			t.Fatal(err)
+		}
+		d := u.open(o)
+		u.eventually("what the pump has is downstream", func() bool { return u.record("drainer1").MaxCommitTS >= u.next()-10 })
+		if err := d.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if got := u.written(o, u.base); !slices.Equal(got, want) {
+			t.Errorf("from %s:\n%s\nwant\n%s", from, strings.Join(got, "\n"), strings.Join(want, "\n"))
+		}
 	}
 }
