@@ -4,6 +4,10 @@ import (
 	"bytes"
 	"strings"
 	"testing"
+
+	"pumphouse/drainer/compare"
+
+	"github.com/sirupsen/logrus"
 )
 
 // The upstream of -compare comes from the section [compare]; flags win, and no message has the password.
@@ -42,5 +46,35 @@ func TestCompareOfFiles(t *testing.T) {
 	var out, errs bytes.Buffer
 	if code := run([]string{"-dest-db-type", "file", "-compare", "-data-dir", t.TempDir()}, &out, &errs); code != 1 || !strings.Contains(errs.String(), `db-type is "file"`) {
 		t.Errorf("exit %d: %s", code, errs.String())
+	}
+}
+
+// The bar is there until the end, also when the statistics of the upstream know less rows than there are; without a
+// terminal the log has lines.
+func TestProgress(t *testing.T) {
+	var screen, lines bytes.Buffer
+	p := &progress{bar: newBar(&screen)}
+	for i := range int64(5) {
+		_ = p.bar.RenderBlank() // whatever the last drawing was
+		p.tell(compare.Progress{Table: "shop.orders", Tables: 3, TablesDone: 1, Rows: 1000 * i, RowsInAll: 1000 * i, Differences: i})
+	}
+	if p.bar.IsFinished() || !strings.Contains(screen.String(), "table 2 of 3, shop.orders") {
+		t.Errorf("the bar has ended before the comparison has:\n%q", screen.String())
+	}
+	p.end()
+	if !p.bar.IsFinished() {
+		t.Error("the bar does not end")
+	}
+	log := logrus.New()
+	log.SetOutput(&lines)
+	p = newProgress(&lines, log)
+	p.tell(compare.Progress{Table: "shop.orders"})
+	if lines.Len() > 0 {
+		t.Errorf("at once: %s", lines.String())
+	}
+	p.said = p.said.Add(-sayEvery)
+	p.tell(compare.Progress{Table: "shop.orders", Tables: 3, Rows: 5, RowsInAll: 9})
+	if !strings.Contains(lines.String(), "shop.orders") || !strings.Contains(lines.String(), "5 of about 9") {
+		t.Errorf("later: %s", lines.String())
 	}
 }

@@ -26,15 +26,19 @@ const sayEvery = 10 * time.Second
 func newProgress(to io.Writer, log logrus.FieldLogger) *progress {
 	p := &progress{log: log, said: time.Now()}
 	if f, ok := to.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		p.bar = progressbar.NewOptions64(1, progressbar.OptionSetWriter(to), progressbar.OptionThrottle(100*time.Millisecond),
-			progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("rows"), progressbar.OptionFullWidth(), progressbar.OptionClearOnFinish())
+		p.bar = newBar(to)
 	}
 	return p
 }
 
+func newBar(to io.Writer) *progressbar.ProgressBar {
+	return progressbar.NewOptions64(1, progressbar.OptionSetWriter(to), progressbar.OptionThrottle(100*time.Millisecond),
+		progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("rows"), progressbar.OptionFullWidth(), progressbar.OptionClearOnFinish())
+}
+
 func (p *progress) tell(at compare.Progress) {
 	if p.bar != nil {
-		p.bar.ChangeMax64(max(at.RowsInAll, 1))
+		p.bar.ChangeMax64(max(at.RowsInAll, at.Rows+1)) // a bar that is full is over
 		p.bar.Describe(fmt.Sprintf("table %d of %d, %s; %d rows differ", min(at.TablesDone+1, at.Tables), at.Tables, at.Table, at.Differences))
 		_ = p.bar.Set64(at.Rows) // it only draws
 		return
