@@ -85,3 +85,18 @@ func TestRoutedTables(t *testing.T) {
 		}
 	}
 }
+
+// TestRoutedSetval: what is no job has its names downstream, too.
+func TestRoutedSetval(t *testing.T) {
+	rules, err := txn.NewMigration(txn.MigrateRules{Tables: []txn.MigrateRule{{Source: txn.MigrateName{Schema: "a"}, Target: &txn.MigrateName{Schema: "b"}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, d := migrator{rules: rules}, &schema.DDL{Schema: "a", Table: "s", Setval: true}
+	if why, err := m.redirects(d, nil, nil); why != "" || err != nil || d.Route == nil {
+		t.Fatalf("%q, %v", why, err)
+	}
+	if to, name := d.Route("A", "s"); to != "b" || name != "s" {
+		t.Errorf("it goes to %s.%s", to, name)
+	}
+}
