@@ -5,9 +5,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/pingcap/tidb/pkg/parser"
 	"github.com/pingcap/tidb/pkg/parser/ast"
-	_ "github.com/pingcap/tidb/pkg/parser/test_driver" // the literals of the parser's trees
 )
 
 // renamedTo finds the database each table of a RENAME TABLE of several is in afterwards: for
@@ -48,13 +46,8 @@ func renameArgs(job *Job) []int64 {
 }
 
 // renamePairs reads the statement.
-func renamePairs(job *Job) (pairs []*ast.TableToTable, err error) {
-	defer func() { // the parser panics on a few malformed texts
-		if r := recover(); r != nil {
-			err = fmt.Errorf("%w: its statement cannot be read: %.200q", ErrBadJob, job.Query)
-		}
-	}()
-	statements, _, err := parser.New().ParseSQL(job.Query)
+func renamePairs(job *Job) ([]*ast.TableToTable, error) {
+	statements, err := parseClient(job.Query)
 	if err != nil {
 		return nil, fmt.Errorf("%w: its statement cannot be read: %w", ErrBadJob, err)
 	}

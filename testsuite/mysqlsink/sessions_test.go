@@ -210,6 +210,7 @@ func TestSessions(t *testing.T) {
 		`ALTER TABLE "Quoted" ADD COLUMN "d" VARCHAR(20) DEFAULT '\' COMMENT 'x\'`, `ALTER TABLE Quoted COMMENT 'a\n'`, `CREATE INDEX "k2" ON "quoted" (b) COMMENT 'k\'`,
 		`CREATE VIEW "Joined" AS SELECT a || '-' || c AS ac FROM "qUOTED"`,
 		`CREATE GLOBAL TEMPORARY TABLE "temp" ("a" INT PRIMARY KEY) ON COMMIT DELETE ROWS`, `DROP TABLE "temp"`,
+		`RENAME TABLE "Quoted" TO "Away", "mOVED" TO "Back"`, `RENAME TABLE "away" TO "Quoted", "BACK" TO "Moved"`,
 		`ALTER TABLE "d1"."cOPY" ADD COLUMN "s" SET('a','b') NOT NULL DEFAULT 'b' FIRST`)
 	everywhere("INSERT INTO Dat2.Quoted (b) VALUES (0.1)")
 	everywhere("INSERT INTO d1.Copy (id, added, clock, alone, stamp) VALUES (1, '2020-01-01', '2020-01-01', '2020-01-01', '2020-01-01')")

@@ -89,6 +89,8 @@ func TestClauses(t *testing.T) {
 		{query: "CREATE TABLE t (a DATETIME) TTL = a + INTERVAL 1 DAY TTL_ENABLE = 'ON'",
 			want: map[rewrite.Server]string{mysql8: "CREATE TABLE `d`.`t` (`a` DATETIME)",
 				tidb: "CREATE TABLE `d`.`t` (`a` DATETIME) /*T![ttl] TTL = `a` + INTERVAL 1 DAY */ /*T![ttl] TTL_ENABLE = 'OFF' */"}},
+		{query: "ALTER TABLE t TTL_ENABLE = 'ON'", want: map[rewrite.Server]string{mysql8: nothing, tidb: nothing}},
+		{query: "ALTER TABLE t TTL = a + INTERVAL 2 DAY", want: map[rewrite.Server]string{mysql8: nothing, tidb: "ALTER TABLE `d`.`t` /*T![ttl] TTL = `a` + INTERVAL 2 DAY */ /*T![ttl] TTL_ENABLE = 'OFF' */"}},
 		{query: "CREATE TABLE t (a BIGINT AUTO_RANDOM(5) PRIMARY KEY CLUSTERED)",
 			want: map[rewrite.Server]string{mysql8: "CREATE TABLE `d`.`t` (`a` BIGINT PRIMARY KEY)",
 				tidb: "CREATE TABLE `d`.`t` (`a` BIGINT /*T![auto_rand] AUTO_RANDOM(5) */ PRIMARY KEY /*T![clustered_index] CLUSTERED */)"}},

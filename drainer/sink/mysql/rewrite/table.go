@@ -125,7 +125,7 @@ func (r *rewriter) tableOptions(list []*ast.TableOption, whole bool) []*ast.Tabl
 			if r.to.Kind != TiDB {
 				o.BoolValue = false // FORCE
 			}
-		case ast.TableOptionPlacementPolicy, ast.TableOptionEngine:
+		case ast.TableOptionPlacementPolicy, ast.TableOptionEngine, ast.TableOptionTTLEnable: // it is off wherever there is TTL
 			return true
 		default:
 			return r.to.Kind != TiDB
