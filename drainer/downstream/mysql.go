@@ -148,6 +148,7 @@ func (m *MySQL) Replay(ctx context.Context, site drainer.Site) (err error) {
 	case err != nil || last <= p.CommitTS:
 		return err
 	}
+	site.Foreign = !p.Exact
 	s, err := m.Open(ctx, site, p.CommitTS, last)
 	if err != nil {
 		return err

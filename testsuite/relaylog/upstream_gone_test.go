@@ -249,6 +249,42 @@ func TestStartWithoutTheUpstream(t *testing.T) {
 	}
 }
 
+// An old drainer has written the checkpoint since, and may have applied what follows it without a record of
+// ours: the log is applied so that doing it twice makes no difference.
+func TestStartAfterAnOldDrainer(t *testing.T) {
+	g := newTarget(t, mariadbtest.Start(t))
+	store, s := g.life(t)
+	deliver(t, s, 10, 20)
+	g.save(t, store, 20)
+	s.Close()
+	log, err := relay.New(t.Context(), refusing{}, relay.Options{Dir: g.RelayDir, From: 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := log.Apply(t.Context(), sink.Batch{Txns: []*sink.Txn{sinktest.Insert(30), sinktest.Insert(40)}, Passed: 40}); err != nil {
+		t.Fatal(err)
+	}
+	_ = log.Flush(t.Context()) // it is refused, and in the log
+	log.Close()
+	if err := os.WriteFile(filepath.Join(g.site.DataDir, ".cluster"), fmt.Appendln(nil, cluster), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, q := range []string{
+		`UPDATE tidb_binlog.checkpoint SET checkPoint = '{"consistent":false,"commitTS":25,"ts-map":{},"schema-version":0}'`,
+		"INSERT INTO sinktest.t VALUES (30, 'name 30', 15)",
+	} {
+		if _, err := g.db.Exec(q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := g.start(t, func(*drainer.Options) {}); strings.Contains(err.Error(), "apply the relay log") {
+		t.Error(err)
+	}
+	if got := g.ids(t); !slices.Equal(got, []int64{10, 20, 30, 40}) {
+		t.Errorf("downstream: %v", got)
+	}
+}
+
 // refusing is a downstream that takes nothing.
 type refusing struct{}
 
