@@ -11,6 +11,7 @@ import (
 
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/mysql"
+	"pumphouse/drainer/sink/mysql/definition"
 	"pumphouse/drainer/sink/sinktest"
 	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
@@ -79,6 +80,18 @@ func TestTiDB(t *testing.T) {
 		var name, text string
 		if err := l.db.QueryRow("SHOW CREATE TABLE d.t").Scan(&name, &text); err != nil || !strings.Contains(text, "SHARD_ROW_ID_BITS=4") {
 			t.Error(fmt.Sprint(text, err))
+		}
+	})
+	t.Run("elements of an ENUM", func(t *testing.T) {
+		l := fresh(t)
+		l.exec(t, "DROP DATABASE IF EXISTS d", "CREATE DATABASE d", `CREATE TABLE d.t (e ENUM('x''y', 'b\\'), KEY k (e))`)
+		s, err := definition.Open(t.Context(), l.db, definition.TiDB)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := s.Read(t.Context(), l.db, "d", "t")
+		if err != nil || got == nil || !slices.Equal(got.Columns[0].Type.Elements, []string{"x'y", `b\`}) || len(got.Keys) != 1 {
+			t.Errorf("%s, %v", got, err)
 		}
 	})
 	t.Run("foreign key to another database", func(t *testing.T) {

@@ -117,6 +117,23 @@ func TestColumns(t *testing.T) {
 	}
 }
 
+// TestSaidTwice: what a server says twice is there once.
+func TestSaidTwice(t *testing.T) {
+	r := reader{flavour: TiDB}
+	for _, row := range rowsOf("COLUMN_NAME=a|COLUMN_TYPE=int\nCOLUMN_NAME=a|COLUMN_TYPE=int\nCOLUMN_NAME=b|COLUMN_TYPE=enum('x''y','b\\')") {
+		r.column(row)
+	}
+	for _, seq := range []string{"1|COLUMN_NAME=a", "1|COLUMN_NAME=a", "2|COLUMN_NAME=b", "2|COLUMN_NAME=b"} {
+		r.key(rowsOf("INDEX_NAME=k|NON_UNIQUE=1|SEQ_IN_INDEX=" + seq)[0])
+	}
+	if text := r.table.Keys[0].String(); len(r.table.Columns) != 2 || len(r.table.Keys) != 1 || text != "KEY `k` (`a`,`b`)" {
+		t.Errorf("%d columns, %s", len(r.table.Columns), text)
+	}
+	if e := r.table.Columns[1].Type.Elements; !slices.Equal(e, []string{"x'y", `b\`}) {
+		t.Errorf("%q", e)
+	}
+}
+
 // TestObjects: keys, foreign keys, partitions and the table itself.
 func TestObjects(t *testing.T) {
 	a, b := Column{Name: "a", Type: Type{Base: "int"}}, Column{Name: "b", Type: Type{Base: "int"}}

@@ -168,8 +168,15 @@ func (r *reader) column(row record) {
 		r.invisible[row.get("COLUMN_NAME")] = true
 		return
 	}
+	if r.table.column(row.get("COLUMN_NAME")) != nil {
+		return // TiDB says it twice just after a RENAME of several tables
+	}
+	kind := row.get("COLUMN_TYPE")
+	if r.flavour == TiDB {
+		kind = strings.ReplaceAll(kind, `\`, `\\`) // it has the backslashes of an ENUM as they are
+	}
 	c := Column{
-		Name: row.get("COLUMN_NAME"), Type: parseType(row.get("COLUMN_TYPE")), Null: row.get("IS_NULLABLE") == "YES",
+		Name: row.get("COLUMN_NAME"), Type: parseType(kind), Null: row.get("IS_NULLABLE") == "YES",
 		OnUpdate: strings.Contains(extra, "on update "), AutoIncrement: strings.Contains(extra, "auto_increment"),
 		Generated: row.get("GENERATION_EXPRESSION"), Comment: row.get("COLUMN_COMMENT"),
 		Stored: strings.Contains(extra, "stored generated") || strings.Contains(extra, "persistent"),
@@ -233,7 +240,10 @@ func (r *reader) key(row record) {
 
 func (r *reader) add(name string, row record, p Part) {
 	if n := len(r.table.Keys); n > 0 && r.table.Keys[n-1].Name == name {
-		r.table.Keys[n-1].Parts = append(r.table.Keys[n-1].Parts, p)
+		k := &r.table.Keys[n-1]
+		if seq, _ := strconv.Atoi(row.get("SEQ_IN_INDEX")); seq == 0 || seq > len(k.Parts) {
+			k.Parts = append(k.Parts, p) // else it is said twice
+		}
 		return
 	}
 	r.table.Keys = append(r.table.Keys, Key{Name: name, Primary: name == "PRIMARY", Unique: row.get("NON_UNIQUE") == "0", Parts: []Part{p}})
