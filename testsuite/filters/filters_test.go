@@ -128,7 +128,7 @@ func (l *lab) skip(stopped error, reason string) {
 	if stopped == nil || !strings.Contains(stopped.Error(), reason) {
 		l.Fatalf("the drainer ended with %v, want %q", stopped, reason)
 	}
-	m := regexp.MustCompile(`add (\d+) to ignore-txn-commit-ts`).FindStringSubmatch(stopped.Error())
+	m := regexp.MustCompile(`(?:add |ignore-txn-commit-ts = \[)(\d+)(?: to ignore-txn-commit-ts|\])`).FindStringSubmatch(stopped.Error())
 	if m == nil {
 		l.Fatalf("no cure in %v", stopped)
 	}
@@ -226,6 +226,32 @@ func TestFilters(t *testing.T) {
 	l.expect("db", "ig:1 ig_old:2 t1:0")
 	l.expect("whole", "")
 	l.expect("trash", "a:0")
+}
+
+// TestRestored: tables that come back with RECOVER and FLASHBACK TABLE.
+func TestRestored(t *testing.T) {
+	l := newLab(t)
+	l.options.Filter = txn.FilterRules{IgnoreSchemas: []string{"mysql"}, IgnoreTables: []txn.TableName{{Schema: "db", Table: "~^ig"}}}
+	const columns = " (id INT PRIMARY KEY, v INT)"
+	l.exec(l.up, "INSERT INTO mysql.tidb (variable_name, variable_value) VALUES ('tikv_gc_safe_point', '20200101-00:00:00 +0000') ON DUPLICATE KEY UPDATE variable_value = VALUES(variable_value)",
+		"CREATE DATABASE db", "CREATE TABLE db.t"+columns, "INSERT INTO db.t VALUES (1, 1)", "CREATE TABLE db.ig"+columns,
+		"DROP TABLE db.ig", "RECOVER TABLE db.ig", "DROP TABLE db.ig", "FLASHBACK TABLE db.ig TO ig2",
+		"DROP TABLE db.t", "FLASHBACK TABLE db.t TO igt", "CREATE TABLE db.t"+columns)
+	if err := l.replicate(); err != nil {
+		t.Fatal(err)
+	}
+	l.expect("db", "t:0")
+	l.exec(l.up, "DROP TABLE db.ig2", "FLASHBACK TABLE db.ig2 TO back")
+	l.skip(l.replicate(), "it brings back a table that was not replicated")
+	l.exec(l.down, "CREATE TABLE db.back"+columns) // the cure
+	l.exec(l.up, "INSERT INTO db.back VALUES (1, 1)", "DROP TABLE db.back", "RECOVER TABLE db.back")
+	l.skip(l.replicate(), "bring back what was dropped") // a MariaDB cannot
+	l.exec(l.down, "CREATE TABLE db.back"+columns, "INSERT INTO db.back VALUES (1, 1)")
+	l.exec(l.up, "INSERT INTO db.back VALUES (2, 2)")
+	if err := l.replicate(); err != nil {
+		t.Fatal(err)
+	}
+	l.expect("db", "back:2 t:0")
 }
 
 // TestRules: tables under other names, and changes that are left out.
