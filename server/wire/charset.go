@@ -4,6 +4,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/pingcap/tidb/pkg/parser/charset"
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/simplifiedchinese"
@@ -68,16 +69,30 @@ var (
 // Name is MySQL's name of the character set.
 func (cs *Charset) Name() string { return cs.name }
 
-// columnMeta translates a column's collation and display length for the client.
+// columnMeta translates a column's collation and display length for the client, who decodes
+// texts by that collation.
 func (cs *Charset) columnMeta(collation uint16, length uint32) (uint16, uint32) {
-	own := utf8mb4
-	if collation == utf8mb3.id {
-		own = utf8mb3
-	}
-	if collation == binaryCollation || cs == unconverted || cs == own {
+	own := charsetOf(collation)
+	if collation == binaryCollation || cs == own {
 		return collation, length
 	}
+	if cs == unconverted { // what comes is UTF-8
+		if own == utf8mb4 || own == utf8mb3 {
+			return collation, length
+		}
+		cs = utf8mb4
+	}
 	return cs.id, uint32(min(uint64(length)/uint64(own.width)*uint64(cs.width), 1<<32-1))
+}
+
+// charsetOf is the character set of a collation, utf8mb4 where it has none of those above.
+func charsetOf(collation uint16) *Charset {
+	if c, err := charset.GetCollationByID(int(collation)); err == nil {
+		if cs, ok := LookupCharset(c.CharsetName); ok {
+			return cs
+		}
+	}
+	return utf8mb4
 }
 
 // append appends s in the character set; what it cannot express becomes '?'.

@@ -35,8 +35,8 @@ func TestTextsThereAndBack(t *testing.T) {
 	}
 }
 
-// TestColumnsAreDescribedInTheClientsCharset: a text of utf8 is three bytes a character, any
-// other four.
+// TestColumnsAreDescribedInTheClientsCharset: a text has as many bytes a character as the
+// client's character set, whatever its own is; clients decode by what is said here.
 func TestColumnsAreDescribedInTheClientsCharset(t *testing.T) {
 	for _, c := range []struct {
 		charset           string
@@ -46,6 +46,8 @@ func TestColumnsAreDescribedInTheClientsCharset(t *testing.T) {
 		{"utf8mb4", 255, 255, 256, 256}, {"utf8mb4", 33, 45, 192, 256}, {"utf8", 33, 33, 192, 192}, {"utf8", 255, 33, 256, 192},
 		{"latin1", 33, 8, 192, 64}, {"latin1", 255, 8, 256, 64}, {"binary", 33, 33, 192, 192}, {"latin1", 63, 63, 10, 10},
 		{"utf8mb4", 33, 45, 1<<32 - 1, 1<<32 - 1},
+		{"utf8mb4", 8, 45, 10, 40}, {"utf8mb4", 47, 45, 10, 40}, {"utf8mb4", 28, 45, 20, 40}, {"binary", 47, 45, 10, 40},
+		{"latin1", 47, 47, 10, 10}, {"gbk", 47, 28, 10, 20}, {"latin1", 28, 8, 20, 10},
 	} {
 		cs, _ := LookupCharset(c.charset)
 		if id, length := cs.columnMeta(c.collation, c.length); id != c.wantID || length != c.want {

@@ -8,6 +8,8 @@ run(async () => {
   const [pumps, fields] = await pool.query("SHOW PUMP STATUS LIKE 'pump%'");
   check(fields.map((f) => f.name), ['NodeID', 'Address', 'State', 'Max_Commit_Ts', 'Update_Time'], 'columns');
   check({ ...pumps[0] }, { NodeID: 'pump1', Address: '127.0.0.1:8250', State: 'Online', Max_Commit_Ts: '408553768673342237', Update_Time: '2019-05-22 07:09:04' }, 'row');
+  const [[texts]] = await pool.query("SELECT CONVERT('é' USING latin1) AS a, 'ü中' AS b");
+  check([texts.a, texts.b], ['é', 'ü中'], 'texts of two character sets');
   did('pool, query, `SHOW PUMP STATUS`');
   for (let i = 0; i < 2; i++) {
     const [rows] = await pool.execute('SELECT node_id, commit_time, labels FROM pumps WHERE node_id LIKE ? AND max_commit_ts > ? ORDER BY 1', ['pump%', 1]);

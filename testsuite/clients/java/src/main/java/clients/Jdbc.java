@@ -72,6 +72,7 @@ final class Jdbc {
             check(rows(s.executeQuery("SHOW PUMP STATUS LIKE 'pump%'"), "NodeID", "Address", "State", "Max_Commit_Ts", "Update_Time"),
                 List.of("pump1|127.0.0.1:8250|Online|408553768673342237|2019-05-22 07:09:04",
                     "pump2|127.0.0.2:8250|Online|408553768673342335|2019-05-22 07:09:04"), "SHOW PUMP STATUS");
+            check(rows(s.executeQuery("SELECT CONVERT('é' USING latin1), 'ü中'")), List.of("é|ü中"), "texts of two character sets");
         }
         try (PreparedStatement find = c.prepareStatement("SELECT node_id, max_commit_ts, commit_time, lag_seconds, labels, alive"
                 + " FROM pumps WHERE node_id LIKE ? AND max_commit_ts > ? ORDER BY 1")) {
