@@ -20,6 +20,7 @@ import (
 	"pumphouse/testsuite/mariadbtest"
 	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/tidbtest"
+	"pumphouse/testsuite/tidbtest/golden"
 )
 
 // clients use a real TiDB whose DDL jobs become transactions for sinks.
@@ -31,9 +32,9 @@ type clients struct {
 	seen int64 // the last job
 }
 
-func startClients(t *testing.T) *clients {
+func startClients(t *testing.T, year int) *clients {
 	t.Helper()
-	u := &clients{tidb: tidbtest.StartTiDB(t, tidbtest.Options{PD: pdtest.StartEmbed(t).Endpoint(0)}), dir: t.TempDir()}
+	u := &clients{tidb: tidbtest.StartTiDB(t, tidbtest.Options{PD: pdtest.StartEmbed(t).Endpoint(0), Year: year}), dir: t.TempDir()}
 	u.db = u.tidb.Open(t, "")
 	jobs := u.jobs(t)
 	h, err := schema.Open(t.Context(), schema.Dir(u.dir), schema.Position{CommitTS: jobs[len(jobs)-1].Result.FinishedTS, Exact: true}, schema.Options{})
@@ -145,7 +146,17 @@ func described(t *testing.T, db *sql.DB) []string {
 // TestSessions: sessions of every kind define tables in a real TiDB; the downstreams, which have other
 // defaults, have the same tables and values.
 func TestSessions(t *testing.T) {
-	u := startClients(t)
+	years := []int{2023}
+	if os.Getenv("PUMPHOUSE_SOAK") != "" {
+		years = golden.Years()
+	}
+	for _, year := range years {
+		t.Run(fmt.Sprint(year), func(t *testing.T) { testSessions(t, year) })
+	}
+}
+
+func testSessions(t *testing.T, year int) {
+	u := startClients(t, year)
 	srv := mariadbtest.Start(t, "--explicit-defaults-for-timestamp=OFF", "--default-time-zone=+05:00", "--character-set-server=latin1", "--default-storage-engine=MyISAM")
 	other := tidbtest.StartTiDB(t, tidbtest.Options{PD: pdtest.StartEmbed(t).Endpoint(0)})
 	host, port, err := net.SplitHostPort(other.Addr)
