@@ -95,6 +95,9 @@ func (s *Source) connect(ctx context.Context) error {
 	}
 	if err != nil {
 		end()
+		if ctx.Err() != nil && !errors.Is(err, ctx.Err()) { // PD's client does not say so
+			err = fmt.Errorf("%w: %w", ctx.Err(), err)
+		}
 		return fmt.Errorf("open TiDB's meta data through PD at %s: %w", strings.Join(s.urls, ","), err)
 	}
 	s.mu.Lock()
