@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/big"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/pingcap/tidb/pkg/parser"
@@ -24,8 +25,11 @@ import (
 //   - TiDB does not say ZEROFILL; utf8 is utf8mb3; MariaDB's JSON is LONGTEXT with a check that it is JSON;
 //   - CURRENT_TIMESTAMP, NOW() and MariaDB's current_timestamp() are one; numbers as defaults count
 //     by their value, other literals by the text that they stand for;
+//   - MariaDB writes a backslash of an ENUM's member twice;
 //   - that a column without a default is NULL and that it has none are one: TiDB does not say;
-//   - expressions count as they are parsed, without character sets of literals;
+//   - expressions count as they are parsed, without character sets of literals; the values of a list
+//     partition in any order;
+//   - TiDB keeps the name of a table that a foreign key refers to in the letters of the statement;
 //   - ON DELETE and ON UPDATE of RESTRICT and NO ACTION are what a foreign key does without;
 //   - a MariaDB has no index on an expression and no default from a TiDB's sequence, and what TiDB
 //     calls invisible it calls ignored.
@@ -79,6 +83,9 @@ func (d definer) defineColumns(ctx context.Context) error {
 		}
 		line := "column " + position + " " + quote(name) + " "
 		full = strings.TrimSuffix(full, " zerofill")
+		if !d.tidb && (kind == "enum" || kind == "set") {
+			full = strings.ReplaceAll(full, `\\`, `\`)
+		}
 		switch {
 		case kind == "json":
 			line += "longtext utf8mb4 utf8mb4_bin"
@@ -210,7 +217,13 @@ func (d definer) partitions(ctx context.Context) error {
 		from information_schema.partitions where partition_name is not null and `+d.of("table_schema"), func(v []string) {
 		line := fmt.Sprintf("partition %s %s by %s %s", v[3], quote(v[2]), strings.ToLower(v[4]), expression(v[5]))
 		if v[6] != "" {
-			line += " values " + expression(v[6])
+			values := expression(v[6])
+			if strings.HasPrefix(v[4], "LIST") { // in any order
+				list := strings.Split(values, ", ")
+				slices.Sort(list)
+				values = strings.Join(list, ", ")
+			}
+			line += " values " + values
 		}
 		if v[7] != "" {
 			line += fmt.Sprintf(" comment %q", v[7])
@@ -257,7 +270,11 @@ func (d definer) texts(ctx context.Context) error {
 		err := d.each(ctx, "show create table "+r.path, func(v []string) {
 			for _, m := range foreignKey.FindAllStringSubmatch(v[1], -1) {
 				text := references.ReplaceAllString(m[1], "REFERENCES "+strings.ReplaceAll(quote(r.schema), "$", "$$")+".$1 (")
-				d.add(r.schema, r.name, "%s", strings.ReplaceAll(rules.ReplaceAllString(text, ""), "`, `", "`,`"))
+				text = strings.ReplaceAll(rules.ReplaceAllString(text, ""), "`, `", "`,`")
+				if name, rest, ok := strings.Cut(text, " REFERENCES "); ok {
+					text = name + " references " + strings.ToLower(rest)
+				}
+				d.add(r.schema, r.name, "%s", text)
 			}
 			if d.expressions {
 				for i, line := range strings.Split(ofCluster.ReplaceAllString(v[1], ""), "\n") {
