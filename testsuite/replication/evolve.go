@@ -124,7 +124,7 @@ func (e *evolution) run(ctx context.Context, c *client, k ddlKind) {
 		if verb, _, _ := strings.Cut(q, " "); !strings.Contains("alter create drop rename truncate", verb) {
 			what = k.kind + ", " + verb
 		}
-		err := c.exec(ctx, c.db, what, q)
+		err := c.exec(ctx, c.db, what, e.dressed(ctx, c, q))
 		var known *mysql.MySQLError
 		if errors.As(err, &known) && known.Number == duplicatePartition {
 			continue // this round drops it
@@ -140,6 +140,24 @@ func (e *evolution) run(ctx context.Context, c *client, k ddlKind) {
 	if t != nil {
 		e.fill(ctx, c, t)
 	}
+}
+
+// dressed is a statement as one of many clients writes it: tables of the client's current database
+// without its name, databases in letters of another case.
+func (e *evolution) dressed(ctx context.Context, c *client, q string) string {
+	if verb, _, _ := strings.Cut(q, " "); !strings.Contains("alter create drop rename truncate", verb) {
+		return q
+	}
+	switch c.r.IntN(4) {
+	case 0, 1:
+		current := []string{"evolve", "scratch"}[c.r.IntN(2)]
+		if c.exec(ctx, c.db, "use", "use "+current) == nil {
+			return strings.ReplaceAll(q, current+".", "")
+		}
+	case 2:
+		return strings.NewReplacer("evolve.", "EVOLVE.", "scratch.", "Scratch.").Replace(q)
+	}
+	return q
 }
 
 // fill writes a few rows with all columns as they are now.

@@ -55,6 +55,13 @@ var clients = []string{
 	"tidb_txn_mode=%27optimistic%27&time_zone=%27-11:00%27",
 }
 
+// ddlClients are the sessions of DDL. Their texts mean the same in all these sql_modes.
+var ddlClients = []string{
+	"time_zone=%27%2B08:00%27&sql_mode=%27ANSI_QUOTES,STRICT_TRANS_TABLES%27",
+	"time_zone=%27-11:00%27",
+	"time_zone=%27America%2FNew_York%27&sql_mode=%27NO_BACKSLASH_ESCAPES,STRICT_ALL_TABLES%27",
+}
+
 // Setup creates the databases and tables, some with rows already.
 func (w *Workload) Setup(ctx context.Context) error {
 	db := w.open("")
@@ -101,7 +108,7 @@ func (w *Workload) Run(ctx context.Context) error {
 	for i, e := range []*evolution{
 		newEvolution(w, "a", alterKinds, evolvingTables), newEvolution(w, "p", partitionKinds, 0), newEvolution(w, "o", objectKinds, 0),
 	} {
-		work(uint64(110+i), "", func(c *client, ctx context.Context) { e.step(ctx, c) })
+		work(uint64(110+i), ddlClients[i], func(c *client, ctx context.Context) { e.step(ctx, c) })
 	}
 	wg.Wait()
 	w.mu.Lock()
@@ -185,7 +192,7 @@ var expectedErrors = []uint16{
 }
 
 // roughErrors come when PD or the pumps are away for a while.
-var roughErrors = []uint16{9001, 9002, 9003, 9004, 9005, 8027, 8229, 8003, 1317, 3024, duplicatePartition}
+var roughErrors = []uint16{9001, 9002, 9003, 9004, 9005, 8027, 8229, 8003, 1317, 3024, 1046, duplicatePartition} // 1046: a new connection, in no database
 
 // duplicatePartition is the error of a partition that an interrupted round of DDL has left.
 const duplicatePartition = 1517
