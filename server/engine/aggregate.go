@@ -304,7 +304,11 @@ func (s *sum) result(*frame) Value {
 	case s.float:
 		return Float(s.total)
 	case s.avg:
-		mean := divide(rescale(s.exact, int32(s.scale)), decimal.NewFromInt(s.n))
+		exact := s.exact
+		if -exact.Exponent() < int32(s.scale) { // more digits, of quotients, stay
+			exact = rescale(exact, int32(s.scale))
+		}
+		mean := divide(exact, decimal.NewFromInt(s.n))
 		return Decimal(rescale(mean, int32(min(s.scale+divScale, maxDecimalScale))))
 	}
 	return Decimal(rescale(s.exact, int32(s.scale)))

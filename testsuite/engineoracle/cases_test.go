@@ -244,6 +244,7 @@ select sum(count(*)) from pumps
 select count(*), sum(1), avg(1), min(1), max('a'), sum(1.5), sum(1e0), avg(1.5)
 select 1, count(*) from pumps group by 1
 select avg(v), sum(v) / 3 from (select 40.42550 as v union all select 0.00000 union all select 0.00000) t
+select avg(id / 7), avg(1 / 10.125), avg(1 / score), sum(1 / id) from pumps
 `},
 	{"joins", `
 select p.node, d.node from pumps p join drainers d on p.id = d.pump_id order by d.id

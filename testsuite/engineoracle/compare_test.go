@@ -71,7 +71,8 @@ func (a answer) essence(query string) answer {
 		if strings.HasSuffix(c.kind, "text") || strings.HasSuffix(c.kind, "char") {
 			c.kind = "text"
 		}
-		if strings.HasSuffix(c.kind, "int") { // of a derived table's column
+		// A derived table's column, or an integer that is thought to be too wide for one.
+		if strings.HasSuffix(c.kind, "int") || c.kind == "decimal .0" {
 			c.kind = "integer"
 		}
 		c.length = 0

@@ -245,7 +245,11 @@ func (g *generator) condition(depth int) string {
 func (g *generator) aggregate() string {
 	switch g.r.IntN(4) {
 	case 0:
-		return g.pick("SUM", "AVG", "MIN", "MAX", "COUNT") + "(" + g.num(1, true) + ")"
+		arg := g.num(1, true)
+		if strings.Contains(arg, "/") { // how many more digits a sum of quotients has is the servers' own
+			return g.pick("MIN", "MAX", "COUNT") + "(" + arg + ")"
+		}
+		return g.pick("SUM", "AVG", "MIN", "MAX", "COUNT") + "(" + arg + ")"
 	case 1:
 		return g.pick("MIN", "MAX", "COUNT") + "(" + g.text(1, true) + ")"
 	case 2:
