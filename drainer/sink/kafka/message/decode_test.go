@@ -36,9 +36,7 @@ func stream(t testing.TB, list []*sink.Txn) [][]byte {
 // bare is a transaction as a message can have it: without columns that are in none.
 func bare(x *sink.Txn) *sink.Txn {
 	out := &sink.Txn{StartTS: x.StartTS, CommitTS: x.CommitTS, Query: x.Query}
-	for _, st := range x.Early {
-		out.Early = append(out.Early, st)
-	}
+	out.Early = append(out.Early, x.Early...)
 	if x.DDL != nil {
 		out.DDL = x.DDL
 		return out
