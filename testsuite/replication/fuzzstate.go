@@ -55,8 +55,8 @@ func (st *state) read(ctx context.Context, db *sql.DB) error {
 		query string
 		row   func(v []string, t *subject)
 	}{
-		{"select t.table_schema, t.table_name, t.table_type, tidb_pk_type from information_schema.tables t where " + c.of("t.table_schema") + " order by 1, 2", func(v []string, t *subject) {
-			t = &subject{schema: v[0], name: v[1], kind: v[2], clustered: v[3] == "CLUSTERED"}
+		{"select t.table_schema, t.table_name, t.table_type, tidb_pk_type from information_schema.tables t where " + c.of("t.table_schema") + " order by 1, 2", func(v []string, _ *subject) {
+			t := &subject{schema: v[0], name: v[1], kind: v[2], clustered: v[3] == "CLUSTERED"}
 			found[v[0]+"/"+v[1]] = t
 			st.all = append(st.all, t)
 		}},
