@@ -54,7 +54,7 @@ func (c *replayed) Read(b []byte) (n int, err error) {
 	})
 	wait := time.Duration(0)
 	if calls > 0 && !member {
-		wait = c.srv.strangerCalls(c.RemoteAddr(), calls)
+		wait = c.srv.strangerCalls(time.Now(), c.RemoteAddr(), calls)
 	}
 	if c.credit.spend(cost, member) != nil || wait > longestWait {
 		sendAway(c.Conn)

@@ -144,11 +144,10 @@ const (
 	maxStrangers       = 1000
 )
 
-// strangerCalls is how long n calls of such a peer have to wait.
-func (s *Server) strangerCalls(peer net.Addr, n int) time.Duration {
+// strangerCalls is how long n calls of such a peer, which come now, have to wait.
+func (s *Server) strangerCalls(now time.Time, peer net.Addr, n int) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := time.Now()
 	earliest := now.Add(-time.Second)
 	from := host(peer)
 	if _, known := s.strangers[from]; !known && len(s.strangers) >= maxStrangers {
