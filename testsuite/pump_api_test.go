@@ -308,7 +308,7 @@ func TestPumpFlags(t *testing.T) {
 		{"unknown flag", []string{"-frobnicate"}, 2, []string{"frobnicate"}},
 		{"no flag", []string{"start"}, 2, []string{`"start" is no flag`}},
 		{"unknown key", []string{"-config", file("unknown.toml", "gc = 7\nfrobnicate = 1\n[storage]\nsynk-log = true\n")}, 2,
-			[]string{"unknown key frobnicate, storage.synk-log"}},
+			[]string{"unknown key frobnicate (line 2)", "storage.synk-log (line 4), did you mean storage.sync-log?"}},
 		{"broken file", []string{"-config", file("broken.toml", "gc = \n")}, 2, []string{"broken.toml", "line 1"}},
 		{"no file", []string{"-config", filepath.Join(dir, "none.toml")}, 2, []string{"none.toml"}},
 		{"gc", []string{"-gc", "soon"}, 2, []string{"gc", "8h"}},
