@@ -89,6 +89,7 @@ func newMetrics(reg *prometheus.Registry) (*metrics, error) {
 	}
 	m.ddl = m.events.WithLabelValues("DDL")
 	m.query.WithLabelValues("DDL")
+	m.diverged.counter.WithLabelValues(otherTables) // an alert needs a series before the first divergence
 	m.queue.WithLabelValues("pull")
 	m.queue.WithLabelValues("apply")
 	for _, c := range []prometheus.Collector{m.pumpPosition, m.reach, m.size, m.held, m.errors, m.events, m.query, m.queue,
