@@ -145,7 +145,7 @@ func (e *evolution) run(ctx context.Context, c *client, k ddlKind) {
 // dressed is a statement as one of many clients writes it: tables of the client's current database
 // without its name, databases in letters of another case.
 func (e *evolution) dressed(ctx context.Context, c *client, q string) string {
-	if verb, _, _ := strings.Cut(q, " "); !strings.Contains("alter create drop rename truncate", verb) {
+	if verb, _, _ := strings.Cut(q, " "); e.w.Plain || !strings.Contains("alter create drop rename truncate", verb) {
 		return q
 	}
 	switch c.r.IntN(4) {

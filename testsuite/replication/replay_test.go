@@ -30,6 +30,7 @@ func TestReplay(t *testing.T) {
 	files.Start()
 	messages.Start()
 	r := &run{t: t, c: c, w: NewWorkload(c.Open, s), b: NewBank(c.Open, s), seed: s}
+	r.w.Plain = true
 	if err := r.w.Setup(t.Context()); err != nil {
 		t.Fatal(err)
 	}

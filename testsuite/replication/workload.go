@@ -27,6 +27,9 @@ type Workload struct {
 	runs   uint64
 	// Rough: connections may break and the server may be unable to commit for a while.
 	Rough bool
+	// Plain: the texts of DDL name databases and tables as they were created, in sessions without
+	// settings of their own, so that a server that tells letter case apart can run them as they are.
+	Plain bool
 	// Done counts the transactions that were committed.
 	Done atomic.Int64
 
@@ -108,7 +111,11 @@ func (w *Workload) Run(ctx context.Context) error {
 	for i, e := range []*evolution{
 		newEvolution(w, "a", alterKinds, evolvingTables), newEvolution(w, "p", partitionKinds, 0), newEvolution(w, "o", objectKinds, 0),
 	} {
-		work(uint64(110+i), ddlClients[i], func(c *client, ctx context.Context) { e.step(ctx, c) })
+		params := ddlClients[i]
+		if w.Plain {
+			params = ""
+		}
+		work(uint64(110+i), params, func(c *client, ctx context.Context) { e.step(ctx, c) })
 	}
 	wg.Wait()
 	w.mu.Lock()
