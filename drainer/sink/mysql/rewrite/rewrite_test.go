@@ -463,3 +463,18 @@ func TestSession(t *testing.T) {
 		}
 	}
 }
+
+// +14:00 is a zone of TiDB and of MySQL 8; others have it by its name.
+func TestOffsetsOutOfRange(t *testing.T) {
+	stamp, clock := typed("a", mysql.TypeTimestamp, 0, nil), typed("a", mysql.TypeDatetime, 0, nil)
+	for offset, want := range map[int][2]string{14: {"+14:00", "Etc/GMT-14"}, 13: {"+13:00", "+13:00"}, -12: {"-12:00", "-12:00"}} {
+		d := schema.DDL{Schema: "d", Table: "t", Before: table(schema.TableInfo{}, stamp), After: table(schema.TableInfo{}, clock),
+			Job: &schema.Job{Reorg: &schema.Reorg{Location: &schema.Location{Offset: offset * 3600}}}}
+		for i, server := range []rewrite.Server{mysql8, mariaDB} {
+			p, err := rewrite.Statement("ALTER TABLE t MODIFY COLUMN a DATETIME", &d, 0, server, rewrite.Options{})
+			if err != nil || p.Zone != want[i] {
+				t.Errorf("%+d hours at %s: %q, %v, want %q", offset, server, p.Zone, err, want[i])
+			}
+		}
+	}
+}

@@ -87,6 +87,9 @@ func (s Server) invisibleIndexes() bool   { return s.since([3]int{8, 0, 0}, [3]i
 func (s Server) renamesColumns() bool     { return s.since([3]int{8, 0, 0}, [3]int{10, 5, 2}) }
 func (s Server) enforcesChecks() bool     { return s.since([3]int{8, 0, 16}, [3]int{10, 2, 1}) }
 
+// wideOffsets reports whether time_zone takes offsets from -13:59 to +14:00; else from -12:59 to +13:00.
+func (s Server) wideOffsets() bool { return s.since([3]int{8, 0, 19}, never) }
+
 // collation is the one to be used for one of the upstream, the same or, where the server does
 // not have it, the binary one of its character set.
 func (s Server) collation(name string) string {

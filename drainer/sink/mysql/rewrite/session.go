@@ -109,7 +109,7 @@ func (r *rewriter) session(commitTS nodes.TSO) error {
 	if err != nil {
 		return err
 	}
-	r.plan.Zone = zoneName(in)
+	r.plan.Zone = zoneName(in, r.to)
 	for _, o := range r.literals {
 		o.Expr = moved(o.Expr, time.UTC, in)
 	}
@@ -161,9 +161,9 @@ func later(a, b time.Time) time.Time {
 	return a
 }
 
-// zoneName is a zone as time_zone takes it: an offset if the zone has just one, else its name, for
-// which the server needs its time zone tables.
-func zoneName(loc *time.Location) string {
+// zoneName is a zone as a server's time_zone takes it: an offset if the zone has just one and the server
+// takes it, else its name, for which the server needs its time zone tables.
+func zoneName(loc *time.Location, s Server) string {
 	first := time.Date(1970, 1, 1, 0, 0, 0, 0, time.UTC).In(loc)
 	_, offset := first.Zone()
 	for t := first; t.Year() <= 2038; {
@@ -175,6 +175,10 @@ func zoneName(loc *time.Location) string {
 			return loc.String()
 		}
 		t = end
+	}
+	const hour = 3600
+	if (offset > 13*hour || offset <= -13*hour) && offset%hour == 0 && !s.wideOffsets() {
+		return fmt.Sprintf("Etc/GMT%+d", -offset/hour) // named with the other sign, as POSIX has it
 	}
 	sign := '+'
 	if offset < 0 {
