@@ -10,10 +10,10 @@ import (
 // allowance is how much more than what is alive the heap may grow before the garbage collector
 // runs: a program that keeps 5 MiB alive is not collected whenever it has allocated 5 MiB more,
 // and one that keeps more than this alive is collected as usual.
-const allowance = 64 << 20
+const allowance = 32 << 20
 
 // CollectLess has the garbage collector run less often, for a program that keeps little alive and
-// allocates much. The heap may then grow to twice what is alive and 64 MiB, whatever is alive. GOGC in the
+// allocates much. The heap may then grow to twice what is alive and 32 MiB, whatever is alive. GOGC in the
 // environment wins.
 func CollectLess() {
 	if os.Getenv("GOGC") == "" {
