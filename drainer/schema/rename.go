@@ -60,8 +60,7 @@ func renamePairs(job *Job) ([]*ast.TableToTable, error) {
 }
 
 // databaseOf finds the database of the new name of pair i. A name without one is in the
-// session's database, which the job does not say. RENAME moves a table between databases only
-// by naming them, so it is the one that the first pair without a database is known in.
+// session's database, which the job does not say; see sessionDatabase.
 func (ts *Tables) databaseOf(job *Job, i int, name *ast.TableName) (int64, error) {
 	if name.Schema.L != "" {
 		for id, db := range ts.databases {
@@ -74,13 +73,11 @@ func (ts *Tables) databaseOf(job *Job, i int, name *ast.TableName) (int64, error
 	if id, ok := ts.sessionDatabase(job); ok {
 		return id, nil
 	}
-	if t, ok := ts.tables[job.Result.Tables[i].ID]; ok {
-		return t.SchemaID, nil
-	}
-	return job.SchemaID, nil
+	return 0, fmt.Errorf("%w: the new name %s has no database, and nothing says which was that of the client: run the statement by hand downstream, "+
+		"leave this transaction out, and start the drainer once more with -load-schema-snapshot when it is past it", ErrBadJob, name.Name)
 }
 
-// sessionDatabase is the database of names without one, if the statement gives it away.
+// sessionDatabase is the database of names without one, if the job or the statement gives it away.
 func (ts *Tables) sessionDatabase(job *Job) (int64, bool) {
 	pairs, err := renamePairs(job)
 	if err != nil {
@@ -94,9 +91,15 @@ func (ts *Tables) sessionDatabase(job *Job) (int64, bool) {
 		}
 		seen[id] = true
 	}
-	// The job says the database of the first new name.
-	if pairs[0].NewTable.Schema.L == "" {
+	// The job says the database of the last new name.
+	if pairs[len(pairs)-1].NewTable.Schema.L == "" {
 		return job.SchemaID, true
 	}
-	return 0, false
+	// That, too, is where all tables were: a client that works on one database, and names it here and there.
+	for id := range seen {
+		if t, ok := ts.tables[id]; !ok || t.SchemaID != job.SchemaID {
+			return 0, false
+		}
+	}
+	return job.SchemaID, true
 }

@@ -141,6 +141,13 @@ func TestActions(t *testing.T) {
 			h.job(`"type":47,"schema_id":1,"table_id":10,"query":"RENAME TABLE t TO x, u TO two.t, x TO u","binlog":{"MultipleTableInfos":[` +
 				bare(tableJSON(10, "u", "a:1", "")) + `,` + bare(tableJSON(11, "t", "b:1", "")) + `,` + bare(tableJSON(10, "u", "a:1", "")) + `]}`)
 		}, "10 One.u(a) 11 two.t(b)"},
+		{"rename several, the job's database is that of the last new name", func(h *history) {
+			h.job(second)
+			h.create(10, "t", "a:1", "")
+			h.create(11, "u", "b:1", "")
+			h.job(`"type":47,"schema_id":2,"table_id":10,"query":"RENAME TABLE One.t TO x, One.u TO y","binlog":{"MultipleTableInfos":[` +
+				bare(tableJSON(10, "x", "a:1", "")) + `,` + bare(tableJSON(11, "y", "b:1", "")) + `]}`)
+		}, "10 two.x(a) 11 two.y(b)"},
 		{"rename several by their arguments", func(h *history) {
 			h.job(second)
 			h.create(10, "t", "a:1", "")
@@ -210,6 +217,7 @@ func TestBadJobs(t *testing.T) {
 		"columns twice":     {`{"id":2,"state":6,"type":3,"schema_id":1,"table_id":10,"binlog":{` + tableJSON(10, "t", "a:1 b:1", "") + `}}`, "two columns with the ID 1"},
 		"flashback cluster": {`{"id":2,"state":6,"type":62,"binlog":{}}`, "copy the data anew"},
 		"exchange nothing":  {`{"id":2,"state":6,"type":42,"schema_id":1,"table_id":5,"binlog":{}}`, "no partitioned table"},
+		"rename where":      {`{"id":2,"state":6,"type":47,"schema_id":1,"query":"RENAME TABLE a.t TO x, a.u TO One.t","binlog":{"MultipleTableInfos":[` + bare(tableJSON(10, "x", "a:1", "")) + `,` + bare(tableJSON(11, "t", "a:1", "")) + `]}}`, "nothing says which was that of the client"},
 		"rename nothing":    {`{"id":2,"state":6,"type":47,"schema_id":1,"query":"select 1","binlog":{"MultipleTableInfos":[` + bare(tableJSON(10, "t", "a:1", "")) + `]}}`, "renames nothing"},
 	} {
 		t.Run(name, func(t *testing.T) {
