@@ -79,7 +79,7 @@ func (st *state) read(ctx context.Context, db *sql.DB) error {
 		{"select table_schema, table_name, constraint_name, referenced_table_schema, referenced_table_name from information_schema.key_column_usage where referenced_table_name is not null and " + c.of("table_schema") + " order by 1, 2, 3", func(v []string, t *subject) {
 			t.foreign = append(t.foreign, v[2])
 			for _, other := range st.all {
-				if strings.EqualFold(other.schema, v[3]) && strings.EqualFold(other.name, v[4]) {
+				if strings.EqualFold(other.name, v[4]) { // in any database: this TiDB gives the child's
 					other.referred = true
 				}
 			}
