@@ -35,7 +35,7 @@
 // start waits for.
 //
 // What filters leave of DDL is one table, in outcome.go: a statement runs, runs in part, is left out,
-// with a warning or without, or stops the drainer. The rule behind it: what is not replicated is not
+// with a warning or without, or stops the drainer. The rule: what is not replicated is not
 // touched, and what is replicated stays what it is upstream. So a table that is renamed into what is
 // replicated stops the drainer, because the downstream does not have its rows; one that is renamed out of it
 // is renamed downstream, too, which gives its name free for the next one. docs/filters.md has

@@ -1,4 +1,4 @@
-// Package compare tells whether a downstream database is what the upstream was at the commit TS
+// Package compare checks whether a downstream database is what the upstream was at the commit TS
 // at which its drainer was paused: table by table, row by row.
 //
 // # What it guarantees

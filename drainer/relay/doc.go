@@ -31,7 +31,7 @@
 // varint; where it is missing, in an old drainer's files, a record follows the one before it in the log,
 // and the first one nothing if its file has the number 0. A restart begins a new file. A statement is there with the definitions of the tables that it is
 // about, before and after it, so that it is carried out and checked as if it came from the upstream.
-// Early statements of a transaction ([sink.Txn].Early) are in its message, as an addition: a drainer of the field does not see them, and
+// Early statements of a transaction ([sink.Txn].Early) are in its message, as an addition: upstream's drainer does not see them, and
 // stops at the rows, whose column its downstream does not have.
 //
 // # What can be lost

@@ -434,7 +434,7 @@ func (l *lab) interrupted(t *testing.T) {
 		t.Errorf("progress: %+v", last)
 	}
 	if _, err := os.Stat(o.State); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the state is left behind: %v", err)
+		t.Errorf("the state file is still there: %v", err)
 	}
 	if got := run(t, o).Tables[0]; got.Different != 499 {
 		t.Errorf("after the end nothing is remembered: %+v", got)

@@ -259,7 +259,7 @@ func moment(text string) string {
 	return day + " " + fraction(clock)
 }
 
-// fraction drops zeros behind the point of a time.
+// fraction drops the trailing zeros of a time's fraction.
 func fraction(clock string) string {
 	if strings.Contains(clock, ".") {
 		clock = strings.TrimRight(strings.TrimRight(clock, "0"), ".")
