@@ -3,7 +3,6 @@ package schema
 import (
 	"encoding/json"
 	"fmt"
-	"strings"
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
 )
@@ -23,9 +22,12 @@ func (ts *Tables) renamedTo(job *Job) ([]int64, error) {
 		return nil, fmt.Errorf("%w: it renames %d tables, its statement %d: %.200q",
 			ErrBadJob, len(job.Result.Tables), len(pairs), job.Query)
 	}
+	session, known := ts.sessionDatabase(job, pairs)
 	ids := make([]int64, len(pairs))
 	for i, p := range pairs {
-		if ids[i], err = ts.databaseOf(job, i, p.NewTable); err != nil {
+		if known && p.NewTable.Schema.L == "" {
+			ids[i] = session
+		} else if ids[i], err = ts.databaseOf(p.NewTable); err != nil {
 			return nil, err
 		}
 	}
@@ -59,30 +61,20 @@ func renamePairs(job *Job) ([]*ast.TableToTable, error) {
 	return nil, fmt.Errorf("%w: its statement renames nothing: %.200q", ErrBadJob, job.Query)
 }
 
-// databaseOf finds the database of the new name of pair i. A name without one is in the
-// session's database, which the job does not say; see sessionDatabase.
-func (ts *Tables) databaseOf(job *Job, i int, name *ast.TableName) (int64, error) {
+// databaseOf finds the database that a new name says.
+func (ts *Tables) databaseOf(name *ast.TableName) (int64, error) {
 	if name.Schema.L != "" {
-		for id, db := range ts.databases {
-			if strings.EqualFold(db.name, name.Schema.L) {
-				return id, nil
-			}
+		if db := ts.database(name.Schema.L); db != nil {
+			return db.id, nil
 		}
 		return 0, fmt.Errorf("%w: there is no database %s: %w", ErrBadJob, name.Schema, errIncomplete)
-	}
-	if id, ok := ts.sessionDatabase(job); ok {
-		return id, nil
 	}
 	return 0, fmt.Errorf("%w: the new name %s has no database, and nothing says which was that of the client: run the statement by hand downstream, "+
 		"leave this transaction out, and start the drainer once more with -load-schema-snapshot when it is past it", ErrBadJob, name.Name)
 }
 
 // sessionDatabase is the database of names without one, if the job or the statement gives it away.
-func (ts *Tables) sessionDatabase(job *Job) (int64, bool) {
-	pairs, err := renamePairs(job)
-	if err != nil {
-		return 0, false
-	}
+func (ts *Tables) sessionDatabase(job *Job, pairs []*ast.TableToTable) (int64, bool) {
 	seen := make(map[int64]bool) // renamed by an earlier pair: not where it was
 	for i, p := range pairs {
 		id := job.Result.Tables[i].ID
