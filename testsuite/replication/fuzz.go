@@ -324,19 +324,7 @@ func (f *Fuzz) rows(ctx context.Context) error {
 func (f *Fuzz) Summary() (text string, never []string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var b strings.Builder
-	for _, kind := range names(f.kinds, nil) {
-		t := f.kinds[kind]
-		fmt.Fprintf(&b, "%s %d", kind, t.ok)
-		if t.failed > 0 {
-			fmt.Fprintf(&b, " (%d failed)", t.failed)
-		}
-		b.WriteString("; ")
-		if t.ok == 0 && t.failed >= 20 {
-			never = append(never, fmt.Sprintf("%s: %v", kind, t.last))
-		}
-	}
-	return b.String(), never
+	return summary(f.kinds, 20)
 }
 
 // one is a random element.

@@ -130,19 +130,25 @@ func (w *Workload) Run(ctx context.Context) error {
 func (w *Workload) Summary() (text string, never []string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	text, never = summary(w.kinds, 0)
+	return fmt.Sprintf("%d transactions; %s", w.Done.Load(), text), never
+}
+
+// summary says how often each kind succeeded, and which never did in that many attempts or more.
+func summary(kinds map[string]*tally, attempts int) (text string, never []string) {
 	var b strings.Builder
-	for _, kind := range names(w.kinds, nil) {
-		t := w.kinds[kind]
+	for _, kind := range names(kinds, nil) {
+		t := kinds[kind]
 		fmt.Fprintf(&b, "%s %d", kind, t.ok)
 		if t.failed > 0 {
 			fmt.Fprintf(&b, " (%d failed)", t.failed)
 		}
 		b.WriteString("; ")
-		if t.ok == 0 {
+		if t.ok == 0 && t.failed >= attempts {
 			never = append(never, fmt.Sprintf("%s: %v", kind, t.last))
 		}
 	}
-	return fmt.Sprintf("%d transactions; %s", w.Done.Load(), b.String()), never
+	return b.String(), never
 }
 
 // client is one session.
