@@ -90,9 +90,6 @@ func (r *run) equal(limit time.Duration) {
 	if err := r.c.CatchUp(r.t.Context(), limit); err != nil {
 		r.t.Fatal(err)
 	}
-	if st := get(r.t, r.c.Drainer, "/metrics"); strings.Contains(st, "\nbinlog_drainer_divergences_total{") {
-		r.t.Error("the drainer did not find rows downstream that were there")
-	}
 	r.t.Logf("everything was downstream %s after the end of the workload", time.Since(began).Round(time.Millisecond))
 	tidb := r.c.Open("")
 	defer tidb.Close()
