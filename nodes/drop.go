@@ -7,7 +7,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
-// Drop removes the record of a node that is offline, at whatever revision it stands, and
+// Drop removes the record of a node that is offline, and its last exit, at whatever revision it stands, and
 // gives it as it was with the revision of the removal. A record that changes at the same
 // time is looked at again: nothing is removed that was not offline when it was removed.
 // Of several that drop a node at once one succeeds, whatever answers are lost. Errors:
@@ -22,7 +22,7 @@ func (r *Registry) Drop(ctx context.Context, kind Kind, nodeID string, note Note
 		if e.Record.State != Offline {
 			return e.Record, 0, &NotOfflineError{Kind: kind, NodeID: nodeID, State: e.Record.State}
 		}
-		revision, err := r.commit(ctx, op, e, clientv3.OpDelete(kind.Key(nodeID)))
+		revision, err := r.commit(ctx, op, e, clientv3.OpDelete(kind.Key(nodeID)), clientv3.OpDelete(ExitKey(kind, nodeID)))
 		if err == nil {
 			return e.Record, revision, nil
 		}

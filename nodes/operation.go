@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
 )
@@ -85,20 +86,20 @@ func (o operation) isEvent(value []byte) bool {
 	return json.Unmarshal(value, &event) == nil && event.Op == o.id
 }
 
-// commit replaces the version of a record that e is, with the event in the same
+// commit replaces the version of a record that e is, by writes, with the event in the same
 // transaction, and gives the revision of that. An attempt without an answer is repeated:
 // the compare lets one of them happen, and when it fails the event at the version's key
 // says whose write was the one. Errors: a [*ConflictError] when nothing of this operation
 // was written and a change of the record as it stands now may be tried, a [*NotDoneError]
 // when nothing was written and the record's state is another by now, a [*PDError].
-func (r *Registry) commit(ctx context.Context, o operation, e Entry, write clientv3.Op) (revision int64, err error) {
+func (r *Registry) commit(ctx context.Context, o operation, e Entry, writes ...clientv3.Op) (revision int64, err error) {
 	kind, nodeID := e.Kind, e.Record.NodeID
 	key, eventKey := kind.Key(nodeID), EventKey(kind, nodeID, e.ModRevision)
 	event := o.event(e)
 	err = r.do(ctx, o.what, true, func(ctx context.Context, again bool) error {
 		resp, err := r.client.Txn(ctx).
 			If(clientv3.Compare(clientv3.ModRevision(key), "=", e.ModRevision)).
-			Then(write, clientv3.OpPut(eventKey, event)).
+			Then(append(slices.Clone(writes), clientv3.OpPut(eventKey, event))...).
 			Else(clientv3.OpGet(key), clientv3.OpGet(eventKey), clientv3.OpGet(TrimmedKey)).
 			Commit()
 		if err != nil {
