@@ -7,6 +7,7 @@
 //   - value.vlog: the pump's value log from the first of the statements on: each record a magic
 //     number (uint32), the length of the payload (uint64), its CRC-32C (uint32), all little-endian,
 //     and a binlog as TiDB sent it; a footer at the end;
+//   - pump.vlog.gz: the whole of it, from the bootstrap of TiDB on; see [PumpDir];
 //   - ddl-history.json.gz: the DDL jobs, as TiDB's status port gives them, oldest first;
 //   - binlog-…: what a drainer with db-type file wrote;
 //   - kafka.messages: what a drainer with db-type kafka sent, each message as its length (uint32
