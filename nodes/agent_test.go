@@ -662,7 +662,7 @@ func TestAgentWithoutTSO(t *testing.T) {
 func TestNoWriteIsLostOrUndone(t *testing.T) {
 	t.Parallel()
 	rounds := 1000
-	if raceEnabled || testing.Short() {
+	if raceEnabled {
 		rounds = 200
 	}
 	e := startEtcd(t)

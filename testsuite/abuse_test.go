@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/pdtest"
 )
 
@@ -24,7 +25,7 @@ const maxRSS = 150 << 20
 // while ordinary clients go on being served.
 func TestAbuse(t *testing.T) {
 	length := 20 * time.Second
-	if soak() {
+	if form.Long() {
 		length = 10 * time.Minute
 	}
 	pd := pdtest.StartEmbed(t)

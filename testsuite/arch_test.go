@@ -9,8 +9,10 @@ import (
 	"go/token"
 	"go/types"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -366,6 +368,36 @@ func f(s struct{ counter int }) int {
 	} {
 		if badImport(bad[0], bad[1]) == "" {
 			t.Errorf("%s may import %s", bad[0], bad[1])
+		}
+	}
+}
+
+// TestSkipsAreCounted: whoever skips a test, or asks which form the tests have, does so through
+// testsuite/form, which says why and counts.
+func TestSkipsAreCounted(t *testing.T) {
+	other := regexp.MustCompile(`\b[tbf]\.Skip(f|Now)?\(|"PUMPHOUSE_(SOAK|SEED)"|testing\.Short\(`)
+	list := exec.Command("git", "ls-files", "*.go")
+	list.Dir = root
+	out, err := list.Output()
+	if err != nil {
+		t.Fatalf("git ls-files: %v", err)
+	}
+	files := strings.Fields(string(out))
+	if len(files) < 300 {
+		t.Fatalf("only %d files", len(files))
+	}
+	for _, file := range files {
+		if strings.HasPrefix(file, "testsuite/form/") || file == "testsuite/arch_test.go" {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(root, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for number, line := range strings.Split(string(text), "\n") {
+			if other.MatchString(line) {
+				t.Errorf("%s:%d: %s: use testsuite/form", file, number+1, strings.TrimSpace(line))
+			}
 		}
 	}
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/go-sql-driver/mysql"
 
+	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/pdtest"
 )
 
@@ -178,12 +179,11 @@ func scriptRunner(interpreter, script string) func(*testing.T, *console) runner 
 	return func(t *testing.T, c *console) runner {
 		cmd := exec.Command(interpreter, script, c.host, c.port)
 		cmd.Dir = root
-		node, err := filepath.Abs(filepath.Join(root, ".cache/node/node_modules"))
-		if err != nil {
-			t.Fatal(err)
-		}
 		var stderr bytes.Buffer
-		cmd.Stderr, cmd.Env = &stderr, append(cmd.Environ(), "NODE_CLIENTS="+node)
+		cmd.Stderr = &stderr
+		if interpreter == "node" {
+			cmd.Env = append(cmd.Environ(), "NODE_CLIENTS="+filepath.Join(form.Clients(t, root, "node"), "node_modules"))
+		}
 		in, err := cmd.StdinPipe()
 		if err != nil {
 			t.Fatal(err)

@@ -8,12 +8,13 @@ import (
 	"testing"
 	"time"
 
+	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/pdtest"
 )
 
 // rounds is how often a fault is repeated.
 func rounds(short, long int) int {
-	if soak() {
+	if form.Long() {
 		return long
 	}
 	return short

@@ -39,9 +39,6 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// soak tells whether the long forms are wanted.
-func soak() bool { return os.Getenv("PUMPHOUSE_SOAK") != "" }
-
 func program(name string) string {
 	abs, err := filepath.Abs(filepath.Join(root, "bin", name))
 	if err != nil {

@@ -24,6 +24,7 @@ import (
 
 	"pumphouse/binlogpb"
 	"pumphouse/nodes"
+	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/pdtest"
 )
 
@@ -145,7 +146,7 @@ func TestPumpBadInput(t *testing.T) {
 // TestPumpAbuse throws bytes at the port while TiDB writes and a drainer pulls.
 func TestPumpAbuse(t *testing.T) {
 	length := 10 * time.Second
-	if soak() {
+	if form.Long() {
 		length = 5 * time.Minute
 	}
 	const maxRSS = 300 << 20

@@ -22,6 +22,7 @@ import (
 
 	"pumphouse/binlogpb"
 	"pumphouse/nodes"
+	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/tidbtest"
 )
@@ -159,7 +160,7 @@ func tidbThroughPumps(t *testing.T, pd *pdtest.Cluster, store string, args ...st
 	}
 	w := startWorkload(t, db)
 	turns := 1
-	if soak() {
+	if form.Long() {
 		turns = 10
 	}
 	for turn := range turns {

@@ -383,10 +383,7 @@ func TestInexactStart(t *testing.T) {
 
 // TestLongHistory: what is kept does not grow with the jobs.
 func TestLongHistory(t *testing.T) {
-	if testing.Short() {
-		t.Skip("-short")
-	}
-	const jobs = 20000
+	const jobs = 100_000
 	source := &manyJobs{n: jobs}
 	heap := func() uint64 {
 		runtime.GC()

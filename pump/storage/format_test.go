@@ -162,7 +162,7 @@ func FuzzCheckpoint(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		b = append(bytes.Clone(b), 0, 0, 0, 0)
 		if _, ok := decodeCheckpoint(b); ok {
-			t.Skip("a checksum of 0")
+			return // a checksum of 0
 		}
 		crc := payloadCRC(b[:len(b)-4])
 		b[len(b)-4], b[len(b)-3], b[len(b)-2], b[len(b)-1] = byte(crc), byte(crc>>8), byte(crc>>16), byte(crc>>24)

@@ -16,6 +16,7 @@ import (
 
 	"pumphouse/nodes"
 	"pumphouse/pump/storage"
+	"pumphouse/testsuite/form"
 )
 
 // killedDir tells the test binary that it is to be the process that is killed.
@@ -133,7 +134,7 @@ func must(err error) {
 // write.
 func TestKill(t *testing.T) {
 	kills := 10
-	if full {
+	if form.Long() {
 		kills = 200
 	}
 	dir := t.TempDir()

@@ -127,12 +127,8 @@ func (h *history) committed(after, upTo nodes.TSO) (list []nodes.TSO) {
 // transaction that is unresolved then is resolved, a pull from any position delivers everything,
 // or ends with an error before the first transaction that is missing.
 func TestNothingIsSkippedAfterRepair(t *testing.T) {
-	seeds := uint64(150)
-	if testing.Short() {
-		seeds = 30
-	}
 	stopped, whole := 0, 0
-	for seed := range seeds {
+	for seed := range uint64(150) {
 		h := &history{t: t, rnd: rand.New(rand.NewPCG(seed, 1)), ts: 10, commits: make(map[nodes.TSO]nodes.TSO)}
 		disk := faultfs.New()
 		opts := storage.Options{Dir: "d", FS: disk, SyncLog: true, SegmentBytes: 1500, CheckpointBytes: 2500}

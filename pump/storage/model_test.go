@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"sync"
 	"testing"
 	"time"
@@ -15,10 +14,8 @@ import (
 	"pumphouse/nodes"
 	"pumphouse/pump/storage"
 	"pumphouse/pump/storage/faultfs"
+	"pumphouse/testsuite/form"
 )
-
-// full runs the long forms of the tests.
-var full = os.Getenv("PUMPHOUSE_SOAK") != ""
 
 // upstream plays PD, TiKV and the memory of the test: it draws timestamps and knows
 // how each transaction ended.
@@ -200,7 +197,7 @@ var errPower = errors.New("the power is off")
 // checks that the store opens and has everything it acknowledged, once and in order.
 func TestCrashAtEveryWrite(t *testing.T) {
 	step := 5
-	if full {
+	if form.Long() {
 		step = 1
 	}
 	for seed := range uint64(3) {
@@ -348,7 +345,7 @@ func (n *node) put(ctx context.Context, rec storage.Record) error {
 // delivers.
 func TestRandomSchedules(t *testing.T) {
 	rounds := uint64(2)
-	if full {
+	if form.Long() {
 		rounds = 30
 	}
 	for seed := range rounds {

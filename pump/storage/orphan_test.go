@@ -11,6 +11,7 @@ import (
 	"pumphouse/nodes"
 	"pumphouse/pump/storage"
 	"pumphouse/pump/storage/faultfs"
+	"pumphouse/testsuite/form"
 )
 
 // orphanTS is the start TS of the prewrite that holds back everything in these tests.
@@ -240,7 +241,7 @@ func TestOrphansInTurn(t *testing.T) {
 // they are delivered.
 func TestOrphanCrash(t *testing.T) {
 	step := 7
-	if full {
+	if form.Long() {
 		step = 1
 	}
 	for at := 1; ; at += step {

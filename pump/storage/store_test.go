@@ -16,6 +16,7 @@ import (
 	"pumphouse/nodes"
 	"pumphouse/pump/storage"
 	"pumphouse/pump/storage/faultfs"
+	"pumphouse/testsuite/form"
 )
 
 func open(t *testing.T, opts storage.Options) *storage.Store {
@@ -188,7 +189,7 @@ func TestParseRecord(t *testing.T) {
 
 func TestLargePayload(t *testing.T) {
 	size := 20 << 20
-	if full {
+	if form.Long() {
 		size = 100 << 20
 	}
 	dir := t.TempDir()

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the clients of one language that Debian has not, or only old, into <repo>/.cache:
 #
-#	install.sh python|java|rust
+#	install.sh python|java|rust|node
 #
 # What they are is pinned in the folder of that name. It is redone only when something in the
 # folder or the language's version has changed.
@@ -48,10 +48,18 @@ build_rust() {
 		cp "$cache/cargo/debug/with-sqlx" "$cache/cargo/debug/with-mysql-async" "$to"
 }
 
+# Also the browser's driver. Pinned by the lock file.
+fetch_node() {
+	cp "$here/node/package.json" "$here/node/package-lock.json" "$to"
+	(cd "$to" && npm ci --silent --no-audit --no-fund)
+}
+build_node() { :; }
+
 # What the language itself is.
 version_python() { /usr/bin/python3 --version; }
 version_java() { javac -version 2>&1; }
 version_rust() { rustc --version; }
+version_node() { node --version; }
 
 # Two processes may ask at the same time: the second waits and finds it installed.
 if command -v flock >/dev/null 2>&1; then

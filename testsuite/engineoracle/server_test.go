@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/go-mysql-org/go-mysql/client"
+
+	"pumphouse/testsuite/form"
 )
 
 // oracle starts a private MariaDB in a temporary directory and connects to it. The
@@ -22,7 +24,7 @@ func oracle(t *testing.T) *client.Conn {
 	if program == "" {
 		found, err := exec.LookPath("mariadbd")
 		if err != nil {
-			t.Skip("no mariadbd in PATH and PUMPHOUSE_MARIADBD is not set: install the package mariadb-server to run the comparison")
+			form.Missing(t, "no mariadbd in PATH and PUMPHOUSE_MARIADBD is not set: install the package mariadb-server to run the comparison")
 		}
 		program = found
 	}

@@ -16,6 +16,7 @@ import (
 
 	"pumphouse/binlogpb"
 	"pumphouse/nodes"
+	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/mariadbtest"
 	"pumphouse/testsuite/pdtest"
 
@@ -69,7 +70,7 @@ func bigTransaction(t *testing.T, ts nodes.TSO, rows, bytesEach int) []byte {
 // default packet size is not more than five times the transaction.
 func TestBigTransaction(t *testing.T) {
 	size := 60 << 20
-	if os.Getenv("PUMPHOUSE_SOAK") == "1" {
+	if form.Long() {
 		size = 300 << 20
 	}
 	drainer := filepath.Join(t.TempDir(), "drainer")

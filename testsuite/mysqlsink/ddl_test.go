@@ -53,15 +53,15 @@ func TestInterruptedDDL(t *testing.T) {
 	srv := mariadbtest.Start(t)
 	for _, c := range interrupted {
 		for _, when := range []string{"after it", "while it is run"} {
+			if strings.HasPrefix(c.name, "create") && when != "after it" {
+				continue // nothing is there to hold it up with
+			}
 			t.Run(c.name+", "+when, func(t *testing.T) {
 				l := newLab(t, srv)
 				l.exec(t, "DROP DATABASE IF EXISTS d", "CREATE DATABASE d")
 				l.exec(t, c.before...)
 				release := l.obstruct(t, when == "while it is run")
 				x := ddl(100, "t", c.query)
-				if strings.HasPrefix(c.name, "create") && when != "after it" {
-					t.Skip("nothing is there to hold it up with")
-				}
 				s := l.open(t, 50)
 				if err := s.Apply(t.Context(), one(x)); err != nil {
 					t.Fatal(err)

@@ -133,10 +133,10 @@ func testDivergence(t *testing.T, l *lab) {
 			inserts(10, single, 1, 1), []*sink.Txn{updates(20, single, 1, 1, "x")}, 1,
 			nodes.Divergence{Statement: "UPDATE", Keys: "id=1", Rows: 1, Found: 2, CommitTS: 20, LastCommitTS: 20}},
 	} {
+		if l.srv == nil && strings.HasPrefix(c.byHand, "ALTER") {
+			continue // a clustered primary key of TiDB cannot be dropped
+		}
 		t.Run(c.name, func(t *testing.T) {
-			if l.srv == nil && strings.HasPrefix(c.byHand, "ALTER") {
-				t.Skip("a clustered primary key of TiDB cannot be dropped")
-			}
 			one := *l
 			one.opts.Place.ClusterID = 8000 + clusters.Add(1)
 			d := newDiverging(t, &one)

@@ -3,7 +3,6 @@ package mysqlsink
 import (
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -17,6 +16,7 @@ import (
 	"pumphouse/drainer/sink/sinktest"
 	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
+	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/mariadbtest"
 
 	pmysql "github.com/pingcap/tidb/pkg/parser/mysql"
@@ -188,7 +188,7 @@ SELECT CONCAT('keyless | ', a, ' | ', IFNULL(b, 'NULL'), ' | ', IFNULL(CAST(f AS
 // and whole, in an order that gives the upstream's rows, with keys and without.
 func TestExactly(t *testing.T) {
 	seed, rounds := uint64(time.Now().UnixNano()), 12
-	if os.Getenv("PUMPHOUSE_SOAK") == "1" {
+	if form.Long() {
 		rounds = 400
 	}
 	t.Logf("seed %d", seed)

@@ -17,6 +17,7 @@ import (
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/mysql"
 	"pumphouse/drainer/txn"
+	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/mariadbtest"
 	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/tidbtest"
@@ -147,7 +148,7 @@ func described(t *testing.T, db *sql.DB) []string {
 // defaults, have the same tables and values.
 func TestSessions(t *testing.T) {
 	years := []int{2023}
-	if os.Getenv("PUMPHOUSE_SOAK") != "" {
+	if form.Long() {
 		years = golden.Years()
 	}
 	for _, year := range years {

@@ -7,7 +7,6 @@ import (
 	"database/sql"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -20,6 +19,7 @@ import (
 	"pumphouse/drainer/sink/sinktest"
 	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
+	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/mariadbtest"
 
 	tp "github.com/pingcap/tidb/pkg/parser/mysql"
@@ -191,7 +191,7 @@ func TestConsistentPoint(t *testing.T) {
 	}
 	seed := uint64(time.Now().UnixNano())
 	rounds := 6
-	if os.Getenv("PUMPHOUSE_SOAK") == "1" {
+	if form.Long() {
 		rounds = 60
 	}
 	for round := range uint64(rounds) {

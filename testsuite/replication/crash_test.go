@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"pumphouse/nodes"
+	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/tidbtest"
 )
 
@@ -47,7 +48,7 @@ type crashes struct {
 func startCrashes(t *testing.T) *crashes {
 	t.Helper()
 	c := &crashes{Cluster: Start(t, Options{}),
-		r: rand.New(rand.NewPCG(seed(t), 1)), writes: make(map[string]int)}
+		r: rand.New(rand.NewPCG(form.Seed(t), 1)), writes: make(map[string]int)}
 	c.tidbs = append(c.tidbs, c.TiDB)
 	for len(c.tidbs) < crashTiDBs {
 		c.tidbs = append(c.tidbs, tidbtest.StartTiDB(t, tidbtest.Options{PD: c.PD.Endpoint(0), Store: tidbtest.TiKV, Binlog: true}))
@@ -250,7 +251,7 @@ func get(t *testing.T, n *Node, path string) string {
 // servers are frozen in COMMIT and go on later.
 func TestTiDBCrashes(t *testing.T) {
 	rounds := 2
-	if soak() {
+	if form.Long() {
 		rounds = 34
 	}
 	c := startCrashes(t)

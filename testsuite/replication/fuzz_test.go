@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pumphouse/testsuite/form"
 )
 
 // fuzzing is a run of the fuzz against a cluster.
@@ -32,10 +34,8 @@ type fuzzing struct {
 
 func newFuzzing(t *testing.T, o Options) *fuzzing {
 	t.Helper()
-	if !soak() && os.Getenv("REPLICATION_SEED") == "" {
-		t.Skip("new seeds still find faults (a default that latin1 does not have: 424358): run it with PUMPHOUSE_SOAK=1 or a REPLICATION_SEED")
-	}
-	z := &fuzzing{told: map[string]bool{}, t: t, seed: seed(t), o: o, each: os.Getenv("FUZZ_EACH") != ""}
+	form.LongOnly(t, "new seeds still find faults (a default that latin1 does not have: 424358)")
+	z := &fuzzing{told: map[string]bool{}, t: t, seed: form.Seed(t), o: o, each: os.Getenv("FUZZ_EACH") != ""}
 	if o.MariaDB == nil && !o.ToTiDB {
 		z.o.MariaDB = oddMariaDB(t, z.seed)
 	}
@@ -124,7 +124,7 @@ var (
 
 // failed is a difference, with what one needs to look for it.
 func (z *fuzzing) failed(after, text string) error {
-	return fmt.Errorf("after %q, REPLICATION_SEED=%d, statements in %s (run them again with FUZZ_STATEMENTS=%[3]s):\n%s\nthe last statements:\n%s", after, z.seed, z.file.Name(), text, z.tail(25))
+	return fmt.Errorf("after %q, PUMPHOUSE_SEED=%d, statements in %s (run them again with FUZZ_STATEMENTS=%[3]s):\n%s\nthe last statements:\n%s", after, z.seed, z.file.Name(), text, z.tail(25))
 }
 
 // skip starts the drainer again without the transaction that the downstream has refused.
@@ -246,7 +246,7 @@ func (z *fuzzing) statements(ctx context.Context, every int) error {
 }
 
 func fuzzTime(t *testing.T) time.Duration {
-	if soak() {
+	if form.Long() {
 		return 10 * time.Minute
 	}
 	return seconds(t, 60)
@@ -263,9 +263,7 @@ func TestDDLFuzzToTiDB(t *testing.T) {
 
 // TestDDLFuzzLastVersion is the same with the last TiDB that writes binlogs.
 func TestDDLFuzzLastVersion(t *testing.T) {
-	if !soak() {
-		t.Skip("PUMPHOUSE_SOAK is not set")
-	}
+	form.LongOnly(t, "the last TiDB with binlog")
 	t.Run("to MariaDB", func(t *testing.T) { newFuzzing(t, Options{Year: 2024}).run(fuzzTime(t)) })
 	t.Run("to TiDB", func(t *testing.T) { newFuzzing(t, Options{Year: 2024, ToTiDB: true}).run(fuzzTime(t)) })
 }

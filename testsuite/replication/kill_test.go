@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"pumphouse/testsuite/form"
 )
 
 // killed are DDLs during which a drainer dies. Their effect can be seen to have come once: not at all,
@@ -43,7 +45,7 @@ var killed = []struct {
 // command or when it has answered and the drainer does not know; the next one brings the downstream to
 // what TiDB is.
 func TestDDLKilled(t *testing.T) {
-	s := seed(t)
+	s := form.Seed(t)
 	c := Start(t, Options{})
 	p := StartProxy(t, c.downstreamAddr())
 	c.startDrainer("", p.Addr)
@@ -66,7 +68,7 @@ func TestDDLKilled(t *testing.T) {
 		sameKilled(t, c, db, down, name)
 		return killedThere && !t.Failed()
 	}
-	if soak() {
+	if form.Long() {
 		for i := range killed {
 			for _, after := range []bool{false, true} {
 				for step := 1; round(i, step, after); step++ {

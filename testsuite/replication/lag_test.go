@@ -7,6 +7,8 @@ import (
 	"slices"
 	"testing"
 	"time"
+
+	"pumphouse/testsuite/form"
 )
 
 // TestLag measures how long after a COMMIT its rows are seen in MariaDB, when one of two
@@ -29,7 +31,7 @@ func TestLag(t *testing.T) {
 	}
 	down := c.MariaDB.Open()
 	n := 200
-	if soak() {
+	if form.Long() {
 		n = 3000
 	}
 	var lags []time.Duration

@@ -24,23 +24,6 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// soak tells whether the long forms are wanted.
-func soak() bool { return os.Getenv("PUMPHOUSE_SOAK") != "" }
-
-// seed is another one each time, or that of REPLICATION_SEED.
-func seed(t *testing.T) uint64 {
-	t.Helper()
-	s := uint64(time.Now().UnixNano()) % 1_000_000
-	if given := os.Getenv("REPLICATION_SEED"); given != "" {
-		var err error
-		if s, err = strconv.ParseUint(given, 10, 64); err != nil {
-			t.Fatalf("REPLICATION_SEED: %v", err)
-		}
-	}
-	t.Logf("REPLICATION_SEED=%d", s)
-	return s
-}
-
 // seconds is how long a part of a test takes in its short form, or what REPLICATION_SECONDS says.
 func seconds(t *testing.T, n int) time.Duration {
 	t.Helper()

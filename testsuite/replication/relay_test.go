@@ -9,13 +9,14 @@ import (
 	"time"
 
 	"pumphouse/nodes"
+	"pumphouse/testsuite/form"
 )
 
 // TestRelay: MariaDB died with a part of what was on its way applied, then the drainer, and then
 // all pumps. With its relay log the drainer brings MariaDB to what TiDB was at one of its
 // commits; and when the pumps are back it goes on from there.
 func TestRelay(t *testing.T) {
-	s := seed(t)
+	s := form.Seed(t)
 	c := Start(t, Options{})
 	r := &run{t: t, c: c, w: NewWorkload(c.Open, s), b: NewBank(c.Open, s), seed: s}
 	r.b.Free = true

@@ -12,6 +12,7 @@ import (
 	"pumphouse/binlogpb/pbfile"
 	"pumphouse/drainer/sink/file"
 	"pumphouse/nodes"
+	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/mariadbtest"
 
 	"google.golang.org/protobuf/proto"
@@ -21,7 +22,7 @@ import (
 // the broker were killed again and again, has every transaction once and in order, the same
 // in both; replayed into a MariaDB each, it makes the databases that TiDB has.
 func TestReplay(t *testing.T) {
-	s := seed(t)
+	s := form.Seed(t)
 	c := Start(t, Options{})
 	b := startBroker(t)
 	dir := t.TempDir()

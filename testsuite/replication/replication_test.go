@@ -6,6 +6,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"pumphouse/testsuite/form"
 )
 
 // run is a cluster with a workload and a bank, and somebody who looks at the bank downstream.
@@ -20,7 +22,7 @@ type run struct {
 
 func newRun(t *testing.T, o Options) *run {
 	t.Helper()
-	s := seed(t)
+	s := form.Seed(t)
 	c := Start(t, o)
 	r := &run{t: t, c: c, w: NewWorkload(c.Open, s), b: NewBank(c.Open, s), seed: s}
 	c.StartDrainer("")
@@ -121,7 +123,7 @@ func TestReplication(t *testing.T) {
 // paused and moved offline, and connections are cut.
 func TestReplicationFaults(t *testing.T) {
 	lasts := seconds(t, 100)
-	if soak() {
+	if form.Long() {
 		lasts = 30 * time.Minute
 	}
 	r := newRun(t, Options{})
@@ -140,9 +142,7 @@ func TestReplicationFaults(t *testing.T) {
 
 // TestReplicationLastVersion is TestReplication with the last TiDB that writes binlogs.
 func TestReplicationLastVersion(t *testing.T) {
-	if !soak() {
-		t.Skip("PUMPHOUSE_SOAK is not set")
-	}
+	form.LongOnly(t, "the last TiDB with binlog")
 	r := newRun(t, Options{Year: 2024})
 	r.b.Free = true
 	stop := r.watch()

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"pumphouse/testsuite/form"
 )
 
 // statements are what one client does.
@@ -43,7 +45,7 @@ var sessionCases = []statements{
 // TestSessions: what a statement means by its client's time zone, current database, letter case and
 // sql_mode it means downstream, where the session is another one.
 func TestSessions(t *testing.T) {
-	s := seed(t)
+	s := form.Seed(t)
 	c := Start(t, Options{MariaDB: oddMariaDB(t, s)})
 	c.StartDrainer("")
 	db := c.Open("")

@@ -4,6 +4,8 @@ import (
 	"context"
 	"testing"
 	"time"
+
+	"pumphouse/testsuite/form"
 )
 
 // TestToTiDB is the workload with a TiDB downstream, whose drainer is killed again and again.
@@ -12,7 +14,7 @@ func TestToTiDB(t *testing.T) {
 	r.b.Free = true
 	stop := r.watch()
 	lasts := seconds(t, 20)
-	if soak() {
+	if form.Long() {
 		lasts = seconds(t, 120)
 	}
 	kills := 0

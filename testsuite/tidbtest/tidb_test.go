@@ -3,13 +3,13 @@ package tidbtest
 import (
 	"context"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
 	"pumphouse/binlogpb"
 	"pumphouse/nodes"
+	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/pdtest"
 )
 
@@ -17,7 +17,7 @@ import (
 // come to the pump that PD names. The last version with binlog is built for the long form only.
 func TestServers(t *testing.T) {
 	for _, year := range []int{2023, 2024} {
-		if year == 2024 && os.Getenv("PUMPHOUSE_SOAK") == "" {
+		if year == 2024 && !form.Long() {
 			continue
 		}
 		for _, store := range []string{Unistore, TiKV} {

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -24,6 +23,7 @@ import (
 	"pumphouse/drainer/tikv"
 	"pumphouse/nodes/daemon"
 	"pumphouse/nodes/tikvconn"
+	"pumphouse/testsuite/form"
 )
 
 // historyKey is where TiDB keeps an ended job.
@@ -282,7 +282,7 @@ func TestNoPD(t *testing.T) {
 // them up as it is asked.
 func TestLongHistory(t *testing.T) {
 	jobs, size := int64(10_000), 10<<10
-	if os.Getenv("PUMPHOUSE_SOAK") != "" {
+	if form.Long() {
 		jobs = 100_000
 	}
 	c := newCluster(t, 1)

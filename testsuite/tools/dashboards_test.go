@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pumphouse/testsuite/form"
 )
 
 // dashboards are what people look at in a browser or a monitoring system.
@@ -215,6 +217,7 @@ func packageVersion(t *testing.T, name string) string {
 func (s *session) browse(t *testing.T, script string, args ...string) {
 	t.Helper()
 	version := s.version
+	form.Clients(t, root, "node") // its playwright-core
 	s.script(t, "node", append([]string{filepath.Join("browser", script), shots(t)}, args...)...)
 	s.version = version
 }

@@ -1,17 +1,22 @@
 package tools
 
 import (
-	"bytes"
 	"database/sql"
 	"errors"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
+
+	"pumphouse/testsuite/form"
 )
+
+// nodejs is a script of testsuite/tools/node, with the packages of testsuite/clients/node.
+func nodejs(name, limits, script string) tool {
+	return pinned("node", name, limits, func(string) []string { return []string{"node", filepath.Join("node", script)} })
+}
 
 // scripted is a tool whose helper does everything and tells what it did.
 func scripted(name, limits string, command ...string) tool {
@@ -19,29 +24,13 @@ func scripted(name, limits string, command ...string) tool {
 }
 
 // pinned is a client of testsuite/clients/<language>. Where that language's registry could not
-// be reached its test is skipped and says so; with STRICT=1 it fails.
+// be reached its test is a skipped check.
 func pinned(language, name, limits string, command func(cache string) []string) tool {
 	return tool{name: name, limits: limits, run: func(t *testing.T, s *session) {
-		cache := absolute(t, ".cache", language)
-		if _, err := os.Stat(filepath.Join(cache, ".done")); err != nil {
-			why := "run testsuite/clients/install.sh " + language
-			if text, err := os.ReadFile(cache + ".missing"); err == nil {
-				why = string(bytes.TrimSpace(text))
-			}
-			skip(t, name, why)
-		}
+		cache := form.Clients(t, root, language)
 		words := command(cache)
 		s.script(t, words[0], words[1:]...)
 	}}
-}
-
-// skip leaves out a tool that this machine has not; with STRICT=1 that is a failure.
-func skip(t *testing.T, name, why string) {
-	t.Helper()
-	if os.Getenv("STRICT") == "1" {
-		t.Fatalf("%s is not installed: %s", name, why)
-	}
-	t.Skipf("%s is not installed: %s", name, why)
 }
 
 // python is a script of testsuite/tools/python, with the packages of testsuite/clients/python.
@@ -101,12 +90,12 @@ func libraries() []tool {
 		scripted("MariaDB Connector/J 2", "", "java", "-XX:TieredStopAtLevel=1", "-cp", "/usr/share/java/mariadb-java-client.jar", "java/Jdbc.java"),
 		rust("sqlx", "built without TLS", "with-sqlx"),
 		rust("mysql_async", "built without TLS", "with-mysql-async"),
-		scripted("node mysql2", "", "node", "node/mysql2.js"),
-		scripted("node mysql", "", "node", "node/mysql.js"),
-		scripted("node mariadb", "changeUser: the driver refuses it for every server that is no MariaDB", "node", "node/mariadb.js"),
-		scripted("knex", "migrations are refused (1235)", "node", "node/knex.js"),
-		scripted("sequelize", "sync is refused (1235)", "node", "node/sequelize.js"),
-		scripted("typeorm", "synchronize is refused (1235)", "node", "node/typeorm.js"),
+		nodejs("node mysql2", "", "mysql2.js"),
+		nodejs("node mysql", "", "mysql.js"),
+		nodejs("node mariadb", "changeUser: the driver refuses it for every server that is no MariaDB", "mariadb.js"),
+		nodejs("knex", "migrations are refused (1235)", "knex.js"),
+		nodejs("sequelize", "sync is refused (1235)", "sequelize.js"),
+		nodejs("typeorm", "synchronize is refused (1235)", "typeorm.js"),
 	}
 }
 
