@@ -7,7 +7,8 @@ UNIT  := ./nodes/... ./sqlext/... ./server/... ./binlogpb/... ./pump/... ./drain
 LINT  := -modfile=testsuite/lint/go.mod
 FUZZTIME ?= 20s
 
-.PHONY: all build demo test unit race lint fuzz soak bench suite oracles deps docs clean
+.PHONY: all build demo test unit race lint fuzz soak bench suite oracles deps docs clean \
+	test-console test-pump test-drainer test-clients test-replication
 all: build
 
 build: ## build every program into bin/
@@ -20,9 +21,33 @@ docs: build ## man pages and shell completions, from the programs' own help
 	go run ./packaging/gen
 
 deps: ## what the tests need beside Go: MariaDB, MySQL clients and tools, Chromium, a real PD and TiDB
-	testsuite/deps.sh
+	@testsuite/deps.sh
 
-test: deps lint race oracles suite ## everything CI runs
+test: deps ## everything CI runs; STRICT=1 makes a skipped check a failure, PUMPHOUSE_SEED=n repeats a run
+	@testsuite/counted.sh $(MAKE) --no-print-directory lint race oracles suite
+
+# One area, with what it needs alone. A test of ./testsuite that is of no other area is the console's.
+PUMP_TESTS    := ^TestPump|Resolver|TiDB|SafePoint|OperatorResolves
+DRAINER_TESTS := Drainer|Divergence|DemoDownstream
+CLIENT_TESTS  := EveryClient|Recorded|OnConnect|CommandLine|Compressed
+AREA = @testsuite/deps.sh $(subst test-,,$@) && testsuite/counted.sh bash -ec
+
+test-console: build ## the console, binlogctl, nodes and packaging
+	$(AREA) 'go test ./nodes/... ./sqlext/... ./server/... ./cmd/pumphouse ./cmd/binlogctl ./testsuite/form ./testsuite/engineoracle; \
+		go test -count=1 -timeout 25m -skip "$(PUMP_TESTS)|$(DRAINER_TESTS)|$(CLIENT_TESTS)" ./testsuite'
+
+test-pump: build ## the pump, and TiDB that writes to it
+	$(AREA) 'go test ./nodes/... ./binlogpb/... ./pump/... ./cmd/pump ./testsuite/tidbtest; go test -count=1 -timeout 25m -run "$(PUMP_TESTS)" ./testsuite'
+
+test-drainer: build ## the drainer and its downstreams
+	$(AREA) 'go test ./nodes/... ./binlogpb/... ./drainer/... ./cmd/drainer $(addprefix ./testsuite/,compare filters mysqlsink relaylog tidbmeta upstream); \
+		go test -count=1 -timeout 25m -run "$(DRAINER_TESTS)" ./testsuite'
+
+test-clients: build ## MySQL clients and tools at the console
+	$(AREA) 'go test -count=1 -timeout 25m ./testsuite/tools; go test -count=1 -timeout 25m -run "$(CLIENT_TESTS)" ./testsuite'
+
+test-replication: build ## from TiDB through pumps and a drainer into a database
+	$(AREA) 'go test -count=1 -timeout 25m -v ./testsuite/replication'
 
 unit: ## quick tests, no set-up
 	go test $(UNIT)

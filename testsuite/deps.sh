@@ -1,33 +1,83 @@
 #!/usr/bin/env bash
-# Installs what the tests use beside Go. As root on Debian it installs what is missing;
-# elsewhere it says what is missing and fails.
+# Installs what the tests use beside Go:
+#
+#	deps.sh [console|pump|drainer|clients|replication ...]
+#
+# for these areas, or for all. As root on Debian it installs what is missing; elsewhere it says what is
+# missing and fails. What has been found complete is not looked at again until something that it is made
+# of changes (the stamps in .cache/deps); clients whose registry could not be reached are tried again.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-mkdir -p .cache
+mkdir -p .cache/deps
+all=(console pump drainer clients replication)
+[ $# -gt 0 ] || set -- "${all[@]}"
 
-declare -A debs=( [mariadb]=mariadb-client [mariadb-admin]=mariadb-client [mariadb-show]=mariadb-client
-                  [mariadbd]=mariadb-server [node]=nodejs [npm]=npm [gcc]=gcc
-                  [chromium]=chromium [promtool]=prometheus [prometheus-mysqld-exporter]=prometheus-mysqld-exporter
-                  [pt-mysql-summary]=percona-toolkit [mycli]=mycli [php]=php-cli [java]=default-jre-headless
-                  [javac]=default-jdk-headless [mvn]=maven [haproxy]=haproxy [ruby]=ruby [perl]=perl [script]=bsdutils )
+key=$({
+  cat testsuite/deps.sh testsuite/clients/install.sh testsuite/{realpd,tidb,pumpclient}/{build.sh,go.mod,go.sum} \
+    testsuite/pumpclient/*.go testsuite/tidb/unistore/*.go
+  find testsuite/clients/{python,java,rust,node} -type f ! -path '*/target/*' -print0 | sort -z | xargs -0 cat
+  go env GOVERSION GOARCH
+} | sha256sum | cut -c1-16)
+todo=()
+for area in "$@"; do
+  [[ " ${all[*]} " == *" $area "* ]] || { echo "deps: unknown area $area, there are: ${all[*]}" >&2; exit 2; }
+  [ "$(cat ".cache/deps/$area" 2>/dev/null)" = "$key" ] || todo+=("$area")
+done
+[ ${#todo[@]} -gt 0 ] || exit 0
+wanted() { # wanted AREA...: one of them is to be installed
+  local area
+  for area in "$@"; do [[ " ${todo[*]} " != *" $area "* ]] || return 0; done
+  return 1
+}
+
 missing=()
-for cmd in "${!debs[@]}"; do
-  command -v "$cmd" >/dev/null || missing+=("${debs[$cmd]}")
-done
-# Libraries of other languages, by a file of theirs.
-declare -A files=( [/usr/share/adminer/adminer.php]=adminer [/usr/share/phpmyadmin/index.php]=phpmyadmin
-                   [/usr/share/java/mariadb-java-client.jar]=libmariadb-java )
-for file in "${!files[@]}"; do
-  [ -e "$file" ] || missing+=("${files[$file]}")
-done
-/usr/bin/python3 -c 'import pymysql' 2>/dev/null || missing+=(python3-pymysql)
-/usr/bin/python3 -c 'import MySQLdb' 2>/dev/null || missing+=(python3-mysqldb)
-/usr/bin/python3 -c 'import sqlalchemy' 2>/dev/null || missing+=(python3-sqlalchemy)
-/usr/bin/python3 -c 'import ensurepip' 2>/dev/null || missing+=(python3-venv)
-perl -MDBD::mysql -e 1 2>/dev/null || missing+=(libdbd-mysql-perl)
-perl -MDBD::MariaDB -e 1 2>/dev/null || missing+=(libdbd-mariadb-perl)
-ruby -e 'require "mysql2"' 2>/dev/null || missing+=(ruby-mysql2)
-php -r 'exit(extension_loaded("mysqli") && extension_loaded("pdo_mysql") ? 0 : 1);' 2>/dev/null || missing+=(php-mysql)
+command_of() { # command_of PACKAGE COMMAND...: what has no such command in PATH
+  local package=$1 cmd
+  shift
+  for cmd in "$@"; do command -v "$cmd" >/dev/null || missing+=("$package"); done
+}
+has() { # has PACKAGE COMMAND...: what is not there unless the command succeeds
+  local package=$1
+  shift
+  "$@" >/dev/null 2>&1 || missing+=("$package")
+}
+command_of gcc gcc
+wanted console clients && command_of mariadb-client mariadb mariadb-admin mariadb-show
+wanted console drainer clients replication && command_of mariadb-server mariadbd
+if wanted console clients; then
+  command_of nodejs node
+  command_of npm npm
+  has python3-pymysql /usr/bin/python3 -c 'import pymysql'
+fi
+if wanted console; then # the monitoring and the units beside it
+  command_of prometheus promtool
+fi
+if wanted clients; then
+  command_of chromium chromium
+  command_of prometheus promtool
+  command_of prometheus-mysqld-exporter prometheus-mysqld-exporter
+  command_of percona-toolkit pt-mysql-summary
+  command_of mycli mycli
+  command_of php-cli php
+  command_of default-jre-headless java
+  command_of default-jdk-headless javac
+  command_of maven mvn
+  command_of haproxy haproxy
+  command_of ruby ruby
+  command_of perl perl
+  command_of bsdutils script
+  has adminer test -e /usr/share/adminer/adminer.php
+  has phpmyadmin test -e /usr/share/phpmyadmin/index.php
+  has libmariadb-java test -e /usr/share/java/mariadb-java-client.jar
+  has python3-mysqldb /usr/bin/python3 -c 'import MySQLdb'
+  has python3-sqlalchemy /usr/bin/python3 -c 'import sqlalchemy'
+  has python3-venv /usr/bin/python3 -c 'import ensurepip'
+  has libdbd-mysql-perl perl -MDBD::mysql -e 1
+  has libdbd-mariadb-perl perl -MDBD::MariaDB -e 1
+  has ruby-mysql2 ruby -e 'require "mysql2"'
+  # shellcheck disable=SC2016 # PHP's dollar signs
+  has php-mysql php -r 'exit(extension_loaded("mysqli") && extension_loaded("pdo_mysql") ? 0 : 1);'
+fi
 if [ ${#missing[@]} -gt 0 ]; then
   mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
   if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
@@ -45,25 +95,29 @@ if [ ${#missing[@]} -gt 0 ]; then
   fi
 fi
 
-# node's drivers and ORMs and the browser's driver, pinned by their lock file
-want=$(sha256sum testsuite/clients/node/package-lock.json | cut -c1-16)
-if [ "$(cat .cache/node/.done 2>/dev/null)" != "$want" ]; then
-  rm -rf .cache/node && mkdir -p .cache/node
-  cp testsuite/clients/node/package.json testsuite/clients/node/package-lock.json .cache/node/
-  (cd .cache/node && npm ci --silent --no-audit --no-fund)
-  echo "$want" >.cache/node/.done
-fi
-
 # Clients that Debian has not. Beside what follows: they wait for the network most of the time.
 # Where there is no cargo, or one that is too old, Rust's are left out as if the registry could not be reached.
+languages=()
+if wanted clients; then languages=(python java rust node); elif wanted console; then languages=(node); fi
 clients=()
-for language in python java rust; do
+for language in "${languages[@]}"; do
   testsuite/clients/install.sh "$language" & clients+=($!)
 done
 
 # Other people's programs, built from their modules once.
 testsuite/realpd/build.sh >/dev/null
-testsuite/tidb/build.sh >/dev/null
-testsuite/pumpclient/build.sh >/dev/null
+wanted pump drainer replication && testsuite/tidb/build.sh >/dev/null
+wanted pump && testsuite/pumpclient/build.sh >/dev/null
 for client in "${clients[@]}"; do wait "$client"; done
+for area in "${todo[@]}"; do
+  needs=()
+  case $area in
+  clients) needs=(python java rust node) ;;
+  console) needs=(node) ;;
+  esac
+  for language in "${needs[@]}"; do
+    [ ! -e ".cache/$language.missing" ] || continue 2 # tried again the next time
+  done
+  echo "$key" >".cache/deps/$area"
+done
 echo "deps: all there"
