@@ -13,7 +13,7 @@ import (
 // Of several that drop a node at once one succeeds, whatever answers are lost. Errors:
 // [ErrNotFound], [ErrNotOffline] (a [*NotOfflineError]), a [*Broken], a [*NotDoneError], a [*PDError].
 func (r *Registry) Drop(ctx context.Context, kind Kind, nodeID string, note Note) (Record, int64, error) {
-	e, err := r.Get(ctx, kind, nodeID)
+	e, err := r.Find(ctx, kind, nodeID)
 	if err != nil {
 		return Record{}, 0, err
 	}
@@ -58,9 +58,9 @@ func (c *Cluster) Drop(ctx context.Context, kind Kind, nodeID string, note Note)
 	return old, revision, err
 }
 
-// Get reads one record from PD itself; see [Registry.Get].
-func (c *Cluster) Get(ctx context.Context, kind Kind, nodeID string) (Entry, error) {
-	return c.reg.Get(ctx, kind, nodeID)
+// Find reads one record from PD itself; see [Registry.Find].
+func (c *Cluster) Find(ctx context.Context, kind Kind, nodeID string) (Entry, error) {
+	return c.reg.Find(ctx, kind, nodeID)
 }
 
 // WaitState waits until a node's record shows a state; see [WaitState].

@@ -24,11 +24,43 @@ type NotFoundError struct {
 	Kind      Kind
 	NodeID    string
 	Endpoints []string // of PD, host:port
+
+	// What else the records say, where they were looked at for the error.
+	Other bool     // there is a node of the other kind with this ID
+	Known []string // node IDs of the kind, sorted
+	Asked bool     // Other and Known hold
 }
 
-// Error has the wording that TiDB servers use.
+// Error has the wording that TiDB servers use, and then says what there is instead: "drainer1
+// is a drainer; pumps: pump1, pump2".
 func (e *NotFoundError) Error() string {
+	text := e.TiDB()
+	if !e.Asked {
+		return text
+	}
+	if e.Other {
+		text += fmt.Sprintf(": %s is a %s", e.NodeID, e.Kind.other())
+	}
+	if len(e.Known) == 0 {
+		return text + fmt.Sprintf("; there are no %ss", e.Kind)
+	}
+	return text + fmt.Sprintf("; %ss: %s", e.Kind, someOf(e.Known))
+}
+
+// TiDB is the error in the words of TiDB servers alone.
+func (e *NotFoundError) TiDB() string {
 	return fmt.Sprintf("node %s, id %s from etcd %s not found", e.Kind, e.NodeID, strings.Join(e.Endpoints, ","))
+}
+
+// maxListed is how many node IDs an error lists.
+const maxListed = 10
+
+// someOf lists node IDs, but not too many of them.
+func someOf(ids []string) string {
+	if n := len(ids) - maxListed; n > 0 {
+		return fmt.Sprintf("%s and %d more", strings.Join(ids[:maxListed], ", "), n)
+	}
+	return strings.Join(ids, ", ")
 }
 
 // Is makes the error match [ErrNotFound].

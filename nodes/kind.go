@@ -35,6 +35,14 @@ func (k Kind) Prefix() string { return "/tidb-binlog/v1/" + k.String() + "s/" }
 // Key is where the record of one node lives in PD.
 func (k Kind) Key(nodeID string) string { return k.Prefix() + nodeID }
 
+// other is the kind that k is not.
+func (k Kind) other() Kind {
+	if k == Pump {
+		return Drainer
+	}
+	return Pump
+}
+
 // ParseKind takes "pump" or "drainer" in any letter case.
 func ParseKind(s string) (Kind, error) {
 	for _, k := range Kinds() {

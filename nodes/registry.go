@@ -45,7 +45,7 @@ func (r *Registry) Endpoints() []string { return r.endpoints }
 // Timeout is what bounds each call.
 func (r *Registry) Timeout() time.Duration { return r.timeout }
 
-// Get reads one record. Errors: [ErrNotFound], a [*Broken], a [*PDError].
+// Get reads one record. Errors: [ErrNotFound] (a [*NotFoundError]), a [*Broken], a [*PDError].
 func (r *Registry) Get(ctx context.Context, kind Kind, nodeID string) (Entry, error) {
 	var resp *clientv3.GetResponse
 	err := r.do(ctx, fmt.Sprintf("read the record of %s %s", kind, nodeID), false, func(ctx context.Context, _ bool) (err error) {
@@ -59,6 +59,24 @@ func (r *Registry) Get(ctx context.Context, kind Kind, nodeID string) (Entry, er
 		return Entry{}, r.notFound(kind, nodeID)
 	}
 	return decodeEntry(kind, resp.Kvs[0])
+}
+
+// Find is Get for a node that somebody has named: if there is no record, the error also says
+// whether the other kind has such a node, and which nodes of this kind there are.
+func (r *Registry) Find(ctx context.Context, kind Kind, nodeID string) (Entry, error) {
+	e, err := r.Get(ctx, kind, nodeID)
+	var missing *NotFoundError
+	if !errors.As(err, &missing) {
+		return e, err
+	}
+	if snap, failed := r.List(ctx); failed == nil {
+		_, missing.Other = snap.Find(kind.other(), nodeID)
+		for _, known := range snap.Of(kind) {
+			missing.Known = append(missing.Known, known.Record.NodeID)
+		}
+		missing.Asked = true
+	}
+	return e, err
 }
 
 // List reads every record, of both kinds at one revision.
@@ -157,7 +175,7 @@ func conflict(kind Kind, nodeID string, expected int64, kvs []*mvccpb.KeyValue) 
 // Errors: [ErrNotFound], a [*Broken], an [*UnknownStateError] (the node is looked up before the
 // state is checked), a [*NotDoneError], a [*PDError].
 func (r *Registry) SetState(ctx context.Context, kind Kind, nodeID string, state State, note Note) (Record, int64, error) {
-	e, err := r.Get(ctx, kind, nodeID)
+	e, err := r.Find(ctx, kind, nodeID)
 	if err != nil {
 		return Record{}, 0, err
 	}

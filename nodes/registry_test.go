@@ -30,6 +30,30 @@ func TestRegistryReadsAndWrites(t *testing.T) {
 		t.Fatalf("Get: %+v, %v", got, err)
 	}
 
+	t.Run("what there is instead", func(t *testing.T) {
+		mustPut(t, reg, Drainer, testRecord("drainer1", Online))
+		notFound := "node pump, id drainer1 from etcd " + e.addr + " not found"
+		for _, find := range []func() error{
+			func() error { _, err := reg.Find(ctx, Pump, "drainer1"); return err },
+			func() error { _, _, err := reg.SetState(ctx, Pump, "drainer1", Paused, nil); return err },
+			func() error { _, _, err := reg.Drop(ctx, Pump, "drainer1", nil); return err },
+		} {
+			var missing *NotFoundError
+			if err := find(); !errors.As(err, &missing) || missing.TiDB() != notFound || err.Error() != notFound+": drainer1 is a drainer; pumps: pump1" {
+				t.Errorf("got %v", err)
+			}
+		}
+		many := NotFoundError{Kind: Drainer, NodeID: "x", Asked: true}
+		for i := range 12 {
+			many.Known = append(many.Known, fmt.Sprintf("d%02d", i))
+		}
+		if got := many.Error(); !strings.HasSuffix(got, " not found; drainers: d00, d01, d02, d03, d04, d05, d06, d07, d08, d09 and 2 more") {
+			t.Errorf("got %s", got)
+		}
+		if got := (&NotFoundError{Kind: Drainer, NodeID: "x", Asked: true}).Error(); !strings.HasSuffix(got, "; there are no drainers") {
+			t.Errorf("got %s", got)
+		}
+	})
 	t.Run("put at the wrong revision", func(t *testing.T) {
 		for _, at := range []int64{0, rev + 1} {
 			_, err := reg.Put(ctx, Pump, testRecord("pump1", Offline), at)

@@ -62,7 +62,7 @@ func resolve(ctx context.Context, o options, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer c.close()
-	e, err := c.registry.Get(ctx, nodes.Pump, o.nodeID)
+	e, err := c.registry.Find(ctx, nodes.Pump, o.nodeID)
 	if err != nil {
 		return err
 	}

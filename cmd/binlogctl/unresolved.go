@@ -39,7 +39,7 @@ func unresolved(ctx context.Context, o options, stdout, _ io.Writer) error {
 	defer c.close()
 	var asked []nodes.Entry
 	if o.nodeID != "" {
-		e, err := c.registry.Get(ctx, nodes.Pump, o.nodeID)
+		e, err := c.registry.Find(ctx, nodes.Pump, o.nodeID)
 		if err != nil {
 			return err
 		}

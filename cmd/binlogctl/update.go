@@ -24,7 +24,7 @@ func update(kind nodes.Kind) func(context.Context, options, io.Writer, io.Writer
 		}
 		defer c.close()
 		// The node is looked up before the state is judged, as the old tool does.
-		if _, err := c.registry.Get(ctx, kind, o.nodeID); err != nil {
+		if _, err := c.registry.Find(ctx, kind, o.nodeID); err != nil {
 			return err
 		}
 		state, err := nodes.ParseState(o.state)
@@ -74,7 +74,7 @@ func act(kind nodes.Kind, action nodes.Action) func(context.Context, options, io
 			return err
 		}
 		defer c.close()
-		e, err := c.registry.Get(ctx, kind, o.nodeID)
+		e, err := c.registry.Find(ctx, kind, o.nodeID)
 		if err != nil {
 			return err
 		}

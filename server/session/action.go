@@ -83,7 +83,7 @@ func (s *Session) askNode(ctx context.Context, n *sqlext.ActOnNode, kind nodes.K
 	if s.opts.Control == nil {
 		return errf(errNotSupported, "%s needs a way to the nodes, which this console was not given", n.Act)
 	}
-	e, err := s.opts.Cluster.Get(ctx, kind, id)
+	e, err := s.opts.Cluster.Find(ctx, kind, id)
 	if err != nil {
 		return s.changeError(err)
 	}

@@ -50,6 +50,14 @@ const (
 	Admin
 )
 
+// String is the role as the configuration spells it.
+func (r Role) String() string {
+	if r == Admin {
+		return "admin"
+	}
+	return "monitor"
+}
+
 // Account is who logged in.
 type Account struct {
 	Name   string // as configured
@@ -71,8 +79,8 @@ type Cluster interface {
 	// Drop removes the record of a node that is offline, and gives it with the revision of
 	// the removal.
 	Drop(ctx context.Context, kind nodes.Kind, nodeID string, note nodes.Note) (old nodes.Record, revision int64, err error)
-	// Get reads one record from PD itself.
-	Get(ctx context.Context, kind nodes.Kind, nodeID string) (nodes.Entry, error)
+	// Find reads one record from PD itself.
+	Find(ctx context.Context, kind nodes.Kind, nodeID string) (nodes.Entry, error)
 	// WaitState waits until a record shows a state, or ctx ends: a *nodes.WaitError.
 	WaitState(ctx context.Context, kind nodes.Kind, nodeID string, want nodes.State) (nodes.Entry, error)
 	// Endpoints are PD's addresses, for error messages.

@@ -66,6 +66,9 @@ func (s *Session) changeError(err error) error {
 	}
 	var missing *nodes.NotFoundError
 	if errors.As(err, &missing) {
+		if s.opts.Compat == CompatTiDB {
+			return errf(errUnknown, "%s", missing.TiDB())
+		}
 		return errf(errUnknown, "%s", missing.Error())
 	}
 	if unknown != nil {
@@ -102,8 +105,12 @@ func (s *Session) warnOfRisks(snap *nodes.Snapshot, kind nodes.Kind, old nodes.R
 	}
 	if kind == nodes.Drainer && state == nodes.Offline && old.State != nodes.Offline {
 		if top := newestPumped(snap.Pumps); top > old.MaxCommitTS {
-			warn("drainer %q goes offline at commit TS %d, behind the pumps, which are at %d (%s): they keep no binlogs for it "+
-				"any more; to stop it for a while its state is 'paused'", old.NodeID, old.MaxCommitTS, top, lag(old.MaxCommitTS, top))
+			at, lags := "has consumed nothing yet", ""
+			if old.MaxCommitTS.Physical() > 0 {
+				at, lags = fmt.Sprintf("has consumed up to commit TS %d", old.MaxCommitTS), fmt.Sprintf(" (it lags by %s)", lag(old.MaxCommitTS, top))
+			}
+			warn("drainer %q goes offline and %s, and the pumps are at commit TS %d%s: they keep no binlogs for it any more; "+
+				"to stop it for a while its state is 'paused'", old.NodeID, at, top, lags)
 		}
 	}
 	if state == nodes.Online && !live {
@@ -139,8 +146,12 @@ func (s *Session) warnOfLoss(snap *nodes.Snapshot, pump nodes.Record, warn func(
 		if d.State == nodes.Offline || d.MaxCommitTS >= pump.MaxCommitTS {
 			continue
 		}
-		warn("pump %q goes offline with binlogs that drainer %q has not consumed: from commit TS %d to %d (%s); "+
-			"the drainer goes on without them", pump.NodeID, d.NodeID, d.MaxCommitTS+1, pump.MaxCommitTS, lag(d.MaxCommitTS, pump.MaxCommitTS))
+		missing := fmt.Sprintf("from commit TS %d to %d (%s)", d.MaxCommitTS+1, pump.MaxCommitTS, lag(d.MaxCommitTS, pump.MaxCommitTS))
+		if d.MaxCommitTS.Physical() == 0 {
+			missing = fmt.Sprintf("it has consumed nothing yet, and the pump has binlogs up to commit TS %d", pump.MaxCommitTS)
+		}
+		warn("pump %q goes offline with binlogs that drainer %q has not consumed: %s; the drainer goes on without them",
+			pump.NodeID, d.NodeID, missing)
 	}
 }
 

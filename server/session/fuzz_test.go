@@ -29,7 +29,7 @@ func (c fixedCluster) SetState(_ context.Context, kind nodes.Kind, id string, st
 
 func (c fixedCluster) Endpoints() []string { return nil }
 
-func (c fixedCluster) Get(_ context.Context, kind nodes.Kind, id string) (nodes.Entry, error) {
+func (c fixedCluster) Find(_ context.Context, kind nodes.Kind, id string) (nodes.Entry, error) {
 	e, ok := c.snap.Find(kind, id)
 	if !ok {
 		return nodes.Entry{}, &nodes.NotFoundError{Kind: kind, NodeID: id}
@@ -38,7 +38,7 @@ func (c fixedCluster) Get(_ context.Context, kind nodes.Kind, id string) (nodes.
 }
 
 func (c fixedCluster) Drop(ctx context.Context, kind nodes.Kind, id string, _ nodes.Note) (nodes.Record, int64, error) {
-	e, err := c.Get(ctx, kind, id)
+	e, err := c.Find(ctx, kind, id)
 	if err == nil && e.Record.State != nodes.Offline {
 		err = &nodes.NotOfflineError{Kind: kind, NodeID: id, State: e.Record.State}
 	}

@@ -46,7 +46,7 @@ func (s *Session) decide(ctx context.Context, n *sqlext.Resolve, id string) (mes
 	if s.opts.Control == nil {
 		return "", errf(errNotSupported, "RESOLVE TRANSACTION needs a way to the nodes, which this console was not given")
 	}
-	e, err := s.opts.Cluster.Get(ctx, nodes.Pump, id)
+	e, err := s.opts.Cluster.Find(ctx, nodes.Pump, id)
 	if err != nil {
 		return "", s.changeError(err)
 	}
