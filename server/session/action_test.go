@@ -262,7 +262,7 @@ func TestMonitorMayNotAct(t *testing.T) {
 	opts.Logger = log
 	s := newSession(t, opts, monitor)
 	for _, sql := range []string{"PAUSE PUMP 'pump1'", "OFFLINE DRAINER 'nope' WAIT 5", "DROP PUMP 'pump3'", "PAUSE PUMP 'pump1' WAIT 'soon'"} {
-		fails(t, s, sql, 1227, "SUPER")
+		fails(t, s, sql, 1227, "needs the role admin")
 	}
 	if n.asked.Load() != nil || len(history(t, s)) != 0 {
 		t.Errorf("the node was asked %v, the audit says %q", n.asked.Load(), history(t, s))

@@ -128,7 +128,7 @@ func (s *Session) UseDB(_ context.Context, name string) error {
 // is what Ctrl-C in the mysql client does, from a second connection.
 func (s *Session) runKill(id uint64, queryOnly bool) error {
 	if s.acc.Role != Admin && !(queryOnly && s.ownsConnection(id)) {
-		return denied("SUPER or CONNECTION_ADMIN")
+		return s.denied("KILL")
 	}
 	if id > math.MaxUint32 || !s.opts.Server.Kill(uint32(id), queryOnly) {
 		return errf(errNoSuchThread, "Unknown thread id: %d", id)
@@ -149,7 +149,7 @@ func (s *Session) ownsConnection(id uint64) bool {
 // tools only need the answer.
 func (s *Session) runFlush(*ast.FlushStmt) error {
 	if s.acc.Role != Admin {
-		return denied("RELOAD")
+		return s.denied("FLUSH")
 	}
 	return nil
 }

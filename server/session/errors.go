@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"pumphouse/nodes"
 	"pumphouse/server/engine"
@@ -68,9 +69,10 @@ func refuse(what string) *engine.Error {
 	return errf(errNotSupported, "%s is not supported: %s", what, theConsole)
 }
 
-// denied is MySQL's answer to a user who lacks a privilege.
-func denied(privilege string) *engine.Error {
-	return errf(errSpecificAccess, "Access denied; you need (at least one of) the %s privilege(s) for this operation", privilege)
+// denied refuses what only an admin may do, with the number that MySQL has for a missing privilege.
+func (s *Session) denied(what string) *engine.Error {
+	return errf(errSpecificAccess, "Access denied; %s needs the role admin, and user '%s' has the role %s: log in as an admin, "+
+		"or have its role in [[users]] of the console's configuration changed", what, s.acc.Name, s.acc.Role)
 }
 
 // sqlError turns any error into one the client can be sent.
@@ -92,11 +94,39 @@ func sqlError(ctx context.Context, err error) *engine.Error {
 	return errf(errUnknown, "%s", err)
 }
 
-// parseError gives what a text that cannot be parsed is answered with.
+// parseError gives what the parser says of a text in the form in which clients get it.
 func parseError(err error) *engine.Error {
 	var known *sqlext.Error
 	if errors.As(err, &known) {
 		return &engine.Error{Code: known.Code, State: known.State, Message: known.Message}
 	}
 	return errf(errParse, "%s", err)
+}
+
+// unparsed is the answer to a text that cannot be parsed: what TiDB servers say and, where
+// somebody tries to manage nodes, where the statements for that are.
+func (s *Session) unparsed(sql string, err error) *engine.Error {
+	e := parseError(err)
+	if e.Code == errParse && s.opts.Compat != CompatTiDB && aboutNodes(sqlext.Words(clip(sql, maxHinted), s.mode)) {
+		e.Message = strings.TrimRight(e.Message, " ") + "; for the statements on pumps and drainers see HELP 'binlog'"
+	}
+	return e
+}
+
+// maxHinted is how much of a text is looked at for a hint, in bytes.
+const maxHinted = 4 << 10
+
+// aboutNodes reports whether the words of a text are of somebody who tries to manage nodes.
+func aboutNodes(words []string) bool {
+	for i, w := range words {
+		switch w {
+		case "PUMP", "PUMPS", "DRAINER", "DRAINERS", "NODE_STATE", "NODE_ID":
+			return true
+		case "CHANGE", "PAUSE", "OFFLINE", "RESOLVE", "HELP":
+			if i == 0 {
+				return true
+			}
+		}
+	}
+	return false
 }

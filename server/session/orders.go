@@ -30,13 +30,13 @@ func failedOrder(log logrus.FieldLogger, what string, err error) {
 // and in a transaction that is READ ONLY: a guard that people set before they look around.
 func (s *Session) mayOrder(log logrus.FieldLogger, what string) error {
 	if s.acc.Role != Admin {
-		if ok, more := s.opts.Denials.next(s.acc.Name, s.opts.Now()); ok {
+		if ok, more := s.opts.Denials.Next(s.acc.Name, s.opts.Now()); ok {
 			if more > 0 {
 				log = log.WithField("not_logged", more)
 			}
 			log.WithField("result", "denied").Warn(what + " refused")
 		}
-		return denied("SUPER")
+		return s.denied(what)
 	}
 	if s.takeReadOnly() {
 		return errf(errReadOnlyTransaction, "Cannot execute statement in a READ ONLY transaction.")
@@ -44,20 +44,21 @@ func (s *Session) mayOrder(log logrus.FieldLogger, what string) error {
 	return nil
 }
 
-// How many refusals of a user are logged: the first ones, then one at a time.
+// How many refusals of one origin are logged: the first ones, then one at a time.
 const (
 	denialBurst = 10
 	denialPause = 10 * time.Second
+	maxOrigins  = 16 // that have an account of their own; the others share one
 )
 
-// Denials bounds what users who may not give orders can write into the log. It may be used
-// by many goroutines.
+// Denials bounds what those who are refused can write into the log: users who may not give
+// orders, networks from which nobody may log in. It may be used by many goroutines.
 type Denials struct {
-	mu    sync.Mutex
-	users map[string]*denial // only users who have logged in: as many as are configured
+	mu      sync.Mutex
+	origins map[string]*denial
 }
 
-// denial is one user's account.
+// denial is the account of one origin.
 type denial struct {
 	left   int       // lines that may be logged at once
 	filled time.Time // up to when left was filled up
@@ -65,22 +66,14 @@ type denial struct {
 }
 
 // NewDenials makes an empty one.
-func NewDenials() *Denials { return &Denials{users: map[string]*denial{}} }
+func NewDenials() *Denials { return &Denials{origins: map[string]*denial{}} }
 
-// next counts a refusal and reports whether it is to be logged, and how many before it were
-// not.
-func (d *Denials) next(user string, now time.Time) (ok bool, more int) {
+// Next counts a refusal of an origin (a user, a network) and reports whether it is to be logged,
+// and how many before it were not.
+func (d *Denials) Next(origin string, now time.Time) (ok bool, more int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	u := d.users[user]
-	if u == nil {
-		u = &denial{left: denialBurst, filled: now}
-		d.users[user] = u
-	}
-	if n := int(now.Sub(u.filled) / denialPause); n > 0 {
-		u.left = min(u.left+n, denialBurst)
-		u.filled = u.filled.Add(time.Duration(n) * denialPause)
-	}
+	u := d.accountLocked(origin, now)
 	if u.left == 0 {
 		u.more++
 		return false, 0
@@ -88,4 +81,33 @@ func (d *Denials) next(user string, now time.Time) (ok bool, more int) {
 	more = u.more
 	u.left, u.more = u.left-1, 0
 	return true, more
+}
+
+// accountLocked gives the account of an origin, filled up.
+func (d *Denials) accountLocked(origin string, now time.Time) *denial {
+	if d.origins[origin] == nil && len(d.origins) >= maxOrigins {
+		for name, u := range d.origins {
+			if u.fill(now); u.left == denialBurst {
+				delete(d.origins, name) // as good as new
+			}
+		}
+		if len(d.origins) >= maxOrigins {
+			origin = ""
+		}
+	}
+	u := d.origins[origin]
+	if u == nil {
+		u = &denial{left: denialBurst, filled: now}
+		d.origins[origin] = u
+	}
+	u.fill(now)
+	return u
+}
+
+// fill adds what the time since the last call allows.
+func (u *denial) fill(now time.Time) {
+	if n := int(now.Sub(u.filled) / denialPause); n > 0 {
+		u.left = min(u.left+n, denialBurst)
+		u.filled = u.filled.Add(time.Duration(n) * denialPause)
+	}
 }

@@ -3,6 +3,7 @@ package session
 import (
 	"bytes"
 	"context"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -147,6 +148,46 @@ func TestBeyondTheGrammar(t *testing.T) {
 		_, bounded := s.env.ctx.Deadline()
 		if s.env.ctx.Value(key{}) != what || !bounded || !s.now.Equal(now) || s.env.snap != nil {
 			t.Errorf("%s: context of %v, bounded %t, at %s, view %v", what, s.env.ctx.Value(key{}), bounded, s.now, s.env.snap)
+		}
+	}
+}
+
+// TestDenialsOfManyOrigins: a flood from everywhere is a few lines, and who is refused for the
+// first time while it lasts has a line none the less, as long as there is room.
+func TestDenialsOfManyOrigins(t *testing.T) {
+	d, now, lines := NewDenials(), testNow, 0
+	for i := range 10_000 {
+		if ok, _ := d.Next(strconv.Itoa(i%1000), now); ok {
+			lines++
+		}
+	}
+	if most := (maxOrigins + 1) * denialBurst; lines > most || len(d.origins) > maxOrigins+1 {
+		t.Errorf("%d lines of at most %d; %d origins are kept", lines, most, len(d.origins))
+	}
+	now = now.Add(denialBurst * denialPause)
+	if ok, _ := d.Next("new", now); !ok || len(d.origins) > 2 {
+		t.Errorf("logged: %t; %d origins are kept after a pause", ok, len(d.origins))
+	}
+}
+
+// TestNothingConsumedYet: a drainer that never came to consume anything has no position that a
+// warning could compute with.
+func TestNothingConsumedYet(t *testing.T) {
+	takePD(t, map[nodes.Kind][]nodes.Record{
+		nodes.Pump:    {{NodeID: "pump1", Host: "127.0.0.1:8250", State: nodes.Paused, MaxCommitTS: ago(time.Minute), UpdateTS: ago(time.Minute)}},
+		nodes.Drainer: {{NodeID: "drainer1", Host: "127.0.0.1:8249", State: nodes.Paused, MaxCommitTS: 1, UpdateTS: ago(time.Minute)}},
+	})
+	s := newSession(t, testOptions(), admin)
+	for _, c := range [][2]string{
+		{"CHANGE PUMP TO NODE_STATE = 'offline' FOR NODE_ID 'pump1'", "it has consumed nothing yet, and the pump has binlogs up to commit TS " + ago(time.Minute).String()},
+		{"CHANGE DRAINER TO NODE_STATE = 'offline' FOR NODE_ID 'drainer1'", `drainer "drainer1" goes offline and has consumed nothing yet, and the pumps are at commit TS `},
+	} {
+		sql, want := c[0], c[1]
+		set(t, "pump1", nodes.Paused)
+		mustRun(t, s, sql)
+		got := lines(cells(t, s, "SHOW WARNINGS"))
+		if !strings.Contains(got, want) || strings.Contains(got, "h0m") || strings.Contains(got, "commit TS 1 ") || strings.Contains(got, "commit TS 0 ") {
+			t.Errorf("%s:\n%s", sql, got)
 		}
 	}
 }

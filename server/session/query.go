@@ -78,7 +78,7 @@ func (s *Session) parse(sql string) ([]sqlext.Statement, []error, *engine.Error)
 	s.parser.SetSQLMode(s.mode)
 	stmts, warns, err := s.parser.Parse(sql, s.connCharset, s.connCollation)
 	if err != nil {
-		return nil, nil, parseError(err)
+		return nil, nil, s.unparsed(sql, err)
 	}
 	if len(stmts) > 1 && !s.multi {
 		return nil, nil, errf(errParse, "You have an error in your SQL syntax: the client has not asked for several "+

@@ -120,8 +120,8 @@ func TestResolveIsForAdmins(t *testing.T) {
 	h := startHolding(t)
 	takePD(t, withNode(h.addr()))
 	s := newSession(t, actingOptions(t), monitor)
-	fails(t, s, "RESOLVE TRANSACTION 470 ON PUMP 'pump1' ROLLBACK", 1227, "SUPER")
-	fails(t, s, "RESOLVE TRANSACTION 'x' ON PUMP 'nope' COMMIT 1", 1227, "SUPER")
+	fails(t, s, "RESOLVE TRANSACTION 470 ON PUMP 'pump1' ROLLBACK", 1227, "needs the role admin")
+	fails(t, s, "RESOLVE TRANSACTION 'x' ON PUMP 'nope' COMMIT 1", 1227, "needs the role admin")
 	if h.asked.Load() != nil || len(history(t, s)) != 0 {
 		t.Errorf("the pump was asked %v, the audit says %q", h.asked.Load(), history(t, s))
 	}

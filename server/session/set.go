@@ -86,7 +86,7 @@ func (s *Session) mayAssign(v *sysVar, a *ast.VariableAssignment) error {
 	case (a.IsGlobal || a.IsInstance) && !v.global:
 		return errf(errReadOnlyVariable, "Variable '%s' is a SESSION variable and can't be used with SET GLOBAL", v.name)
 	case (a.IsGlobal || a.IsInstance) && s.acc.Role != Admin:
-		return denied("SUPER or SYSTEM_VARIABLES_ADMIN")
+		return s.denied("SET GLOBAL")
 	case a.IsGlobal || a.IsInstance:
 		return errf(errNotSupported, "SET GLOBAL %s is not supported: %s. Its settings come from its "+
 			"configuration file and flags", v.name, theConsole)

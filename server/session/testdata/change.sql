@@ -25,9 +25,19 @@ SHOW WARNINGS
 CHANGE DRAINER TO NODE_STATE = 'offline' FOR NODE_ID 'drainer1'
 CHANGE DRAINER TO NODE_STATE = 'closing' FOR NODE_ID 'pump1'
 CHANGE PUMP TO NODE_STATE = paused FOR NODE_ID 'pump1'
+show pumps
+show drainer
+pause pump pump1
+resolve transaction 5
+SELECT 1 FROM
 EXPLAIN CHANGE PUMP TO NODE_STATE = 'paused' FOR NODE_ID 'pump1'
 !tidb
 CHANGE PUMP TO NODE_STATE = 'bogus' FOR NODE_ID 'pump1'
+CHANGE PUMP TO NODE_STATE = 'paused' FOR NODE_ID 'drainer1'
+show pumps
 !monitor
 CHANGE PUMP TO NODE_STATE = 'online' FOR NODE_ID 'pump1'
+SET GLOBAL wait_timeout = 5
+KILL 1
+FLUSH TABLES
 SHOW PUMP STATUS
