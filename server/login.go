@@ -10,6 +10,7 @@ import (
 	"pumphouse/server/wire"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
+	"github.com/sirupsen/logrus"
 )
 
 // lookForClient is how often a login that waits looks whether its client is still there.
@@ -42,7 +43,7 @@ func (c *conn) logIn() bool {
 	}
 	if err != nil {
 		c.srv.counters.abortedConnects.Add(1)
-		c.refuse(err)
+		c.refuse(login, err)
 		return false
 	}
 	c.wire.SetQuota(-1)
@@ -55,16 +56,50 @@ func (c *conn) logIn() bool {
 	return true
 }
 
-// refuse tells a client why it does not get in, if there is a way to tell it.
-func (c *conn) refuse(err error) {
+// refuse tells a client why it does not get in, if there is a way to tell it, and the log; l is what
+// the client wants to log in as, nil if it has not come that far.
+func (c *conn) refuse(l *wire.Login, err error) {
 	var e *engine.Error
 	if !errors.As(err, &e) {
 		c.log.WithError(err).Debug("a client did not finish its login")
 		return
 	}
+	if l != nil && e.Code != mysql.ER_SERVER_SHUTDOWN {
+		c.logRefusal(l.User, e, err)
+	}
 	c.wire.WriteError(e)
 	_ = c.wire.Flush()
 }
+
+// logRefusal says who was not let in, from where and why: more than the client is told, which must not
+// learn what users there are. A flood of refusals is counted, not logged.
+func (c *conn) logRefusal(user string, e *engine.Error, err error) {
+	ok, more := c.srv.refusals.Next(network(c.peer.ip).String(), time.Now())
+	if !ok {
+		return
+	}
+	reason := e.Message
+	var r *refusal
+	if errors.As(err, &r) {
+		reason = r.reason
+	}
+	log := c.log.WithFields(logrus.Fields{"user": user[:min(len(user), maxNameShown)], "reason": reason})
+	if more > 0 {
+		log = log.WithField("not_logged", more)
+	}
+	log.Warn("login refused")
+}
+
+// refusal is the error of a login of which the log says more than the client is told.
+type refusal struct {
+	answer *engine.Error // for the client
+	reason string        // for the log
+}
+
+func (r *refusal) Error() string { return r.reason }
+
+// Unwrap gives what the client is told.
+func (r *refusal) Unwrap() error { return r.answer }
 
 // enter authenticates a client and gives it a session; it serves the first login and
 // COM_CHANGE_USER. The OK packet is written, not flushed.
@@ -107,7 +142,7 @@ func (c *conn) enter(l *wire.Login) error {
 func (c *conn) authenticate(l *wire.Login) (session.Account, error) {
 	var none session.Account
 	if c.srv.opts.RequireSecureTransport && !l.TLS && !c.peer.unix {
-		return none, errInsecure()
+		return none, &refusal{errInsecure(), "it is not over TLS, and require-secure-transport is on"}
 	}
 	attempt, err := c.waitTurn(l.User)
 	if err != nil {
@@ -123,9 +158,7 @@ func (c *conn) authenticate(l *wire.Login) (session.Account, error) {
 	c.srv.counters.hashing.Add(int64(verdict.Rounds))
 	if !verdict.OK || !known {
 		c.srv.counters.denied.Add(1)
-		denied := errDenied(l.User, c.peer.host, verdict.Password)
-		c.log.WithField("user", l.User[:min(len(l.User), maxNameShown)]).Warn("access denied")
-		return none, denied
+		return none, &refusal{errDenied(l.User, c.peer.host, verdict.Password), c.srv.accounts.denial(l.User, known, verdict.Password)}
 	}
 	ok = true
 	version, cipher := c.wire.TLS()
@@ -193,7 +226,7 @@ func (c *conn) changeUser(payload []byte) bool {
 		err = c.enter(l)
 	}
 	if err != nil {
-		c.refuse(err)
+		c.refuse(l, err)
 		return false
 	}
 	return true

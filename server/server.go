@@ -45,6 +45,7 @@ type Server struct {
 	tls        *tls.Config // nil: no TLS
 	plugin     string      // offered in the greeting
 	throttle   *throttle
+	refusals   *session.Denials // of logins, for the log
 	governor   *governor.Governor
 	shared     wire.Shared
 	rsaKey     func() (*rsa.PrivateKey, error) // made when the first client needs it
@@ -85,6 +86,7 @@ func New(opts Options) (*Server, error) {
 		tls:      tlsConfig,
 		plugin:   accounts.defaultPlugin(),
 		throttle: newThrottle(),
+		refusals: session.NewDenials(),
 		governor: governor.New(opts.Limits),
 		rsaKey:   sync.OnceValues(wire.NewRSAKey),
 		newSession: func(o session.Options, id uint32, acc session.Account) clientSession {

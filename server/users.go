@@ -40,8 +40,9 @@ type account struct {
 // accounts are all users of a server; they never change.
 type accounts struct {
 	byName  map[string]*account
-	plugins []string // of each user, in the configuration's order
-	secret  []byte   // decides what a user who does not exist looks like
+	list    []*account // in the configuration's order
+	plugins []string   // of each user, in the configuration's order
+	secret  []byte     // decides what a user who does not exist looks like
 }
 
 // newAccounts reads the configured users; none means root without a password.
@@ -57,12 +58,14 @@ func newAccounts(users []User) (*accounts, error) {
 			return nil, fmt.Errorf("user %q: configured twice", u.Name)
 		}
 		a.byName[u.Name] = acc
+		a.list = append(a.list, acc)
 		a.plugins = append(a.plugins, acc.cred.Plugin())
 		// Fixed by the configuration: a restart must not change how a name looks.
 		fmt.Fprintf(secret, "%s\x00%s\x00", u.Name, u.Password)
 	}
 	if len(users) == 0 {
-		a.byName["root"] = &account{name: "root", role: session.Admin, cred: wire.EmptyCredential(), local: true}
+		root := &account{name: "root", role: session.Admin, cred: wire.EmptyCredential(), local: true}
+		a.byName["root"], a.list = root, []*account{root}
 		a.plugins = []string{wire.NativePassword}
 	}
 	a.secret = secret.Sum(nil)
@@ -132,6 +135,21 @@ func (a *accounts) find(name string, from peer) (acc *account, known bool) {
 		return dummy, false
 	}
 	return acc, true
+}
+
+// denial says in words for the log why a login failed; known: the user may come from there.
+func (a *accounts) denial(name string, known, password bool) string {
+	switch {
+	case a.byName[name] == nil:
+		return "there is no such user in [[users]]"
+	case !known && a.byName[name].local:
+		return "while no [[users]] are configured, root may log in from this machine only"
+	case !known:
+		return "the user may not log in from this address (its hosts in [[users]] are " + a.byName[name].places() + ")"
+	case !password:
+		return "no password was given"
+	}
+	return "wrong password"
 }
 
 // dummy picks the plugin as often as the real users have it.

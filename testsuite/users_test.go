@@ -116,8 +116,8 @@ func TestUsersOverTLS(t *testing.T) {
 					t.Errorf("PD says %s", got)
 				}
 			} else {
-				wantMySQLError(t, "CHANGE by a monitor", err, 1227, "Access denied; you need (at least one of) the SUPER privilege(s) for this operation")
-				viaClient.expect(t, "mariadb", 1, "", "ERROR 1227 (42000) at line 1: Access denied; you need")
+				wantMySQLError(t, "CHANGE by a monitor", err, 1227, "Access denied; CHANGE needs the role admin, and user '"+u.name+"' has the role monitor: log in as an admin, or have its role in [[users]] of the console's configuration changed")
+				viaClient.expect(t, "mariadb", 1, "", "ERROR 1227 (42000) at line 1: Access denied; CHANGE needs the role admin")
 				if got := get(t, cli, nodesPrefix+"pumps/pump1"); got != pump1Record {
 					t.Errorf("PD holds %s", got)
 				}
@@ -132,6 +132,19 @@ func TestUsersOverTLS(t *testing.T) {
 		"Access denied for user 'nobody'@'127.0.0.1' (using password: YES)")
 	c.mariadb(t, "root", "", "SELECT 1", verified...).expect(t, "root without a password", 1,
 		"", "ERROR 1045 (28000): Access denied for user 'root'@'127.0.0.1' (using password: NO)")
+	for _, reason := range []string{"wrong password", "it is not over TLS, and require-secure-transport is on", "there is no such user in [[users]]"} {
+		if !strings.Contains(c.output(), fmt.Sprintf("reason=%q", reason)) {
+			t.Errorf("the log does not say %q of a refused login:\n%s", reason, c.output())
+		}
+	}
+	// What the console itself says is to be typed, with the users and the TLS there are.
+	command, note, _ := strings.Cut(strings.TrimPrefix(c.ready, "ready: "), " (")
+	if !strings.HasSuffix(command, " -u boss -p") || note != "over TLS: the MariaDB client needs --ssl)" {
+		t.Fatalf("the console announces %q", c.ready)
+	}
+	typed := strings.Fields(strings.TrimSuffix(command, " -p") + " --ssl --batch --skip-column-names")
+	runCommand(t, "", []string{"MYSQL_PWD=b0ss"}, "mariadb", append(append([]string{"--no-defaults"}, typed[1:]...), "-e", "SELECT CURRENT_USER()")...).
+		expect(t, "the announced command", 0, "boss@%", "")
 	if strings.Contains(c.output(), "b0ss") || strings.Contains(c.output(), "w4tch") {
 		t.Error("a password stands in the log")
 	}

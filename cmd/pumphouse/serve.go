@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 
 	"pumphouse/nodes"
 	"pumphouse/nodes/audit"
@@ -123,13 +122,4 @@ func (c *console) close() error {
 }
 
 // readyLine is what a newcomer types next.
-func (c *console) readyLine() string {
-	host, port, err := net.SplitHostPort(c.server.Addr().String())
-	if err != nil {
-		return "ready: " + c.server.Addr().String()
-	}
-	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
-		host = "127.0.0.1"
-	}
-	return fmt.Sprintf("ready: mysql -h %s -P %s -u root", host, port)
-}
+func (c *console) readyLine() string { return "ready: " + c.server.LoginCommand() }
