@@ -53,7 +53,7 @@ type drainerNode struct {
 func (c *pumps) newDrainer(id string) *drainerNode {
 	n := &drainerNode{c: c, id: id, addr: "127.0.0.1:0", dir: c.t.TempDir()}
 	n.args = []string{"-node-id", id, "-data-dir", n.dir, "-pd-urls", strings.Join(c.endpoints, ","),
-		"-dest-db-type", "file", "-schema-dir", c.t.TempDir()}
+		"-dest-db-type", "file", "-schema-dir", c.t.TempDir(), "-log-format", "logfmt"}
 	return n
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -315,7 +316,9 @@ func TestPumpFlags(t *testing.T) {
 		{"heartbeat", []string{"-heartbeat-interval", "0"}, 2, []string{"heartbeat-interval 0"}},
 		{"space", []string{"-config", file("space.toml", "[storage]\nstop-write-at-available-space = \"much\"\n")}, 2,
 			[]string{`"much" is no size`}},
-		{"log level", []string{"-L", "loud"}, 2, []string{"loud"}},
+		{"log level", []string{"-L", "trace"}, 2, []string{`"trace"`, "debug, info, warn, error or fatal"}},
+		{"log format", []string{"-log-format", "text"}, 2, []string{`"text"`, "unified, logfmt or json"}},
+		{"log directory", append([]string{"-log-file", filepath.Join(dir, "none", "log")}, nobody...), 1, []string{"open log-file", filepath.Join(dir, "none", "log")}},
 		{"node ID", append([]string{"-node-id", "a/b"}, nobody...), 1, []string{"a slash would make it another key", "-node-id"}},
 		{"address", append(slices.Clone(nobody), "-addr", "nonsense"), 1, []string{"want host:port"}},
 		{"advertise", append(slices.Clone(nobody), "-addr", "0.0.0.0:0"), 1, []string{"-advertise-addr"}},
@@ -391,5 +394,12 @@ stop-write-at-available-space = "1 MiB"
 	log, err := os.ReadFile(filepath.Join(dir, "pump.log"))
 	if err != nil || !strings.Contains(string(log), "pump is online") {
 		t.Errorf("log-file holds %q, %v", log, err)
+	}
+	// Without another word it is in TiDB's format.
+	unified := regexp.MustCompile(`^\[\d{4}/\d\d/\d\d \d\d:\d\d:\d\d\.\d{3} \+00:00\] \[(DEBUG|INFO|WARN|ERROR)\] \[[a-z_]+\.go:\d+\] \[.*\]\n$`)
+	for line := range strings.Lines(string(log)) {
+		if !unified.MatchString(line) {
+			t.Errorf("not TiDB's format: %s", line)
+		}
 	}
 }

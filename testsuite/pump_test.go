@@ -92,7 +92,7 @@ func (c *pumps) node(id string, args ...string) *pumpNode {
 	}
 	n := &pumpNode{c: c, id: id, addr: "127.0.0.1:0"}
 	n.args = append([]string{"-config", config, "-node-id", id, "-data-dir", filepath.Join(dir, "data"),
-		"-pd-urls", strings.Join(c.endpoints, ","), "-heartbeat-interval", "1"}, args...)
+		"-pd-urls", strings.Join(c.endpoints, ","), "-heartbeat-interval", "1", "-log-format", "logfmt"}, args...)
 	return n
 }
 

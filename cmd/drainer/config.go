@@ -14,6 +14,7 @@ import (
 	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
 	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/logs"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -28,8 +29,6 @@ type config struct {
 	PDURLs          string `toml:"pd-urls"`
 	DataDir         string `toml:"data-dir"`
 	DetectInterval  int    `toml:"detect-interval"` // without effect: pumps are watched
-	LogFile         string `toml:"log-file"`
-	LogLevel        string `toml:"log-level"`
 	InitialCommitTS int64  `toml:"initial-commit-ts"`
 	SyncedCheckTime int    `toml:"synced-check-time"` // minutes
 	Compressor      string `toml:"compressor"`
@@ -43,6 +42,7 @@ type config struct {
 	Security daemon.NodeSecurity `toml:"security"`
 	Syncer   syncerConfig        `toml:"syncer"`
 	Compare  compareConfig       `toml:"compare"`
+	logs.Config
 
 	// Keys of older versions, and flags with their names.
 	SQLMode    string `toml:"sql-mode"` // now in [syncer]
@@ -112,7 +112,7 @@ func parseConfig(args []string, stdout io.Writer) (*config, []string, error) {
 	ignored := map[string]string{
 		"detect-interval":    "the pump records are watched",
 		"cache-binlog-count": "what is buffered is bounded in bytes",
-		"log-rotate":         "use logrotate(8) or the journal",
+		"log-rotate":         "use [log.file], logrotate(8) or the journal",
 		"disable-detect":     "conflicts between rows are always detected",
 		"enable-detect":      "conflicts between rows are always detected",
 		"kafka-addrs":        "binlogs come from pumps; the downstream's brokers are named in [syncer.to]",
@@ -166,8 +166,7 @@ func (c *config) flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.PDURLs, "pd-urls", "http://127.0.0.1:2379", "PD's client `URLs`, separated by commas")
 	fs.StringVar(&c.DataDir, "data-dir", "data.drainer", "`directory` of the node ID and, for file and kafka, of the checkpoint")
 	fs.IntVar(&c.DetectInterval, "detect-interval", 0, "accepted from old scripts, without effect")
-	fs.StringVar(&c.LogFile, "log-file", "", "`file` to log to instead of stderr")
-	fs.StringVar(&c.LogLevel, "L", "info", "log level: debug, info, warn or error")
+	c.Flags(fs, "L", "info", logs.FormatUnified)
 	fs.Int64Var(&c.InitialCommitTS, "initial-commit-ts", -1, "commit `TS` behind which to begin when there is no checkpoint; -1: now")
 	fs.IntVar(&c.SyncedCheckTime, "synced-check-time", 5, "`minutes` without a transaction after which /status says Synced")
 	fs.StringVar(&c.Compressor, "compressor", "", "let pumps compress what they send: gzip")
@@ -239,6 +238,9 @@ func (c *config) adjust() (err error) {
 		return fmt.Errorf("syncer.on-divergence %q: use \"warn\" (the default) or \"stop\"", s.OnDivergence)
 	case s.DDLCheck != "" && s.DDLCheck != "warn" && s.DDLCheck != "stop":
 		return fmt.Errorf("syncer.ddl-check %q: use \"stop\" (the default) or \"warn\"", s.DDLCheck)
+	}
+	if err := c.Config.Check(); err != nil {
+		return err
 	}
 	if err := c.Security.Admin.Check(c.Security.Security); err != nil {
 		return fmt.Errorf("security.%w", err)

@@ -16,6 +16,7 @@ import (
 	"pumphouse/drainer/sink/file"
 	"pumphouse/nodes"
 	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/logs"
 	"pumphouse/nodes/pd"
 	"pumphouse/nodes/tikvconn"
 
@@ -43,12 +44,12 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stdout, "drainer (Pumphouse) %s %s %s/%s\n", daemon.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		return 0
 	}
-	log, logFile, err := daemon.NewLogger(cfg.LogLevel, cfg.LogFile, stderr)
+	log, err := logs.Open(cfg.Config, stderr)
 	if err != nil {
 		fmt.Fprintln(stderr, "drainer:", err)
-		return 2
+		return 1
 	}
-	defer logFile.Close()
+	defer log.Close()
 	for _, w := range warnings {
 		log.Warn(w)
 	}
@@ -60,10 +61,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	if err := serve(cfg, log, stdout); err != nil {
-		log.WithError(err).Error("drainer ends")
-		if cfg.LogFile != "" {
-			fmt.Fprintln(stderr, "drainer:", err)
-		}
+		log.WithError(err).Error("drainer exited")
+		fmt.Fprintln(stderr, "drainer:", err) // for people, whatever the log's form and place
 		return 1
 	}
 	return 0

@@ -11,6 +11,7 @@ import (
 
 	"pumphouse/nodes"
 	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/logs"
 	"pumphouse/nodes/pd"
 	"pumphouse/pump"
 
@@ -29,8 +30,6 @@ type config struct {
 	DataDir       string `toml:"data-dir"`
 	Heartbeat     int    `toml:"heartbeat-interval"` // seconds
 	GC            gcTime `toml:"gc"`
-	LogFile       string `toml:"log-file"`
-	LogLevel      string `toml:"log-level"`
 	FakeInterval  int    `toml:"fake-binlog-interval"` // seconds
 	GenInterval   int    `toml:"gen-binlog-interval"`  // the same under its older name
 	MaxMessage    int    `toml:"max-message-size"`     // bytes
@@ -42,6 +41,7 @@ type config struct {
 
 	Security daemon.NodeSecurity `toml:"security"`
 	Storage  storageConfig       `toml:"storage"`
+	logs.Config
 
 	metrics *prometheus.Registry
 	file    string
@@ -107,8 +107,7 @@ func parseConfig(args []string, stdout io.Writer) (*config, []string, error) {
 	fs.IntVar(&cfg.MaxMessage, "max-message-size", 1<<30, "`bytes` of the largest message that TiDB may send, at most 1 GiB; what is stored can be pulled whatever this is")
 	fs.IntVar(&cfg.MaxConns, "max-connections", daemon.DefaultMaxConns, "`number` of connections at most, gRPC and HTTP together; never more than three quarters of the limit of open files")
 	fs.BoolVar(&cfg.DirectWrites, "direct-writes", true, "take plain writes off the connection directly; false: leave them to the gRPC library, which is slower and less strict with peers")
-	fs.StringVar(&cfg.LogFile, "log-file", "", "`file` to log to instead of stderr")
-	fs.StringVar(&cfg.LogLevel, "L", "info", "log level: debug, info, warn or error")
+	cfg.Flags(fs, "L", "info", logs.FormatUnified)
 	fs.StringVar(&cfg.MetricsAddr, "metrics-addr", "", "`address` of a Prometheus push gateway; empty: metrics are only served at /metrics")
 	fs.IntVar(&cfg.MetricsInterval, "metrics-interval", 15, "`seconds` between two pushes; 0: no push")
 	fs.StringVar((*string)(&cfg.Security.Admin), "admin", string(daemon.AdminAny), "who may change the node over HTTP (PUT /state/…, /debug/…, /unresolved): any, loopback (this machine) or cert (a client certificate that ssl-ca has signed)")
@@ -165,6 +164,9 @@ func (c *config) adjust() (warnings []string, err error) {
 		return warnings, fmt.Errorf("max-connections %d: must be above 0", c.MaxConns)
 	case c.MetricsInterval < 0:
 		return warnings, fmt.Errorf("metrics-interval %d: must not be negative", c.MetricsInterval)
+	}
+	if err := c.Config.Check(); err != nil {
+		return warnings, err
 	}
 	if err := c.Security.Admin.Check(c.Security.Security); err != nil {
 		return warnings, fmt.Errorf("security.%w", err)

@@ -14,6 +14,7 @@ import (
 
 	"pumphouse/nodes"
 	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/logs"
 	"pumphouse/nodes/pd"
 	"pumphouse/pump"
 	"pumphouse/pump/tikv"
@@ -39,12 +40,12 @@ func run(args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stdout, "pump (Pumphouse) %s %s %s/%s\n", daemon.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		return 0
 	}
-	log, logFile, err := daemon.NewLogger(cfg.LogLevel, cfg.LogFile, stderr)
+	log, err := logs.Open(cfg.Config, stderr)
 	if err != nil {
 		fmt.Fprintln(stderr, "pump:", err)
-		return 2
+		return 1
 	}
-	defer logFile.Close()
+	defer log.Close()
 	for _, w := range warnings {
 		log.Warn(w)
 	}
@@ -56,10 +57,8 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	if err := serve(cfg, log, stdout); err != nil {
-		log.WithError(err).Error("pump ends")
-		if cfg.LogFile != "" {
-			fmt.Fprintln(stderr, "pump:", err)
-		}
+		log.WithError(err).Error("pump exited")
+		fmt.Fprintln(stderr, "pump:", err) // for people, whatever the log's form and place
 		return 1
 	}
 	return 0

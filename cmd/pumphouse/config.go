@@ -8,6 +8,7 @@ import (
 
 	"pumphouse/nodes"
 	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/logs"
 	"pumphouse/server"
 	"pumphouse/server/engine"
 	"pumphouse/server/governor"
@@ -47,8 +48,7 @@ type config struct {
 	TLSKey                 string `toml:"tls-key"`
 	RequireSecureTransport bool   `toml:"require-secure-transport"`
 
-	LogFile  string `toml:"log-file"`
-	LogLevel string `toml:"log-level"`
+	logs.Config
 
 	Security daemon.Security `toml:"security"`
 	Users    []server.User   `toml:"users"`
@@ -92,8 +92,7 @@ func (c *config) flags(name string) *flag.FlagSet {
 	fs.StringVar(&c.TLSCert, "tls-cert", "", "PEM `file` with the certificate shown to MySQL clients")
 	fs.StringVar(&c.TLSKey, "tls-key", "", "PEM `file` with its key")
 	fs.BoolVar(&c.RequireSecureTransport, "require-secure-transport", false, "refuse TCP clients without TLS")
-	fs.StringVar(&c.LogFile, "log-file", "", "`file` to log to instead of stderr")
-	fs.StringVar(&c.LogLevel, "log-level", "info", "debug, info, warn or error")
+	c.Flags(fs, "log-level", "info", logs.FormatLogfmt)
 	fs.StringVar(&c.Security.CA, "ssl-ca", "", "PEM `file` with the cluster's certificate authorities, for PD")
 	fs.StringVar(&c.Security.Cert, "ssl-cert", "", "PEM `file` with our certificate towards PD")
 	fs.StringVar(&c.Security.Key, "ssl-key", "", "PEM `file` with its key")
@@ -105,6 +104,9 @@ const minMemory = 16 << 20
 
 // check refuses what no part further down checks.
 func (c *config) check() error {
+	if err := c.Config.Check(); err != nil {
+		return err
+	}
 	switch {
 	case c.Compat != string(session.CompatDocs) && c.Compat != string(session.CompatTiDB):
 		return fmt.Errorf("compat %q does not exist: use docs or tidb", c.Compat)

@@ -13,8 +13,8 @@ import (
 	"strings"
 
 	"pumphouse/drainer/downstream"
-	"pumphouse/nodes/daemon"
 	"pumphouse/nodes/embedpd"
+	"pumphouse/nodes/logs"
 
 	"github.com/sirupsen/logrus"
 )
@@ -40,18 +40,22 @@ func demo(ctx context.Context, args []string, std stdio) error {
 	fs.StringVar(&o.pdAddr, "pd-addr", embedpd.DefaultAddr, "`host:port` of PD; port 0 means any free one")
 	fs.StringVar(&o.dataDir, "data-dir", "", "`directory` to keep the data in; default: a temporary one, removed at the end")
 	to := fs.String("downstream", os.Getenv("DOWNSTREAM"), "database that drainer1 replicates to, mysql://user:password@host:port; default: $DOWNSTREAM, or files")
-	fs.StringVar(&o.console.LogLevel, "log-level", "warn", "debug, info, warn or error")
+	o.console.Config.Flags(fs, "log-level", "warn", logs.FormatLogfmt)
 	if err := parse(fs, args, std, nil, nil); err != nil {
 		return err
 	}
-	log, logFile, err := daemon.NewLogger(o.console.LogLevel, "", std.err)
+	err := o.console.Config.Check()
 	if err == nil {
 		o.downstream, err = parseDownstream(*to)
 	}
 	if err != nil {
 		return &usageError{err}
 	}
-	defer logFile.Close()
+	log, err := logs.Open(o.console.Config, std.err)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
 	if o.dataDir == "" {
 		if o.dataDir, err = os.MkdirTemp("", "pumphouse-demo-"); err != nil {
 			return err

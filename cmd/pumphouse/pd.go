@@ -5,16 +5,16 @@ import (
 	"flag"
 	"fmt"
 
-	"pumphouse/nodes/daemon"
 	"pumphouse/nodes/embedpd"
+	"pumphouse/nodes/logs"
 )
 
 // servePD is `pumphouse pd`: a PD good for one machine. A cluster has a real one.
 func servePD(ctx context.Context, args []string, std stdio) error {
 	var (
-		opts        embedpd.Options
-		level, file string
-		fs          = flag.NewFlagSet("pd", flag.ContinueOnError)
+		opts    embedpd.Options
+		logging logs.Config
+		fs      = flag.NewFlagSet("pd", flag.ContinueOnError)
 	)
 	fs.StringVar(&opts.Addr, "addr", embedpd.DefaultAddr, "`host:port` to listen on; port 0 means any free one")
 	fs.StringVar(&opts.AdvertiseAddr, "advertise-addr", "", "`host:port` that clients are told to use, if another")
@@ -22,16 +22,18 @@ func servePD(ctx context.Context, args []string, std stdio) error {
 	fs.StringVar(&opts.CAFile, "ssl-ca", "", "PEM `file`; clients must show a certificate it has signed")
 	fs.StringVar(&opts.CertFile, "ssl-cert", "", "PEM `file` with the certificate to serve TLS with")
 	fs.StringVar(&opts.KeyFile, "ssl-key", "", "PEM `file` with its key")
-	fs.StringVar(&file, "log-file", "", "`file` to log to instead of stderr")
-	fs.StringVar(&level, "log-level", "info", "debug, info, warn or error")
+	logging.Flags(fs, "log-level", "info", logs.FormatLogfmt)
 	if err := parse(fs, args, std, nil, nil); err != nil {
 		return err
 	}
-	log, logFile, err := daemon.NewLogger(level, file, std.err)
-	if err != nil {
+	if err := logging.Check(); err != nil {
 		return &usageError{err}
 	}
-	defer logFile.Close()
+	log, err := logs.Open(logging, std.err)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
 	opts.Logger = log
 	pd, err := embedpd.New(opts)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"pumphouse/nodes"
 	"pumphouse/nodes/audit"
 	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/logs"
 	"pumphouse/nodes/pd"
 	"pumphouse/nodes/survey"
 	"pumphouse/server"
@@ -25,11 +26,11 @@ func serve(ctx context.Context, args []string, std stdio) error {
 	if err := cfg.check(); err != nil {
 		return &usageError{err}
 	}
-	log, logFile, err := daemon.NewLogger(cfg.LogLevel, cfg.LogFile, std.err)
+	log, err := logs.Open(cfg.Config, std.err)
 	if err != nil {
-		return &usageError{err}
+		return err
 	}
-	defer logFile.Close()
+	defer log.Close()
 	cfg.limitMemory()
 	c, err := openConsole(ctx, cfg, log)
 	if err != nil {

@@ -162,7 +162,7 @@ func (z *fuzzing) skip(text string) bool {
 
 // refusal is the last error that the drainer has told.
 func refusal(text string) string {
-	i := strings.LastIndex(text, `msg="drainer ends" error="`)
+	i := strings.LastIndex(text, `msg="drainer exited" error="`)
 	return text[max(i, 0):]
 }
 

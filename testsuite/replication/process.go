@@ -41,7 +41,7 @@ func newNode(t testing.TB, kind, id, pd string, config string, args ...string) *
 		t.Fatal(err)
 	}
 	n := &Node{Kind: kind, ID: id, Addr: "127.0.0.1:0", t: t, dir: dir}
-	n.args = append([]string{"-pd-urls", pd, "-node-id", id, "-data-dir", filepath.Join(dir, "data"), "-config", path}, args...)
+	n.args = append([]string{"-pd-urls", pd, "-node-id", id, "-data-dir", filepath.Join(dir, "data"), "-config", path, "-log-format", "logfmt"}, args...)
 	t.Cleanup(func() {
 		if n.Running() {
 			n.Kill()
