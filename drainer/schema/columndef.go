@@ -20,6 +20,10 @@ func ColumnDef(c *Column) (*ast.ColumnDef, error) {
 	def := &ast.ColumnDef{Name: &ast.ColumnName{Name: ast.NewCIStr(c.Name)}, Tp: definedType(&c.Type)}
 	add := func(o ast.ColumnOption) { def.Options = append(def.Options, &o) }
 	flags := c.Type.GetFlag()
+	if tp := c.Type.GetType(); (tp == mysql.TypeEnum || tp == mysql.TypeSet) && c.Type.GetCollate() != "" {
+		// The parser writes no character set and collation into these types.
+		add(ast.ColumnOption{Tp: ast.ColumnOptionCollate, StrValue: c.Type.GetCollate()})
+	}
 	if c.GeneratedExpr != "" {
 		expr, err := ParseExpr(c.GeneratedExpr)
 		if err != nil {

@@ -31,6 +31,7 @@ import (
 //     partition in any order;
 //   - TiDB keeps the name of a table that a foreign key refers to in the letters of the statement;
 //   - ON DELETE and ON UPDATE of RESTRICT and NO ACTION are what a foreign key does without;
+//   - what is latin1 in TiDB may be utf8mb4_bin elsewhere;
 //   - a MariaDB has no index on an expression and no default from a TiDB's sequence, and what TiDB
 //     calls invisible it calls ignored.
 //
@@ -45,7 +46,27 @@ func define(ctx context.Context, w, g *content) error {
 			}
 		}
 	}
+	if !g.tidb {
+		widened(w, g)
+	}
 	return nil
+}
+
+// widened writes columns that are utf8mb4 downstream as latin1 where they are that in TiDB, whose latin1
+// holds any UTF-8.
+func widened(w, g *content) {
+	for path, r := range w.tables {
+		other := g.tables[path]
+		if other == nil {
+			continue
+		}
+		for i, line := range other.lines {
+			latin1 := strings.Replace(line, " utf8mb4 utf8mb4_bin", " latin1 latin1_bin", 1)
+			if !slices.Contains(r.lines, line) && slices.Contains(r.lines, latin1) {
+				other.lines[i] = latin1
+			}
+		}
+	}
 }
 
 // definer writes the lines of one server's definitions.

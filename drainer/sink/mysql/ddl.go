@@ -38,8 +38,8 @@ func (w *worker) applyDDL(j *job) error {
 			log.WithField("why", st.why).Info("this statement is not run downstream")
 			continue
 		}
-		if err := w.retry(j, func() error { return w.nameKeys(&st) }); err != nil {
-			return fmt.Errorf("find the foreign keys that %s drops downstream: %w", shorten([]byte(st.text)), err)
+		if err := w.retry(j, func() error { return w.fit(&st) }); err != nil {
+			return fmt.Errorf("look at the tables of %s downstream: %w", shorten([]byte(st.text)), err)
 		}
 		st.leaves = expect(s.DDL, st.tables, w.server.flavour)
 		st.database = databaseOf(s.DDL, st.tables)

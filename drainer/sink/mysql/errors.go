@@ -32,6 +32,8 @@ type StatementError struct {
 	Table     string // empty: not known
 	Statement string // the beginning of it
 	Err       error
+
+	latin1 bool // a row of a table with latin1 columns, which hold more upstream
 }
 
 func (e *StatementError) Error() string {
@@ -39,9 +41,13 @@ func (e *StatementError) Error() string {
 	if e.Table != "" {
 		of = " of " + e.Table
 	}
+	cure := ""
+	if e.latin1 && code(e.Err) == errWrongValue {
+		cure = "TiDB's latin1 holds any UTF-8: make the column utf8mb4 downstream (ALTER TABLE ... MODIFY ... CHARACTER SET utf8mb4 COLLATE utf8mb4_bin), which stays so; or "
+	}
 	return fmt.Sprintf("the downstream refuses a statement%s in the transaction with commit TS %s: %v; the statement: %s; "+
-		"either mend the downstream by hand so that it takes it, or skip this transaction with ignore-txn-commit-ts = [%s]; then start the drainer again",
-		of, e.CommitTS, e.Err, e.Statement, e.CommitTS)
+		"%seither mend the downstream by hand so that it takes it, or skip this transaction with ignore-txn-commit-ts = [%s]; then start the drainer again",
+		of, e.CommitTS, e.Err, e.Statement, cure, e.CommitTS)
 }
 
 // Unwrap gives the downstream's error.
@@ -126,6 +132,7 @@ const (
 	errUnknownZone     = 1298
 	errUnknownColumn   = 1054
 	errUnknownDatabase = 1049
+	errWrongValue      = 1366 // of a column: also text that its character set does not have
 )
 
 // passes tells whether an error is about the moment, not about the statement.

@@ -11,9 +11,6 @@ import (
 // name was called so by each server in its own way, and names that are a table's in TiDB are a
 // database's elsewhere. One of that name is meant; else the one on the same columns.
 func (w *worker) nameKeys(st *statement) error {
-	if len(st.drops) == 0 {
-		return nil
-	}
 	for _, k := range st.drops {
 		there, err := w.foreignKeys(k)
 		if err != nil {
@@ -28,11 +25,7 @@ func (w *worker) nameKeys(st *statement) error {
 			k.Rename(there[i].name)
 		}
 	}
-	text, err := rewrite.Text(st.nodes, w.server.kind)
-	if err == nil {
-		st.text = text
-	}
-	return err
+	return nil
 }
 
 // foreignKey is one that the downstream has.

@@ -21,6 +21,7 @@ type statement struct {
 	lost    []string
 	nodes   []ast.StmtNode
 	drops   []*rewrite.DroppedKey // foreign keys, whose names have to be found
+	latin1  []*rewrite.Latin1Column
 	// leaves is what it is to leave downstream; nothing: not known.
 	leaves   []expectation
 	database *databaseChange // nil: it makes and drops none
@@ -35,7 +36,7 @@ func prepare(s sink.Statement, commitTS nodes.TSO, to rewrite.Server, o Options)
 	if err != nil {
 		return statement{text: s.Query}, err
 	}
-	st := statement{text: p.Text, why: p.Why, session: session(p), zone: p.Zone, lost: p.Warnings, nodes: p.Nodes, drops: p.DroppedKeys}
+	st := statement{text: p.Text, why: p.Why, session: session(p), zone: p.Zone, lost: p.Warnings, nodes: p.Nodes, drops: p.DroppedKeys, latin1: p.Latin1}
 	st.tables = namesIn(p.Nodes)
 	if len(st.tables) == 0 && d.Table != "" {
 		st.tables = []tableName{{d.Schema, d.Table}}

@@ -203,6 +203,7 @@ func (c *comparison) sameCollation(w, g Type) bool {
 	}
 	wanted := lowerUTF8(w.Collation)
 	return wanted == lowerUTF8(g.Collation) ||
+		w.Charset == "latin1" && g.Collation == "utf8mb4_bin" && c.flavour != TiDB ||
 		!c.collations[wanted] && lowerUTF8(w.Charset) == lowerUTF8(g.Charset)
 }
 

@@ -67,6 +67,9 @@ func TestColumns(t *testing.T) {
 		{"collation", MySQL, "COLUMN_TYPE=varchar(20)|IS_NULLABLE=YES|CHARACTER_SET_NAME=utf8mb4|COLLATION_NAME=utf8mb4_general_ci", Column{Type: text("varchar", 20), Null: true}, "collation"},
 		{"collation the server lacks", MariaDB, "COLUMN_TYPE=varchar(20)|IS_NULLABLE=YES|CHARACTER_SET_NAME=utf8mb4|COLLATION_NAME=utf8mb4_general_ci", Column{Type: Type{Base: "varchar", Length: 20, Charset: "utf8mb4", Collation: "utf8mb4_0900_ai_ci"}, Null: true}, ""},
 		{"character set of a collation the server lacks", MariaDB, "COLUMN_TYPE=varchar(20)|IS_NULLABLE=YES|CHARACTER_SET_NAME=latin1|COLLATION_NAME=latin1_bin", Column{Type: Type{Base: "varchar", Length: 20, Charset: "utf8mb4", Collation: "utf8mb4_0900_ai_ci"}, Null: true}, "collation"},
+		{"wider than latin1", MariaDB, "COLUMN_TYPE=varchar(20)|IS_NULLABLE=YES|CHARACTER_SET_NAME=utf8mb4|COLLATION_NAME=utf8mb4_bin", Column{Type: Type{Base: "varchar", Length: 20, Charset: "latin1", Collation: "latin1_bin"}, Null: true}, ""},
+		{"wider than latin1, by another order", MariaDB, "COLUMN_TYPE=varchar(20)|IS_NULLABLE=YES|CHARACTER_SET_NAME=utf8mb4|COLLATION_NAME=utf8mb4_general_ci", Column{Type: Type{Base: "varchar", Length: 20, Charset: "latin1", Collation: "latin1_bin"}, Null: true}, "collation"},
+		{"wider than latin1, on a TiDB", TiDB, "COLUMN_TYPE=varchar(20)|IS_NULLABLE=YES|CHARACTER_SET_NAME=utf8mb4|COLLATION_NAME=utf8mb4_bin", Column{Type: Type{Base: "varchar", Length: 20, Charset: "latin1", Collation: "latin1_bin"}, Null: true}, "collation"},
 		{"length", MySQL, "COLUMN_TYPE=varchar(20)|IS_NULLABLE=YES", Column{Type: text("varchar", 21), Null: true}, "type"},
 
 		{"TEXT(10)", MySQL, "COLUMN_TYPE=tinytext|IS_NULLABLE=YES", Column{Type: text("text", 10), Null: true}, ""},

@@ -21,6 +21,7 @@
 //   - names in other letter cases, names of foreign keys (servers make up their own);
 //   - widths of integers and of YEAR, which MySQL 8 does not have any more; BOOL and TINYINT;
 //   - character set utf8 and its other name utf8mb3;
+//   - latin1, which in TiDB holds any UTF-8, and utf8mb4_bin on other servers;
 //   - a collation that the server has not got, if the character set is the same: MariaDB has none of
 //     MySQL 8's, MySQL 5.7 neither;
 //   - a TEXT or BLOB with a length, and the smallest type that holds it, which MySQL takes for it;

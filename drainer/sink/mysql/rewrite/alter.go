@@ -9,6 +9,7 @@ import (
 	"pumphouse/drainer/schema"
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
+	"github.com/pingcap/tidb/pkg/parser/charset"
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 )
 
@@ -31,6 +32,7 @@ func (r *rewriter) alterTable(n *ast.AlterTableStmt) (keep bool, err error) {
 		}
 		if ok {
 			specs = append(specs, s)
+			r.mayBeWide(n, s)
 		}
 		if s.Tp == ast.AlterTableDropForeignKey && r.to.Kind != TiDB {
 			r.plan.DroppedKeys = append(r.plan.DroppedKeys, r.droppedKey(n, s))
@@ -183,8 +185,10 @@ func (r *rewriter) alterColumn(s *ast.AlterTableSpec) error {
 	if expr == nil {
 		expr = ast.NewValueExpr(nil, "", "")
 	}
-	if call, ok := expr.(*ast.FuncCallExpr); ok && strings.EqualFold(call.FnName.O, "current_timestamp") && r.to.Kind != TiDB {
-		// SET DEFAULT takes no function in old servers.
+	call, _ := expr.(*ast.FuncCallExpr)
+	now := call != nil && strings.EqualFold(call.FnName.O, "current_timestamp") // SET DEFAULT takes no function in old servers
+	text, _ := literal(expr)
+	if r.to.Kind != TiDB && (now || c.Type.GetCharset() == charset.CharsetLatin1 && beyondLatin1(text)) {
 		own, err := schema.ColumnDef(c)
 		if err != nil {
 			return err

@@ -54,6 +54,7 @@ func (r *rewriter) column(def *ast.ColumnDef) error {
 		r.fromZone(def)
 	}
 	if r.to.Kind != TiDB {
+		r.latin1(def)
 		r.collate(def)
 	}
 	def.Options = slices.DeleteFunc(def.Options, func(o *ast.ColumnOption) bool { return !r.option(def, o) })

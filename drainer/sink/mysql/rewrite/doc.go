@@ -29,7 +29,8 @@
 // depend on it: DEFAULT NEXT VALUE FOR, defaults that are expressions (MySQL 5.7), indexes on expressions
 // (MariaDB, MySQL 5.7), invisible indexes (MySQL 5.7; MariaDB calls them IGNORED since 10.6), collations that
 // the server does not have (the binary one is taken: it takes no two texts for equal that the upstream does
-// not). An ALTER TABLE of which nothing remains is not run. What cannot be done at all is an error that says
+// not). A latin1 column whose default or members have other characters is utf8mb4: TiDB's latin1 holds any
+// UTF-8. An ALTER TABLE of which nothing remains is not run. What cannot be done at all is an error that says
 // so: RECOVER and FLASHBACK of tables and databases; TRUNCATE and EXCHANGE of a partition by KEY, or by HASH of what
 // may be NULL, which has other rows there. EXCHANGE … WITHOUT VALIDATION validates on MariaDB.
 //

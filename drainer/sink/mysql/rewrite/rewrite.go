@@ -38,6 +38,8 @@ type Plan struct {
 	// DroppedKeys are foreign keys that the statement drops by names that may be the upstream's own:
 	// see [Text].
 	DroppedKeys []*DroppedKey
+	// Latin1 are columns that the statement makes latin1 and that may hold more downstream: see [Text].
+	Latin1 []*Latin1Column
 }
 
 // DroppedKey is a foreign key that a statement drops.

@@ -205,6 +205,10 @@ func TestColumns(t *testing.T) {
 	blob.Type.SetCharset("binary")
 	double := typed("c", mysql.TypeDouble, 0, nil)
 	double.Type.SetFlen(22)
+	enum := typed("c", mysql.TypeEnum, mysql.NotNullFlag, "a")
+	enum.Type.SetElems([]string{"a"})
+	enum.Type.SetCharset("utf8mb4")
+	enum.Type.SetCollate("utf8mb4_general_ci")
 	for _, c := range []struct {
 		column schema.Column
 		to     rewrite.Server
@@ -228,6 +232,8 @@ func TestColumns(t *testing.T) {
 		{year, mysql8, "YEAR DEFAULT '2024'", 0},
 		{blob, mysql8, "BLOB", 0},
 		{double, mysql8, "DOUBLE", 0},
+		{enum, mysql8, "ENUM('a') COLLATE utf8mb4_general_ci NOT NULL DEFAULT 'a'", 0},
+		{enum, tidb, "ENUM('a') COLLATE utf8mb4_general_ci NOT NULL DEFAULT 'a'", 0},
 		{typed("c", mysql.TypeFloat, 0, nil), mysql8, "FLOAT", 0},
 		{typed("c", mysql.TypeLonglong, mysql.NotNullFlag|mysql.AutoIncrementFlag, nil), mysql8, "BIGINT NOT NULL AUTO_INCREMENT", 0},
 		{text("c", "utf8mb4_0900_ai_ci"), mysql8, "VARCHAR(9) CHARACTER SET UTF8MB4 COLLATE utf8mb4_0900_ai_ci", 0},
@@ -265,6 +271,55 @@ func TestCollations(t *testing.T) {
 	} {
 		if p := plan(t, c.query, schema.DDL{After: after}, c.to); p.Text != c.text {
 			t.Errorf("%s, on %s:\n\t%s\nwant\n\t%s", c.query, c.to, p.Text, c.text)
+		}
+	}
+}
+
+// TestLatin1: a latin1 column whose default or members have other characters is utf8mb4, but on a TiDB; a
+// statement does not make one latin1 that is wider downstream.
+func TestLatin1(t *testing.T) {
+	with := func(value any) schema.Column {
+		c := text("c", "latin1_bin")
+		c.Default = value
+		return c
+	}
+	member := typed("c", mysql.TypeEnum, 0, nil)
+	member.Type.SetElems([]string{"é", "中"})
+	member.Type.SetCharset("latin1")
+	member.Type.SetCollate("latin1_bin")
+	const latin1, wide = "VARCHAR(9) CHARACTER SET LATIN1 COLLATE latin1_bin", "VARCHAR(9) CHARACTER SET UTF8MB4 COLLATE utf8mb4_bin"
+	for _, c := range []struct {
+		query  string
+		column schema.Column
+		to     rewrite.Server
+		want   string
+		noted  bool
+	}{
+		{"ADD COLUMN c INT", with("€ é"), mariaDB, "ADD COLUMN `c` " + latin1 + " DEFAULT '€ é'", false},
+		{"ADD COLUMN c INT", with("中"), mariaDB, "ADD COLUMN `c` " + wide + " DEFAULT '中'", false},
+		{"ADD COLUMN c INT", with("中"), tidb, "ADD COLUMN `c` " + latin1 + " DEFAULT '中'", false},
+		{"ADD COLUMN c INT", member, mysql8, "ADD COLUMN `c` ENUM('é','中') COLLATE utf8mb4_bin", false},
+		{"ALTER c SET DEFAULT 'x'", with("中"), mysql8, "MODIFY COLUMN `c` " + wide + " DEFAULT '中'", false},
+		{"ALTER c SET DEFAULT 'x'", with("中"), tidb, "ALTER COLUMN `c` SET DEFAULT '中'", false},
+		{"ALTER c SET DEFAULT 'x'", with("x"), mysql8, "ALTER COLUMN `c` SET DEFAULT 'x'", false},
+		{"MODIFY c TEXT", with(nil), mariaDB, "MODIFY COLUMN `c` " + latin1, true},
+		{"CHANGE old c TEXT", with(nil), mariaDB, "CHANGE COLUMN `old` `c` " + latin1, true},
+		{"CHANGE old c TEXT", with(nil), tidb, "CHANGE COLUMN `old` `c` " + latin1, false},
+		{"CONVERT TO CHARACTER SET latin1", with(nil), mariaDB, "CHARACTER SET LATIN1 COLLATE LATIN1_BIN", false},
+	} {
+		p := plan(t, "ALTER TABLE t "+c.query, schema.DDL{After: table(schema.TableInfo{}, c.column)}, c.to)
+		if want := "ALTER TABLE `d`.`t` " + c.want; p.Text != want || (len(p.Latin1) > 0) != c.noted {
+			t.Errorf("%s, on %s:\n\t%s\nwant\n\t%s\n%d columns may be wider", c.query, c.to, p.Text, want, len(p.Latin1))
+		}
+		for _, l := range p.Latin1 {
+			l.Widen()
+			got, err := rewrite.Text(p.Nodes, c.to)
+			if want := "ALTER TABLE `d`.`t` " + strings.ReplaceAll(c.want, latin1, wide); err != nil || got != want {
+				t.Errorf("%s, wide:\n\t%s (%v)\nwant\n\t%s", c.query, got, err, want)
+			}
+			if old := map[bool]string{true: "old", false: "c"}[strings.HasPrefix(c.query, "CHANGE")]; l.Schema != "d" || l.Table != "t" || l.Name != old {
+				t.Errorf("%s: %+v", c.query, l)
+			}
 		}
 	}
 }

@@ -113,6 +113,9 @@ func (r *rewriter) tableOptions(list []*ast.TableOption, whole bool) []*ast.Tabl
 	list = slices.DeleteFunc(list, func(o *ast.TableOption) bool {
 		switch o.Tp {
 		case ast.TableOptionCharset, ast.TableOptionCollate:
+			if strings.EqualFold(o.StrValue, charset.CharsetLatin1) {
+				o.UintValue = ast.TableOptionCharsetWithoutConvertTo // in TiDB the columns are latin1 already; here some may be wider
+			}
 			return whole && r.d.After.Info.Charset != ""
 		case ast.TableOptionComment:
 			if whole {
