@@ -39,11 +39,20 @@ type Job struct {
 	// RawArgs are the job's own arguments. Most versions clear them when a job ends.
 	RawArgs json.RawMessage `json:"raw_args"`
 	Result  Result          `json:"binlog"`
+	// Involving are what the job is about, in lower case (since 8.0): of RENAME TABLE of several the old
+	// and the new name of each in turn.
+	Involving []Involved `json:"involving_schema_info"`
 	// Reorg is of jobs that may have to change data: the session of the client (since 5.0, its time
 	// zone since 6.2).
 	Reorg *Reorg `json:"reorg_meta"`
 	// Multi is of a multi-schema change only.
 	Multi *MultiSchema `json:"multi_schema_info"`
+}
+
+// Involved is a name in a job (model.InvolvingSchemaInfo).
+type Involved struct {
+	Database string `json:"database"`
+	Table    string `json:"table"`
 }
 
 // Reorg is what a job keeps of its client's session (model.DDLReorgMeta).

@@ -9,9 +9,12 @@ import (
 
 // renamedTo finds the database each table of a RENAME TABLE of several is in afterwards: for
 // each entry of job.Result.Tables the database's ID. Old versions keep the IDs in the job's
-// arguments; others clear them, and only the statement tells.
+// arguments, new ones the names beside them; of those between, only the statement tells.
 func (ts *Tables) renamedTo(job *Job) ([]int64, error) {
 	if ids := renameArgs(job); ids != nil {
+		return ids, nil
+	}
+	if ids := ts.renameInvolving(job); ids != nil {
 		return ids, nil
 	}
 	pairs, err := renamePairs(job)
@@ -43,6 +46,22 @@ func renameArgs(job *Job) []int64 {
 	}
 	if len(ids) != len(job.Result.Tables) {
 		return nil
+	}
+	return ids
+}
+
+// renameInvolving are the new databases by the names in the job, or nil.
+func (ts *Tables) renameInvolving(job *Job) []int64 {
+	if len(job.Involving) != 2*len(job.Result.Tables) {
+		return nil
+	}
+	var ids []int64
+	for i := 1; i < len(job.Involving); i += 2 {
+		db := ts.database(job.Involving[i].Database)
+		if db == nil {
+			return nil
+		}
+		ids = append(ids, db.id)
 	}
 	return ids
 }

@@ -148,6 +148,15 @@ func TestActions(t *testing.T) {
 			h.job(`"type":47,"schema_id":2,"table_id":10,"query":"RENAME TABLE One.t TO x, One.u TO y","binlog":{"MultipleTableInfos":[` +
 				bare(tableJSON(10, "x", "a:1", "")) + `,` + bare(tableJSON(11, "y", "b:1", "")) + `]}`)
 		}, "10 two.x(a) 11 two.y(b)"},
+		{"rename several by the names beside the statement, which does not tell", func(h *history) {
+			h.job(second)
+			h.create(10, "t", "a:1", "")
+			h.job(`"type":14,"schema_id":2,"table_id":10,"binlog":{` + tableJSON(10, "t", "a:1", "") + `}`)
+			h.create(11, "u", "b:1", "")
+			h.job(`"type":47,"schema_id":1,"table_id":10,"query":"RENAME TABLE two.t TO x, One.u TO One.y","involving_schema_info":[` +
+				`{"database":"two","table":"t"},{"database":"two","table":"x"},{"database":"one","table":"u"},{"database":"one","table":"y"}],"binlog":{"MultipleTableInfos":[` +
+				bare(tableJSON(10, "x", "a:1", "")) + `,` + bare(tableJSON(11, "y", "b:1", "")) + `]}`)
+		}, "10 two.x(a) 11 One.y(b)"},
 		{"rename several by their arguments", func(h *history) {
 			h.job(second)
 			h.create(10, "t", "a:1", "")

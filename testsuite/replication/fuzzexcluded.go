@@ -11,7 +11,7 @@ package replication
 //     without strict mode: TiDB cuts them off, and the drainer's session is strict.
 //
 // And for none: RENAME of several whose last new name has a database and another has none, between databases: the job
-// does not say where that goes, and the drainer stops and says so; renaming a table that a foreign key refers to more than once in a statement, after which TiDB's
+// of 2023 does not say where that goes, and the drainer stops and says so; renaming a table that a foreign key refers to more than once in a statement, after which TiDB's
 // foreign key refers to a name between; rows of other sessions while DATETIME becomes TIMESTAMP or the other way, for which TiDB takes
 // the zone of the session that writes, and for all other rows that of the DDL; and what TiDB cannot: another letter case of a table's name by one RENAME.
 
