@@ -61,6 +61,7 @@ suite: build ## the whole thing against real PD, TiDB, MariaDB and real clients,
 oracles: ## comparisons with other people's implementations, in modules of their own
 	cd testsuite/sqloracle && go test ./...
 	cd testsuite/tipboracle && go test ./...
+	go test -run Oracle ./drainer/txn -rows 20000
 
 lint:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt these:"; gofmt -l $$(git ls-files '*.go'); exit 1; }

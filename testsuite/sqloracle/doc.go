@@ -4,7 +4,7 @@
 //
 //	go test .                            a short run
 //	go test . -texts 1000000             the long run
-//	go test . -texts 50000 -seed 7 -v    another one, with a summary
+//	PUMPHOUSE_SEED=7 go test . -texts 50000 -v    those of a seed, with a summary
 //
 // What the two do not do alike stands in [Differences], each with its reason.
 package sqloracle

@@ -6,12 +6,11 @@ import (
 	"testing"
 
 	"github.com/pingcap/tidb/pkg/parser/mysql"
+
+	"pumphouse/testsuite/form"
 )
 
-var (
-	texts = flag.Int("texts", 20_000, "how many random texts are compared, under each sql_mode")
-	seed  = flag.Uint64("seed", 1, "which texts")
-)
+var texts = flag.Int("texts", 20_000, "how many random texts are compared, under each sql_mode")
 
 var modes = []struct {
 	name string
@@ -28,13 +27,14 @@ var modes = []struct {
 // statements in them, the same errors at the same places.
 func TestRandomTexts(t *testing.T) {
 	const enough = 20 // failures shown
+	seed := form.Seed(t)
 	for _, m := range modes {
 		t.Run(m.name, func(t *testing.T) {
 			p := newPair(m.mode)
 			accepted, managing, failures := 0, 0, 0
 			explained := map[string]int{}
 			for i := 0; i < *texts && failures < enough; i++ {
-				text := newGenerator(*seed, uint64(i)).text()
+				text := newGenerator(seed, uint64(i)).text()
 				c := p.compare(text)
 				if c.old.err == "" {
 					accepted++
