@@ -17,7 +17,7 @@ build: ## build every program into bin/
 demo: build ## run the whole product on this machine; DOWNSTREAM=mysql://user:password@host:port replicates there
 	$(BIN)/pumphouse demo $(DEMOFLAGS)
 
-docs: build ## man pages and shell completions, from the programs' own help
+docs: build ## man pages, completions, sample configurations and docs/configuration.md, from the programs themselves
 	go run ./packaging/gen
 
 deps: ## what the tests need beside Go: MariaDB, MySQL clients and tools, Chromium, a real PD and TiDB

@@ -76,7 +76,11 @@ func ParseEndpoints(endpoints []string, secure bool) ([]string, error) {
 		}
 		u, err := parseEndpoint(text, secure)
 		if err != nil {
-			return nil, fmt.Errorf("PD address %q: %w; write it like http://127.0.0.1:2379 (-pd-urls)", text, err)
+			scheme := "http"
+			if secure {
+				scheme = "https"
+			}
+			return nil, fmt.Errorf("PD address %q: %w; write it like %s://127.0.0.1:2379 (-pd-urls)", text, err, scheme)
 		}
 		urls = append(urls, u)
 	}
@@ -103,7 +107,7 @@ func parseEndpoint(text string, secure bool) (string, error) {
 	case u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
 		return "", errors.New("it is more than a host and a port")
 	case u.Scheme == "https" && !secure:
-		return "", errors.New("it asks for TLS, but no certificates are configured (-ssl-ca, -ssl-cert, -ssl-key)")
+		return "", errors.New("it asks for TLS, but no certificates are configured (ssl-ca, ssl-cert and ssl-key, in [security] or as flags)")
 	case u.Scheme != scheme && u.Scheme != "http":
 		return "", fmt.Errorf("its scheme is %s, want http or https", u.Scheme)
 	case u.Scheme != scheme:

@@ -13,13 +13,13 @@ import (
 
 // User is one account of the configuration.
 type User struct {
-	Name string `toml:"name"`
-	Role string `toml:"role"` // admin or monitor
+	Name string `toml:"name" example:"\"ops\"" doc:"name of the user"`
+	Role string `toml:"role" example:"\"admin\"" doc:"admin: may CHANGE, PAUSE, OFFLINE, DROP, RESOLVE and KILL; monitor: may look"` // admin or monitor
 	// Password is a hash as MySQL stores it: mysql_native_password (*HEX40) or
 	// caching_sha2_password ($A$005$…), either of them also as 0x….
-	Password string `toml:"password"`
+	Password string `toml:"password" example:"\"$A$005$…\"" doc:"hash of the password, made by pumphouse passwd"`
 	// Hosts are the addresses the user may come from: IP, CIDR or %; nil means %, an empty list is an error.
-	Hosts []string `toml:"hosts"`
+	Hosts []string `toml:"hosts" example:"[\"10.0.0.0/8\"]" doc:"addresses that the user may come from: IP addresses, ranges, or %; left out: any"`
 }
 
 // HashPassword makes what [User.Password] takes. Plugins are mysql_native_password

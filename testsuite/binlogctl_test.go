@@ -314,7 +314,7 @@ func TestBinlogctlExitCodes(t *testing.T) {
 	}{
 		{"an unknown command", []string{"-cmd", "pump"}, 2, "", "-cmd pump does not exist"},
 		{"an unknown flag", []string{"-pd-url", "x"}, 2, "", "-pd-url"},
-		{"an argument", []string{"pumps"}, 2, "", `"pumps" is no flag`},
+		{"an argument", []string{"pumps"}, 2, "", `unexpected argument "pumps": write -cmd pumps`},
 		{"no node", []string{"-cmd", "pause-pump"}, 2, "", "needs -node-id"},
 		{"an unknown form", []string{"-o", "xml"}, 2, "", "-o xml does not exist"},
 		{"a bad PD address", []string{"-pd-urls", "ftp://h"}, 1, "", "ftp"},

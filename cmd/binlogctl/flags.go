@@ -13,6 +13,7 @@ import (
 
 	"pumphouse/nodes"
 	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/setting"
 )
 
 // options are the flags, under the names the field's scripts use.
@@ -114,21 +115,20 @@ func parseFlags(args []string, stdout io.Writer) (options, error) {
 	fs.Func("commit-ts", "resolve: the transaction was committed at this `TS`", tsoFlag(&o.verdict.commitTS))
 	fs.BoolVar(&o.verdict.rollback, "rollback", false, "resolve: the transaction was rolled back")
 	fs.DurationVar(&o.timeout, "timeout", 10*time.Second, "how long PD or a node may take to answer")
-	fs.StringVar(&o.security.CA, "ssl-ca", "", "PEM `file` with the cluster's certificate authorities")
-	fs.StringVar(&o.security.Cert, "ssl-cert", "", "PEM `file` with our certificate")
-	fs.StringVar(&o.security.Key, "ssl-key", "", "PEM `file` with its key")
+	o.security.Flags(fs)
 	fs.BoolVar(&o.version, "V", false, "print the version and exit")
-	if err := fs.Parse(args); err != nil {
-		if err == flag.ErrHelp {
+	if err := setting.ParseFlags(fs, args); err != nil {
+		if errors.Is(err, flag.ErrHelp) {
 			usage(fs, stdout)
+		}
+		var stray *setting.ArgumentError
+		if errors.As(err, &stray) && commands[stray.Arg].run != nil {
+			stray.Cure = "write -cmd " + stray.Arg
 		}
 		return o, err
 	}
-	switch {
-	case o.version:
+	if o.version {
 		return o, nil
-	case fs.NArg() > 0:
-		return o, fmt.Errorf("%q is no flag: write -cmd %s", fs.Arg(0), fs.Arg(0))
 	}
 	cmd, ok := commands[o.cmd]
 	switch {
@@ -152,6 +152,5 @@ func usage(fs *flag.FlagSet, w io.Writer) {
 		fmt.Fprintf(w, "  %-16s %s\n", name, commands[name].help)
 	}
 	fmt.Fprintf(w, "\nFlags:\n")
-	fs.SetOutput(w)
-	fs.PrintDefaults()
+	setting.PrintFlags(fs, w)
 }

@@ -17,6 +17,7 @@ import (
 	_ "time/tzdata" // -time-zone works where the machine has no zone files
 
 	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/setting"
 )
 
 func main() {
@@ -35,7 +36,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case errors.Is(err, flag.ErrHelp):
 		return 0
 	case err != nil:
-		fmt.Fprintln(stderr, "binlogctl:", err)
+		setting.PrintErrors(stderr, "binlogctl", err)
 		return 2
 	case opts.version:
 		fmt.Fprintf(stdout, "binlogctl (Pumphouse) %s %s %s/%s\n", daemon.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)

@@ -27,15 +27,15 @@ import (
 // compareConfig is the section [compare], which is ours: the upstream for -compare, and how much of both servers it may
 // take.
 type compareConfig struct {
-	Host              string          `toml:"host"`
-	Port              int             `toml:"port"`
-	User              string          `toml:"user"`
-	Password          string          `toml:"password"`
-	EncryptedPassword string          `toml:"encrypted_password"`
-	Security          daemon.Security `toml:"security"`
+	Host              string          `toml:"host" example:"\"tidb0.example\"" doc:"host of a TiDB"`
+	Port              int             `toml:"port" default:"4000" doc:"its port"`
+	User              string          `toml:"user" example:"\"compare\"" doc:"a user that may read what is replicated"`
+	Password          string          `toml:"password" doc:"its password; default: the environment variable TIDB_PSWD"`
+	EncryptedPassword string          `toml:"encrypted_password" doc:"the same, encrypted as in [syncer.to]"`
 	Threads           int             `toml:"threads"`
 	ChunkRows         int             `toml:"chunk-rows"`
 	State             string          `toml:"state"`
+	Security          daemon.Security `toml:"security" doc:"TLS towards that TiDB."`
 
 	asked    bool   // -compare
 	upstream string // -compare-upstream

@@ -15,99 +15,98 @@ import (
 	"pumphouse/nodes"
 	"pumphouse/nodes/daemon"
 	"pumphouse/nodes/logs"
+	"pumphouse/nodes/setting"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/sirupsen/logrus"
 )
 
-// config is the drainer's configuration, under the names of the field.
+// config is the drainer's configuration, under the names of upstream's drainer. What a key means is the usage
+// of its flag, or the tag doc; see package setting.
 type config struct {
-	NodeID          string `toml:"node-id"`
+	NodeID          string `toml:"node-id" example:"\"drainer1\""`
 	Addr            string `toml:"addr"`
-	AdvertiseAddr   string `toml:"advertise-addr"`
-	PDURLs          string `toml:"pd-urls"`
-	DataDir         string `toml:"data-dir"`
-	DetectInterval  int    `toml:"detect-interval"` // without effect: pumps are watched
+	AdvertiseAddr   string `toml:"advertise-addr" example:"\"drainer1.example:8249\""`
+	PDURLs          string `toml:"pd-urls" sample:"\"http://127.0.0.1:2379\""`
+	DataDir         string `toml:"data-dir" sample:"\"/var/lib/pumphouse/drainer\""`
 	InitialCommitTS int64  `toml:"initial-commit-ts"`
-	SyncedCheckTime int    `toml:"synced-check-time"` // minutes
-	Compressor      string `toml:"compressor"`
+	SyncedCheckTime int    `toml:"synced-check-time"`
+	Compressor      string `toml:"compressor" example:"\"gzip\""`
 
-	MetricsAddr     string `toml:"metrics-addr"`
-	MetricsInterval int    `toml:"metrics-interval"` // seconds
-
-	// SchemaDir is ours: a directory with the DDL jobs, instead of TiKV.
-	SchemaDir string `toml:"schema-dir"`
-
-	Security daemon.NodeSecurity `toml:"security"`
-	Syncer   syncerConfig        `toml:"syncer"`
-	Compare  compareConfig       `toml:"compare"`
 	logs.Config
 
-	// Keys of older versions, and flags with their names.
-	SQLMode    string `toml:"sql-mode"` // now in [syncer]
-	KafkaAddrs any    `toml:"kafka-addrs"`
-	ZKAddrs    any    `toml:"zookeeper-addrs"`
-	LogRotate  any    `toml:"log-rotate"`
+	MetricsAddr     string `toml:"metrics-addr" example:"\"pushgateway.example:9091\""`
+	MetricsInterval int    `toml:"metrics-interval"`
+
+	SchemaDir string `toml:"schema-dir" example:"\"/var/lib/pumphouse/jobs\""`
+
+	Security daemon.NodeSecurity `toml:"security" doc:"TLS of the port, and towards PD, TiKV and pumps; who may change the drainer."`
+	Syncer   syncerConfig        `toml:"syncer" doc:"What is replicated, and how."`
+	Compare  compareConfig       `toml:"compare" doc:"The upstream's TiDB, for drainer -compare."`
+
+	DetectInterval int    `toml:"detect-interval" old:"no effect: the records of pumps are watched"`
+	SQLMode        string `toml:"sql-mode" old:"now in [syncer]"`
+	KafkaAddrs     any    `toml:"kafka-addrs" old:"no effect: brokers are named in [syncer.to]"`
+	ZKAddrs        any    `toml:"zookeeper-addrs" old:"no effect: brokers are named with kafka-addrs in [syncer.to]"`
+	LogRotate      any    `toml:"log-rotate" old:"no effect: use [log.file], logrotate(8) or the journal"`
 
 	metrics *prometheus.Registry
 	down    drainer.Downstream
-	file    string
 	version bool
+	check   bool // -check-config
+	print   bool
 }
 
 // syncerConfig is the section [syncer].
 type syncerConfig struct {
-	DBType    string `toml:"db-type"`
+	DBType    string `toml:"db-type" sample:"\"mysql\""`
 	Workers   int    `toml:"worker-count"`
-	TxnBatch  int    `toml:"txn-batch"` // rows
+	TxnBatch  int    `toml:"txn-batch"`
 	SafeMode  bool   `toml:"safe-mode"`
 	SyncDDL   bool   `toml:"sync-ddl"`
 	Loopback  bool   `toml:"loopback-control"`
 	ChannelID int64  `toml:"channel-id"`
-	SQLMode   string `toml:"sql-mode"`
-	// DDLTimeZone is ours: that of upstream sessions whose DDL jobs do not tell it.
-	DDLTimeZone string `toml:"ddl-time-zone"`
-	// OnDivergence is ours: what happens when a row to be changed is not found downstream.
-	OnDivergence string `toml:"on-divergence"`
-	// DDLCheck is ours: what happens when a table is not as upstream after a statement of DDL.
-	DDLCheck string `toml:"ddl-check"`
+	SQLMode   string `toml:"sql-mode" example:"\"ANSI_QUOTES\"" doc:"sql_mode in which DDL is run downstream; empty: a permissive one, strict where the statement's client was strict"`
 
-	IgnoreTxns []int64 `toml:"ignore-txn-commit-ts"`
+	DDLTimeZone  string `toml:"ddl-time-zone" example:"\"+08:00\""`
+	OnDivergence string `toml:"on-divergence" default:"\"warn\"" doc:"when a row to be changed is not found in the database downstream: warn, or stop"`
+	DDLCheck     string `toml:"ddl-check" default:"\"stop\"" doc:"when a table downstream is not as upstream after a statement of DDL: stop, or warn"`
+
+	IgnoreTxns []int64 `toml:"ignore-txn-commit-ts" example:"[470642465486929921]" doc:"commit TSs of transactions that are left out"`
 
 	IgnoreSchemas string          `toml:"ignore-schemas"`
-	IgnoreTables  []txn.TableName `toml:"ignore-table"`
-	DoDBs         []string        `toml:"replicate-do-db"`
-	DoTables      []txn.TableName `toml:"replicate-do-table"`
+	DoDBs         []string        `toml:"replicate-do-db" example:"[\"shop\", \"~^log_\"]" doc:"replicate these databases, and the tables of replicate-do-table, alone; ~ begins a regular expression. docs/filters.md has what becomes of DDL"`
+	IgnoreTables  []txn.TableName `toml:"ignore-table" doc:"A table that is not replicated."`
+	DoTables      []txn.TableName `toml:"replicate-do-table" doc:"A table that is replicated; with replicate-do-db or one of these nothing else is."`
 
-	Migrate       []txn.MigrateRule        `toml:"table-migrate-rule"`
-	EventRules    map[string]txn.EventRule `toml:"binlog-filter-rule"`
-	CaseSensitive bool                     `toml:"case-sensitive"`
+	LoadSchemaSnapshot bool `toml:"load-schema-snapshot"`
 
-	To    toConfig    `toml:"to"`
-	Relay relayConfig `toml:"relay"`
+	Migrate       []txn.MigrateRule        `toml:"table-migrate-rule" doc:"Another name downstream, or events that are left out, for tables."`
+	EventRules    map[string]txn.EventRule `toml:"binlog-filter-rule" doc:"Events that a table-migrate-rule leaves out, by the name that it gives."`
+	CaseSensitive bool                     `toml:"case-sensitive" doc:"compare names in table-migrate-rule with their letter case"`
 
-	// Keys of the old implementation. Conflicts are always detected.
-	DisableDispatch    *bool  `toml:"disable-dispatch"`
-	EnableDispatch     *bool  `toml:"enable-dispatch"`
-	DisableDetect      *bool  `toml:"disable-detect"`
-	EnableDetect       *bool  `toml:"enable-detect"`
-	LoadSchemaSnapshot *bool  `toml:"load-schema-snapshot"`
-	PluginPath         string `toml:"plugin-path"`
-	PluginName         string `toml:"plugin-name"`
+	To    toConfig    `toml:"to" doc:"The downstream. For db-type mysql and tidb: host to params; for file: dir, retention-time and compression; for kafka: the keys with kafka, and topic-name."`
+	Relay relayConfig `toml:"relay" doc:"A log in which transactions are durable before they go to the database: with the upstream gone, the drainer brings the database to the last one."`
+
+	DisableDispatch *bool  `toml:"disable-dispatch" old:"true is worker-count = 1"`
+	EnableDispatch  *bool  `toml:"enable-dispatch" old:"false is worker-count = 1"`
+	DisableDetect   *bool  `toml:"disable-detect" old:"no effect: conflicts between rows are always detected"`
+	EnableDetect    *bool  `toml:"enable-detect" old:"no effect: conflicts between rows are always detected"`
+	PluginPath      string `toml:"plugin-path" old:"refused: there are no plugins any more"`
+	PluginName      string `toml:"plugin-name" old:"refused: there are no plugins any more"`
 }
 
 type relayConfig struct {
-	Dir          string `toml:"log-dir"`
+	Dir          string `toml:"log-dir" example:"\"/var/lib/pumphouse/drainer/relay\""`
 	MaxFileBytes int64  `toml:"max-file-size"`
 }
 
-// parseConfig reads flags and the file that -config names; flags win. The warnings are
-// about what is accepted and ignored.
+// parseConfig reads flags, environment and the file that -config names. The warnings are
+// about what is accepted and ignored. Help that was asked for is printed to stdout.
 func parseConfig(args []string, stdout io.Writer) (*config, []string, error) {
 	cfg := &config{}
 	fs := flag.NewFlagSet("drainer", flag.ContinueOnError)
-	fs.SetOutput(io.Discard)
 	cfg.flags(fs)
 	ignored := map[string]string{
 		"detect-interval":    "the pump records are watched",
@@ -124,18 +123,15 @@ func parseConfig(args []string, stdout io.Writer) (*config, []string, error) {
 	for _, name := range []string{"disable-detect", "enable-detect"} {
 		fs.Bool(name, false, "accepted from old scripts, without effect")
 	}
-	if err := daemon.ParseWithFile(fs, args, &cfg.file, cfg); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			fs.SetOutput(stdout)
-			fmt.Fprintln(stdout, "Flags of drainer (drainer -print FILE... prints binlog files):")
-			fs.PrintDefaults()
-		}
-		return nil, nil, err
+	r := setting.New(fs, cfg, envPrefix, stdout)
+	warnings, err := r.Read(args)
+	if cfg.print {
+		return nil, nil, errors.New("-print comes first, and takes the files to print alone: drainer -print FILE…")
 	}
-	warnings, err := fromEnv(fs)
 	if err != nil {
 		return nil, nil, err
 	}
+	cfg.check = r.CheckOnly
 	fs.Visit(func(f *flag.Flag) {
 		if why, ok := ignored[f.Name]; ok {
 			warnings = append(warnings, fmt.Sprintf("-%s has no effect any more (%s): remove it", f.Name, why))
@@ -151,31 +147,26 @@ func parseConfig(args []string, stdout io.Writer) (*config, []string, error) {
 // envPrefix begins the names of environment variables that stand for flags.
 const envPrefix = "BINLOG_SERVER"
 
-func fromEnv(fs *flag.FlagSet) (warnings []string, err error) {
-	used, err := daemon.SetFromEnv(fs, envPrefix)
-	for _, name := range used {
-		warnings = append(warnings, fmt.Sprintf("the environment variable %s counts, before the configuration file", name))
-	}
-	return warnings, err
-}
-
 func (c *config) flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.NodeID, "node-id", "", "ID of the node; default <hostname>:<port>, kept in <data-dir>/.node")
 	fs.StringVar(&c.Addr, "addr", "127.0.0.1:8249", "`host:port` to listen on for pumps and HTTP")
-	fs.StringVar(&c.AdvertiseAddr, "advertise-addr", "", "`host:port` that others dial; default: -addr")
+	fs.StringVar(&c.AdvertiseAddr, "advertise-addr", "", "`host:port` that others dial; default: addr. It is needed when addr is 0.0.0.0")
 	fs.StringVar(&c.PDURLs, "pd-urls", "http://127.0.0.1:2379", "PD's client `URLs`, separated by commas")
 	fs.StringVar(&c.DataDir, "data-dir", "data.drainer", "`directory` of the node ID and, for file and kafka, of the checkpoint")
 	fs.IntVar(&c.DetectInterval, "detect-interval", 0, "accepted from old scripts, without effect")
-	c.Flags(fs, "L", "info", logs.FormatUnified)
-	fs.Int64Var(&c.InitialCommitTS, "initial-commit-ts", -1, "commit `TS` behind which to begin when there is no checkpoint; -1: now")
+	c.Flags(fs, "log-level", "info", logs.FormatUnified)
+	setting.Alias(fs, "L", "log-level")
+	fs.Int64Var(&c.InitialCommitTS, "initial-commit-ts", -1, "commit `TS` after which to start when there is no checkpoint; -1: now")
 	fs.IntVar(&c.SyncedCheckTime, "synced-check-time", 5, "`minutes` without a transaction after which /status says Synced")
 	fs.StringVar(&c.Compressor, "compressor", "", "let pumps compress what they send: gzip")
 	fs.StringVar(&c.MetricsAddr, "metrics-addr", "", "`address` of a Prometheus push gateway; empty: metrics are only served at /metrics")
 	fs.IntVar(&c.MetricsInterval, "metrics-interval", 15, "`seconds` between two pushes; 0: no push")
 	fs.StringVar(&c.SchemaDir, "schema-dir", "", "`directory` with TiDB's DDL jobs as <job ID>.json; default: they are read from TiKV")
 	s := &c.Syncer
-	fs.StringVar(&s.DBType, "dest-db-type", "mysql", "what is downstream: mysql, tidb, kafka or file")
-	fs.IntVar(&s.Workers, "c", 16, "connections to the downstream database")
+	fs.StringVar(&s.DBType, "db-type", "mysql", "what is downstream: mysql (also for MariaDB), tidb, kafka or file")
+	setting.Alias(fs, "dest-db-type", "db-type")
+	fs.IntVar(&s.Workers, "worker-count", 16, "connections to the downstream database")
+	setting.Alias(fs, "c", "worker-count")
 	fs.IntVar(&s.TxnBatch, "txn-batch", 20, "rows a transaction downstream")
 	fs.BoolVar(&s.SafeMode, "safe-mode", false, "always apply so that applying twice makes no difference")
 	fs.BoolVar(&s.SyncDDL, "sync-ddl", true, "apply DDL statements")
@@ -185,18 +176,18 @@ func (c *config) flags(fs *flag.FlagSet) {
 	fs.StringVar(&s.IgnoreSchemas, "ignore-schemas", "INFORMATION_SCHEMA,PERFORMANCE_SCHEMA,mysql", "databases that are not replicated")
 	fs.StringVar(&s.Relay.Dir, "relay-log-dir", "", "`directory` in which transactions are kept before they go to the database; empty: none")
 	fs.Int64Var(&s.Relay.MaxFileBytes, "relay-max-file-size", 10<<20, "`bytes` of a file of the relay log")
-	fs.BoolFunc("disable-dispatch", "the same as -c 1", setBool(&s.DisableDispatch))
-	fs.BoolFunc("enable-dispatch", "false: the same as -c 1", setBool(&s.EnableDispatch))
-	fs.BoolFunc("load-schema-snapshot", "take table definitions from TiKV as of the checkpoint, not from the whole DDL history", setBool(&s.LoadSchemaSnapshot))
+	fs.BoolFunc("disable-dispatch", "the same as -worker-count 1", setBool(&s.DisableDispatch))
+	fs.BoolFunc("enable-dispatch", "false: the same as -worker-count 1", setBool(&s.EnableDispatch))
+	fs.BoolVar(&s.LoadSchemaSnapshot, "load-schema-snapshot", false, "take table definitions from TiKV as of the checkpoint, not from the whole DDL history")
 	fs.StringVar(&s.PluginPath, "plugin-path", "", "refused: there are no plugins any more")
 	fs.StringVar(&s.PluginName, "plugin-name", "", "refused: there are no plugins any more")
-	fs.StringVar((*string)(&c.Security.Admin), "admin", string(daemon.AdminAny), "who may change the node over HTTP (PUT /state/…, /debug/…): any, loopback (this machine) or cert (a client certificate that ssl-ca has signed)")
+	c.Security.Flags(fs, "PUT /state/…, /debug/…")
 	fs.BoolVar(&c.Compare.asked, "compare", false, "do not run, but compare the database downstream with the upstream at the drainer's checkpoint, and print a report; the drainer has to be paused. Exit status 0: they are equal")
 	fs.StringVar(&c.Compare.upstream, "compare-upstream", "", "the upstream's TiDB as `user@host:port`, its password in the variable TIDB_PSWD; default: the section [compare] of the configuration")
 	fs.IntVar(&c.Compare.Threads, "compare-threads", 4, "chunks of rows that are compared at a time")
 	fs.IntVar(&c.Compare.ChunkRows, "compare-chunk", 5000, "`rows` of a chunk")
 	fs.StringVar(&c.Compare.State, "compare-state", "", "`file` by which a comparison that was interrupted goes on; default: compare.json in the data directory")
-	fs.StringVar(&c.file, "config", "", "TOML `file`")
+	fs.BoolVar(&c.print, "print", false, "do not run, but print the binlog files that follow: drainer -print FILE…")
 	fs.BoolVar(&c.version, "V", false, "print the version and exit")
 }
 
@@ -211,50 +202,49 @@ func setBool(to **bool) func(string) error {
 	}
 }
 
-// adjust checks what the flag and TOML readers cannot.
-func (c *config) adjust() (err error) {
+// adjust checks what can be checked without network, and reports all that is wrong.
+func (c *config) adjust() error {
 	s := &c.Syncer
-	if err := c.refused(); err != nil {
-		return err
-	}
 	s.SQLMode = cmp.Or(s.SQLMode, c.SQLMode)
 	if s.DisableDispatch != nil && *s.DisableDispatch || s.DisableDispatch == nil && s.EnableDispatch != nil && !*s.EnableDispatch {
 		s.Workers = 1
 	}
-	switch {
-	case c.Compressor != "" && c.Compressor != "gzip":
-		return fmt.Errorf("compressor %q does not exist: use gzip, or leave it out", c.Compressor)
-	case c.InitialCommitTS < -1:
-		return fmt.Errorf("initial-commit-ts %d: use a commit TS, or -1 for now", c.InitialCommitTS)
-	case c.SyncedCheckTime <= 0:
-		return fmt.Errorf("synced-check-time %d: must be at least 1 minute", c.SyncedCheckTime)
-	case c.MetricsInterval < 0:
-		return fmt.Errorf("metrics-interval %d: must not be negative", c.MetricsInterval)
-	case s.Workers <= 0:
-		return fmt.Errorf("syncer.worker-count %d (-c): must be at least 1", s.Workers)
-	case s.TxnBatch <= 0:
-		return fmt.Errorf("syncer.txn-batch %d: must be at least 1 row", s.TxnBatch)
-	case s.OnDivergence != "" && s.OnDivergence != "warn" && s.OnDivergence != "stop":
-		return fmt.Errorf("syncer.on-divergence %q: use \"warn\" (the default) or \"stop\"", s.OnDivergence)
-	case s.DDLCheck != "" && s.DDLCheck != "warn" && s.DDLCheck != "stop":
-		return fmt.Errorf("syncer.ddl-check %q: use \"stop\" (the default) or \"warn\"", s.DDLCheck)
+	var errs setting.Errors
+	errs.Add("", c.refused())
+	if c.Compressor != "" && c.Compressor != "gzip" {
+		errs.Addf("compressor %q does not exist: use gzip, or leave it out", c.Compressor)
 	}
-	if err := c.Config.Check(); err != nil {
-		return err
+	if c.InitialCommitTS < -1 {
+		errs.Addf("initial-commit-ts %d: use a commit TS, or -1 for now", c.InitialCommitTS)
 	}
-	if err := c.Security.Admin.Check(c.Security.Security); err != nil {
-		return fmt.Errorf("security.%w", err)
+	errs.Least("synced-check-time", c.SyncedCheckTime, 1, "minute")
+	errs.Least("metrics-interval", c.MetricsInterval, 0, "")
+	errs.Least("syncer.worker-count", s.Workers, 1, "connection")
+	errs.Least("syncer.txn-batch", s.TxnBatch, 1, "row")
+	if s.OnDivergence != "" && s.OnDivergence != "warn" && s.OnDivergence != "stop" {
+		errs.Addf("syncer.on-divergence %q: use \"warn\" (the default) or \"stop\"", s.OnDivergence)
 	}
+	if s.DDLCheck != "" && s.DDLCheck != "warn" && s.DDLCheck != "stop" {
+		errs.Addf("syncer.ddl-check %q: use \"stop\" (the default) or \"warn\"", s.DDLCheck)
+	}
+	errs.Add("security", c.Security.Check())
+	errs.Add("", daemon.CheckNode(c.NodeID, c.Addr, c.AdvertiseAddr, "pumps and operators"))
+	errs.Add("", c.Config.Check())
+	_, err := nodes.ParseEndpoints([]string{c.PDURLs}, c.Security.Enabled())
+	errs.Add("", err)
 	if _, err := txn.NewFilter(c.rules()); err != nil {
-		return fmt.Errorf("syncer.%w", err)
+		errs.Addf("syncer.%w", err)
 	}
 	if _, err := txn.NewMigration(c.migrateRules()); err != nil {
-		return fmt.Errorf("syncer.%w", err)
+		errs.Addf("syncer.%w", err)
 	}
 	c.metrics = prometheus.NewRegistry()
 	c.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	c.down, err = c.downstream()
-	return err
+	if c.refused() == nil { // else it says why there is no such downstream
+		c.down, err = c.downstream()
+		errs.Add("", err)
+	}
+	return errs.Join()
 }
 
 func (c *config) rules() txn.FilterRules {
@@ -276,7 +266,7 @@ func (c *config) options(log logrus.FieldLogger) drainer.Options {
 		NodeID: c.NodeID, Addr: c.Addr, AdvertiseAddr: c.AdvertiseAddr, DataDir: c.DataDir, Security: c.Security.Security, Admin: c.Security.Admin,
 		Downstream: c.down, InitialCommitTS: nodes.TSO(c.InitialCommitTS),
 		Filter: c.rules(), Migrate: c.migrateRules(), IgnoreTxns: ignored, SkipDDL: !c.Syncer.SyncDDL, Gzip: c.Compressor == "gzip",
-		LoadSchemaSnapshot: c.Syncer.LoadSchemaSnapshot != nil && *c.Syncer.LoadSchemaSnapshot,
+		LoadSchemaSnapshot: c.Syncer.LoadSchemaSnapshot,
 		SyncedAfter:        time.Duration(c.SyncedCheckTime) * time.Minute, Logger: log, Metrics: c.metrics,
 	}
 	if c.Syncer.Loopback {

@@ -18,6 +18,7 @@ import (
 	"pumphouse/nodes/daemon"
 	"pumphouse/nodes/logs"
 	"pumphouse/nodes/pd"
+	"pumphouse/nodes/setting"
 	"pumphouse/nodes/tikvconn"
 
 	"github.com/sirupsen/logrus"
@@ -38,11 +39,14 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case errors.Is(err, flag.ErrHelp):
 		return 0
 	case err != nil:
-		fmt.Fprintln(stderr, "drainer:", err)
+		setting.PrintErrors(stderr, "drainer", err)
 		return 2
 	case cfg.version:
 		fmt.Fprintf(stdout, "drainer (Pumphouse) %s %s %s/%s\n", daemon.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		return 0
+	}
+	if cfg.check {
+		return setting.ReportOK(stdout, stderr, "drainer", warnings)
 	}
 	log, err := logs.Open(cfg.Config, stderr)
 	if err != nil {

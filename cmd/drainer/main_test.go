@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pumphouse/drainer/downstream"
+	"pumphouse/testsuite/pdtest"
 )
 
 func write(t *testing.T, text string) string {
@@ -27,7 +28,7 @@ func TestConfigOfTheField(t *testing.T) {
 addr = "127.0.0.1:8249"
 advertise-addr = "10.0.0.9:8249"
 node-id = "drainer9"
-pd-urls = "http://10.0.0.1:2379"
+pd-urls = "https://10.0.0.1:2379"
 data-dir = "/var/lib/drainer"
 detect-interval = 10
 initial-commit-ts = 470642465486929921
@@ -36,7 +37,7 @@ compressor = "gzip"
 log-file = ""
 log-level = "warn"
 [security]
-ssl-ca = "ca.pem"
+ssl-ca = "`+pdtest.NewCerts(t).CAFile+`"
 [syncer]
 db-type = "mysql"
 sql-mode = "ANSI_QUOTES"

@@ -129,7 +129,7 @@ func TestOldFlags(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.PDURLs != "http://10.0.0.1:2379" || c.DataDir != "given" || !c.Syncer.SafeMode || c.Syncer.Workers != 1 || c.Syncer.LoadSchemaSnapshot == nil || !*c.Syncer.LoadSchemaSnapshot || !c.options(nil).LoadSchemaSnapshot {
+	if c.PDURLs != "http://10.0.0.1:2379" || c.DataDir != "given" || !c.Syncer.SafeMode || c.Syncer.Workers != 1 || !c.options(nil).LoadSchemaSnapshot {
 		t.Errorf("%+v", c)
 	}
 	all := strings.Join(warnings, "\n")
@@ -145,7 +145,7 @@ func TestOldFlags(t *testing.T) {
 // A key that nobody knows: where it is, and which one may be meant.
 func TestUnknownKeys(t *testing.T) {
 	_, _, err := parseConfig([]string{"-config", write(t, `data-dir = "d"
-worker-count = 3
+workers-count = 3
 [syncer]
   replicate-do-dbs = ["a"]
 [syncer.nothing-like-it]
@@ -154,7 +154,7 @@ x = 1
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, want := range []string{"worker-count (line 2), did you mean syncer.worker-count?", "syncer.replicate-do-dbs (line 4), did you mean syncer.replicate-do-db?", "syncer.nothing-like-it (line 5)"} {
+	for _, want := range []string{"workers-count (line 2), did you mean syncer.worker-count?", "syncer.replicate-do-dbs (line 4), did you mean syncer.replicate-do-db?", "syncer.nothing-like-it (line 5)"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%v\nwant %q", err, want)
 		}

@@ -23,53 +23,51 @@ import (
 // toConfig is the section [syncer.to].
 type toConfig struct {
 	// mysql and tidb
-	Host              string           `toml:"host"`
-	Port              int              `toml:"port"`
-	User              string           `toml:"user"`
-	Password          string           `toml:"password"`
-	EncryptedPassword string           `toml:"encrypted_password"`
-	Security          daemon.Security  `toml:"security"`
-	ReadTimeout       string           `toml:"read-timeout"`
-	Checkpoint        checkpointConfig `toml:"checkpoint"`
+	Host              string `toml:"host" default:"\"localhost\"" sample:"\"127.0.0.1\"" doc:"host of the database; default: the environment variable MYSQL_HOST, else localhost"`
+	Port              int    `toml:"port" default:"3306" doc:"its port; default: MYSQL_PORT, else 3306"`
+	User              string `toml:"user" default:"\"root\"" sample:"\"drainer\"" doc:"user of the database; docs/downstream-user.md has the rights that it needs. Default: MYSQL_USER, else root"`
+	Password          string `toml:"password" sample:"\"\"" doc:"its password; default: MYSQL_PSWD"`
+	EncryptedPassword string `toml:"encrypted_password" doc:"the password as binlogctl -cmd encrypt prints it, under the key in BINLOG_SECRET_KEY; it wins over password"`
+	ReadTimeout       string `toml:"read-timeout" default:"\"1m\"" doc:"how long the database may take to answer a statement that changes rows; DDL has no limit"`
+	SyncMode          int    `toml:"sync-mode" default:"1" doc:"1: rows with all columns; 2: with the columns that both sides have"`
 	// file
-	Dir           string `toml:"dir"`
-	RetentionDays int    `toml:"retention-time"`
+	Dir           string `toml:"dir" value:"directory" example:"\"/var/lib/pumphouse/drainer\"" doc:"directory of the files; default: data-dir"`
+	RetentionDays int    `toml:"retention-time" value:"days" doc:"days after which files are removed; 0: never"`
+	Compression   string `toml:"compression" example:"\"gzip\"" doc:"gzip compresses files that are full"`
 	// kafka
-	KafkaAddrs          string `toml:"kafka-addrs"`
-	KafkaMaxMessages    int    `toml:"kafka-max-messages"`
-	KafkaMaxMessageSize int    `toml:"kafka-max-message-size"`
-	TopicName           string `toml:"topic-name"`
-	KafkaVersion        string `toml:"kafka-version"`
-	ZKAddrs             string `toml:"zookeeper-addrs"`
+	KafkaAddrs          string `toml:"kafka-addrs" default:"\"127.0.0.1:9092\"" doc:"some of Kafka's brokers, host:port, separated by commas; default: the environment variable KAFKA_ADDRS, else 127.0.0.1:9092"`
+	TopicName           string `toml:"topic-name" example:"\"shop_binlog\"" doc:"the topic; default: <cluster ID>_obinlog. It is made, with one partition, when it is not there"`
+	KafkaVersion        string `toml:"kafka-version" example:"\"2.4.0\"" doc:"the newest version of the protocol to use; default: what the brokers speak"`
+	KafkaMaxMessages    int    `toml:"kafka-max-messages" default:"1024" doc:"messages sent in one request at most"`
+	KafkaMaxMessageSize int    `toml:"kafka-max-message-size" value:"bytes" doc:"bytes of a message at most: a larger one stops the drainer before it is sent; 0: the topic's limit alone"`
+	KafkaClientID       string `toml:"kafka-client-id" default:"\"pumphouse-drainer\"" doc:"the name that brokers have for the drainer in logs and quotas"`
 
-	KafkaClientID string `toml:"kafka-client-id"`
+	Params     map[string]string `toml:"params" example:"sql_log_bin = \"0\"" doc:"System variables of the sessions in the database."`
+	Security   daemon.Security   `toml:"security" doc:"TLS towards the downstream."`
+	Checkpoint checkpointConfig  `toml:"checkpoint" doc:"Where the position is kept. Default: for mysql and tidb in the downstream, for file and kafka in data-dir."`
 
-	SyncMode    int               `toml:"sync-mode"` // 2: columns that both sides have
-	Params      map[string]string `toml:"params"`    // of sessions
-	Compression string            `toml:"compression"`
-
-	// Keys that are refused or mean nothing here.
-	Merge               any `toml:"merge"`
-	TimeLimit           any `toml:"time-limit"`
-	SizeLimit           any `toml:"size-limit"`
-	OracleServiceName   any `toml:"oracle-service-name"`
-	OracleConnectString any `toml:"oracle-connect-string"`
+	Merge               any    `toml:"merge" old:"no effect: rows are put together in any case"`
+	TimeLimit           any    `toml:"time-limit" old:"no effect: it was for db-type flash"`
+	SizeLimit           any    `toml:"size-limit" old:"no effect: it was for db-type flash"`
+	ZKAddrs             string `toml:"zookeeper-addrs" old:"refused: name the brokers with kafka-addrs"`
+	OracleServiceName   any    `toml:"oracle-service-name" old:"refused: an Oracle as downstream is not supported"`
+	OracleConnectString any    `toml:"oracle-connect-string" old:"refused: an Oracle as downstream is not supported"`
 }
 
 // checkpointConfig is the section [syncer.to.checkpoint].
 type checkpointConfig struct {
-	Type              string          `toml:"type"`
-	Schema            string          `toml:"schema"`
-	Table             string          `toml:"table"`
-	Host              string          `toml:"host"`
-	Port              int             `toml:"port"`
-	User              string          `toml:"user"`
-	Password          string          `toml:"password"`
-	EncryptedPassword string          `toml:"encrypted_password"`
-	Security          daemon.Security `toml:"security"`
+	Type              string          `toml:"type" example:"\"mysql\"" doc:"mysql or tidb: in the database that follows, or in that of [syncer.to] when no host is named; file: in data-dir"`
+	Schema            string          `toml:"schema" default:"\"tidb_binlog\"" doc:"database of the tables"`
+	Table             string          `toml:"table" default:"\"checkpoint\"" doc:"name of the table; those of two more begin with it"`
+	Host              string          `toml:"host" example:"\"10.0.0.3\"" doc:"another server for the position; its port, user and password have the defaults of [syncer.to]"`
+	Port              int             `toml:"port" default:"3306" doc:"its port"`
+	User              string          `toml:"user" example:"\"drainer\"" doc:"its user"`
+	Password          string          `toml:"password" doc:"the user's password"`
+	EncryptedPassword string          `toml:"encrypted_password" doc:"the same, encrypted as in [syncer.to]"`
+	Security          daemon.Security `toml:"security" doc:"TLS towards that server."`
 
-	OracleServiceName   any `toml:"oracle-service-name"`
-	OracleConnectString any `toml:"oracle-connect-string"`
+	OracleServiceName   any `toml:"oracle-service-name" old:"refused: a checkpoint in an Oracle is not supported"`
+	OracleConnectString any `toml:"oracle-connect-string" old:"refused: a checkpoint in an Oracle is not supported"`
 }
 
 // downstream is what db-type and [syncer.to] describe.

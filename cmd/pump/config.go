@@ -13,6 +13,7 @@ import (
 	"pumphouse/nodes/daemon"
 	"pumphouse/nodes/logs"
 	"pumphouse/nodes/pd"
+	"pumphouse/nodes/setting"
 	"pumphouse/pump"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -20,49 +21,56 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// config is the pump's configuration, under the names of the field.
+// config is the pump's configuration, under the names of upstream's pump. What a key means is the usage
+// of its flag, or the tag doc; see package setting.
 type config struct {
-	NodeID        string `toml:"node-id"`
+	NodeID        string `toml:"node-id" example:"\"pump1\""`
 	Addr          string `toml:"addr"`
-	AdvertiseAddr string `toml:"advertise-addr"`
-	Socket        string `toml:"socket"`
-	PDURLs        string `toml:"pd-urls"`
-	DataDir       string `toml:"data-dir"`
-	Heartbeat     int    `toml:"heartbeat-interval"` // seconds
-	GC            gcTime `toml:"gc"`
-	FakeInterval  int    `toml:"fake-binlog-interval"` // seconds
-	GenInterval   int    `toml:"gen-binlog-interval"`  // the same under its older name
-	MaxMessage    int    `toml:"max-message-size"`     // bytes
+	AdvertiseAddr string `toml:"advertise-addr" example:"\"pump1.example:8250\""`
+	Socket        string `toml:"socket" example:"\"/run/pumphouse/pump.sock\""`
+	PDURLs        string `toml:"pd-urls" sample:"\"http://127.0.0.1:2379\""`
+	DataDir       string `toml:"data-dir" sample:"\"/var/lib/pumphouse/pump\""`
+	Heartbeat     int    `toml:"heartbeat-interval"`
+	GC            gcTime `toml:"gc" default:"7"`
+	FakeInterval  int    `toml:"fake-binlog-interval"`
+	MaxMessage    int    `toml:"max-message-size"`
 	MaxConns      int    `toml:"max-connections"`
-	DirectWrites  bool   `toml:"direct"`
+	DirectWrites  bool   `toml:"direct-writes"`
 
-	MetricsAddr     string `toml:"metrics-addr"`
-	MetricsInterval int    `toml:"metrics-interval"` // seconds
-
-	Security daemon.NodeSecurity `toml:"security"`
-	Storage  storageConfig       `toml:"storage"`
 	logs.Config
 
+	MetricsAddr     string `toml:"metrics-addr" example:"\"pushgateway.example:9091\""`
+	MetricsInterval int    `toml:"metrics-interval"`
+
+	Security daemon.NodeSecurity `toml:"security" doc:"TLS of the port, and towards PD, TiKV and drainers; who may change the pump."`
+	Storage  storageConfig       `toml:"storage" doc:"The binlogs on disk."`
+
+	GenInterval int   `toml:"gen-binlog-interval" old:"the older name of fake-binlog-interval"`
+	Direct      *bool `toml:"direct" old:"the older name of direct-writes"`
+
 	metrics *prometheus.Registry
-	file    string
+	stop    uint64 // bytes of stop-write-at-available-space
 	version bool
 	repair  bool
+	check   bool // -check-config
 }
 
 type storageConfig struct {
-	SyncLog   *bool  `toml:"sync-log"`
-	StopWrite string `toml:"stop-write-at-available-space"`
+	SyncLog   bool   `toml:"sync-log" doc:"answer a write only once it is on disk; with false a power failure loses what was acknowledged in the second before"`
+	StopWrite string `toml:"stop-write-at-available-space" doc:"refuse new transactions when the disk has less space left than this; \"0\": never"`
 
-	// Keys of the old storage that mean nothing here.
-	KVChanCapacity  any            `toml:"kv_chan_capacity"`
-	SlowWriteThresh any            `toml:"slow_write_threshold"`
-	KV              map[string]any `toml:"kv"`
+	OrphanTimeout setting.Duration `toml:"orphan-timeout" doc:"where there is no TiKV to ask: roll back a transaction whose outcome is unknown for so long"`
+	GCTTL         setting.Duration `toml:"gc-ttl" doc:"for how long a pump that is down holds back TiKV's garbage collection for its unresolved transactions; at least 1m"`
 
-	// OrphanTimeout is ours: see pump.Options.
-	OrphanTimeout string `toml:"orphan-timeout"`
-	// GCTTL is ours: how long TiKV's garbage collection stays held back after the pump has
-	// stopped with unresolved transactions.
-	GCTTL string `toml:"gc-ttl"`
+	KVChanCapacity  any            `toml:"kv_chan_capacity" old:"no effect: the log has no queue of that kind"`
+	SlowWriteThresh any            `toml:"slow_write_threshold" old:"no effect: metrics have the durations of writes"`
+	KV              map[string]any `toml:"kv" old:"no effect: the log is not a key-value store"`
+}
+
+// defaults are the values of what has no flag.
+func defaults() *config {
+	return &config{GC: gcTime(7 * 24 * time.Hour), Storage: storageConfig{SyncLog: true, StopWrite: "10 GiB",
+		OrphanTimeout: setting.Duration{Duration: 10 * time.Minute}, GCTTL: setting.Duration{Duration: 24 * time.Hour}}}
 }
 
 // gcTime is how long binlogs are kept: a number of days, or a duration such as 8h.
@@ -71,14 +79,14 @@ type gcTime time.Duration
 func (g *gcTime) Set(s string) error {
 	if days, err := strconv.Atoi(s); err == nil {
 		if days <= 0 {
-			return fmt.Errorf("gc %s: must be at least 1 day", s)
+			return errors.New("must be at least 1 day")
 		}
 		*g = gcTime(time.Duration(days) * 24 * time.Hour)
 		return nil
 	}
 	d, err := time.ParseDuration(s)
 	if err != nil || d <= 0 {
-		return fmt.Errorf("gc %q: use a number of days, or a duration such as 8h", s)
+		return errors.New("must be a number of days, or a duration such as 8h")
 	}
 	*g = gcTime(d)
 	return nil
@@ -89,55 +97,61 @@ func (g *gcTime) String() string { return time.Duration(*g).String() }
 // UnmarshalTOML takes 7 as well as "8h".
 func (g *gcTime) UnmarshalTOML(v any) error { return g.Set(fmt.Sprint(v)) }
 
-// parseConfig reads flags and the file that -config names; flags win. The warnings are
-// about what is accepted and ignored.
+// parseConfig reads flags, environment and the file that -config names. The warnings are
+// about what is accepted and ignored. Help that was asked for is printed to stdout.
 func parseConfig(args []string, stdout io.Writer) (*config, []string, error) {
-	cfg := &config{GC: gcTime(7 * 24 * time.Hour)}
+	cfg := defaults()
 	fs := flag.NewFlagSet("pump", flag.ContinueOnError)
-	fs.SetOutput(io.Discard)
-	fs.StringVar(&cfg.NodeID, "node-id", "", "ID of the node; default <hostname>:<port>, kept in <data-dir>/.node")
-	fs.StringVar(&cfg.Addr, "addr", "127.0.0.1:8250", "`host:port` to listen on for TiDB, drainers and HTTP")
-	fs.StringVar(&cfg.AdvertiseAddr, "advertise-addr", "", "`host:port` that others dial; default: -addr")
-	fs.StringVar(&cfg.Socket, "socket", "", "Unix socket to listen on as well, a path or unix://`path`")
-	fs.StringVar(&cfg.PDURLs, "pd-urls", "http://127.0.0.1:2379", "PD's client `URLs`, separated by commas")
-	fs.StringVar(&cfg.DataDir, "data-dir", "data.pump", "`directory` of the binlogs")
-	fs.IntVar(&cfg.Heartbeat, "heartbeat-interval", 2, "`seconds` between two heartbeats")
-	fs.Var(&cfg.GC, "gc", "how long binlogs are kept: a number of days, or a duration such as 8h")
-	fs.IntVar(&cfg.FakeInterval, "fake-binlog-interval", 3, "`seconds` after which the clock is forwarded at the latest")
-	fs.IntVar(&cfg.MaxMessage, "max-message-size", 1<<30, "`bytes` of the largest message that TiDB may send, at most 1 GiB; what is stored can be pulled whatever this is")
-	fs.IntVar(&cfg.MaxConns, "max-connections", daemon.DefaultMaxConns, "`number` of connections at most, gRPC and HTTP together; never more than three quarters of the limit of open files")
-	fs.BoolVar(&cfg.DirectWrites, "direct-writes", true, "take plain writes off the connection directly; false: leave them to the gRPC library, which is slower and less strict with peers")
-	cfg.Flags(fs, "L", "info", logs.FormatUnified)
-	fs.StringVar(&cfg.MetricsAddr, "metrics-addr", "", "`address` of a Prometheus push gateway; empty: metrics are only served at /metrics")
-	fs.IntVar(&cfg.MetricsInterval, "metrics-interval", 15, "`seconds` between two pushes; 0: no push")
-	fs.StringVar((*string)(&cfg.Security.Admin), "admin", string(daemon.AdminAny), "who may change the node over HTTP (PUT /state/…, /debug/…, /unresolved): any, loopback (this machine) or cert (a client certificate that ssl-ca has signed)")
-	fs.StringVar(&cfg.file, "config", "", "TOML `file`")
-	fs.BoolVar(&cfg.version, "V", false, "print the version and exit")
-	fs.BoolVar(&cfg.repair, "repair", false, "save what can be read of damaged data in -data-dir, say what is lost, and exit; copy the directory first")
-	ignored := map[string]*string{"binlog-file-size": nil, "enable-binlog-slice": nil, "binlog-slice-size": nil,
-		"log-rotate": nil, "enable-debug": nil, "enable-tolerant": nil, "kafka-addrs": nil}
-	for name := range ignored {
-		ignored[name] = fs.String(name, "", "accepted from old scripts, without effect")
-	}
-	if err := daemon.ParseWithFile(fs, args, &cfg.file, cfg); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			fs.SetOutput(stdout)
-			fmt.Fprintln(stdout, "Flags of pump:")
-			fs.PrintDefaults()
-		}
+	cfg.flags(fs)
+	r := setting.New(fs, cfg, "PUMP", stdout)
+	warnings, err := r.Read(args)
+	if err != nil {
 		return nil, nil, err
 	}
-	var warnings []string
+	cfg.check = r.CheckOnly
 	fs.Visit(func(f *flag.Flag) {
-		if _, ok := ignored[f.Name]; ok {
+		if f.Usage == withoutEffect {
 			warnings = append(warnings, "-"+f.Name+" has no effect any more: remove it")
 		}
 	})
+	if cfg.version {
+		return cfg, nil, nil
+	}
 	more, err := cfg.adjust()
 	return cfg, append(warnings, more...), err
 }
 
-// adjust checks what the flag and TOML readers cannot.
+const withoutEffect = "accepted from old scripts, without effect"
+
+func (c *config) flags(fs *flag.FlagSet) {
+	fs.StringVar(&c.NodeID, "node-id", "", "ID of the node; default <hostname>:<port>, kept in <data-dir>/.node")
+	fs.StringVar(&c.Addr, "addr", "127.0.0.1:8250", "`host:port` to listen on for TiDB, drainers and HTTP")
+	fs.StringVar(&c.AdvertiseAddr, "advertise-addr", "", "`host:port` that others dial; default: addr. It is needed when addr is 0.0.0.0")
+	fs.StringVar(&c.Socket, "socket", "", "Unix socket to listen on as well, a path or unix://`path`")
+	fs.StringVar(&c.PDURLs, "pd-urls", "http://127.0.0.1:2379", "PD's client `URLs`, separated by commas")
+	fs.StringVar(&c.DataDir, "data-dir", "data.pump", "`directory` of the binlogs")
+	fs.IntVar(&c.Heartbeat, "heartbeat-interval", 2, "`seconds` between two heartbeats")
+	fs.Var(&c.GC, "gc", "how long binlogs are kept: a number of days, or a duration such as 8h")
+	fs.IntVar(&c.FakeInterval, "fake-binlog-interval", 3, "`seconds` after which the clock is forwarded at the latest")
+	fs.IntVar(&c.MaxMessage, "max-message-size", 1<<30, "`bytes` of the largest message that TiDB may send, at most 1 GiB; what is stored can be pulled whatever this is")
+	fs.IntVar(&c.MaxConns, "max-connections", daemon.DefaultMaxConns, "`number` of connections at most, gRPC and HTTP together; never more than three quarters of the limit of open files")
+	fs.BoolVar(&c.DirectWrites, "direct-writes", true, "take plain writes off the connection directly; false: leave them to the gRPC library, which is slower and less strict with peers")
+	c.Flags(fs, "log-level", "info", logs.FormatUnified)
+	setting.Alias(fs, "L", "log-level")
+	fs.StringVar(&c.MetricsAddr, "metrics-addr", "", "`address` of a Prometheus push gateway; empty: metrics are only served at /metrics")
+	fs.IntVar(&c.MetricsInterval, "metrics-interval", 15, "`seconds` between two pushes; 0: no push")
+	c.Security.Flags(fs, "PUT /state/…, /debug/…, /unresolved")
+	fs.BoolVar(&c.version, "V", false, "print the version and exit")
+	fs.BoolVar(&c.repair, "repair", false, "save what can be read of damaged data in -data-dir, say what is lost, and exit; copy the directory first")
+	for _, name := range []string{"binlog-file-size", "binlog-slice-size", "log-rotate", "kafka-addrs"} {
+		fs.String(name, "", withoutEffect)
+	}
+	for _, name := range []string{"enable-binlog-slice", "enable-debug", "enable-tolerant"} {
+		fs.Bool(name, false, withoutEffect)
+	}
+}
+
+// adjust checks what can be checked without network, and reports all that is wrong.
 func (c *config) adjust() (warnings []string, err error) {
 	for name, set := range map[string]bool{
 		"storage.kv_chan_capacity":     c.Storage.KVChanCapacity != nil,
@@ -152,56 +166,45 @@ func (c *config) adjust() (warnings []string, err error) {
 		warnings = append(warnings, "the key gen-binlog-interval is now called fake-binlog-interval")
 		c.FakeInterval = c.GenInterval
 	}
+	if c.Direct != nil {
+		c.DirectWrites = *c.Direct
+	}
 	c.Socket = strings.TrimPrefix(c.Socket, "unix://")
-	switch {
-	case c.Heartbeat <= 0:
-		return warnings, fmt.Errorf("heartbeat-interval %d: must be at least 1 second", c.Heartbeat)
-	case c.FakeInterval <= 0:
-		return warnings, fmt.Errorf("fake-binlog-interval %d: must be at least 1 second", c.FakeInterval)
-	case c.MaxMessage <= 0:
-		return warnings, fmt.Errorf("max-message-size %d: must be above 0 bytes", c.MaxMessage)
-	case c.MaxConns <= 0:
-		return warnings, fmt.Errorf("max-connections %d: must be above 0", c.MaxConns)
-	case c.MetricsInterval < 0:
-		return warnings, fmt.Errorf("metrics-interval %d: must not be negative", c.MetricsInterval)
+	var errs setting.Errors
+	errs.Least("heartbeat-interval", c.Heartbeat, 1, "second")
+	errs.Least("fake-binlog-interval", c.FakeInterval, 1, "second")
+	errs.Least("max-message-size", c.MaxMessage, 1, "byte")
+	errs.Least("max-connections", c.MaxConns, 1, "")
+	errs.Least("metrics-interval", c.MetricsInterval, 0, "")
+	if c.Storage.OrphanTimeout.Duration <= 0 {
+		errs.Addf("storage.orphan-timeout %s: must be above 0", c.Storage.OrphanTimeout)
 	}
-	if err := c.Config.Check(); err != nil {
-		return warnings, err
+	if c.Storage.GCTTL.Duration < time.Minute {
+		errs.Addf("storage.gc-ttl %s: must be at least 1m", c.Storage.GCTTL)
 	}
-	if err := c.Security.Admin.Check(c.Security.Security); err != nil {
-		return warnings, fmt.Errorf("security.%w", err)
+	if c.stop, err = parseBytes(c.Storage.StopWrite); err != nil {
+		errs.Addf("storage.stop-write-at-available-space: %w", err)
 	}
-	if _, err := parseBytes(c.Storage.StopWrite); err != nil {
-		return warnings, fmt.Errorf("storage.stop-write-at-available-space: %w", err)
-	}
-	if c.Storage.OrphanTimeout != "" {
-		if d, err := time.ParseDuration(c.Storage.OrphanTimeout); err != nil || d <= 0 {
-			return warnings, fmt.Errorf("storage.orphan-timeout %q: use a duration such as 10m", c.Storage.OrphanTimeout)
-		}
-	}
-	if c.Storage.GCTTL != "" {
-		if d, err := time.ParseDuration(c.Storage.GCTTL); err != nil || d <= 0 {
-			return warnings, fmt.Errorf("storage.gc-ttl %q: use a duration such as 24h", c.Storage.GCTTL)
-		}
-	}
+	errs.Add("security", c.Security.Check())
+	errs.Add("", daemon.CheckNode(c.NodeID, c.Addr, c.AdvertiseAddr, "TiDB and drainers"))
+	errs.Add("", c.Config.Check())
+	_, err = nodes.ParseEndpoints([]string{c.PDURLs}, c.Security.Enabled())
+	errs.Add("", err)
 	c.metrics = prometheus.NewRegistry()
 	c.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
-	return warnings, nil
+	return warnings, errs.Join()
 }
 
 // options are those of the pump.
 func (c *config) options(reg *nodes.Registry, clock *pd.Client, log logrus.FieldLogger) pump.Options {
-	stop, _ := parseBytes(c.Storage.StopWrite)               // checked by adjust
-	orphan, _ := time.ParseDuration(c.Storage.OrphanTimeout) // 0: the default
-	ttl, _ := time.ParseDuration(c.Storage.GCTTL)
 	return pump.Options{
 		NodeID: c.NodeID, Addr: c.Addr, AdvertiseAddr: c.AdvertiseAddr, Socket: c.Socket, DataDir: c.DataDir,
 		Registry: reg, PD: clock, Security: c.Security.Security, Admin: c.Security.Admin,
 		Heartbeat: time.Duration(c.Heartbeat) * time.Second, GC: time.Duration(c.GC),
 		FakeInterval: time.Duration(c.FakeInterval) * time.Second, MaxMessageSize: c.MaxMessage,
 		MaxConns: c.MaxConns, NoDirectWrites: !c.DirectWrites,
-		NoSync: c.Storage.SyncLog != nil && !*c.Storage.SyncLog, StopWriteAtAvailable: stop,
-		OrphanTimeout: orphan, GCTTL: ttl, Logger: log, Metrics: c.metrics,
+		NoSync: !c.Storage.SyncLog, StopWriteAtAvailable: c.stop,
+		OrphanTimeout: c.Storage.OrphanTimeout.Duration, GCTTL: c.Storage.GCTTL.Duration, Logger: log, Metrics: c.metrics,
 	}
 }
 

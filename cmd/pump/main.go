@@ -16,6 +16,7 @@ import (
 	"pumphouse/nodes/daemon"
 	"pumphouse/nodes/logs"
 	"pumphouse/nodes/pd"
+	"pumphouse/nodes/setting"
 	"pumphouse/pump"
 	"pumphouse/pump/tikv"
 
@@ -34,11 +35,14 @@ func run(args []string, stdout, stderr io.Writer) int {
 	case errors.Is(err, flag.ErrHelp):
 		return 0
 	case err != nil:
-		fmt.Fprintln(stderr, "pump:", err)
+		setting.PrintErrors(stderr, "pump", err)
 		return 2
 	case cfg.version:
 		fmt.Fprintf(stdout, "pump (Pumphouse) %s %s %s/%s\n", daemon.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 		return 0
+	}
+	if cfg.check {
+		return setting.ReportOK(stdout, stderr, "pump", warnings)
 	}
 	log, err := logs.Open(cfg.Config, stderr)
 	if err != nil {

@@ -4,11 +4,14 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net"
 	"time"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/certfile"
 	"pumphouse/nodes/daemon"
 	"pumphouse/nodes/logs"
+	"pumphouse/nodes/setting"
 	"pumphouse/server"
 	"pumphouse/server/engine"
 	"pumphouse/server/governor"
@@ -16,27 +19,28 @@ import (
 )
 
 // config is the console's configuration: the TOML file has these keys, and the flags the
-// same names (users can only be given in the file).
+// same names (users can only be given in the file). What a key means is the usage of its flag, or the tag doc;
+// see package setting.
 type config struct {
 	Addr     string `toml:"addr"`
-	Socket   string `toml:"socket"`
-	HTTPAddr string `toml:"http-addr"`
+	Socket   string `toml:"socket" example:"\"/run/pumphouse/console.sock\""`
+	HTTPAddr string `toml:"http-addr" default:"\"127.0.0.1:8247\""`
 
-	HTTPHosts string `toml:"http-hosts"`
+	HTTPHosts string `toml:"http-hosts" example:"\"console.example.com\""`
 	HTTPLogin bool   `toml:"http-login"`
-	HTTPCert  string `toml:"http-tls-cert"`
-	HTTPKey   string `toml:"http-tls-key"`
+	HTTPCert  string `toml:"http-tls-cert" example:"\"/etc/pumphouse/server.pem\""`
+	HTTPKey   string `toml:"http-tls-key" example:"\"/etc/pumphouse/server.key\""`
 
-	PDURLs  string `toml:"pd-urls"`
+	PDURLs  string `toml:"pd-urls" sample:"\"http://127.0.0.1:2379\""`
 	Compat  string `toml:"compat"`
 	LogBin  string `toml:"log-bin"`
 	Version string `toml:"server-version"`
 
-	PDTimeout        duration `toml:"pd-timeout"`
-	Heartbeat        duration `toml:"heartbeat-interval"`
-	IdleTimeout      duration `toml:"idle-timeout"`
-	StatementTimeout duration `toml:"statement-timeout"`
-	MaxPacket        int64    `toml:"max-allowed-packet"`
+	PDTimeout        setting.Duration `toml:"pd-timeout"`
+	Heartbeat        setting.Duration `toml:"heartbeat-interval"`
+	IdleTimeout      setting.Duration `toml:"idle-timeout"`
+	StatementTimeout setting.Duration `toml:"statement-timeout"`
+	MaxPacket        int64            `toml:"max-allowed-packet"`
 
 	MaxConnections     int   `toml:"max-connections"`
 	MaxUserConnections int   `toml:"max-user-connections"`
@@ -44,30 +48,19 @@ type config struct {
 	MaxSessionMemory   int64 `toml:"max-session-memory"`
 	MaxRunning         int   `toml:"max-running"`
 
-	TLSCert                string `toml:"tls-cert"`
-	TLSKey                 string `toml:"tls-key"`
+	TLSCert                string `toml:"tls-cert" example:"\"/etc/pumphouse/server.pem\""`
+	TLSKey                 string `toml:"tls-key" example:"\"/etc/pumphouse/server.key\""`
 	RequireSecureTransport bool   `toml:"require-secure-transport"`
 
 	logs.Config
 
-	Security daemon.Security `toml:"security"`
-	Users    []server.User   `toml:"users"`
-
-	file string // -config
-}
-
-// duration is a time.Duration in TOML as in flags: "2s", "8h".
-type duration struct{ time.Duration }
-
-func (d *duration) UnmarshalText(b []byte) (err error) {
-	d.Duration, err = time.ParseDuration(string(b))
-	return err
+	Security daemon.Security `toml:"security" doc:"TLS towards PD and the nodes."`
+	Users    []server.User   `toml:"users" doc:"Who may log in; without users root may, without a password and from this machine only."`
 }
 
 // flags names every key of the configuration on the command line.
 func (c *config) flags(name string) *flag.FlagSet {
 	fs := flag.NewFlagSet(name, flag.ContinueOnError)
-	fs.StringVar(&c.file, "config", "", "TOML `file` with the same names as keys, and with [[users]]")
 	fs.StringVar(&c.Addr, "addr", "127.0.0.1:8248", "`host:port` to listen on; port 0 means any free one")
 	fs.StringVar(&c.Socket, "socket", "", "Unix socket `path` to listen on as well")
 	fs.StringVar(&c.HTTPAddr, "http-addr", "", "`host:port` of the page, /metrics and /healthz, which anybody may read (but see -http-login); off = none (default 127.0.0.1:8247, or any port if -addr has port 0)")
@@ -93,47 +86,76 @@ func (c *config) flags(name string) *flag.FlagSet {
 	fs.StringVar(&c.TLSKey, "tls-key", "", "PEM `file` with its key")
 	fs.BoolVar(&c.RequireSecureTransport, "require-secure-transport", false, "refuse TCP clients without TLS")
 	c.Flags(fs, "log-level", "info", logs.FormatLogfmt)
-	fs.StringVar(&c.Security.CA, "ssl-ca", "", "PEM `file` with the cluster's certificate authorities, for PD")
-	fs.StringVar(&c.Security.Cert, "ssl-cert", "", "PEM `file` with our certificate towards PD")
-	fs.StringVar(&c.Security.Key, "ssl-key", "", "PEM `file` with its key")
+	setting.Alias(fs, "L", "log-level")
+	c.Security.Flags(fs)
 	return fs
 }
 
 // minMemory is the least that max-memory may be, in bytes: enough for the tools' catalogue queries.
 const minMemory = 16 << 20
 
-// check refuses what no part further down checks.
+// check checks what can be checked without network, and reports all that is wrong.
 func (c *config) check() error {
-	if err := c.Config.Check(); err != nil {
-		return err
+	var errs setting.Errors
+	if c.Compat != string(session.CompatDocs) && c.Compat != string(session.CompatTiDB) {
+		errs.Addf("compat %q does not exist: use docs or tidb", c.Compat)
 	}
-	switch {
-	case c.Compat != string(session.CompatDocs) && c.Compat != string(session.CompatTiDB):
-		return fmt.Errorf("compat %q does not exist: use docs or tidb", c.Compat)
-	case c.LogBin != "auto" && c.LogBin != "on" && c.LogBin != "off":
-		return fmt.Errorf("log-bin %q does not exist: use auto, on or off", c.LogBin)
-	case (c.HTTPCert == "") != (c.HTTPKey == ""):
+	if c.LogBin != "auto" && c.LogBin != "on" && c.LogBin != "off" {
+		errs.Addf("log-bin %q does not exist: use auto, on or off", c.LogBin)
+	}
+	if c.HTTPLogin && len(c.Users) == 0 {
+		errs.Addf("http-login needs users: configure [[users]] with hashes made by `pumphouse passwd`")
+	}
+	errs.Least("max-connections", c.MaxConnections, 1, "")
+	if c.MaxUserConnections < 0 || c.MaxUserConnections > c.MaxConnections {
+		errs.Addf("max-user-connections %d: must be from 1 to max-connections (%d), or 0 for three quarters of that", c.MaxUserConnections, c.MaxConnections)
+	}
+	if c.MaxMemory < minMemory {
+		errs.Addf("max-memory %d: must be at least %d bytes", c.MaxMemory, minMemory)
+	}
+	if c.MaxSessionMemory < minMemory/4 {
+		errs.Addf("max-session-memory %d: must be at least %d bytes", c.MaxSessionMemory, minMemory/4)
+	}
+	if c.MaxRunning < 0 {
+		errs.Addf("max-running %d: must be above 0, or 0 for half of the processors", c.MaxRunning)
+	}
+	if c.MaxPacket < 1024 || c.MaxPacket > 1<<30 {
+		errs.Addf("max-allowed-packet %d: must be from 1024 to 1073741824 bytes", c.MaxPacket)
+	}
+	if c.StatementTimeout.Duration < 0 {
+		errs.Addf("statement-timeout %s: must not be negative", c.StatementTimeout)
+	}
+	for _, d := range []struct {
+		name string
+		time setting.Duration
+	}{{"pd-timeout", c.PDTimeout}, {"heartbeat-interval", c.Heartbeat}, {"idle-timeout", c.IdleTimeout}} {
+		if d.time.Duration <= 0 {
+			errs.Addf("%s %s: must be above 0", d.name, d.time)
+		}
+	}
+	errs.Add("", c.Config.Check())
+	errs.Add("security", c.Security.Check())
+	_, err := nodes.ParseEndpoints([]string{c.PDURLs}, c.Security.Enabled())
+	errs.Add("", err)
+	errs.Add("", c.checkPage())
+	_, err = server.New(c.serverOptions(nil)) // addr, users, TLS
+	errs.Add("", err)
+	return errs.Join()
+}
+
+// checkPage checks the address and the certificate of the page.
+func (c *config) checkPage() error {
+	if (c.HTTPCert == "") != (c.HTTPKey == "") {
 		return errors.New("http-tls-cert and http-tls-key go together: name both or neither")
-	case c.HTTPLogin && len(c.Users) == 0:
-		return errors.New("http-login needs users: configure [[users]] with hashes made by `pumphouse passwd`")
-	case c.MaxConnections < 1:
-		return fmt.Errorf("max-connections %d: must be at least 1", c.MaxConnections)
-	case c.MaxUserConnections < 0 || c.MaxUserConnections > c.MaxConnections:
-		return fmt.Errorf("max-user-connections %d: must be from 1 to max-connections (%d), or 0 for three quarters of that", c.MaxUserConnections, c.MaxConnections)
-	case c.MaxMemory < minMemory:
-		return fmt.Errorf("max-memory %d: must be at least %d bytes", c.MaxMemory, minMemory)
-	case c.MaxSessionMemory < minMemory/4:
-		return fmt.Errorf("max-session-memory %d: must be at least %d bytes", c.MaxSessionMemory, minMemory/4)
-	case c.MaxRunning < 0:
-		return fmt.Errorf("max-running %d: must be above 0, or 0 for half of the processors", c.MaxRunning)
-	case c.MaxPacket < 1024 || c.MaxPacket > 1<<30:
-		return fmt.Errorf("max-allowed-packet %d: must be from 1024 to 1073741824 bytes", c.MaxPacket)
-	case c.StatementTimeout.Duration < 0:
-		return fmt.Errorf("statement-timeout %s: must not be negative", c.StatementTimeout)
 	}
-	for name, d := range map[string]duration{"pd-timeout": c.PDTimeout, "heartbeat-interval": c.Heartbeat, "idle-timeout": c.IdleTimeout} {
-		if d.Duration <= 0 {
-			return fmt.Errorf("%s %s: must be above 0", name, d)
+	if c.HTTPCert != "" {
+		if _, err := certfile.NewPair(c.HTTPCert, c.HTTPKey, nil); err != nil {
+			return fmt.Errorf("http-tls-cert and http-tls-key: %w", err)
+		}
+	}
+	if addr := c.httpAddr(); addr != noHTTP {
+		if _, _, err := net.SplitHostPort(addr); err != nil {
+			return fmt.Errorf("http-addr %q: must be host:port, or off: %w", addr, err)
 		}
 	}
 	return nil

@@ -41,7 +41,7 @@ func demo(ctx context.Context, args []string, std stdio) error {
 	fs.StringVar(&o.dataDir, "data-dir", "", "`directory` to keep the data in; default: a temporary one, removed at the end")
 	to := fs.String("downstream", os.Getenv("DOWNSTREAM"), "database that drainer1 replicates to, mysql://user:password@host:port; default: $DOWNSTREAM, or files")
 	o.console.Config.Flags(fs, "log-level", "warn", logs.FormatLogfmt)
-	if err := parse(fs, args, std, nil, nil); err != nil {
+	if err := parse(fs, args, std); err != nil {
 		return err
 	}
 	err := o.console.Config.Check()

@@ -16,6 +16,7 @@ import (
 	_ "time/tzdata" // SET time_zone = 'Asia/Shanghai' works where the machine has no zone files
 
 	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/setting"
 )
 
 // command is one subcommand. Its run returns when ctx ends or when it is done.
@@ -78,7 +79,7 @@ func run(ctx context.Context, args []string, std stdio) int {
 		case err == nil || errors.Is(err, flag.ErrHelp):
 			return 0
 		case errors.As(err, &usage):
-			fmt.Fprintf(std.err, "pumphouse %s: %v\n", c.name, err)
+			setting.PrintErrors(std.err, "pumphouse "+c.name, err)
 			return 2
 		}
 		fmt.Fprintf(std.err, "pumphouse %s: %v\n", c.name, err)
@@ -106,19 +107,14 @@ func usage(w io.Writer) {
 	fmt.Fprintf(w, "\npumphouse COMMAND -h lists the flags of a command, pumphouse -V prints the version.\n")
 }
 
-// parse reads flags, and the file that -config names where the command has one.
-func parse(fs *flag.FlagSet, args []string, std stdio, configFile *string, config any) error {
+// parse reads the flags of a command that has no configuration file.
+func parse(fs *flag.FlagSet, args []string, std stdio) error {
 	fs.SetOutput(io.Discard)
-	none := ""
-	if configFile == nil {
-		configFile = &none
-	}
-	err := daemon.ParseWithFile(fs, args, configFile, config)
+	err := setting.ParseFlags(fs, args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		fs.SetOutput(std.out)
 		fmt.Fprintf(std.out, "Flags of pumphouse %s:\n", fs.Name())
-		fs.PrintDefaults()
+		setting.PrintFlags(fs, std.out)
 		return err
 	case err != nil:
 		return &usageError{err}

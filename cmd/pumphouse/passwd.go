@@ -21,7 +21,7 @@ import (
 func passwd(_ context.Context, args []string, std stdio) error {
 	fs := flag.NewFlagSet("passwd", flag.ContinueOnError)
 	plugin := fs.String("plugin", "caching_sha2_password", "how clients prove the password: caching_sha2_password, or mysql_native_password for old clients")
-	if err := parse(fs, args, std, nil, nil); err != nil {
+	if err := parse(fs, args, std); err != nil {
 		return err
 	}
 	password, err := readPassword(std)

@@ -23,7 +23,7 @@ func servePD(ctx context.Context, args []string, std stdio) error {
 	fs.StringVar(&opts.CertFile, "ssl-cert", "", "PEM `file` with the certificate to serve TLS with")
 	fs.StringVar(&opts.KeyFile, "ssl-key", "", "PEM `file` with its key")
 	logging.Flags(fs, "log-level", "info", logs.FormatLogfmt)
-	if err := parse(fs, args, std, nil, nil); err != nil {
+	if err := parse(fs, args, std); err != nil {
 		return err
 	}
 	if err := logging.Check(); err != nil {

@@ -10,6 +10,7 @@ import (
 	"pumphouse/nodes/daemon"
 	"pumphouse/nodes/logs"
 	"pumphouse/nodes/pd"
+	"pumphouse/nodes/setting"
 	"pumphouse/nodes/survey"
 	"pumphouse/server"
 	"pumphouse/server/web"
@@ -20,17 +21,26 @@ import (
 // serve is `pumphouse serve`: the console on the records of a PD that runs elsewhere.
 func serve(ctx context.Context, args []string, std stdio) error {
 	var cfg config
-	if err := parse(cfg.flags("serve"), args, std, &cfg.file, &cfg); err != nil {
-		return err
+	r := setting.New(cfg.flags("pumphouse serve"), &cfg, "PUMPHOUSE", std.out)
+	env, err := r.Read(args)
+	if err == nil {
+		err = cfg.check()
 	}
-	if err := cfg.check(); err != nil {
+	if err != nil {
 		return &usageError{err}
+	}
+	if r.CheckOnly {
+		setting.ReportOK(std.out, std.err, "pumphouse serve", env)
+		return nil
 	}
 	log, err := logs.Open(cfg.Config, std.err)
 	if err != nil {
 		return err
 	}
 	defer log.Close()
+	for _, w := range env {
+		log.Warn(w)
+	}
 	cfg.limitMemory()
 	c, err := openConsole(ctx, cfg, log)
 	if err != nil {

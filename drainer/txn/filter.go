@@ -19,8 +19,8 @@ type FilterRules struct {
 
 // TableName is a table in a rule.
 type TableName struct {
-	Schema string `toml:"db-name"`
-	Table  string `toml:"tbl-name"`
+	Schema string `toml:"db-name" example:"\"shop\"" doc:"name of the database; ~ begins a regular expression"`
+	Table  string `toml:"tbl-name" example:"\"~^tmp_\"" doc:"name of the table"`
 }
 
 // Filter is FilterRules, made ready. It may be used by any number of goroutines.

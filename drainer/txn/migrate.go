@@ -23,15 +23,15 @@ type MigrateRules struct {
 // character, [a-z] and [!a-z] for one of some, and * at the end for the rest. A rule without a
 // table is for a database, and for those of its tables that no rule with a table is for.
 type MigrateRule struct {
-	Source MigrateName  `toml:"source"`
-	Target *MigrateName `toml:"target"` // nil: the names stay; without a table: that of the table does
-	Events []string     `toml:"binlog-filter-rule"`
+	Source MigrateName  `toml:"source" doc:"The tables upstream."`
+	Target *MigrateName `toml:"target" doc:"Their name downstream; left out: the names stay."` // without a table: that of the table does
+	Events []string     `toml:"binlog-filter-rule" example:"[\"no-truncate\"]" doc:"names of the rules for events that are left out"`
 }
 
 // MigrateName is a database and a table in it; no table: the database.
 type MigrateName struct {
-	Schema string `toml:"schema"`
-	Table  string `toml:"table"`
+	Schema string `toml:"schema" example:"\"shop\"" doc:"name of the database; upstream with * and ?"`
+	Table  string `toml:"table" example:"\"orders\"" doc:"name of the table; empty: any, or as upstream"`
 }
 
 // EventRule says what is left out: changes of rows and statements by their kind, and statements by
@@ -42,8 +42,8 @@ type MigrateName struct {
 // view, drop view; all, all dml, all ddl; and none, none dml, none ddl, which end the list for
 // what they name.
 type EventRule struct {
-	Events []string `toml:"ignore-event"`
-	SQL    []string `toml:"ignore-sql"`
+	Events []string `toml:"ignore-event" example:"[\"truncate table\", \"drop table\"]" doc:"events that are left out; docs/filters.md lists them"`
+	SQL    []string `toml:"ignore-sql" example:"[\"^ALTER TABLE .* DROP COLUMN\"]" doc:"regular expressions of DDL statements that are left out"`
 }
 
 // Migration is MigrateRules, made ready. It may be used by any number of goroutines. nil has no

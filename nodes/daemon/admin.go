@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"flag"
 	"fmt"
 	"net"
 	"net/http"
@@ -26,6 +27,17 @@ const (
 type NodeSecurity struct {
 	Security
 	Admin Admin `toml:"admin"` // ours
+}
+
+// Flags declares -admin beside those of [Security.Flags]; what says what admin keeps from others.
+func (s *NodeSecurity) Flags(fs *flag.FlagSet, what string) {
+	s.Security.Flags(fs)
+	fs.StringVar((*string)(&s.Admin), "admin", string(AdminAny), "who may change the node over HTTP ("+what+"): any, loopback (this machine) or cert (a client certificate that ssl-ca has signed)")
+}
+
+// Check reports what is wrong with the section.
+func (s NodeSecurity) Check() error {
+	return errors.Join(s.Security.Check(), s.Admin.Check(s.Security))
 }
 
 // Check says what is wrong with the setting, given that of TLS.

@@ -2,8 +2,6 @@ package daemon_test
 
 import (
 	"errors"
-	"flag"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -52,46 +50,6 @@ func TestDataDirBelongsToOne(t *testing.T) {
 		t.Fatalf("after it was given back: %v", err)
 	}
 	again.Close()
-}
-
-func TestFlagsWinOverTheFile(t *testing.T) {
-	type config struct {
-		A    string `toml:"a"`
-		B    string `toml:"b"`
-		C    string `toml:"c"`
-		file string
-	}
-	parse := func(t *testing.T, text string, args ...string) (config, error) {
-		file := filepath.Join(t.TempDir(), "config.toml")
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		var c config
-		fs := flag.NewFlagSet("test", flag.ContinueOnError)
-		fs.SetOutput(io.Discard)
-		fs.StringVar(&c.A, "a", "default", "")
-		fs.StringVar(&c.B, "b", "default", "")
-		fs.StringVar(&c.C, "c", "default", "")
-		fs.StringVar(&c.file, "config", "", "")
-		err := daemon.ParseWithFile(fs, append(args, "-config", file), &c.file, &c)
-		return c, err
-	}
-	c, err := parse(t, "a = 'file'\nb = 'file'", "-a", "flag")
-	if err != nil || c.A != "flag" || c.B != "file" || c.C != "default" {
-		t.Errorf("%+v, %v", c, err)
-	}
-	for text, want := range map[string]string{
-		"a = 'x'\nnope = 1\n[more]\nstill = 2": "unknown key nope (line 2); more (line 3): remove",
-		"a = ":                                 "line 1",
-		"a = 1":                                "string",
-	} {
-		if _, err := parse(t, text); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "config.toml") {
-			t.Errorf("%q: %v, want it to name %s", text, err, want)
-		}
-	}
-	if _, err := parse(t, "", "stray"); err == nil || !strings.Contains(err.Error(), "stray") {
-		t.Errorf("an argument that is no flag: %v", err)
-	}
 }
 
 func TestSecurityNamesWhatIsMissing(t *testing.T) {

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"time"
 
+	"pumphouse/nodes"
+
 	"github.com/sirupsen/logrus"
 	"google.golang.org/grpc"
 )
@@ -75,17 +77,30 @@ func Listen(ctx context.Context, addr, advertise, socket string) (_ *Port, err e
 	return p, nil
 }
 
-// CheckAddrs tells what is wrong with the addresses a node is to have; whoever is named in
+// CheckNode reports what is wrong with a node's ID ("": it has none yet) or its addresses; see [CheckAddrs].
+func CheckNode(id, addr, advertise, callers string) error {
+	var bad error
+	if id != "" {
+		bad = nodes.ValidateNodeID(id)
+	}
+	return errors.Join(bad, CheckAddrs(addr, advertise, callers))
+}
+
+// CheckAddrs reports what is wrong with the addresses a node is to have; whoever is named in
 // callers dials the advertised one.
 func CheckAddrs(addr, advertise, callers string) error {
-	if _, _, err := net.SplitHostPort(addr); err != nil {
-		return fmt.Errorf("addr %q: want host:port: %w", addr, err)
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return fmt.Errorf("addr %q: must be host:port: %w", addr, err)
 	}
 	if advertise == "" {
+		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+			return fmt.Errorf("addr %q: it is every address of this machine, which others cannot dial: set advertise-addr to the host:port that %s use", addr, callers)
+		}
 		return nil
 	}
-	if host, _, err := net.SplitHostPort(advertise); err != nil || host == "" || host == "0.0.0.0" || host == "::" {
-		return fmt.Errorf("advertise-addr %q: want the host:port that %s dial", advertise, callers)
+	if host, _, err = net.SplitHostPort(advertise); err != nil || host == "" || host == "0.0.0.0" || host == "::" {
+		return fmt.Errorf("advertise-addr %q: must be the host:port that %s dial", advertise, callers)
 	}
 	return nil
 }
@@ -100,9 +115,6 @@ func advertised(addr, advertise, listening string) (string, error) {
 		host, _, err := net.SplitHostPort(addr)
 		if err != nil {
 			return "", err
-		}
-		if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
-			return "", fmt.Errorf("others cannot dial %s: give the address they shall use with -advertise-addr", addr)
 		}
 		return net.JoinHostPort(host, port), nil
 	}

@@ -3,6 +3,7 @@ package daemon
 import (
 	"crypto/tls"
 	"errors"
+	"flag"
 	"fmt"
 	"slices"
 
@@ -14,16 +15,34 @@ import (
 // Security names the PEM files of TLS between the parts of a cluster, under the names
 // the field's configuration files use. The zero value means no TLS.
 type Security struct {
-	CA        string   `toml:"ssl-ca"`          // who may sign the other side's certificate
-	Cert      string   `toml:"ssl-cert"`        // our certificate
-	Key       string   `toml:"ssl-key"`         // its key
-	AllowedCN []string `toml:"cert-allowed-cn"` // common names a client's certificate may carry; empty: any
+	CA        string   `toml:"ssl-ca" value:"file" example:"\"/etc/pumphouse/ca.pem\"" doc:"PEM file with the authorities that sign the other side's certificate"`
+	Cert      string   `toml:"ssl-cert" value:"file" example:"\"/etc/pumphouse/node.pem\"" doc:"PEM file with the certificate of this side; it goes with ssl-key, and both are read again when they change"`
+	Key       string   `toml:"ssl-key" value:"file" example:"\"/etc/pumphouse/node.key\"" doc:"PEM file with its key"`
+	AllowedCN []string `toml:"cert-allowed-cn" example:"[\"tidb\", \"drainer\"]" doc:"common names of which a client's certificate must carry one, where this program listens; empty: any name"`
 
 	// Report is told when files that have changed cannot be read; nil: nobody is.
 	Report func(error) `toml:"-"`
 }
 
-// Enabled tells whether any of the files is named.
+// Flags declares -ssl-ca, -ssl-cert and -ssl-key.
+func (s *Security) Flags(fs *flag.FlagSet) {
+	fs.StringVar(&s.CA, "ssl-ca", "", "PEM `file` with the certificate authorities of the cluster")
+	fs.StringVar(&s.Cert, "ssl-cert", "", "PEM `file` with the certificate of this side")
+	fs.StringVar(&s.Key, "ssl-key", "", "PEM `file` with its key")
+}
+
+// Check reports what is wrong with the files.
+func (s Security) Check() error {
+	if _, err := s.Client(); err != nil {
+		return err
+	}
+	if len(s.AllowedCN) > 0 && s.CA == "" {
+		return errors.New("cert-allowed-cn needs ssl-ca: without it no client certificate is checked")
+	}
+	return nil
+}
+
+// Enabled reports whether any of the files is named.
 func (s Security) Enabled() bool { return s.CA != "" || s.Cert != "" || s.Key != "" }
 
 // ReportTo has what goes wrong with changed files logged.

@@ -25,21 +25,21 @@ const (
 
 // Config is the part of a program's configuration that is about its log.
 type Config struct {
-	LogFile   string `toml:"log-file"`
+	LogFile   string `toml:"log-file" example:"\"/var/log/pumphouse.log\""`
 	LogLevel  string `toml:"log-level"`  // debug, info, warn, error or fatal; "" = info
 	LogFormat Format `toml:"log-format"` // "" = logfmt
 
 	Log struct {
-		File Rotation `toml:"file"`
+		File Rotation `toml:"file" doc:"Rotation of the log file."`
 	} `toml:"log"`
 }
 
 // Rotation is the section [log.file], with the keys of TiDB's programs.
 type Rotation struct {
-	Filename   string `toml:"filename"`    // the same as log-file
-	MaxSize    int    `toml:"max-size"`    // MiB at which a new file is begun; 0 = 300
-	MaxDays    int    `toml:"max-days"`    // files that are older are removed; 0 = none is
-	MaxBackups int    `toml:"max-backups"` // how many old files are kept; 0 = all
+	Filename   string `toml:"filename" example:"\"/var/log/pumphouse.log\"" doc:"the same as log-file"`
+	MaxSize    int    `toml:"max-size" default:"300" value:"MiB" doc:"size in MiB at which a new file is begun"` // 0 = 300
+	MaxDays    int    `toml:"max-days" value:"days" doc:"days after which old files are removed; 0: never"`
+	MaxBackups int    `toml:"max-backups" doc:"how many old files are kept; 0: all"`
 }
 
 // defaultMaxSize is TiDB's, in MiB.

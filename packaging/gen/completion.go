@@ -78,9 +78,9 @@ func values(d documented, indent string) string {
 			known = "-W 'debug info warn error'"
 		case o.name == "compat":
 			known = "-W 'docs tidb'"
-		case o.name == "dest-db-type":
+		case o.name == "dest-db-type" || o.name == "db-type":
 			known = "-W 'mysql tidb file kafka'"
-		case o.value == "file" || o.value == "path":
+		case o.name == "print" || o.value == "file" || o.value == "path":
 			known = "-f"
 		case o.value == "directory":
 			known = "-d"

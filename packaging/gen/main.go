@@ -1,6 +1,6 @@
-// Command gen writes the man pages and the bash completions from what the programs say
-// of themselves with -h, so that neither can differ from the flags. Run by `make docs`
-// from the repository's root, with the programs in bin/.
+// Command gen writes man pages, bash completions, sample configurations and docs/configuration.md from what the
+// programs say of themselves with -h and -help-config, so that none can differ from the code. Run by `make docs`
+// from the repository's root, with the programs in bin/. Arguments: their directory, and where to write to (.).
 package main
 
 import (
@@ -20,7 +20,7 @@ type page struct {
 }
 
 func main() {
-	bin, out := "bin", "packaging"
+	bin, out := "bin", "."
 	if len(os.Args) == 3 {
 		bin, out = os.Args[1], os.Args[2]
 	}
@@ -31,6 +31,10 @@ func main() {
 }
 
 func run(bin, out string) error {
+	if err := configurations(bin, out); err != nil {
+		return err
+	}
+	out = filepath.Join(out, "packaging")
 	var done []documented
 	for _, p := range pages() {
 		d, err := ask(bin, p)

@@ -60,6 +60,9 @@ func (d documented) man() string {
 		}
 		fmt.Fprintf(&b, "\n%s\n", troff(o.usage))
 	}
+	if c, ok := configurationOf(d.name); ok {
+		fmt.Fprintf(&b, ".SH FILES\n.TP\n.I /etc/pumphouse/%s.toml\nthe configuration of the unit %s.service, see\n.BR %s.toml (5)\n", c.file, c.file, c.file)
+	}
 	if d.name == "pumphouse" {
 		b.WriteString(".SH SEE ALSO\n.BR pumphouse-serve (1),\n.BR pumphouse-demo (1),\n.BR pumphouse-pd (1),\n.BR pumphouse-passwd (1),\n")
 	} else {

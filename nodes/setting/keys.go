@@ -1,11 +1,10 @@
-package daemon
+package setting
 
 import (
 	"bytes"
 	"cmp"
 	"fmt"
 	"maps"
-	"os"
 	"reflect"
 	"slices"
 	"strings"
@@ -13,12 +12,8 @@ import (
 
 // unknownKeys is the error about keys of a TOML file that config has no place for: where each is,
 // and the key that may have been meant.
-func unknownKeys(file string, keys []string, config any) error {
-	text, err := os.ReadFile(file)
-	if err != nil {
-		text = nil // it was readable a moment ago: the names are what matters
-	}
-	lines, known := keyLines(text), map[string]bool{}
+func unknownKeys(file string, keys []string, lines map[string]int, config any) error {
+	known := map[string]bool{}
 	knownKeys(reflect.TypeOf(config), "", known)
 	keys = slices.DeleteFunc(slices.Clone(keys), func(key string) bool { // of a section that is unknown itself
 		return slices.ContainsFunc(keys, func(section string) bool { return strings.HasPrefix(key, section+".") })
@@ -35,7 +30,7 @@ func unknownKeys(file string, keys []string, config any) error {
 		}
 		list = append(list, s)
 	}
-	return fmt.Errorf("read %s: unknown key %s: remove it or correct its name", file, strings.Join(list, "; "))
+	return fmt.Errorf("%s: unknown key %s: remove it or correct its name", file, strings.Join(list, "; "))
 }
 
 // keyLines finds the line of each key and section of a TOML text, as far as a look at its lines tells.
@@ -81,21 +76,20 @@ func knownKeys(t reflect.Type, prefix string, into map[string]bool) {
 	}
 }
 
-// nearest is the known key that is most like one, or that has its name in another section; empty when
+// nearest is the known key that is most like one, in its own section or in another; empty when
 // none is like it.
 func nearest(key string, known map[string]bool) string {
-	name := key[strings.LastIndexByte(key, '.')+1:]
+	name := lastPart(key)
 	best, least := "", len(name)/3+1
 	for _, k := range slices.Sorted(maps.Keys(known)) {
-		if k[strings.LastIndexByte(k, '.')+1:] == name {
-			return k
-		}
-		if d := distance(key, k); d < least {
+		if d := min(distance(key, k), distance(name, lastPart(k))); d < least {
 			best, least = k, d
 		}
 	}
 	return best
 }
+
+func lastPart(key string) string { return key[strings.LastIndexByte(key, '.')+1:] }
 
 // distance is how many characters are to be added, removed or changed to make b of a.
 func distance(a, b string) int {
