@@ -8,6 +8,7 @@ import (
 	"pumphouse/drainer/checkpoint"
 	"pumphouse/drainer/schema"
 	"pumphouse/nodes"
+	"pumphouse/nodes/logs"
 )
 
 // maxAhead is how far a checkpoint may be ahead of PD's clock: upstreams whose timestamps do
@@ -112,7 +113,7 @@ const saveTimeout = 10 * time.Second
 func (d *Drainer) keepSaving(ctx context.Context) error {
 	tick := time.NewTicker(d.opts.SaveEvery)
 	defer tick.Stop()
-	failing := false
+	var failures logs.Repeated
 	for {
 		select {
 		case <-tick.C:
@@ -125,13 +126,15 @@ func (d *Drainer) keepSaving(ctx context.Context) error {
 		if err != nil && ctx.Err() == nil {
 			d.metrics.failed("checkpoint")
 		}
-		if (err != nil) != failing && ctx.Err() == nil { // said at both ends
-			failing = err != nil
-			if failing {
-				d.log.WithError(err).Error("the checkpoint cannot be saved: it is tried again every second")
-			} else {
-				d.log.WithField("commit_ts", d.consumed()).Info("the checkpoint is saved again")
+		if ctx.Err() != nil {
+			continue
+		}
+		if err != nil {
+			if n := failures.Again(); n > 0 {
+				d.log.WithError(err).WithField("times", n).Error("the checkpoint cannot be saved: it is retried every second")
 			}
+		} else if n := failures.Over(); n > 0 {
+			d.log.WithField("commit_ts", d.consumed()).WithField("times", n).Info("the checkpoint is saved again")
 		}
 	}
 }

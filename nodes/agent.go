@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"pumphouse/nodes/logs"
+
 	"github.com/sirupsen/logrus"
 )
 
@@ -292,10 +294,11 @@ func (a *Agent) end(err error) {
 	}
 }
 
-// trouble remembers one outage, so that it is logged at its two ends only.
+// trouble remembers one outage, so that it is logged at its two ends and now and then between.
 type trouble struct {
-	since time.Time
-	cause error
+	since    time.Time
+	cause    error
+	failures logs.Repeated
 }
 
 func (t *trouble) err(what string) error {
@@ -305,19 +308,22 @@ func (t *trouble) err(what string) error {
 	return fmt.Errorf("%s since %s: %w", what, t.since.Format(time.RFC3339), t.cause)
 }
 
-// note records how an attempt ended and logs the first failure and the first success
-// after one.
+// note records how an attempt ended and logs the first failure, now and then further ones, and the
+// first success after them.
 func (a *Agent) note(t *trouble, what string, err error) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	switch now := a.opts.Now(); {
-	case err != nil && t.cause == nil:
-		t.since, t.cause = now, err
-		a.log.WithError(err).Warn(what + ": going on, and trying again at every heartbeat")
 	case err != nil:
+		if t.cause == nil {
+			t.since = now
+		}
 		t.cause = err
+		if n := t.failures.Again(); n > 0 {
+			a.log.WithError(err).WithField("times", n).Warn(what + ": going on, and retrying at every heartbeat")
+		}
 	case t.cause != nil:
-		a.log.WithField("after", now.Sub(t.since).Round(time.Millisecond).String()).Info(what + ": over")
-		*t = trouble{}
+		a.log.WithField("after", now.Sub(t.since).Round(time.Millisecond).String()).WithField("times", t.failures.Over()).Info(what + ": over")
+		t.since, t.cause = time.Time{}, nil
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/logs"
 
 	"github.com/sirupsen/logrus"
 )
@@ -66,6 +67,8 @@ type safePoint struct {
 
 	mu    sync.Mutex
 	shown SafePoint
+
+	failures logs.Repeated
 }
 
 // prepareSafePoint makes the pump's safe point; the store is open.
@@ -174,10 +177,16 @@ func (s *safePoint) note(at nodes.TSO, err error, now time.Time) {
 		s.shown.Problem = err.Error()
 	}
 	log := s.log.WithField("service", s.service)
+	if err == nil {
+		if n := s.failures.Over(); n > 0 {
+			log.WithField("ts", at).WithField("times", n).Info("PD takes the pump's GC safe point again")
+		}
+		return
+	}
+	n := s.failures.Again()
+	log = log.WithField("times", n)
 	switch {
-	case err == nil && before.Problem != "":
-		log.WithField("ts", at).Info("PD takes the pump's GC safe point again")
-	case err == nil, before.Problem != "":
+	case n == 0:
 	case errors.Is(err, errors.ErrUnsupported):
 		log.WithError(err).Warn("PD cannot hold back TiKV's garbage collection: the outcome of a transaction that stays unresolved " +
 			"for more than 9 minutes may be lost. Use a PD of version 4.0 or newer")

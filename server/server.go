@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"pumphouse/nodes/logs"
 	"pumphouse/server/engine"
 	"pumphouse/server/governor"
 	"pumphouse/server/session"
@@ -218,10 +219,14 @@ func waitFor(gone <-chan struct{}, d time.Duration) bool {
 // accept takes connections in until the listener is closed.
 func (s *Server) accept(l net.Listener) {
 	pause := time.Duration(0)
+	var failures logs.Repeated
 	for {
 		nc, err := l.Accept()
 		if err == nil {
 			pause = 0
+			if n := failures.Over(); n > 0 {
+				s.opts.Logger.WithField("addr", l.Addr().String()).WithField("times", n).Info("connections are accepted again")
+			}
 			s.admit(nc)
 			continue
 		}
@@ -230,7 +235,9 @@ func (s *Server) accept(l net.Listener) {
 		}
 		// Out of file descriptors and the like: others' closing will cure it.
 		pause = min(max(2*pause, 5*time.Millisecond), time.Second)
-		s.opts.Logger.WithError(err).WithField("addr", l.Addr().String()).Warn("cannot accept a connection, trying again")
+		if n := failures.Again(); n > 0 {
+			s.opts.Logger.WithError(err).WithField("addr", l.Addr().String()).WithField("times", n).Warn("cannot accept a connection; retrying")
+		}
 		select {
 		case <-s.stopping:
 			return

@@ -385,6 +385,7 @@ func (i *input) secrets() {
 			hidden(w.name+": "+path, body)
 		}
 		hidden(w.name+": the record", get(i.t, i.etcd, nodes.Drainer.Key("drainer1")))
+		away := time.Now()
 		i.server.Stop() // it complains
 		tr.sell("pump1")
 		eventually(i.t, 20*time.Second, "it says that the database is away", func() (bool, string) {
@@ -393,6 +394,14 @@ func (i *input) secrets() {
 		hidden(w.name+": /status without the database", func() string { _, body := d.ask(http.MethodGet, "/status"); return body }())
 		i.server.StartAgain()
 		eventually(i.t, 30*time.Second, "the row is there", func() (bool, string) { return len(i.rows()) == int(tr.sold), d.output() })
+		// It complains once, then once in 30 s, and says when it is over.
+		const complaint = "the downstream does not take a transaction now"
+		if n, most := strings.Count(d.output(), complaint), 1+int(time.Since(away)/(30*time.Second)); n < 1 || n > most {
+			i.t.Errorf("%d lines about the outage, want 1 to %d:\n%s", n, most, d.output())
+		}
+		eventually(i.t, 20*time.Second, "it says that the database is back", func() (bool, string) {
+			return strings.Contains(d.output(), "the downstream takes transactions again"), d.output()
+		})
 		d.signal(syscall.SIGTERM)
 		d.ends(0)
 		hidden(w.name+": the log", d.output())

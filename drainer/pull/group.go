@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/logs"
 
 	"google.golang.org/grpc/status"
 )
@@ -84,15 +85,20 @@ func (g *Group) follow(ctx context.Context) error {
 
 // firstLook reads the records as they are now, trying until PD answers.
 func (g *Group) firstLook(ctx context.Context) {
-	for said := false; ctx.Err() == nil; {
+	var failures logs.Repeated
+	for ctx.Err() == nil {
 		err := g.look(ctx)
 		if err == nil {
+			if n := failures.Over(); n > 0 {
+				g.opts.Logger.WithField("times", n).Info("the drainer has read the pump records")
+			}
 			close(g.ready)
 			return
 		}
-		if !said && ctx.Err() == nil {
-			said = true
-			g.opts.Logger.WithError(err).Warn("the drainer cannot read the pump records and tries again")
+		if ctx.Err() == nil {
+			if n := failures.Again(); n > 0 {
+				g.opts.Logger.WithError(err).WithField("times", n).Warn("the drainer cannot read the pump records and retries")
+			}
 		}
 		nodes.Sleep(ctx, g.opts.MaxPause/4)
 	}

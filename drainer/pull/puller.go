@@ -11,6 +11,7 @@ import (
 	"pumphouse/binlogpb"
 	"pumphouse/drainer/merge"
 	"pumphouse/nodes"
+	"pumphouse/nodes/logs"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
@@ -41,7 +42,7 @@ type puller struct {
 	cut     context.CancelFunc
 	since   time.Time // when the pump became reached, or not reached
 	why     error     // it is not reached, nil: it is
-	lost    bool      // that was said
+	fails   logs.Repeated
 }
 
 // setRecordLocked tells the puller what PD says of its pump.
@@ -157,15 +158,15 @@ func (p *puller) up(host string) {
 	defer p.g.mu.Unlock()
 	now := p.g.opts.Now()
 	log := p.g.opts.Logger.WithField("pump", p.id).WithField("addr", host).WithField("commit_ts", p.src.Position())
-	if p.lost {
-		log.WithField("after", now.Sub(p.since).Round(time.Millisecond).String()).Info("the pump delivers again")
+	if n := p.fails.Over(); n > 0 {
+		log.WithField("after", now.Sub(p.since).Round(time.Millisecond).String()).WithField("times", n).Info("the pump delivers again")
 	} else {
 		log.Info("the drainer pulls from the pump")
 	}
-	p.why, p.since, p.lost = nil, now, false
+	p.why, p.since = nil, now
 }
 
-// down notes that the pump does not deliver, and says it once until it does again.
+// down notes that the pump does not deliver, and says it now and then until it does again.
 func (p *puller) down(err error) {
 	p.g.mu.Lock()
 	defer p.g.mu.Unlock()
@@ -173,12 +174,10 @@ func (p *puller) down(err error) {
 		p.since = p.g.opts.Now()
 	}
 	p.why = err
-	if p.lost {
-		return
+	if n := p.fails.Again(); n > 0 {
+		p.g.opts.Logger.WithField("pump", p.id).WithField("addr", p.rec.host).WithField("state", p.rec.state).WithError(err).WithField("times", n).
+			Warn("the pump does not deliver: the drainer retries until it does, and nothing newer than its position goes downstream before")
 	}
-	p.lost = true
-	p.g.opts.Logger.WithField("pump", p.id).WithField("addr", p.rec.host).WithField("state", p.rec.state).WithError(err).
-		Warn("the pump does not deliver: it is tried again until it does, and nothing behind its position goes downstream before")
 }
 
 // Bounds of a connection.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/pingcap/kvproto/pkg/kvrpcpb"
@@ -14,6 +15,7 @@ import (
 	"github.com/tikv/client-go/v2/tikvrpc"
 
 	"pumphouse/drainer/schema"
+	"pumphouse/nodes/logs"
 )
 
 const (
@@ -26,26 +28,31 @@ const (
 	request = 10 * time.Second
 
 	firstPause, maxPause = 50 * time.Millisecond, time.Second
-	// sayAgain is the time between two lines of the log about a failure that goes on.
-	sayAgain = 30 * time.Second
 )
 
 // untilAnswered tries until it works, ctx ends, or the error is not one of reaching PD or TiKV.
 func (s *Source) untilAnswered(ctx context.Context, what string, try func() error) error {
-	var said time.Time
+	var failures logs.Repeated
 	var last error
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
 		kv := s.store()
 		err := try()
 		if err == nil || errors.Is(err, schema.ErrNoMeta) {
+			if n := failures.Over(); n > 0 {
+				s.log.WithField("times", n).Infof("could %s in the end", what)
+			}
 			return err
+		}
+		if err.Error() == "" { // client-go's, where PD has no region or store yet
+			err = fmt.Errorf("%w: PD at %s names no TiKV store that answers", err, strings.Join(s.urls, ", "))
 		}
 		if ctx.Err() == nil || last == nil {
 			last = err // what fails because the time is over tells less than what failed before
 		}
-		if ctx.Err() == nil && time.Since(said) > sayAgain {
-			said = time.Now()
-			s.log.WithError(err).Warnf("cannot %s yet; trying on", what)
+		if ctx.Err() == nil {
+			if n := failures.Again(); n > 0 {
+				s.log.WithError(err).WithField("times", n).Warnf("cannot %s yet; retrying", what)
+			}
 		}
 		if ctx.Err() == nil {
 			s.renew(kv)

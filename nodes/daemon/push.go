@@ -5,6 +5,8 @@ import (
 	"sync"
 	"time"
 
+	"pumphouse/nodes/logs"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/push"
 	"github.com/sirupsen/logrus"
@@ -22,7 +24,7 @@ func PushMetrics(metrics prometheus.Gatherer, addr string, interval time.Duratio
 		pusher := push.New(addr, "binlog").Grouping("instance", nodeID).Gatherer(metrics)
 		tick := time.NewTicker(interval)
 		defer tick.Stop()
-		failing := false
+		var failures logs.Repeated
 		for {
 			select {
 			case <-tick.C:
@@ -30,9 +32,15 @@ func PushMetrics(metrics prometheus.Gatherer, addr string, interval time.Duratio
 				return
 			}
 			err := pusher.AddContext(ctx)
-			if (err != nil) != failing && ctx.Err() == nil { // said at both ends of an outage
-				failing = err != nil
-				log.WithError(err).WithField("addr", addr).Warn("pushing metrics: failing=", failing)
+			if ctx.Err() != nil {
+				return
+			}
+			if err != nil {
+				if n := failures.Again(); n > 0 {
+					log.WithError(err).WithField("addr", addr).WithField("times", n).Warn("cannot push metrics; retrying")
+				}
+			} else if n := failures.Over(); n > 0 {
+				log.WithField("addr", addr).WithField("times", n).Info("metrics are pushed again")
 			}
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/logs"
 
 	"github.com/sirupsen/logrus"
 )
@@ -42,6 +43,8 @@ type dispatcher struct {
 	waiting []*waiter
 	closed  bool
 	lastErr error // of the present outage; nil while all is well
+
+	failures logs.Repeated
 
 	// The goroutine's own.
 	stream *stream
@@ -244,17 +247,17 @@ func (d *dispatcher) dropStream() {
 	}
 }
 
-// outage notes how things stand and logs when that changes.
+// outage notes how things stand and logs it when that changes, and now and then while it lasts.
 func (d *dispatcher) outage(err error) {
 	d.mu.Lock()
-	before := d.lastErr
 	d.lastErr = err
 	d.mu.Unlock()
-	switch {
-	case before == nil && err != nil:
-		d.log.WithError(err).Warn("no timestamps from PD; trying again")
-	case before != nil && err == nil:
-		d.log.WithField("addr", d.stream.addr).Info("timestamps from PD again")
+	if err != nil {
+		if n := d.failures.Again(); n > 0 {
+			d.log.WithError(err).WithField("times", n).Warn("no timestamps from PD; retrying")
+		}
+	} else if n := d.failures.Over(); n > 0 {
+		d.log.WithField("addr", d.stream.addr).WithField("times", n).Info("timestamps from PD again")
 	}
 }
 

@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/logs"
+
+	"github.com/sirupsen/logrus"
 )
 
 // Store is an open binlog storage. Its methods may be called from any goroutine.
@@ -59,9 +62,10 @@ type failure struct{ err error }
 type space struct {
 	available atomic.Uint64
 	capacity  atomic.Uint64
-	refusing  atomic.Bool // prewrites are refused
-	reserved  atomic.Bool // the reserve file has its space
-	sort      atomic.Bool // the index or what waits could not be written for want of space
+	refusing  atomic.Bool   // prewrites are refused
+	unknown   logs.Repeated // the file system does not say how much space there is
+	reserved  atomic.Bool   // the reserve file has its space
+	sort      atomic.Bool   // the index or what waits could not be written for want of space
 }
 
 // counts are the figures of [Stats] that only grow.
@@ -233,18 +237,21 @@ func (s *Store) syncLog() error {
 func (s *Store) checkSpace() {
 	available, capacity, err := s.opts.FS.Space(s.opts.Dir)
 	if err != nil {
-		s.opts.Logger.WithError(err).Warn("cannot tell how much disk space is left")
+		if n := s.space.unknown.Again(); n > 0 {
+			s.opts.Logger.WithError(err).WithField("times", n).Warn("cannot find out how much disk space is left")
+		}
 		return
 	}
+	s.space.unknown.Over()
 	s.space.available.Store(available)
 	s.space.capacity.Store(capacity)
 	refuse := available < s.opts.StopWriteAtAvailable || s.space.sort.Load()
 	if s.space.refusing.Swap(refuse) == refuse {
 		return
 	}
-	log := s.opts.Logger.WithField("available_bytes", available)
+	log := s.opts.Logger.WithFields(logrus.Fields{"available_bytes": available, "threshold_bytes": s.opts.StopWriteAtAvailable, "dir": s.opts.Dir})
 	if refuse {
-		log.Error("not enough disk space: prewrites are refused until there is more")
+		log.Error("not enough disk space in the data directory: prewrites are refused until there is more than stop-write-at-available-space")
 	} else {
 		log.Info("there is enough disk space again: prewrites are taken")
 	}

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/logs"
 )
 
 // keepEvery is how often old files are looked for, beside whenever a file is full.
@@ -22,9 +23,14 @@ const keepEvery = 10 * time.Minute
 func (s *Sink) keeper() {
 	tick := time.NewTicker(min(keepEvery, max(s.opts.Retention, time.Second)))
 	defer tick.Stop()
+	var failures logs.Repeated
 	for {
 		if err := s.keep(); err != nil && s.ctx.Err() == nil {
-			s.opts.Logger.WithError(err).Warn("a full binlog file could not be compressed or removed; it is tried again")
+			if n := failures.Again(); n > 0 {
+				s.opts.Logger.WithError(err).WithField("times", n).Warn("a full binlog file could not be compressed or removed; it is retried")
+			}
+		} else if n := failures.Over(); n > 0 {
+			s.opts.Logger.WithField("times", n).Info("full binlog files are compressed and removed again")
 		}
 		select {
 		case <-s.full:

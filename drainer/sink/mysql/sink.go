@@ -12,6 +12,7 @@ import (
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/mysql/definition"
 	"pumphouse/nodes"
+	"pumphouse/nodes/logs"
 
 	"github.com/sirupsen/logrus"
 )
@@ -28,7 +29,8 @@ type Sink struct {
 	ignore  map[nodes.TSO]bool
 
 	definitions definition.Server
-	said        sync.Map // tables (tableName) of which standing differences have been logged
+	untaken     logs.Repeated // transactions that the downstream does not take now
+	said        sync.Map      // tables (tableName) of which standing differences have been logged
 
 	ctx  context.Context // done when the sink has failed or is closed
 	stop context.CancelCauseFunc

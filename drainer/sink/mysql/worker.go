@@ -269,6 +269,11 @@ func (w *worker) retry(j *job, do func() error) error {
 	pause, since := firstPause, time.Time{}
 	for {
 		err := do()
+		if err == nil {
+			if n := w.untaken.Over(); n > 0 {
+				w.opts.Logger.WithFields(logrus.Fields{"commit_ts": j.txn.CommitTS, "addr": w.server.addr(), "times": n}).Info("the downstream takes transactions again")
+			}
+		}
 		if err == nil || w.ctx.Err() != nil || !passes(err) {
 			return err
 		}
@@ -283,11 +288,11 @@ func (w *worker) retry(j *job, do func() error) error {
 		if f := w.opts.Metrics.Retried; f != nil {
 			f(err)
 		}
-		log := w.opts.Logger.WithError(err).WithFields(logrus.Fields{"commit_ts": j.txn.CommitTS, "addr": w.server.addr(), "pause": pause})
+		log := w.opts.Logger.WithError(err).WithFields(logrus.Fields{"commit_ts": j.txn.CommitTS, "addr": w.server.addr()})
 		if c := code(err); c == errDeadlock || c == errLockWait {
 			log.Debug("apply a transaction again")
-		} else {
-			log.Warn("the downstream does not take a transaction now; it is tried again")
+		} else if n := w.untaken.Again(); n > 0 {
+			log.WithField("times", n).Warnf("the downstream does not take a transaction now; it is retried for %s, then the drainer stops", w.opts.RetryFor)
 		}
 		if !nodes.Sleep(w.ctx, pause/2+rand.N(pause/2)) {
 			return context.Cause(w.ctx)
