@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"pumphouse/nodes/daemon"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestNodeIDIsDecidedOnce(t *testing.T) {
@@ -50,6 +52,35 @@ func TestDataDirBelongsToOne(t *testing.T) {
 		t.Fatalf("after it was given back: %v", err)
 	}
 	again.Close()
+}
+
+// TestLockedByUpstream: upstream's programs lock .lock with an open file description lock, which flock does not see.
+func TestLockedByUpstream(t *testing.T) {
+	path := t.TempDir()
+	theirs, err := os.OpenFile(filepath.Join(path, ".lock"), os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.FcntlFlock(theirs.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := daemon.OpenDataDir(path); !errors.Is(err, daemon.ErrLocked) {
+		t.Errorf("while it is locked: %v", err)
+	}
+	theirs.Close()
+	dir, err := daemon.OpenDataDir(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	theirs, err = os.OpenFile(filepath.Join(path, ".lock"), os.O_WRONLY, 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer theirs.Close()
+	if err := unix.FcntlFlock(theirs.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK}); !errors.Is(err, unix.EAGAIN) {
+		t.Errorf("one of upstream's beside ours: %v", err)
+	}
 }
 
 func TestSecurityNamesWhatIsMissing(t *testing.T) {

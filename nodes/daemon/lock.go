@@ -39,7 +39,11 @@ func LockFile(path string) (*os.File, error) {
 		return nil, err
 	}
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
+	if err == nil {
+		// Upstream's programs lock the same file in another way, which the first does not see.
+		err = unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK})
+	}
+	if errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, unix.EACCES) {
 		holder, _ := os.ReadFile(path)
 		f.Close()
 		return nil, fmt.Errorf("in use by %s: %w", describeHolder(string(holder)), ErrLocked)
