@@ -21,8 +21,10 @@ func (p *Pump) clean(ctx context.Context) error {
 	for {
 		select {
 		case <-tick.C:
+			p.forgetOld()
 			_, _ = p.collect(ctx) // it has said what there is to say
 		case answer := <-p.gcNow:
+			p.forgetOld()
 			text, err := p.collect(ctx)
 			answer <- collected{text, err}
 		case <-ctx.Done():

@@ -27,6 +27,9 @@
 // offline; the data directory is free for the next process. A second signal leaves out
 // every wait.
 //
+// A pump that finds the data of an upstream pump in its directory imports them first (package takeover). Meanwhile its
+// port answers /status and /metrics only.
+//
 // Trade-offs: one port for gRPC and HTTP costs a look at the first bytes of every
 // connection. A write waits for the disk inside its gRPC call, so throughput comes from
 // many calls at once (group commit), not from pipelining within one.

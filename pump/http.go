@@ -10,6 +10,7 @@ import (
 	"pumphouse/nodes"
 	"pumphouse/nodes/daemon"
 	"pumphouse/pump/storage"
+	"pumphouse/pump/takeover"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"google.golang.org/protobuf/proto"
@@ -46,6 +47,8 @@ type pumpStatus struct {
 	Storage    storage.Stats `json:"Storage"`
 	// GCSafePoint is what the pump holds in PD; nil: nothing, ever.
 	GCSafePoint *SafePoint `json:"GCSafePoint,omitempty"`
+	// Import is how far the import of an upstream pump's binlogs is, while the pump starts with that.
+	Import *takeover.Status `json:"Import,omitempty"`
 }
 
 func (p *Pump) getStatus(r *http.Request) (any, error) {

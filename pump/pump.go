@@ -23,6 +23,7 @@ type Pump struct {
 	// Set by Open, in this order, and not changed afterwards.
 	dir       *daemon.DataDir
 	nodeID    string
+	recorded  nodes.Record // what PD said of the last life; its NodeID is empty if there was none
 	store     *storage.Store
 	horizon   *horizon
 	port      *daemon.Port
@@ -87,6 +88,8 @@ func (p *Pump) Open(ctx context.Context) error {
 		{"lock the data directory", p.openDir},
 		{"bind the port", p.listen},
 		{"decide the node ID", p.decideID},
+		{"read the record in PD", p.readRecord},
+		{"take over an upstream pump's data", p.takeOver},
 		// The log is recovered before anybody hears of this pump.
 		{"open the log", p.openStore},
 		{"ask PD for the cluster ID", p.askCluster},

@@ -6,6 +6,7 @@ import (
 
 	"pumphouse/nodes/daemon"
 	"pumphouse/pump/storage"
+	"pumphouse/pump/takeover"
 
 	"github.com/sirupsen/logrus"
 )
@@ -19,6 +20,16 @@ func Repair(dataDir string, log logrus.FieldLogger) (report *storage.Report, err
 	}
 	defer func() { err = errors.Join(err, dir.Close()) }()
 	return storage.Repair(storage.Options{Dir: storeDir(dataDir), Logger: log})
+}
+
+// ForgetOld removes the files of an upstream pump that was taken over, whether the pump runs or not: everything in them
+// is in the pump's own log.
+func ForgetOld(dataDir string) (removed bool, err error) {
+	path, _, err := takeover.Kept(dataDir)
+	if err != nil || path == "" {
+		return false, err
+	}
+	return true, takeover.Forget(dataDir)
 }
 
 // storeDir is where the storage keeps its files, below the data directory.

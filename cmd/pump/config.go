@@ -53,6 +53,8 @@ type config struct {
 	version bool
 	repair  bool
 	check   bool // -check-config
+
+	forgetOld bool
 }
 
 type storageConfig struct {
@@ -143,6 +145,7 @@ func (c *config) flags(fs *flag.FlagSet) {
 	c.Security.Flags(fs, "PUT /state/…, /debug/…, /unresolved")
 	fs.BoolVar(&c.version, "V", false, "print the version and exit")
 	fs.BoolVar(&c.repair, "repair", false, "save what can be read of damaged data in -data-dir, say what is lost, and exit; copy the directory first")
+	fs.BoolVar(&c.forgetOld, "forget-old", false, "remove what an upstream pump that was taken over has left in -data-dir, and exit; the pump may be running")
 	for _, name := range []string{"binlog-file-size", "binlog-slice-size", "log-rotate", "kafka-addrs"} {
 		fs.String(name, "", withoutEffect)
 	}

@@ -60,6 +60,19 @@ func run(args []string, stdout, stderr io.Writer) int {
 		}
 		return 0
 	}
+	if cfg.forgetOld {
+		removed, err := pump.ForgetOld(cfg.DataDir)
+		switch {
+		case err != nil:
+			fmt.Fprintln(stderr, "pump: remove what the upstream pump has left:", err)
+			return 1
+		case removed:
+			fmt.Fprintln(stdout, "removed what the upstream pump had left in", cfg.DataDir)
+		default:
+			fmt.Fprintln(stdout, "an upstream pump has left nothing in", cfg.DataDir)
+		}
+		return 0
+	}
 	if err := serve(cfg, log, stdout); err != nil {
 		log.WithError(err).Error("pump exited")
 		fmt.Fprintln(stderr, "pump:", err) // for people, whatever the log's form and place

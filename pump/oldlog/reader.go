@@ -22,7 +22,7 @@ type Torn struct {
 }
 
 // Reader reads a log from a position on. It is used by one goroutine at a time and must be closed.
-// Its memory is bounded by the largest record and [blockSize].
+// Its memory is bounded by two of the largest records or of [blockSize].
 type Reader struct {
 	log  *Log
 	i    int // of the file being read, or the next one
@@ -31,6 +31,9 @@ type Reader struct {
 	buf  []byte
 	recs []Record
 	torn []Torn
+
+	spareBuf  []byte // of the call before
+	spareRecs []Record
 }
 
 // blockSize is how many bytes are read at once.
@@ -81,9 +84,12 @@ func (r *Reader) Torn() []Torn {
 	return list
 }
 
-// Next gives the next records, at least one. They are valid until the following call. The error is
+// Next gives the next records, at least one. They are valid until the call after the following one, so that one
+// goroutine can work on them while another reads on. The error is
 // io.EOF at the end of the log, a [*DamageError], or what reading came to.
 func (r *Reader) Next() ([]Record, error) {
+	r.buf, r.spareBuf = r.spareBuf, r.buf
+	r.recs, r.spareRecs = r.spareRecs, r.recs
 	for r.i < len(r.log.files) {
 		f := &r.log.files[r.i]
 		if r.file == nil {

@@ -30,6 +30,7 @@ type checkpoint struct {
 	waiting         []entry // that are in memory
 	tail            []entry // of the index, which no file of it holds
 	runs            []run
+	note            []byte // of an import
 }
 
 // encode lays the checkpoint out as doc.go says.
@@ -43,7 +44,7 @@ func (c *checkpoint) encode() []byte {
 	for _, ts := range []nodes.TSO{c.purged, c.top, c.done, c.last} {
 		b = le.AppendUint64(b, uint64(ts))
 	}
-	b = le.AppendUint32(b, 0) // flags: none so far
+	b = le.AppendUint32(b, uint32(len(c.note)))
 	b = le.AppendUint32(b, uint32(len(c.segments)))
 	b = le.AppendUint32(b, uint32(len(c.unresolved)))
 	b = le.AppendUint32(b, uint32(len(c.waiting)))
@@ -70,6 +71,7 @@ func (c *checkpoint) encode() []byte {
 		b = le.AppendUint64(b, r.count)
 		b = le.AppendUint64(b, r.next)
 	}
+	b = append(b, c.note...)
 	return le.AppendUint32(b, payloadCRC(b))
 }
 
@@ -88,15 +90,13 @@ func decodeCheckpoint(b []byte) (c *checkpoint, ok bool) {
 	b = b[8:]
 	c = &checkpoint{at: place{u32(), u32()}, indexFirst: u64(), indexEnd: u64()}
 	c.purged, c.top, c.done, c.last = tso(), tso(), tso(), tso()
-	if u32() != 0 {
-		return nil, false
-	}
+	note := uint64(u32())
 	segments, unresolved, waiting := uint64(u32()), uint64(u32()), uint64(u32())
 	tail, runs := uint64(0), uint64(0)
 	if version > 1 {
 		tail, runs = uint64(u32()), uint64(u32())
 	}
-	if uint64(len(b)) != segments*24+unresolved*28+(waiting+tail)*entrySize+runs*24+4 || segments == 0 {
+	if uint64(len(b)) != segments*24+unresolved*28+(waiting+tail)*entrySize+runs*24+note+4 || segments == 0 {
 		return nil, false
 	}
 	for range segments {
@@ -120,6 +120,9 @@ func decodeCheckpoint(b []byte) (c *checkpoint, ok bool) {
 		r := run{file: u32(), level: u32(), count: u64(), next: u64()}
 		ok = ok && r.file > 0 && r.next < r.count
 		c.runs = append(c.runs, r)
+	}
+	if note > 0 {
+		c.note = b[:note:note]
 	}
 	return c, ok
 }
@@ -196,6 +199,9 @@ func (s *Store) snapshotLocked() *checkpoint {
 		tail: slices.Clone(s.index.tail),
 		runs: m.waiting.files(),
 	}
+	if s.opts.importing {
+		c.note = s.readUpTo
+	}
 	m.waiting.inMemory(func(e entry) { c.waiting = append(c.waiting, e) })
 	for _, seg := range s.segments {
 		c.segments = append(c.segments, *seg)
@@ -237,7 +243,7 @@ func loadCheckpoint(fsys FS, dir string) (*checkpoint, error) {
 
 // restore puts the matcher and the segments into the state of the checkpoint.
 func (s *Store) restore(c *checkpoint, now time.Time) error {
-	s.purged = c.purged
+	s.purged, s.readUpTo = c.purged, c.note
 	m := s.matcher
 	for i := range c.segments {
 		seg := c.segments[i]

@@ -125,7 +125,7 @@
 //	40  8  the largest commit TS known
 //	48  8  the mark, or, while it is being reached, how far it is
 //	56  8  commit TS of the last entry of the index
-//	64  4  0
+//	64  4  n, the size of the note
 //	68  4  s, the number of segments
 //	72  4  u, the number of unresolved prewrites
 //	76  4  w, the number of transactions that wait and are in no run
@@ -138,9 +138,10 @@
 //	       t times: an entry as in the index, with its number there;
 //	       r times: number of the file 4, how often its entries were merged 4,
 //	       entries in it 8, of which delivered 8;
+//	       n bytes: a note of how far another log has been read, while it is imported;
 //	       checksum of everything before 4
 //
-// Version 1, which is still read, has neither t nor r.
+// Version 1, which is still read, has neither t nor r. A store that is in use has no note.
 //
 // The list of what is lost, replaced atomically, is
 //

@@ -51,7 +51,8 @@ type Options struct {
 	// writer and must be quick. nil: nobody does.
 	OnBatch func(Batch)
 
-	salt func() uint64 // of the segments' checksums
+	salt      func() uint64 // of the segments' checksums
+	importing bool          // see [OpenImport]
 }
 
 // Batch is a group of records that were written, and synced, at once.

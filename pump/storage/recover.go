@@ -67,6 +67,11 @@ func (s *Store) recover(now time.Time) error {
 	if err != nil {
 		return err
 	}
+	if s.opts.importing {
+		if ids, err = s.startOver(c, ids); err != nil {
+			return err
+		}
+	}
 	if c == nil && len(ids) == 0 {
 		return s.create()
 	}

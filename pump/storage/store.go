@@ -31,6 +31,7 @@ type Store struct {
 	purged   nodes.TSO   // binlogs up to here are gone, or some of them
 	smallest smallest    // see OldestUnresolved
 	lost     []LostRange // by damage, sorted; never changes
+	readUpTo []byte      // see [Import.Save]; nil otherwise
 	closed   bool
 	writing  bool          // floors are assigned, their prewrites are not applied yet
 	advanced nodes.TSO     // what Advance told meanwhile
@@ -188,6 +189,9 @@ func (s *Store) keepHouse(ctx context.Context) {
 			s.checkSpace()
 			s.syncLazily()
 		}
+		if s.opts.importing { // checkpoints are Save's
+			continue
+		}
 		grown := s.sinceCheck.Load()
 		if grown < s.opts.CheckpointBytes && (grown == 0 || s.opts.Now().Sub(last) < 30*time.Second) {
 			continue
@@ -276,7 +280,7 @@ func (s *Store) Close() error {
 
 	s.checkpointing.Lock()
 	defer s.checkpointing.Unlock()
-	if s.Failed() == nil {
+	if s.Failed() == nil && !s.opts.importing {
 		if err := s.checkpoint(); err != nil {
 			s.opts.Logger.WithError(err).Warn("cannot write the storage's checkpoint; nothing is lost, but the next start takes longer")
 		}
