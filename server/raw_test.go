@@ -26,8 +26,14 @@ func dialRaw(t *testing.T, h *house) *rawClient {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return greeted(t, nc)
+}
+
+// greeted is a client on a connection, when the server has greeted it.
+func greeted(t *testing.T, nc net.Conn) *rawClient {
+	t.Helper()
 	t.Cleanup(func() { _ = nc.Close() })
-	_ = nc.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = nc.SetDeadline(time.Now().Add(time.Minute))
 	c := &rawClient{t: t, nc: nc}
 	greeting := c.read()
 	i := bytes.IndexByte(greeting, 0) + 1 + 4 // protocol, version, connection ID

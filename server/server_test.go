@@ -3,6 +3,7 @@ package server
 import (
 	"context"
 	"database/sql"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -278,6 +279,29 @@ func TestRootComesInFromThisMachineOnly(t *testing.T) {
 			t.Errorf("New on %s without users: %v, want a refusal with its cure", addr, err)
 		}
 	}
+}
+
+// fromAfar is a connection of another machine.
+type fromAfar struct{ net.Conn }
+
+func (fromAfar) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 5000} }
+
+// TestRootFromElsewhere: root without a password is refused to another machine, however it has come in.
+func TestRootFromElsewhere(t *testing.T) {
+	h := open(t, Options{}, nil)
+	theirs, ours := net.Pipe()
+	h.admit(fromAfar{ours})
+	c := greeted(t, theirs)
+	c.send(1, response(rawCaps, "root", "", gomysql.AUTH_NATIVE_PASSWORD))
+	p := c.read()
+	for p[0] != gomysql.ERR_HEADER && p[0] != gomysql.OK_HEADER { // it may be asked for a password: it has none
+		c.send(3, "")
+		p = c.read()
+	}
+	if p[0] != gomysql.ERR_HEADER || binary.LittleEndian.Uint16(p[1:]) != 1045 {
+		t.Errorf("got %q, want 1045", p)
+	}
+	c.expectClosed()
 }
 
 func TestStatusBitsCountsAndSeveralResults(t *testing.T) {

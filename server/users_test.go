@@ -247,8 +247,11 @@ func TestChangeUserAndResetConnection(t *testing.T) {
 		c.send(2, string(gomysql.CalcNativePassword(p[len(p)-21:len(p)-1], []byte(password))))
 	}
 	c := login()
+	before := c.prepareRaw("echo x", 0)
 	change(c, "chief", "cpass", "\x34\x01") // collation 308
 	c.expectOK()
+	c.send(0, "\x17"+before+"\x00\x01\x00\x00\x00") // the other user's
+	c.expectError(1243)
 	s := h.session()
 	if s.acc.Name != "chief" || s.acc.Role != session.Admin || s.collation != 308 || s.db != "db1" {
 		t.Errorf("after CHANGE_USER: %+v collation %d db %q", s.acc, s.collation, s.db)

@@ -324,6 +324,27 @@ func TestStatementsEnd(t *testing.T) {
 	}
 }
 
+// TestMonitorKillsItsOwnQueriesOnly: a monitor ends statements of its own user, and neither
+// connections, not even its own, nor what others run.
+func TestMonitorKillsItsOwnQueriesOnly(t *testing.T) {
+	server := new(testServer)
+	opts := testOptions()
+	opts.Server = server
+	s := newSession(t, opts, monitor) // eve, whose connection is 8; 7 is root's
+	for _, text := range []string{"KILL 8", "KILL CONNECTION 8", "KILL QUERY 7", "KILL 7", "KILL QUERY 99"} {
+		if e := codeOf(t, s, text); e.Code != 1227 {
+			t.Errorf("%s: %v, want 1227", text, e)
+		}
+	}
+	mustRun(t, s, "KILL QUERY 8")
+	root := newSession(t, opts, admin)
+	mustRun(t, root, "KILL 8")
+	mustRun(t, root, "KILL QUERY 7")
+	if got := strings.Join(server.killed, " "); got != "8 true 8 false 7 true" {
+		t.Errorf("killed: %s", got)
+	}
+}
+
 // TestSilenceIsJudgedByPDsClock: the session's own clock is off by an hour.
 func TestSilenceIsJudgedByPDsClock(t *testing.T) {
 	takePD(t, standard())
