@@ -152,7 +152,7 @@ func TestAgentLife(t *testing.T) {
 	if r.State != Paused || r.Host != "h1:8250" || r.Score != 9 || r.Label == nil || r.Label.Labels["zone"] != "z" || r.MaxCommitTS != 3 {
 		t.Fatalf("claimed as %+v", r)
 	}
-	if age := time.Since(r.UpdateTS.Time()); age > 10*time.Second {
+	if age := time.Since(r.UpdateTS.Time()); age > time.Minute {
 		t.Errorf("updateTS is %s old", age)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -166,7 +166,7 @@ func TestAgentLife(t *testing.T) {
 	if r := getRecord(t, reg); r.State != Online || r.MaxCommitTS != 1000 || r.Score != 9 {
 		t.Fatalf("heartbeat wrote %+v", r)
 	}
-	if err := a.Healthy(); err != nil || time.Since(a.LastWrite()) > 10*time.Second {
+	if err := a.Healthy(); err != nil || time.Since(a.LastWrite()) > time.Minute {
 		t.Errorf("healthy: %v, last write %s", err, a.LastWrite())
 	}
 	if err := a.SetState(ctx, Paused); err == nil {
@@ -649,7 +649,7 @@ func TestAgentWithoutTSO(t *testing.T) {
 		return getRecord(t, reg).UpdateTS.Time().Sub(before.Time()) > 5*testBeat
 	})
 	setState(t, a, Pausing)
-	if r := getRecord(t, reg); r.State != Pausing || time.Since(r.UpdateTS.Time()).Abs() > 10*time.Second {
+	if r := getRecord(t, reg); r.State != Pausing || time.Since(r.UpdateTS.Time()).Abs() > time.Minute {
 		t.Errorf("PD shows %+v", r)
 	}
 	clock.fail.Store(false)

@@ -125,11 +125,11 @@ func TestCacheNeverShowsStaleRowsAsFresh(t *testing.T) {
 			eventually(t, "a view fails", func() bool {
 				began := time.Now()
 				s, err := c.View(context.Background(), 0)
-				if took := time.Since(began); took > timeout+time.Second {
+				if took := time.Since(began); took > timeout+30*time.Second {
 					t.Errorf("a view took %s", took)
 				}
-				if e, _ := s.orEmpty().Find(Pump, id); err == nil && e.Record.State != Paused && time.Since(cut) > window+time.Second {
-					t.Fatalf("a stale row %s after the cut", time.Since(cut))
+				if e, _ := s.orEmpty().Find(Pump, id); err == nil && e.Record.State != Paused && began.Sub(cut) > window {
+					t.Fatalf("a stale row was asked for %s after the cut", began.Sub(cut))
 				}
 				fail = err
 				return err != nil

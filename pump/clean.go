@@ -10,13 +10,10 @@ import (
 	"pumphouse/pump/storage"
 )
 
-// cleanInterval is how often old binlogs are looked for.
-const cleanInterval = time.Minute
-
 // clean removes what is older than the GC time and consumed by every drainer, until ctx
 // ends.
 func (p *Pump) clean(ctx context.Context) error {
-	tick := time.NewTicker(cleanInterval)
+	tick := time.NewTicker(p.opts.cleanInterval)
 	defer tick.Stop()
 	for {
 		select {

@@ -75,6 +75,9 @@ type Options struct {
 	Logger  logrus.FieldLogger   // default: nothing is logged
 	Metrics *prometheus.Registry // no other pump's; default: one that nobody else sees
 	Now     func() time.Time     // default time.Now
+
+	segmentBytes  int64         // of the log, for tests; 0: the log's default
+	cleanInterval time.Duration // how often old binlogs are looked for, for tests; default a minute
 }
 
 func (o Options) withDefaults() (Options, error) {
@@ -91,6 +94,7 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.StopWriteAtAvailable, 10<<30)
 	setDefault(&o.OrphanTimeout, 10*time.Minute)
 	setDefault(&o.GCTTL, 24*time.Hour)
+	setDefault(&o.cleanInterval, time.Minute)
 	if o.Logger == nil {
 		silent := logrus.New()
 		silent.SetOutput(io.Discard)

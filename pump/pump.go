@@ -134,6 +134,7 @@ func (p *Pump) openStore(context.Context) (err error) {
 		StopWriteAtAvailable: p.opts.StopWriteAtAvailable,
 		Resolver:             p.opts.Resolver,
 		OrphanTimeout:        p.opts.OrphanTimeout,
+		SegmentBytes:         p.opts.segmentBytes,
 		Now:                  p.opts.Now,
 		Logger:               p.log,
 		OnBatch:              p.metrics.batch,

@@ -67,7 +67,7 @@ func actPause(c *pumps, console *console) {
 	if r.code != 0 || !strings.Contains(r.out, "pump1\t"+p.addr+"\tPaused\t") || !strings.Contains(r.out+r.stderr, `pump "pump1" is paused already`) {
 		c.t.Errorf("exit code %d\n%s%s", r.code, r.out, r.stderr)
 	}
-	p.ends(10*time.Second, 0)
+	p.ends(0)
 	// The other console has seen the node's own steps too; each stands there once.
 	want := []string{
 		"pump1 - paused node - - - done", "pump1 paused online node - - - done",
@@ -85,7 +85,7 @@ func actPause(c *pumps, console *console) {
 		c.t.Error(err)
 	}
 	p.hasState(nodes.Paused)
-	p.ends(10*time.Second, 0)
+	p.ends(0)
 }
 
 // onlyOf keeps the last life of a node: from its record's appearance on.
@@ -135,7 +135,7 @@ func actOffline(c *pumps, console *console) {
 	if err := <-done; err != nil {
 		c.t.Errorf("with the drainer caught up: %v", err)
 	}
-	p.ends(10*time.Second, 0)
+	p.ends(0)
 	r = console.client(c.t, "DROP PUMP 'pump2'; SHOW FULL PUMP STATUS; SELECT count(*) AS n FROM binlog.events WHERE node_id = 'pump2' AND statement = 'DROP'")
 	if r.code != 0 || !strings.Contains(r.out+r.stderr, "no pump record any more") || strings.Contains(r.out, "pump2\t") || !strings.Contains(r.out, "n\n1\n") {
 		c.t.Errorf("drop: exit code %d\n%s%s", r.code, r.out, r.stderr)
@@ -180,7 +180,7 @@ func actKilled(c *pumps, console *console) {
 	}
 	p.hasState(nodes.Closing)
 	p.change(nodes.Offline)
-	p.ends(10*time.Second, 0)
+	p.ends(0)
 }
 
 func actDead(c *pumps, console *console) {

@@ -236,7 +236,7 @@ $`)
 	ctl(t, pd, "-cmd", "status", "-o", "log", "-node-id", "pump1").expect(t, "status as log", 0, `["node status"] [type=pump] [node="{NodeID: pump1, `, "")
 	ctl(t, pd, "-cmd", "drop-pump", "-node-id", "pump1").expect(t, "drop while it is there", 1, "", "-cmd offline-pump -node-id pump1")
 	ctl(t, pd, "-cmd", "update-drainer", "-node-id", "slow", "-state", "offline").expect(t, "give the drainer up", 0, "drainer slow: paused -> offline\n", "")
-	first.ends(10*time.Second, 0)
+	first.ends(0)
 	ctl(t, pd, "-cmd", "drop-pump", "-node-id", "pump1").expect(t, "drop", 0, "pump pump1 at "+first.addr+", offline since ", "")
 	ctl(t, pd, "-cmd", "drop-pump", "-node-id", "pump1").expect(t, "drop again", 1, "", "node pump, id pump1 from etcd")
 
@@ -244,10 +244,10 @@ $`)
 	if want := "pump pump2 is paused, after "; r.code != 0 || !strings.Contains(r.out, want) {
 		t.Errorf("wait: exit code %d\n%s%s", r.code, r.out, r.stderr)
 	}
-	second.ends(10*time.Second, 0)
+	second.ends(0)
 	second.launch()
 	ctl(t, pd, "-cmd", "update-pump", "-node-id", "pump2", "-state", "paused").expect(t, "an order", 0, "and takes this as an order to pause.", "")
-	second.ends(10*time.Second, 0)
+	second.ends(0)
 	second.launch()
 	second.kill()
 	r = ctl(t, pd, "-cmd", "status", "-o", "json", "-show-offline-nodes")
@@ -331,7 +331,7 @@ func TestBinlogctlExitCodes(t *testing.T) {
 		began := time.Now()
 		args := append([]string{"-pd-urls", "http://127.0.0.1:1", "-timeout", "300ms"}, cmd...)
 		runToEnd(t, "", nil, "binlogctl", args...).expect(t, strings.Join(cmd, " ")+" while PD is away", 1, "", "127.0.0.1:1")
-		if took := time.Since(began); took > 10*time.Second {
+		if took := time.Since(began); took > 30*time.Second {
 			t.Errorf("%v took %v to notice that PD is away", cmd, took)
 		}
 	}

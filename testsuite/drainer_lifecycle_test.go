@@ -1,7 +1,6 @@
 package testsuite
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -9,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -17,8 +15,6 @@ import (
 
 	"pumphouse/nodes"
 	"pumphouse/testsuite/pdtest"
-
-	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
 // TestDrainerLifecycle holds the drainer's program to every row of the table of states, on a
@@ -72,7 +68,7 @@ func (n *drainerNode) ends(code int) {
 	n.c.t.Helper()
 	select {
 	case <-n.done:
-	case <-time.After(15 * time.Second):
+	case <-time.After(patience):
 		n.c.t.Fatalf("%s still runs:\n%s", n.id, n.output())
 	}
 	if got := n.cmd.ProcessState.ExitCode(); got != code {
@@ -103,32 +99,8 @@ func (n *drainerNode) hasState(s nodes.State) {
 	}
 }
 
-// states collects the states that PD shows from now on; the function waits until they are
-// what is wanted.
-func (n *drainerNode) states() func(want ...nodes.State) {
-	ctx, cancel := context.WithCancel(n.c.t.Context())
-	watch := n.c.etcd.Watch(ctx, nodes.Drainer.Key(n.id), clientv3.WithCreatedNotify())
-	<-watch
-	return func(want ...nodes.State) {
-		n.c.t.Helper()
-		defer cancel()
-		var seen []nodes.State
-		for late := time.After(10 * time.Second); !slices.Equal(seen, want); {
-			select {
-			case resp := <-watch:
-				for _, e := range resp.Events {
-					if r, err := nodes.DecodeRecord(e.Kv.Value); err != nil {
-						n.c.t.Fatal(err)
-					} else if len(seen) == 0 || seen[len(seen)-1] != r.State {
-						seen = append(seen, r.State)
-					}
-				}
-			case <-late:
-				n.c.t.Fatalf("%s went through the states %q, want %q", n.id, seen, want)
-			}
-		}
-	}
-}
+// states collects the states that PD shows from now on.
+func (n *drainerNode) states() func(want ...nodes.State) { return n.c.states(nodes.Drainer.Key(n.id)) }
 
 func drainerEnds(c *pumps) {
 	ctl := func(cmd string) func(*drainerNode) {
@@ -257,7 +229,7 @@ func drainerAndPumps(c *pumps) {
 	if out, ok := c.binlogctl("-cmd", "offline-pump", "-node-id", "pump1"); !ok {
 		c.t.Error(out)
 	}
-	p.ends(15*time.Second, 0)
+	p.ends(0)
 	p.hasState(nodes.Offline)
 	eventually(c.t, 15*time.Second, "the drainer lets the pump go", func() (bool, string) {
 		st := status()
@@ -269,7 +241,7 @@ func drainerAndPumps(c *pumps) {
 	<-n.done
 	dead := c.node("pump2")
 	dead.spawn()
-	dead.ends(25*time.Second, 1)
+	dead.ends(1)
 	dead.says("update-drainer -node-id drainer1 -state paused")
 	if out, err := exec.Command(program("drainer"), "-V").CombinedOutput(); err != nil || !strings.Contains(string(out), "drainer (Pumphouse)") {
 		c.t.Errorf("-V: %v %s", err, out)

@@ -81,7 +81,7 @@ func drainerHeldUp(c *pumps) {
 	if out, ok := c.binlogctl("-cmd", "pause-pump", "-node-id", "pump2"); !ok {
 		c.t.Fatal(out)
 	}
-	second.ends(15*time.Second, 0)
+	second.ends(0)
 	tr.sell("pump1")
 	d.held("pump2", "paused", "")
 	if got := d.files(tr).written(); len(got) != 3 || got[2].ts != first {
@@ -121,7 +121,7 @@ func drainerBehindOffline(c *pumps) {
 		return len(second.status().WaitingFor) == 1, second.output()
 	})
 	d.signal(syscall.SIGCONT)
-	second.ends(20*time.Second, 0)
+	second.ends(0)
 	second.hasState(nodes.Offline)
 	d.consumes(tr, last)
 	d.consumes(tr, tr.sell("pump1")) // which does not wait for it

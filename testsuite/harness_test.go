@@ -155,8 +155,8 @@ func (p *proc) stop(t testing.TB) {
 	p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-p.done:
-	case <-time.After(20 * time.Second):
-		t.Errorf("%s did not end within 20 s of SIGTERM:\n%s", p.cmd.Path, p.output())
+	case <-time.After(patience):
+		t.Errorf("%s did not end within a minute of SIGTERM:\n%s", p.cmd.Path, p.output())
 		p.cmd.Process.Kill()
 		<-p.done
 	}
@@ -256,9 +256,14 @@ func get(t testing.TB, cli *clientv3.Client, key string) string {
 	return string(resp.Kvs[0].Value)
 }
 
-// eventually polls until ok is true; it fails the test with what ok said last.
+// patience is how long a test waits at least for what must come: a machine may be busy with other things.
+const patience = time.Minute
+
+// eventually polls until ok is true; it fails the test with what ok said last. within is what it may
+// take when that is more than patience.
 func eventually(t testing.TB, within time.Duration, what string, ok func() (bool, string)) {
 	t.Helper()
+	within = max(within, patience)
 	deadline := time.Now().Add(within)
 	for {
 		done, last := ok()

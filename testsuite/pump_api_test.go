@@ -132,7 +132,7 @@ func TestPumpHTTP(t *testing.T) {
 		if code, body := p.ask(http.MethodPut, "/state/pump1/pause"); code != 200 || body != `{"message":"apply action pause success!","code":200,"data":null}`+"\n" {
 			t.Errorf("%d %s", code, body)
 		}
-		p.ends(10*time.Second, 0)
+		p.ends(0)
 	})
 }
 
@@ -150,13 +150,13 @@ func TestPumpSocket(t *testing.T) {
 	p.client().pull(0).until(last)
 	other := c.node("pump2", "-socket", socket)
 	other.spawn()
-	other.ends(10*time.Second, 1)
+	other.ends(1)
 	other.says("another process listens on the Unix socket", "-socket")
 	p.kill()
 	p.launch()
 	c.dial("unix:" + socket).transaction([]byte("v"))
 	p.signal(syscall.SIGTERM)
-	p.ends(10*time.Second, 0)
+	p.ends(0)
 	if _, err := os.Stat(socket); !os.IsNotExist(err) {
 		t.Errorf("the socket is left behind: %v", err)
 	}
@@ -199,7 +199,7 @@ func TestPumpTLS(t *testing.T) {
 	if err != nil {
 		t.Errorf("binlogctl with TLS: %v %s", err, out)
 	}
-	p.ends(10*time.Second, 0)
+	p.ends(0)
 
 	picky := c.start("pump2", "-config", config("picky.toml", "somebody else"))
 	refused(t, c, picky.addr)
@@ -248,7 +248,7 @@ func TestPumpPushesMetrics(t *testing.T) {
 		t.Fatal("nothing is pushed")
 	}
 	p.signal(syscall.SIGTERM)
-	p.ends(10*time.Second, 0)
+	p.ends(0)
 }
 
 // gzipSeen counts the messages that came compressed.

@@ -124,12 +124,12 @@ func (n *pumpNode) kill() {
 }
 
 // ends waits for the end of the process and its exit code.
-func (n *pumpNode) ends(within time.Duration, code int) {
+func (n *pumpNode) ends(code int) {
 	n.c.t.Helper()
 	select {
 	case <-n.done:
-	case <-time.After(within):
-		n.c.t.Fatalf("%s still runs after %v:\n%s", n.id, within, n.output())
+	case <-time.After(patience):
+		n.c.t.Fatalf("%s still runs after %v:\n%s", n.id, patience, n.output())
 	}
 	if got := n.cmd.ProcessState.ExitCode(); got != code {
 		n.c.t.Fatalf("%s ended with exit code %d, want %d:\n%s", n.id, got, code, n.output())
@@ -210,22 +210,35 @@ func (c *pumps) tso() nodes.TSO {
 	return ts
 }
 
-// history collects the states that PD shows for a pump from now on; the function gives
-// those seen, once the last of want has come or it is clear that it will not.
+// history collects the states that PD shows for a pump from now on, but for the one it has already;
+// the function waits until they are those wanted.
 func (c *pumps) history(id string) func(want ...nodes.State) {
 	c.t.Helper()
+	return c.states(nodes.Pump.Key(id))
+}
+
+// states is history for the record of any node.
+func (c *pumps) states(key string) func(want ...nodes.State) {
+	c.t.Helper()
 	ctx, cancel := context.WithCancel(c.t.Context())
-	watch := c.etcd.Watch(ctx, nodes.Pump.Key(id), clientv3.WithCreatedNotify())
-	<-watch
+	now, err := c.etcd.Get(ctx, key)
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	var last nodes.State // a heartbeat may write it again
+	if len(now.Kvs) > 0 {
+		r, err := nodes.DecodeRecord(now.Kvs[0].Value)
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		last = r.State
+	}
+	watch := c.etcd.Watch(ctx, key, clientv3.WithRev(now.Header.Revision+1))
 	return func(want ...nodes.State) {
 		c.t.Helper()
 		defer cancel()
 		var seen []nodes.State
-		late := time.After(10 * time.Second)
-		for {
-			if slices.Equal(seen, want) {
-				return
-			}
+		for late := time.After(patience); !slices.Equal(seen, want); {
 			select {
 			case resp := <-watch:
 				for _, e := range resp.Events {
@@ -233,12 +246,12 @@ func (c *pumps) history(id string) func(want ...nodes.State) {
 					if err != nil {
 						c.t.Fatal(err)
 					}
-					if len(seen) == 0 || seen[len(seen)-1] != r.State {
-						seen = append(seen, r.State)
+					if r.State != last {
+						seen, last = append(seen, r.State), r.State
 					}
 				}
 			case <-late:
-				c.t.Fatalf("%s went through the states %q, want %q", id, seen, want)
+				c.t.Fatalf("%s went through the states %q, want %q", key, seen, want)
 			}
 		}
 	}

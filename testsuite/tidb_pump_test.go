@@ -74,7 +74,7 @@ func TestTiDBPumpClient(t *testing.T) {
 		if slowest := write(20, []byte("v")); slowest > 5*time.Second {
 			t.Errorf("while a pump paused a write took %v", slowest)
 		}
-		p1.ends(10*time.Second, 0)
+		p1.ends(0)
 		available("pump2")
 		before := p2.stored()
 		write(5, []byte("v"))
@@ -169,7 +169,7 @@ func tidbThroughPumps(t *testing.T, pd *pdtest.Cluster, store string, args ...st
 			if out, ok := c.binlogctl("-cmd", "pause-pump", "-node-id", p.id); !ok {
 				t.Fatal(out)
 			}
-			p.ends(15*time.Second, 0)
+			p.ends(0)
 			w.goesOn()
 			p.launch()
 			mustExec(t, db, fmt.Sprintf("create table test.ddl_%d_%d (a int)", turn, i))

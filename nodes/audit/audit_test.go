@@ -323,7 +323,7 @@ func TestAway(t *testing.T) {
 	done, cancel := context.WithCancel(t.Context())
 	cancel()
 	l.Record(done, Event{Kind: nodes.Pump, NodeID: "p", Result: Accepted})
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > 30*time.Second {
 		t.Errorf("it took %v", took)
 	}
 	if !strings.Contains(said.String(), "the audit lacks an event") || !strings.Contains(said.String(), "node=p") {

@@ -147,7 +147,7 @@ func TestPDThatFallsSilentIsLeft(t *testing.T) {
 	if _, err := c.TSO(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("got %v, want a time-out", err)
 	}
-	if took := time.Since(start); took > 3*time.Second {
+	if took := time.Since(start); took > 30*time.Second {
 		t.Errorf("took %s", took)
 	}
 }

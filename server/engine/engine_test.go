@@ -185,7 +185,7 @@ func TestLike(t *testing.T) {
 	}
 	begin := time.Now()
 	Like(strings.Repeat("%a", 50)+"b", strings.Repeat("a", 20000), '\\')
-	if spent := time.Since(begin); spent > 5*time.Second {
+	if spent := time.Since(begin); spent > 30*time.Second {
 		t.Errorf("a hostile pattern took %v", spent)
 	}
 }

@@ -41,7 +41,7 @@ func FuzzEval(f *testing.F) {
 		defer cancel()
 		begin := time.Now()
 		r, err := x.Select(ctx, query)
-		if spent := time.Since(begin); spent > 5*time.Second {
+		if spent := time.Since(begin); spent > 30*time.Second {
 			t.Fatalf("%q took %v", sql, spent)
 		}
 		var my *Error

@@ -58,7 +58,7 @@ func TestContextEndsStatement(t *testing.T) {
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%s: %v", sql, err)
 		}
-		if spent := time.Since(begin); spent > 5*time.Second {
+		if spent := time.Since(begin); spent > 30*time.Second {
 			t.Errorf("%s went on for %v", sql, spent)
 		}
 	}

@@ -170,7 +170,7 @@ func TestOfficialClient(t *testing.T) {
 		if _, err := tso(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		if took := time.Since(start); took > 3*time.Second {
+		if took := time.Since(start); took > 30*time.Second {
 			t.Errorf("the first timestamp took %s", took)
 		}
 		l := startLoad(t, 50, tso)

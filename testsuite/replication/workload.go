@@ -204,8 +204,8 @@ var expectedErrors = []uint16{
 	8141, // assertions of rows during a DDL, when another client's statement was under way
 }
 
-// roughErrors come when PD or the pumps are away for a while.
-var roughErrors = []uint16{9001, 9002, 9003, 9004, 9005, 8027, 8229, 8003, 1317, 3024, 1046, duplicatePartition} // 1046: a new connection, in no database
+// roughErrors come when PD or the pumps are away for a while; 8243 is PD's HTTP, of which TiDB asks placement.
+var roughErrors = []uint16{9001, 9002, 9003, 9004, 9005, 8027, 8229, 8003, 8243, 1317, 3024, 1046, duplicatePartition} // 1046: a new connection, in no database
 
 // duplicatePartition is the error of a partition that an interrupted round of DDL has left.
 const duplicatePartition = 1517
