@@ -85,6 +85,16 @@ func (r *Registry) RemoveExit(ctx context.Context, kind Kind, nodeID string) err
 	return err
 }
 
+// Exit reads the last exit of one node; false: there is none, or an invalid one.
+func (r *Registry) Exit(ctx context.Context, kind Kind, nodeID string) (e LastExit, found bool, err error) {
+	resp, err := r.Read(ctx, fmt.Sprintf("read the last exit of %s %s", kind, nodeID), ExitKey(kind, nodeID))
+	if err != nil || len(resp.Kvs) == 0 {
+		return LastExit{}, false, err
+	}
+	found = json.Unmarshal(resp.Kvs[0].Value, &e) == nil
+	return e, found, nil
+}
+
 // Exits reads the last exits of all nodes, by kind and node ID. What is invalid is left out.
 func (r *Registry) Exits(ctx context.Context) (map[Kind]map[string]LastExit, error) {
 	resp, err := r.Read(ctx, "read the last exits of the nodes", ExitsPrefix, clientv3.WithPrefix())

@@ -21,6 +21,8 @@ type Status struct {
 	CommitTS TSO      // pump: the largest sorted; drainer: everything up to here is downstream
 	Waiting  []string // ours: for whom or what it waits, and since when, in words
 	Problem  string   // what does not work
+	// Problems are the same one by one, the oldest first. Nodes of upstream and of older versions have none.
+	Problems []Problem
 
 	// Of a pump of ours.
 	Unresolved     int // prewrites whose end is not known
@@ -62,6 +64,7 @@ type statusBody struct {
 	LastTS   TSO
 	Synced   bool
 	ErrMsg   string
+	Problems []Problem `json:"problems"`
 	PumpPos  map[string]TSO
 
 	// Ours.
@@ -156,7 +159,8 @@ func (b *statusBody) status(nodeID string) Status {
 		Positions: b.PumpPos, Synced: b.Synced, Downstream: b.Downstream,
 	}
 	s.LastDDL, s.Written = b.LastDDL, b.Rows
-	if text := divergedText(b.Divergences); text != "" {
+	s.Problems = b.Problems
+	if text := divergedText(b.Divergences); text != "" && len(b.Problems) == 0 {
 		s.Problem = strings.TrimPrefix(s.Problem+"; "+text, "; ")
 	}
 	if b.Storage.Records != nil {
@@ -166,8 +170,7 @@ func (b *statusBody) status(nodeID string) Status {
 		s.Lag, s.HasLag = time.Duration(*b.Lag*float64(time.Second)), true
 	}
 	for _, w := range b.WaitingFor {
-		s.Waiting = append(s.Waiting, fmt.Sprintf("drainer %s (%s, %s), which has consumed up to commit TS %s of %s (%s behind)",
-			w.Drainer, w.State, w.Host, w.Consumed, w.Needed, w.Needed.Time().Sub(w.Consumed.Time()).Round(time.Millisecond)))
+		s.Waiting = append(s.Waiting, fmt.Sprintf("drainer %s (%s, %s), which %s", w.Drainer, w.State, w.Host, consumedOf(w.Consumed, w.Needed)))
 	}
 	if b.Unresolved > 0 && b.State == Closing {
 		s.Waiting = append(s.Waiting, fmt.Sprintf("%d transactions that are prewritten and not yet committed or rolled back", b.Unresolved))
@@ -189,6 +192,15 @@ func (b *statusBody) status(nodeID string) Status {
 		}
 	}
 	return s
+}
+
+// consumedOf says how far a drainer is with what it has to consume.
+func consumedOf(consumed, needed TSO) string {
+	if consumed.Physical() == 0 {
+		return fmt.Sprintf("has consumed nothing yet of what there is up to commit TS %s", needed)
+	}
+	return fmt.Sprintf("has consumed up to commit TS %s of %s (it lags by %s)", consumed, needed,
+		needed.Time().Sub(consumed.Time()).Round(time.Millisecond))
 }
 
 // unresolvedLong is the age from which an unresolved transaction is one that TiDB is not just

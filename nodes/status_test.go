@@ -28,7 +28,7 @@ func TestControlStatus(t *testing.T) {
 		{"a closing pump", Pump, 200, `{"status":{},"CommitTS":9,"Checkpoint":{},"ErrMsg":"disk","State":"closing","Unresolved":2,` +
 			`"WaitingFor":[{"drainer":"slow","host":"h:2","state":"paused","consumed":262144000,"needed":524288000}],"Pullers":0,"Version":"1.2","Storage":{"LogBytes":10,"IndexBytes":2,"AvailableBytes":7,"PurgedTS":4}}`,
 			Status{State: Closing, CommitTS: 9, Problem: "disk", Version: "1.2", Unresolved: 2, LogBytes: 12, AvailableBytes: 7, PurgedTS: 4, Waiting: []string{
-				"drainer slow (paused, h:2), which has consumed up to commit TS 262144000 of 524288000 (1s behind)",
+				"drainer slow (paused, h:2), which has consumed up to commit TS 262144000 of 524288000 (it lags by 1s)",
 				"2 transactions that are prewritten and not yet committed or rolled back"}}, ""},
 		{"an online pump", Pump, 200, `{"CommitTS":9,"State":"online","Unresolved":2}`, Status{State: Online, CommitTS: 9, Unresolved: 2}, ""},
 		{"a held drainer", Drainer, 200, `{"PumpPos":{},"Synced":false,"LastTS":5,"TsMap":"","State":"online","Lag":1.5,"Downstream":"file","Pumps":[{"Pump":"p","Reached":false,"Err":"refused"},{"Pump":"q","Reached":true}],` +

@@ -35,7 +35,11 @@ func list(kind nodes.Kind) func(context.Context, options, io.Writer, io.Writer) 
 		case "log":
 			err = printLog(stdout, kind, entries, time.Now())
 		default:
-			err = printTable(stdout, entries, c.now(ctx, stderr))
+			exits, failed := c.registry.Exits(ctx)
+			if failed != nil {
+				return failed
+			}
+			err = printTable(stdout, entries, exits[kind], c.now(ctx, stderr))
 		}
 		if err != nil {
 			return fmt.Errorf("write the list: %w", err)
@@ -64,15 +68,24 @@ func notOffline(in []nodes.Entry) []nodes.Entry {
 	return out
 }
 
-func printTable(w io.Writer, entries []nodes.Entry, now time.Time) error {
+func printTable(w io.Writer, entries []nodes.Entry, exits map[string]nodes.LastExit, now time.Time) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "NODE ID\tADDRESS\tSTATE\tMAX COMMIT TS\tUPDATE TIME\tREPORTING")
 	for _, e := range entries {
 		r := e.Record
 		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\n", r.NodeID, r.Host, r.State, r.MaxCommitTS,
-			r.UpdateTS.Time().Local().Format(time.DateTime), reporting(r, now))
+			r.UpdateTS.Time().Local().Format(time.DateTime), reporting(r, now)+hint(r, exits, now))
 	}
 	return tw.Flush()
+}
+
+// hint points to the reason why a node does not run, if that was an error.
+func hint(r nodes.Record, exits map[string]nodes.LastExit, now time.Time) string {
+	e, known := exits[r.NodeID]
+	if !known || e.Kind != nodes.ExitError || r.State != nodes.Paused && r.State != nodes.Offline && r.Reporting(now, nodes.DefaultHeartbeat) {
+		return ""
+	}
+	return fmt.Sprintf(" exited: [%s] (-cmd status says more)", e.Code)
 }
 
 // reporting says whether a node that should be running is: a process that was killed

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,7 +26,11 @@ type nodeStatus struct {
 	CommitTS   nodes.TSO   `json:"commitTS"`
 	LagSeconds float64     `json:"lagSeconds"` // of CommitTS behind PD's clock; -1: not known
 	WaitingFor []string    `json:"waitingFor"`
-	Problem    string      `json:"problem"`
+	Problem    string      `json:"problem"` // all in one line: the problems, or how it exited
+	// Problems are what the node reports, the oldest first.
+	Problems []nodes.Problem `json:"problems"`
+	// LastExit is how the last process of a node ended that does not run, if it has left a word.
+	LastExit *nodes.LastExit `json:"lastExit,omitempty"`
 }
 
 // askedAtOnce bounds how many nodes are asked at the same time.
@@ -42,6 +48,11 @@ func status(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	exits, err := c.registry.Exits(ctx)
+	if err != nil {
+		return err
+	}
+	failedStarts := neverStarted(snap, exits, o)
 	var asked []nodes.Entry
 	for _, kind := range nodes.Kinds() {
 		for _, e := range snap.Of(kind) {
@@ -50,10 +61,14 @@ func status(ctx context.Context, o options, stdout, stderr io.Writer) error {
 			}
 		}
 	}
-	if len(asked) == 0 && o.nodeID != "" {
+	if len(asked) == 0 && len(failedStarts) == 0 && o.nodeID != "" {
 		return fmt.Errorf("PD at %s has no record of a node %s: -cmd pumps and -cmd drainers list them", strings.Join(c.registry.Endpoints(), ","), o.nodeID)
 	}
 	list := c.askAll(ctx, asked, c.now(ctx, stderr))
+	for i := range list {
+		list[i].explain(exits[asked[i].Kind])
+	}
+	list = append(list, failedStarts...)
 	switch o.output {
 	case "json":
 		enc := json.NewEncoder(stdout)
@@ -69,7 +84,7 @@ func status(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	}
 	silent := 0
 	for _, s := range list {
-		if !s.Answers && s.State != nodes.Paused && s.State != nodes.Offline {
+		if !s.Answers && s.State != nodes.Paused && s.State != nodes.Offline && s.State != noRecord {
 			silent++
 		}
 	}
@@ -87,7 +102,7 @@ func (c *cluster) askAll(ctx context.Context, asked []nodes.Entry, now time.Time
 	for i, e := range asked {
 		r := e.Record
 		s := &list[i]
-		*s = nodeStatus{Kind: e.Kind.String(), NodeID: r.NodeID, Host: r.Host, State: r.State, CommitTS: r.MaxCommitTS, WaitingFor: []string{}}
+		*s = nodeStatus{Kind: e.Kind.String(), NodeID: r.NodeID, Host: r.Host, State: r.State, CommitTS: r.MaxCommitTS, WaitingFor: []string{}, Problems: []nodes.Problem{}}
 		wg.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
@@ -95,7 +110,7 @@ func (c *cluster) askAll(ctx context.Context, asked []nodes.Entry, now time.Time
 				c.askOne(ctx, e, s)
 			}
 			s.LagSeconds = -1
-			if s.CommitTS > 0 && r.State != nodes.Offline {
+			if s.CommitTS.Physical() > 0 && r.State != nodes.Offline {
 				s.LagSeconds = max(0, now.Sub(s.CommitTS.Time()).Round(time.Millisecond).Seconds())
 			}
 		})
@@ -114,7 +129,12 @@ func (c *cluster) askOne(ctx context.Context, e nodes.Entry, s *nodeStatus) {
 	}
 	s.Answers = true
 	s.CommitTS = max(s.CommitTS, st.CommitTS)
-	s.Problem = st.Problem
+	s.Problems = st.Listed()
+	var texts []string
+	for _, p := range s.Problems {
+		texts = append(texts, p.String())
+	}
+	s.Problem = strings.Join(texts, "; ")
 	if st.State != "" {
 		s.State = st.State
 	}
@@ -122,6 +142,41 @@ func (c *cluster) askOne(ctx context.Context, e nodes.Entry, s *nodeStatus) {
 		s.WaitingFor = st.Waiting
 	}
 }
+
+// explain says of a node that gave no answer how its last process ended.
+func (s *nodeStatus) explain(exits map[string]nodes.LastExit) {
+	if s.Answers {
+		return
+	}
+	exit, known := exits[s.NodeID]
+	ending := nodes.EndingUnknown
+	if known {
+		s.LastExit, ending = &exit, exit.Ending(time.Local)
+	}
+	switch failed := known && exit.Kind == nodes.ExitError; {
+	case s.Problem != "":
+		s.Problem += "; " + ending
+	case failed || !known && s.State != nodes.Offline:
+		s.Problem = ending
+	}
+}
+
+// neverStarted are nodes without a record whose start failed.
+func neverStarted(snap *nodes.Snapshot, exits map[nodes.Kind]map[string]nodes.LastExit, o options) (list []nodeStatus) {
+	for _, kind := range nodes.Kinds() {
+		for _, id := range slices.Sorted(maps.Keys(exits[kind])) {
+			_, known := snap.Find(kind, id)
+			if e := exits[kind][id]; !known && e.Kind == nodes.ExitError && (o.nodeID == "" || o.nodeID == id) {
+				list = append(list, nodeStatus{Kind: kind.String(), NodeID: id, LagSeconds: -1, WaitingFor: []string{}, Problems: []nodes.Problem{},
+					Problem: e.Ending(time.Local), LastExit: &e, State: noRecord})
+			}
+		}
+	}
+	return list
+}
+
+// noRecord stands for the state of a node of which PD has no record.
+const noRecord nodes.State = "none"
 
 func (s nodeStatus) lag() string {
 	if s.LagSeconds < 0 {

@@ -1,0 +1,84 @@
+package nodes
+
+import (
+	"crypto/x509"
+	"fmt"
+	"regexp"
+	"time"
+)
+
+// The problems that only whoever watches a node can see.
+const (
+	ProblemNotReporting ProblemCode = "not-reporting" // its process does not write its record
+	ProblemNotAnswering ProblemCode = "not-answering" // it writes its record and does not answer over HTTP
+)
+
+// EndingUnknown is what is said of a node that does not run and has left no last exit: it was
+// killed, its machine died, or its program writes none (upstream's nodes, older versions).
+const EndingUnknown = "how its last process ended is not known: it left no word"
+
+// Ending says in words how the last process of a node that does not run ended, with the time in loc:
+// "exited with an error at 2026-11-28 09:30:00 +00:00: [statement-refused] …", "ended in order at …".
+func (e LastExit) Ending(loc *time.Location) string {
+	at := e.Time.In(loc).Format("2006-01-02 15:04:05 -07:00")
+	p, failed := e.Problem()
+	switch {
+	case failed && e.Starting:
+		return fmt.Sprintf("could not start at %s: %s", at, p)
+	case failed:
+		return fmt.Sprintf("exited with an error at %s: %s", at, p)
+	case e.Kind == ExitSignal:
+		return "ended in order, by a signal, at " + at + because(e.Text)
+	}
+	return "ended in order at " + at + because(e.Text)
+}
+
+func because(text string) string {
+	if text == "" {
+		return ""
+	}
+	return ": " + text
+}
+
+// Listed are the problems that a node reports, within the bounds that it should have kept. One that knows
+// no list (an old one) has at most one text, which has the code other.
+func (s Status) Listed() []Problem {
+	list := s.Problems
+	if len(list) == 0 && s.Problem != "" {
+		list = []Problem{{Code: ProblemOther, Text: s.Problem}}
+	}
+	bounded := make([]Problem, 0, min(len(list), maxProblems))
+	for _, p := range list[:min(len(list), maxProblems)] {
+		if !codeForm.MatchString(string(p.Code)) {
+			p.Code = ProblemOther
+		}
+		bounded = append(bounded, p.bounded(nil))
+	}
+	return bounded
+}
+
+// codeForm is what a code looks like, also one that a newer version has and this one does not.
+var codeForm = regexp.MustCompile(`^[a-z]{1,20}(-[a-z]{1,20}){0,4}$`)
+
+// certificateExpiring is how long before its end a certificate is a problem, or a tenth of its
+// lifetime if that is shorter.
+const certificateExpiring = 7 * 24 * time.Hour
+
+// CertificateProblem is what is wrong with the time of a certificate of our own, read from a file that
+// the settings name; false: nothing is.
+func CertificateProblem(c *x509.Certificate, file, settings string, now time.Time) (Problem, bool) {
+	if c == nil {
+		return Problem{}, false
+	}
+	p := Problem{Key: file, Cure: fmt.Sprintf("renew the files of %s: they are read again when they change, a restart is not needed", settings)}
+	end := c.NotAfter.UTC().Format(time.RFC3339)
+	switch left := c.NotAfter.Sub(now); {
+	case left <= 0:
+		p.Code, p.Text = ProblemCertificateExpired, fmt.Sprintf("the certificate %s (%s) has expired at %s: peers that verify it refuse it", file, c.Subject, end)
+	case left <= min(certificateExpiring, c.NotAfter.Sub(c.NotBefore)/10):
+		p.Code, p.Text = ProblemCertificateExpiring, fmt.Sprintf("the certificate %s (%s) expires at %s", file, c.Subject, end)
+	default:
+		return Problem{}, false
+	}
+	return p, true
+}
