@@ -444,3 +444,40 @@ func FuzzEvent(f *testing.F) {
 		}
 	})
 }
+
+// TestTheReasonOfAnExit: the event of a node that exits with an error has the error, which the node has left in PD; an
+// end in order, and an exit of long ago, change nothing.
+func TestTheReasonOfAnExit(t *testing.T) {
+	f := start(t)
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	ts := func(s int) nodes.TSO { return nodes.MakeTSO(at.Add(time.Duration(s)*time.Second), 0) }
+	l := New(Options{Registry: f.reg, Now: func() time.Time { return at }})
+	if err := l.Open(); err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	f.floor()
+	exit := func(id string, e nodes.LastExit) {
+		t.Helper()
+		if err := f.reg.PutExit(t.Context(), nodes.Drainer, id, e); err != nil {
+			t.Fatal(err)
+		}
+		f.put(nodes.Drainer, id, nodes.Online, ts(1))
+		f.put(nodes.Drainer, id, nodes.Paused, ts(2))
+	}
+	refused := nodes.LastExit{Kind: nodes.ExitError, Code: nodes.ProblemStatementRefused, Text: "no table shop.orders", Cure: "create it", Time: at}
+	exit("failed", refused)
+	exit("paused", nodes.LastExit{Kind: nodes.ExitOrderly, Time: at})
+	refused.Time = at.Add(-time.Hour)
+	exit("long ago", refused)
+	var got []string
+	for _, e := range f.listed(l, 6) {
+		if e.New == nodes.Paused {
+			got = append(got, e.NodeID+": "+e.Result)
+		}
+	}
+	want := []string{"long ago: done", "paused: done", "failed: exited with an error: [statement-refused] no table shop.orders; create it"}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}

@@ -110,6 +110,9 @@ func (l *Log) observe(ctx context.Context, ev *clientv3.Event) error {
 		return nil
 	}
 	l.stamp(&e)
+	if err := l.explain(ctx, &e); err != nil {
+		return err
+	}
 	text, err := encode(e)
 	if err != nil {
 		return nil // not reached: it was decoded from JSON
@@ -127,6 +130,23 @@ func (l *Log) observe(ctx context.Context, ev *clientv3.Event) error {
 	}
 	return l.checkFloor(ctx)
 }
+
+// explain gives the end of a node the reason with which it exited, where that was an error: nodes write it
+// before their final state.
+func (l *Log) explain(ctx context.Context, e *Event) error {
+	if e.Source != Node || e.New != nodes.Paused && e.New != nodes.Offline {
+		return nil
+	}
+	exit, found, err := l.opts.Registry.Exit(ctx, e.Kind, e.NodeID)
+	if p, failed := exit.Problem(); err == nil && found && failed && e.At.Sub(exit.Time).Abs() < exitBelongs {
+		e.Result = "exited with an error: " + p.String()
+	}
+	return err
+}
+
+// exitBelongs is how far the times of an exit, by the node's clock, and of the change of state that it
+// belongs to, by PD's, may be from each other.
+const exitBelongs = time.Minute
 
 // checkFloor makes the floor anew when it is gone, with the history that it belonged to; the
 // error makes the event come again.
