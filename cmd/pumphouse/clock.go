@@ -25,6 +25,10 @@ type pdClock struct {
 	ahead  atomic.Int64 // nanoseconds that PD's clock is ahead of ours
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
+
+	mu    sync.Mutex
+	err   error     // why PD gave no timestamp when it was asked last; nil: it did
+	since time.Time // since when it gives none
 }
 
 // startClock takes the client over and closes it.
@@ -42,16 +46,38 @@ func (c *pdClock) keep(ctx context.Context) {
 	for {
 		wait := clockInterval
 		asked := time.Now()
-		if ts, err := c.client.TSO(ctx); err == nil {
+		ts, err := c.client.TSO(ctx)
+		if err == nil {
 			c.ahead.Store(int64(ts.Time().Sub(asked.Add(time.Since(asked) / 2))))
 		} else {
 			wait = clockRetry
 		}
+		c.note(err)
 		if !nodes.Sleep(ctx, wait) {
 			return
 		}
 	}
 }
+
+// note keeps what came of asking PD.
+func (c *pdClock) note(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil && c.err == nil {
+		c.since = time.Now()
+	}
+	c.err = err
+}
+
+// failing gives since when and why PD gives no timestamps; a nil error: it does.
+func (c *pdClock) failing() (since time.Time, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.since, c.err
+}
+
+// difference is how much PD's clock is ahead of this machine's.
+func (c *pdClock) difference() time.Duration { return time.Duration(c.ahead.Load()) }
 
 func (c *pdClock) close() error {
 	c.cancel()

@@ -95,7 +95,11 @@ func openConsole(ctx context.Context, cfg config, log logrus.FieldLogger) (*cons
 	opts.Session.Control = nodes.NewControl(tlsConfig, cfg.PDTimeout.Duration)
 	c.audit = audit.New(audit.Options{Registry: registry, Now: c.clock.now, Logger: log})
 	opts.Session.Audit = c.audit
-	c.survey, err = survey.Open(survey.Options{View: cluster, TLS: tlsConfig, Heartbeat: cfg.Heartbeat.Duration, Now: c.clock.now})
+	health, err := newHealth(cfg, c.clock, cluster.Endpoints())
+	if err == nil {
+		c.survey, err = survey.Open(survey.Options{View: cluster, TLS: tlsConfig, Heartbeat: cfg.Heartbeat.Duration, Now: c.clock.now,
+			Exits: registry.Exits, Own: health.list, Version: daemon.Version})
+	}
 	opts.Session.Reports = c.survey
 	opts.Logger = log
 	if err == nil {

@@ -32,5 +32,24 @@ func (r *Report) since(before Report) {
 }
 
 // WaitingFor says in words what the node waits for: drainers that have to consume what a
-// closing pump has, or the pump that holds a drainer's merge. "" = nothing.
-func (r Report) WaitingFor() string { return strings.Join(r.Waiting, "; ") }
+// closing pump has, the pump that blocks a drainer, or the end of a problem that holds it up. "" = nothing.
+func (r Report) WaitingFor() string {
+	if len(r.Waiting) > 0 {
+		return strings.Join(r.Waiting, "; ")
+	}
+	var list []string
+	for _, p := range r.Problems {
+		if holdsUp[p.Code] {
+			list = append(list, "["+string(p.Code)+"] "+p.Text)
+		}
+	}
+	return strings.Join(list, "; ")
+}
+
+// holdsUp are the problems for whose end a running node waits.
+var holdsUp = map[nodes.ProblemCode]bool{
+	nodes.ProblemDownstreamDown: true, nodes.ProblemDownstreamReadOnly: true, nodes.ProblemDownstreamSlow: true,
+	nodes.ProblemPDAway: true, nodes.ProblemTiKVAway: true, nodes.ProblemDiskFull: true, nodes.ProblemHistoryUnreadable: true,
+	nodes.ProblemPumpUnreachable: true, nodes.ProblemReplicationBlocked: true, nodes.ProblemUnresolved: true,
+	nodes.ProblemPDClockBack: true, nodes.ProblemCheckpoint: true, nodes.ProblemDrainerUnreachable: true,
+}

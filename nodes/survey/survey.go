@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,6 +35,12 @@ type Options struct {
 	Parallel  int           // questions at a time; default 16
 	Heartbeat time.Duration // of the nodes: who is silent for three of them is not asked
 
+	// Exits gives how the nodes' last processes ended: [nodes.Registry.Exits]; nil: nobody knows.
+	Exits func(ctx context.Context) (map[nodes.Kind]map[string]nodes.LastExit, error)
+	// Own gives the problems of the program that surveys; nil: it has none.
+	Own     func() []nodes.Problem
+	Version string // of that program; "": it is not compared with the nodes'
+
 	Now func() time.Time // PD's clock; default time.Now
 }
 
@@ -54,10 +59,16 @@ type Survey struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 
+	own nodes.Problems // what the survey itself finds
+
 	mu      sync.Mutex
 	reports map[key]Report
 	trouble map[key]bool // of the reports, those that name a problem
+	exits   map[key]nodes.LastExit
 	tracks  map[key]*track
+	asked   time.Time     // when the last round ended
+	round   chan struct{} // closed when the next one ends
+	until   time.Time     // how long who looks waits for it; zero: nobody does yet
 }
 
 // Open starts a survey.
@@ -82,6 +93,7 @@ func Open(opts Options) (*Survey, error) {
 		reports: make(map[key]Report),
 		trouble: make(map[key]bool),
 		tracks:  make(map[key]*track),
+		round:   make(chan struct{}),
 		control: nodes.NewControl(opts.TLS, opts.Timeout),
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -110,34 +122,50 @@ func (s *Survey) Report(kind nodes.Kind, nodeID string) (Report, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r, ok := s.reports[key{kind, nodeID}]
-	return r, ok && s.opts.Now().Sub(r.At) <= s.opts.Fresh
+	return r, ok && s.freshLocked(r)
 }
 
-// Troubled are the fresh reports of the nodes of a kind that say that something is wrong, sorted by
-// node ID.
-func (s *Survey) Troubled(kind nodes.Kind) []Report {
-	s.look()
+// freshLocked reports whether a report may be given out.
+func (s *Survey) freshLocked(r Report) bool { return s.opts.Now().Sub(r.At) <= s.opts.Fresh }
+
+// look says that somebody is interested. Whoever looks first after a pause waits for the round
+// that begins then, but no longer than Timeout: what is wrong must not be missing from the first answer.
+func (s *Survey) look() {
+	now := time.Now()
+	s.looked.Store(now.UnixNano())
+	s.mu.Lock()
+	if now.Sub(s.asked) <= s.opts.Fresh {
+		s.mu.Unlock()
+		return
+	}
+	if s.until.IsZero() {
+		s.until = now.Add(s.opts.Timeout)
+	}
+	wait, round := s.until.Sub(now), s.round
+	s.mu.Unlock()
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+	if wait <= 0 {
+		return
+	}
+	late := time.NewTimer(wait)
+	defer late.Stop()
+	select {
+	case <-round:
+	case <-late.C:
+	case <-s.done:
+	}
+}
+
+// endRound ends a round: who waits for it goes on.
+func (s *Survey) endRound() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var list []Report
-	for k := range s.trouble {
-		if r := s.reports[k]; k.kind == kind && s.opts.Now().Sub(r.At) <= s.opts.Fresh {
-			list = append(list, r)
-		}
-	}
-	slices.SortFunc(list, func(a, b Report) int { return strings.Compare(a.NodeID, b.NodeID) })
-	return list
-}
-
-// look says that somebody is interested.
-func (s *Survey) look() {
-	before := s.looked.Swap(time.Now().UnixNano())
-	if time.Since(time.Unix(0, before)) > s.opts.Idle {
-		select {
-		case s.wake <- struct{}{}:
-		default:
-		}
-	}
+	s.asked, s.until = time.Now(), time.Time{}
+	close(s.round)
+	s.round = make(chan struct{})
 }
 
 // run asks round after round.
@@ -154,6 +182,9 @@ func (s *Survey) run(ctx context.Context) {
 			}
 			if err == nil && watched {
 				s.ask(ctx, snap)
+			}
+			if watched {
+				s.endRound()
 			}
 		}
 		wait := s.opts.Interval
@@ -177,29 +208,40 @@ func (s *Survey) ask(ctx context.Context, snap *nodes.Snapshot) {
 	living := make(map[key]bool)
 	for _, e := range slices.Concat(snap.Pumps, snap.Drainers) {
 		k := key{e.Kind, e.Record.NodeID}
-		ended := e.Record.State == nodes.Paused || e.Record.State == nodes.Offline
-		if ended || !e.Record.Reporting(now, s.opts.Heartbeat) {
+		if e.Record.State == nodes.Offline || !e.Record.Reporting(now, s.opts.Heartbeat) {
 			continue
 		}
-		living[k] = true
+		// A node that starts, and may not come further, reports as paused; so does one that has
+		// just ended.
+		paused := e.Record.State == nodes.Paused
+		if !paused {
+			living[k] = true
+		}
 		room <- struct{}{}
 		wg.Go(func() {
 			defer func() { <-room }()
 			st, err := s.control.Status(ctx, e.Kind, e.Record)
 			r := Report{Kind: k.kind, NodeID: k.nodeID, At: s.opts.Now(), Status: st}
+			r.Problems = st.Listed()
 			if err != nil {
 				r.Err = err.Error()
 			}
 			s.mu.Lock()
+			defer s.mu.Unlock()
+			if paused && err != nil {
+				return
+			}
+			living[k] = true
 			r.since(s.reports[k])
 			s.reports[k] = r
-			if delete(s.trouble, k); r.Problem != "" {
+			if delete(s.trouble, k); len(r.Problems) > 0 {
 				s.trouble[k] = true
 			}
-			s.mu.Unlock()
 		})
 	}
 	wg.Wait()
+	s.readExits(ctx, living)
+	s.compareVersions()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for k := range s.reports {

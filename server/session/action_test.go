@@ -361,19 +361,48 @@ func TestNoWayToNodes(t *testing.T) {
 	mustRun(t, s, "DROP PUMP 'pump3'")
 }
 
-// said is what nodes have said of themselves.
+// said is what nodes have said of themselves, by kind and node ID.
 type said map[string]survey.Report
+
+// ended is said with how nodes' last processes ended, and what is wrong with the console.
+type ended struct {
+	said
+	exits map[string]nodes.LastExit
+	own   []nodes.Problem
+}
+
+func (e ended) Exit(kind nodes.Kind, id string) (nodes.LastExit, bool) {
+	exit, ok := e.exits[kind.String()+" "+id]
+	return exit, ok
+}
+
+func (e ended) Troubles(kind nodes.Kind) []survey.Trouble {
+	list := e.said.Troubles(kind)
+	for key, exit := range e.exits {
+		of, id, _ := strings.Cut(key, " ")
+		if p, failed := exit.Problem(); failed && of == kind.String() {
+			list = append(list, survey.Trouble{Kind: kind, NodeID: id, Problem: p, Exit: &exit})
+		}
+	}
+	return list
+}
+
+func (e ended) Own() []nodes.Problem { return e.own }
 
 func (r said) Report(kind nodes.Kind, id string) (survey.Report, bool) {
 	report, ok := r[kind.String()+" "+id]
 	return report, ok
 }
 
-func (r said) Troubled(kind nodes.Kind) (list []survey.Report) {
+func (r said) Exit(nodes.Kind, string) (e nodes.LastExit, ok bool) { return }
+func (r said) Own() []nodes.Problem                                { return nil }
+func (r said) Troubles(kind nodes.Kind) (list []survey.Trouble) {
 	for key, report := range r {
-		if of, id, _ := strings.Cut(key, " "); of == kind.String() && report.Problem != "" {
-			report.NodeID = id
-			list = append(list, report)
+		of, id, _ := strings.Cut(key, " ")
+		for _, p := range report.Problems {
+			if of == kind.String() {
+				list = append(list, survey.Trouble{Kind: kind, NodeID: id, Problem: p})
+			}
 		}
 	}
 	return list
@@ -386,9 +415,13 @@ func TestProblemsAreWarnedOf(t *testing.T) {
 	records[nodes.Drainer][1].UpdateTS = ago(0)
 	takePD(t, records)
 	opts := actingOptions(t)
-	opts.Reports = said{"pump pump1": {Status: nodes.Status{Problem: "1 transaction is lost"}}, "drainer drainer1": {Status: nodes.Status{Problem: "apply to MySQL: no"}}}
+	opts.Reports = said{
+		"pump pump1":       {Status: nodes.Status{Problems: []nodes.Problem{{Code: nodes.ProblemLost, Text: "1 transaction is lost", Cure: "copy its rows"}}}},
+		"drainer drainer1": {Status: nodes.Status{Problems: []nodes.Problem{{Code: nodes.ProblemDownstreamDown, Text: "mysql at 10.0.0.7:3306: connection refused", Cure: "start it"}}}},
+	}
 	s := newSession(t, opts, monitor)
-	for kind, want := range map[string]string{"PUMP": `pump "pump1": 1 transaction is lost`, "DRAINER": `drainer "drainer1": apply to MySQL: no`} {
+	for kind, want := range map[string]string{"PUMP": `pump "pump1": [binlogs-lost] 1 transaction is lost; copy its rows`,
+		"DRAINER": `drainer "drainer1": [downstream-down] mysql at 10.0.0.7:3306: connection refused; start it`} {
 		if o := mustRun(t, s, "SHOW "+kind+" STATUS"); o.Warnings != 1 {
 			t.Errorf("%s: %d warnings", kind, o.Warnings)
 		}
@@ -396,8 +429,64 @@ func TestProblemsAreWarnedOf(t *testing.T) {
 			t.Errorf("%s: %q, want %q", kind, got, want)
 		}
 	}
-	if got := cells(t, s, "SELECT warning FROM binlog.pumps"); len(got) != 1 || !strings.Contains(got[0][0], "1 transaction is lost") {
-		t.Errorf("binlog.pumps: %q", got)
+	for sql, want := range map[string]string{
+		"SELECT warning, waiting_for, last_exit FROM binlog.pumps": "[binlogs-lost] 1 transaction is lost; copy its rows||NULL",
+		"SELECT warning, waiting_for, last_exit FROM binlog.drainers WHERE node_id = 'drainer1'": "[downstream-down] mysql at 10.0.0.7:3306: connection refused; start it|" +
+			"[downstream-down] mysql at 10.0.0.7:3306: connection refused|NULL",
+	} {
+		if got := lines(cells(t, s, sql)); got != want {
+			t.Errorf("%s:\n got %s\nwant %s", sql, got, want)
+		}
+	}
+}
+
+// TestEndedNodes: of a node that does not run everybody sees how its last process ended, or that
+// nobody knows; an error, and what is wrong with the console, is a warning.
+func TestEndedNodes(t *testing.T) {
+	records := map[nodes.Kind][]nodes.Record{nodes.Drainer: {
+		{NodeID: "failed", Host: "h:1", State: nodes.Paused, UpdateTS: ago(time.Minute)},
+		{NodeID: "killed", Host: "h:2", State: nodes.Online, UpdateTS: ago(time.Minute)},
+		{NodeID: "paused", Host: "h:3", State: nodes.Paused, UpdateTS: ago(time.Hour)},
+		{NodeID: "unknown", Host: "h:4", State: nodes.Paused, UpdateTS: ago(time.Hour)},
+	}}
+	takePD(t, records)
+	at := testNow.Add(-time.Minute)
+	opts := actingOptions(t)
+	opts.Reports = ended{
+		exits: map[string]nodes.LastExit{
+			"drainer failed": {Kind: nodes.ExitError, Code: nodes.ProblemStatementRefused, Time: at,
+				Text: "apply INSERT INTO shop.orders at commit TS 470 to mysql at db:3306: table shop.orders is missing", Cure: "create the table and start the drainer"},
+			"drainer paused":  {Kind: nodes.ExitOrderly, Time: at},
+			"drainer started": {Kind: nodes.ExitError, Code: nodes.ProblemDownstreamDown, Time: at, Text: "mysql at db:3306: connection refused", Starting: true},
+		},
+		own: []nodes.Problem{{Code: nodes.ProblemClockSkew, Text: "this machine's clock is 20s slower than PD's", Cure: "synchronise the clocks"}},
+	}
+	s := newSession(t, opts, monitor)
+	refused := "exited with an error at 2019-05-01 00:00:00 +00:00: [statement-refused] apply INSERT INTO shop.orders at commit TS 470 to " +
+		"mysql at db:3306: table shop.orders is missing; create the table and start the drainer"
+	if got, want := lines(cells(t, s, "SELECT node_id, last_exit FROM binlog.drainers")), "failed|"+refused+"\n"+
+		"killed|how its last process ended is not known: it left no word\n"+
+		"paused|ended in order at 2019-05-01 00:00:00 +00:00\n"+
+		"unknown|how its last process ended is not known: it left no word"; got != want {
+		t.Errorf("last_exit:\n%s\nwant\n%s", got, want)
+	}
+	if got, want := lines(cells(t, s, "SELECT warning, waiting_for FROM binlog.drainers WHERE node_id = 'failed'")), refused+"|an operator: it "+refused; got != want {
+		t.Errorf("warning, waiting_for:\n%s\nwant\n%s", got, want)
+	}
+	mustRun(t, s, "SHOW DRAINER STATUS")
+	got := lines(cells(t, s, "SHOW WARNINGS"))
+	for _, want := range []string{
+		`drainer "failed" ` + refused,
+		`[not-reporting] drainer "killed" (h:2) is online but does not report: last seen 2019-05-01 00:00:00, 60 s ago, and its process left no word: check that it is running`,
+		`drainer "started" could not start at 2019-05-01 00:00:00 +00:00: [downstream-down] mysql at db:3306: connection refused`,
+		"console: [clock-skew] this machine's clock is 20s slower than PD's; synchronise the clocks",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("SHOW WARNINGS lacks\n%s\nin\n%s", want, got)
+		}
+	}
+	if n := strings.Count(got, "\n") + 1; n != 4 {
+		t.Errorf("%d warnings:\n%s", n, got)
 	}
 }
 

@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"slices"
 
 	"pumphouse/nodes"
 )
@@ -11,19 +12,31 @@ import (
 func (s *Session) adviseOfWaits(rows *statusRows) {
 	for i := range rows.listed {
 		id := rows.listed[i].Record.NodeID
-		if r, _ := s.report(nodes.Drainer, id); len(r.Waiting) > 0 {
+		if r, _ := s.report(nodes.Drainer, id); len(r.Waiting) > 0 && !slices.ContainsFunc(r.Problems, saysWaits) {
 			s.diag.add(levelWarning, errUnknown, fmt.Sprintf("drainer %q waits for %s", id, r.WaitingFor()))
 		}
 	}
 }
 
-// adviseOfProblems warns of nodes that say themselves that something is wrong: what a pump has lost, why it takes
-// no transactions, what stops a drainer.
+// saysWaits reports whether a problem is that the node waits for another one, which Waiting says too.
+func saysWaits(p nodes.Problem) bool {
+	return p.Code == nodes.ProblemReplicationBlocked || p.Code == nodes.ProblemPumpUnreachable || p.Code == nodes.ProblemUnresolved
+}
+
+// adviseOfProblems warns of what nodes say themselves is wrong, one warning for each problem, of errors with
+// which nodes exited, and of what is wrong with this console.
 func (s *Session) adviseOfProblems(kind nodes.Kind) {
 	if s.opts.Reports == nil {
 		return
 	}
-	for _, r := range s.opts.Reports.Troubled(kind) {
-		s.diag.add(levelWarning, errUnknown, fmt.Sprintf("%s %q: %s", kind, r.NodeID, r.Problem))
+	for _, t := range s.opts.Reports.Troubles(kind) {
+		sep := ": "
+		if t.Exit != nil {
+			sep = " "
+		}
+		s.diag.add(levelWarning, errUnknown, fmt.Sprintf("%s %q%s%s", kind, t.NodeID, sep, t.Say(s.location)))
+	}
+	for _, p := range s.opts.Reports.Own() {
+		s.diag.add(levelWarning, errUnknown, "console: "+p.String())
 	}
 }

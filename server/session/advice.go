@@ -101,15 +101,15 @@ func (s *Session) advice(snap *nodes.Snapshot, kind nodes.Kind, now time.Time, l
 	}
 	for _, b := range snap.Broken {
 		if b.Kind == kind {
-			warn("the record %s is not shown because it cannot be read: %v; see which program wrote it, and write it anew "+
-				"by starting the node", b.ShownKey(), b.Err)
+			warn("[%s] the record %s is not shown because it cannot be read: %v; find out which program wrote it, and "+
+				"start the node, which writes it again", nodes.ProblemRecordBroken, b.ShownKey(), b.Err)
 		}
 	}
 	for _, e := range snap.Of(kind) {
 		if r := &e.Record; s.silent(r, now) {
-			warn("%s %q (%s) is %s but does not report: last seen %s, %s ago; if its process is dead, start it again or "+
-				"mark it: CHANGE %s TO NODE_STATE = 'paused' FOR NODE_ID %s",
-				kind, r.NodeID, r.Host, r.State, lastSeen(r, loc), age(r, now), strings.ToUpper(kind.String()), quoted(r.NodeID))
+			warn("[%s] %s %q (%s) is %s but does not report: last seen %s, %s ago%s; if its process is dead, start it again or "+
+				"mark it: CHANGE %s TO NODE_STATE = 'paused' FOR NODE_ID %s", nodes.ProblemNotReporting,
+				kind, r.NodeID, r.Host, r.State, lastSeen(r, loc), age(r, now), s.wordOf(kind, r, now), strings.ToUpper(kind.String()), quoted(r.NodeID))
 		}
 	}
 	if kind == nodes.Drainer && anyNotOffline(snap.Drainers) {
@@ -119,14 +119,26 @@ func (s *Session) advice(snap *nodes.Snapshot, kind nodes.Kind, now time.Time, l
 				if s.silent(r, now) {
 					why = "is " + string(r.State) + " but does not report"
 				}
-				warn("pump %q (%s) holds replication: it %s since %s (%s), and drainers (%s) apply nothing newer than what "+
+				warn("[%s] pump %q (%s) holds replication: it %s since %s (%s), and drainers (%s) apply nothing newer than what "+
 					"it has shown them; start it, or give up what they have not consumed of it: "+
-					"CHANGE PUMP TO NODE_STATE = 'offline' FOR NODE_ID %s",
+					"CHANGE PUMP TO NODE_STATE = 'offline' FOR NODE_ID %s", nodes.ProblemReplicationBlocked,
 					r.NodeID, r.Host, why, lastSeen(r, loc), age(r, now), drainersOf(snap), quoted(r.NodeID))
 			}
 		}
 	}
 	return list
+}
+
+// wordOf says what a node that does not report has left: nothing, where it was killed. An error with which it
+// exited is a warning of its own.
+func (s *Session) wordOf(kind nodes.Kind, r *nodes.Record, now time.Time) string {
+	if s.opts.Reports == nil {
+		return ""
+	}
+	if _, ok := s.opts.Reports.Exit(kind, r.NodeID); ok {
+		return ""
+	}
+	return ", and its process left no word: check that it is running"
 }
 
 // drainersOf names the drainers that are not offline.

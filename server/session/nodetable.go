@@ -57,13 +57,12 @@ var nodeCells = [...]func(r *nodeRow) engine.Value{
 	func(r *nodeRow) engine.Value { return engine.Int(r.record.Score) },
 	func(r *nodeRow) engine.Value { return labels(r.record.Label) },
 	func(r *nodeRow) engine.Value { return orNull(r.report.Version) },
-	func(r *nodeRow) engine.Value {
-		if !r.told {
-			return engine.Null()
-		}
-		return str(r.report.WaitingFor())
-	},
+	func(r *nodeRow) engine.Value { return r.waiting() },
 	func(r *nodeRow) engine.Value { return r.warning() },
+	func(r *nodeRow) engine.Value {
+		text, _, _ := r.s.ending(r.kind, r.record, r.now)
+		return orNull(text)
+	},
 }
 
 const (
@@ -71,6 +70,18 @@ const (
 	waitingCell = 12
 	warningCell = 13
 )
+
+// waiting says what the node waits for: what it says itself, or an operator where it has exited with an
+// error; NULL if nobody knows.
+func (r *nodeRow) waiting() engine.Value {
+	if r.told {
+		return str(r.report.WaitingFor())
+	}
+	if text, failed, _ := r.s.ending(r.kind, r.record, r.now); failed {
+		return str("an operator: it " + text)
+	}
+	return engine.Null()
+}
 
 // nodeRows gives the nodes of a kind, offline ones too, sorted by node ID. Only the cells
 // that are asked for are made.
@@ -136,7 +147,11 @@ func (r *nodeRow) warning() engine.Value {
 		}
 	}
 	if r.told {
-		text = join(text, r.report.Problem)
+		for _, p := range r.report.Problems {
+			text = join(text, p.String())
+		}
+	} else if ending, failed, _ := r.s.ending(r.kind, r.record, r.now); failed {
+		text = join(text, ending)
 	}
 	return orNull(text)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"time"
 
 	"pumphouse/nodes"
 	"pumphouse/nodes/audit"
@@ -17,9 +18,13 @@ type Reports interface {
 	// Report gives a node's last report; false if the node was never asked, or not lately:
 	// what is old must not be shown as if it were new.
 	Report(kind nodes.Kind, nodeID string) (survey.Report, bool)
-	// Troubled gives the last reports, under the same condition, of the nodes of a kind that
-	// say that something is wrong, sorted by node ID.
-	Troubled(kind nodes.Kind) []survey.Report
+	// Exit gives how the last process of a node ended that does not run; false if it left no word.
+	Exit(kind nodes.Kind, nodeID string) (nodes.LastExit, bool)
+	// Troubles gives the problems of the nodes of a kind, sorted by node ID: what those say that
+	// run, and why those exited that do not.
+	Troubles(kind nodes.Kind) []survey.Trouble
+	// Own gives the problems of this console.
+	Own() []nodes.Problem
 }
 
 // Audit is what a session needs of the audit: an *audit.Log.
@@ -43,6 +48,18 @@ func (s *Session) report(kind nodes.Kind, nodeID string) (survey.Report, bool) {
 		return survey.Report{}, false
 	}
 	return r, true
+}
+
+// ending is how the last process of a node ended that does not run, in words; false: it runs, or never has.
+func (s *Session) ending(kind nodes.Kind, r *nodes.Record, now time.Time) (text string, failed, ended bool) {
+	if s.opts.Reports == nil || supposedToRun(r.State) && !s.silent(r, now) {
+		return "", false, false
+	}
+	e, ok := s.opts.Reports.Exit(kind, r.NodeID)
+	if !ok {
+		return nodes.EndingUnknown, false, true
+	}
+	return e.Ending(s.location), e.Kind == nodes.ExitError, true
 }
 
 // positionRows gives binlog.positions: what the drainers that report say.

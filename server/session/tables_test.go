@@ -26,7 +26,9 @@ func (r *told) Report(kind nodes.Kind, id string) (survey.Report, bool) {
 	return report, ok
 }
 
-func (r *told) Troubled(nodes.Kind) []survey.Report { return nil }
+func (r *told) Exit(nodes.Kind, string) (e nodes.LastExit, ok bool) { return }
+func (r *told) Troubles(nodes.Kind) []survey.Trouble                { return nil }
+func (r *told) Own() []nodes.Problem                                { return nil }
 
 // pastEvents is an audit, newest event first.
 type pastEvents struct {

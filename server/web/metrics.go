@@ -36,12 +36,26 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 		up = 0
 	}
 	gauge(desc("pd_up", "1 while the node records in PD can be read."), up)
+	c.problems(gauge, v)
 	if v.Err != "" {
 		return
 	}
 	gauge(desc("broken_records", "Keys below the node prefixes in PD whose value is no record."), float64(len(v.Broken)))
 	for _, n := range slices.Concat(v.Pumps, v.Drainers) {
 		c.node(gauge, n)
+	}
+}
+
+// problems gives each code of each node once.
+func (c *collector) problems(gauge func(*prometheus.Desc, float64, ...string), v view) {
+	seen := make(map[problem]bool)
+	for _, p := range v.Problems {
+		p = problem{p.Kind, p.NodeID, nodes.Problem{Code: p.Code}}
+		if !seen[p] {
+			seen[p] = true
+			gauge(desc("node_problem", "1 while the node (kind console: this console) has a problem of this code: docs/problems.md, HELP 'code'.", "kind", "node", "code"), 1,
+				p.Kind, p.NodeID, string(p.Code))
+		}
 	}
 }
 
@@ -83,7 +97,6 @@ func (c *collector) node(gauge func(*prometheus.Desc, float64, ...string), n nod
 		return
 	}
 	put("node_waiting", "1 while the node waits for another one (see the page).", truth(r.WaitingFor() != ""))
-	put("node_problem", "1 while the node itself says that something is wrong.", truth(r.Problem != ""))
 	if n.Kind == nodes.Pump {
 		put("pump_unresolved", "Prewrites of which the pump does not know the end.", float64(r.Unresolved))
 		put("pump_unresolved_seconds", "Seconds for which the pump has been waiting for the outcome of the transaction that holds it back; 0: of none.", r.OldestAge.Seconds())

@@ -24,7 +24,7 @@ type node struct {
 	Silent    time.Duration // since the record was written
 	Lag       time.Duration
 	HasLag    bool
-	Warnings  []string
+	Ending    string // how its last process ended, if none runs
 }
 
 // Name is the node's kind and ID.
@@ -36,6 +36,7 @@ type view struct {
 	Version  string
 	PD       []string
 	Err      string // why the records cannot be read; then there is nothing else
+	Problems []problem
 	Pumps    []node
 	Drainers []node
 	Broken   []nodes.Broken
@@ -67,11 +68,11 @@ func (v view) DDLs() bool {
 	return slices.ContainsFunc(v.Drainers, func(n node) bool { return n.Asked && n.Report.LastDDL != nil })
 }
 
-// Attention are the nodes that have a warning.
-func (v view) Attention() []node {
+// Stopped are the nodes that have no process and are not offline.
+func (v view) Stopped() []node {
 	var out []node
-	for _, n := range slices.Concat(v.Pumps, v.Drainers) {
-		if len(n.Warnings) > 0 {
+	for _, n := range slices.Concat(v.Drainers, v.Pumps) {
+		if n.Ending != "" && n.Record.State != nodes.Offline {
 			out = append(out, n)
 		}
 	}
@@ -101,6 +102,7 @@ func (s *Server) lookAtNodes(ctx context.Context) view {
 	snap, err := s.opts.View.View(ctx, 0)
 	if err != nil {
 		v.Err = err.Error()
+		v.Problems = s.withoutPD(v.Err)
 		return v
 	}
 	for _, e := range snap.Pumps {
@@ -110,6 +112,7 @@ func (s *Server) lookAtNodes(ctx context.Context) view {
 		v.Drainers = append(v.Drainers, s.node(e, v.Now))
 	}
 	v.Broken = snap.Broken
+	v.Problems = s.problems(v)
 	return v
 }
 
@@ -118,22 +121,11 @@ func (s *Server) node(e nodes.Entry, now time.Time) node {
 	n := node{Entry: e, Reporting: e.Record.Reporting(now, s.opts.Heartbeat), Silent: now.Sub(e.Record.UpdateTS.Time())}
 	n.Lag, n.HasLag = e.Record.Lag(now, s.opts.Heartbeat)
 	n.Report, n.Asked = s.opts.Survey.Report(e.Kind, e.Record.NodeID)
-	settled := e.Record.State == nodes.Paused || e.Record.State == nodes.Offline
-	if !n.Reporting && !settled {
-		n.Warnings = append(n.Warnings, fmt.Sprintf("its record says %s, but it has not reported for %s: is its process alive? If it is gone for good, set its record to paused or offline",
-			e.Record.State, short(n.Silent)))
-	}
-	if !n.Asked {
-		return n
-	}
-	if n.Report.Err != "" {
-		n.Warnings = append(n.Warnings, "it cannot be asked: "+n.Report.Err)
-	}
-	if n.Report.Problem != "" {
-		n.Warnings = append(n.Warnings, n.Report.Problem)
-	}
-	for pump, why := range n.Report.Unreached {
-		n.Warnings = append(n.Warnings, fmt.Sprintf("it cannot pull from pump %s: %s", pump, why))
+	if !n.Reporting || e.Record.State == nodes.Offline || e.Record.State == nodes.Paused && !n.Asked {
+		n.Ending = nodes.EndingUnknown
+		if exit, ok := s.opts.Survey.Exit(e.Kind, e.Record.NodeID); ok {
+			n.Ending = exit.Ending(time.UTC)
+		}
 	}
 	return n
 }

@@ -28,6 +28,9 @@ var files embed.FS
 type Survey interface {
 	Report(kind nodes.Kind, nodeID string) (survey.Report, bool)
 	Points(kind nodes.Kind, nodeID string) []survey.Point
+	Exit(kind nodes.Kind, nodeID string) (nodes.LastExit, bool)
+	Troubles(kind nodes.Kind) []survey.Trouble
+	Own() []nodes.Problem
 }
 
 // Events is the audit; *audit.Log.

@@ -24,6 +24,8 @@ type cluster struct {
 	snap   *nodes.Snapshot
 	err    error
 	report map[string]survey.Report
+	exits  map[string]nodes.LastExit // of drainers
+	own    []nodes.Problem
 	points []survey.Point
 	events []audit.Event
 	extra  atomic.Int64 // calls for what the page shows beside the nodes
@@ -34,6 +36,26 @@ func (c *cluster) Report(_ nodes.Kind, id string) (survey.Report, bool) {
 	r, ok := c.report[id]
 	return r, ok
 }
+func (c *cluster) Exit(_ nodes.Kind, id string) (nodes.LastExit, bool) {
+	e, ok := c.exits[id]
+	return e, ok
+}
+func (c *cluster) Troubles(kind nodes.Kind) (list []survey.Trouble) {
+	for id, r := range c.report {
+		for _, p := range r.Problems {
+			if r.Kind == kind {
+				list = append(list, survey.Trouble{Kind: kind, NodeID: id, Problem: p})
+			}
+		}
+	}
+	for id, e := range c.exits {
+		if p, failed := e.Problem(); failed && kind == nodes.Drainer {
+			list = append(list, survey.Trouble{Kind: kind, NodeID: id, Problem: p, Exit: &e})
+		}
+	}
+	return list
+}
+func (c *cluster) Own() []nodes.Problem { return c.own }
 func (c *cluster) Points(nodes.Kind, string) []survey.Point {
 	c.extra.Add(1)
 	return c.points
@@ -116,10 +138,11 @@ func TestWithoutPD(t *testing.T) {
 	if code, body := get("/healthz"); code != http.StatusServiceUnavailable || !strings.Contains(body, "2379") {
 		t.Errorf("/healthz: %d %s", code, body)
 	}
-	if code, body := get("/"); code != http.StatusOK || !strings.Contains(body, "does not answer") || strings.Contains(body, "<table") {
+	if code, body := get("/"); code != http.StatusOK || !strings.Contains(body, "does not answer") || strings.Contains(body, "Pumps</caption>") {
 		t.Errorf("the page: %d %s", code, body)
 	}
-	if code, body := get("/metrics"); code != http.StatusOK || !strings.Contains(body, "pumphouse_pd_up 0") || strings.Contains(body, "node_") {
+	if code, body := get("/metrics"); code != http.StatusOK || !strings.Contains(body, "pumphouse_pd_up 0") || strings.Contains(body, "node_state") ||
+		!strings.Contains(body, `pumphouse_node_problem{code="pd-away",kind="console",node=""} 1`) {
 		t.Errorf("/metrics: %d %s", code, body)
 	}
 }

@@ -91,7 +91,9 @@ func console(t *testing.T) *session.Session {
 // reports is what the nodes say of themselves.
 type reports struct{}
 
-func (reports) Troubled(nodes.Kind) []survey.Report { return nil }
+func (reports) Exit(nodes.Kind, string) (e nodes.LastExit, ok bool) { return }
+func (reports) Troubles(nodes.Kind) []survey.Trouble                { return nil }
+func (reports) Own() []nodes.Problem                                { return nil }
 
 func (reports) Report(kind nodes.Kind, nodeID string) (survey.Report, bool) {
 	n := int(nodeID[len(nodeID)-1] - '0')

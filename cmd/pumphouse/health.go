@@ -1,0 +1,95 @@
+package main
+
+import (
+	"crypto/x509"
+	"fmt"
+	"time"
+
+	"pumphouse/nodes"
+	"pumphouse/nodes/certfile"
+)
+
+// health finds what is wrong with the console itself, whenever somebody asks.
+type health struct {
+	clock     *pdClock
+	endpoints []string
+	certs     []certificate
+	problems  nodes.Problems
+}
+
+// certificate is one of the console's own: read again when its files change.
+type certificate struct {
+	file     string
+	settings string // that name the files
+	pair     *certfile.Pair
+}
+
+// newHealth reads the certificates that are configured.
+func newHealth(cfg config, clock *pdClock, endpoints []string) (*health, error) {
+	h := &health{clock: clock, endpoints: endpoints}
+	for _, c := range []struct{ cert, key, settings string }{
+		{cfg.TLSCert, cfg.TLSKey, "tls-cert and tls-key"},
+		{cfg.HTTPCert, cfg.HTTPKey, "http-tls-cert and http-tls-key"},
+		{cfg.Security.Cert, cfg.Security.Key, "ssl-cert and ssl-key"},
+	} {
+		if c.cert == "" || c.key == "" { // half a pair is refused by who uses it
+			continue
+		}
+		pair, err := certfile.NewPair(c.cert, c.key, nil) // who uses it reports that it cannot be renewed
+		if err != nil {
+			return nil, err
+		}
+		h.certs = append(h.certs, certificate{c.cert, c.settings, pair})
+	}
+	return h, nil
+}
+
+// The difference to PD's clock from which on this machine's is a problem, and below which it is none again.
+const (
+	skewed   = 10 * time.Second
+	unskewed = 5 * time.Second
+)
+
+// clockAway is for how long PD may give no timestamp before that is a problem.
+const clockAway = 5 * time.Second
+
+// list gives the problems, the oldest first.
+func (h *health) list() []nodes.Problem {
+	var certs = make(map[nodes.ProblemCode][]nodes.Problem)
+	for _, c := range h.certs {
+		if p, is := nodes.CertificateProblem(leaf(c.pair), c.file, c.settings, h.clock.now()); is {
+			certs[p.Code] = append(certs[p.Code], p)
+		}
+	}
+	for _, code := range []nodes.ProblemCode{nodes.ProblemCertificateExpiring, nodes.ProblemCertificateExpired} {
+		h.problems.Replace(code, certs[code]...)
+	}
+	switch ahead := h.clock.difference(); {
+	case ahead.Abs() >= skewed:
+		than := "slower than"
+		if ahead < 0 {
+			than = "ahead of"
+		}
+		h.problems.Set(nodes.Problem{Code: nodes.ProblemClockSkew, Text: fmt.Sprintf("the clock of the console's machine is %s %s PD's", ahead.Abs().Round(time.Second), than),
+			Cure: "synchronise the clocks of this machine and of PD's (chrony, systemd-timesyncd)"})
+	case ahead.Abs() < unskewed:
+		h.problems.Clear(nodes.ProblemClockSkew)
+	}
+	if since, err := h.clock.failing(); err != nil && time.Since(since) >= clockAway {
+		h.problems.Set(nodes.Problem{Code: nodes.ProblemPDAway, Since: since, Text: fmt.Sprintf("PD at %v gives no timestamps: %v", h.endpoints, err),
+			Cure: "check that PD runs and has a leader, and that this machine reaches it (-pd-urls)"})
+	} else {
+		h.problems.Clear(nodes.ProblemPDAway)
+	}
+	return h.problems.List()
+}
+
+// leaf is the certificate itself of a chain.
+func leaf(p *certfile.Pair) *x509.Certificate {
+	pair := p.Get()
+	if pair.Leaf != nil || len(pair.Certificate) == 0 {
+		return pair.Leaf
+	}
+	c, _ := x509.ParseCertificate(pair.Certificate[0])
+	return c
+}
