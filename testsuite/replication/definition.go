@@ -238,7 +238,7 @@ func (d definer) partitions(ctx context.Context) error {
 		from information_schema.partitions where partition_name is not null and `+d.of("table_schema"), func(v []string) {
 		line := fmt.Sprintf("partition %s %s by %s %s", v[3], quote(v[2]), strings.ToLower(v[4]), expression(v[5]))
 		if v[6] != "" {
-			values := expression(v[6])
+			values := numberAsText.ReplaceAllString(expression(v[6]), "$1")
 			if strings.HasPrefix(v[4], "LIST") { // in any order
 				list := strings.Split(values, ", ")
 				slices.Sort(list)
@@ -255,6 +255,9 @@ func (d definer) partitions(ctx context.Context) error {
 		d.add(v[0], v[1], "%s", line)
 	})
 }
+
+// numberAsText is one that TiDB takes for a text in partitions by COLUMNS.
+var numberAsText = regexp.MustCompile(`'(-?\d+)'`)
 
 // checks are constraints that are enforced. TiDB knows none before 2024.
 func (d definer) checks(ctx context.Context) error {

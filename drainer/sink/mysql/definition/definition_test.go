@@ -169,6 +169,7 @@ func TestObjects(t *testing.T) {
 		{"bounds of columns", Table{Partitioning: &Partitioning{"RANGE", "`a`,`b`", []Partition{{"p0", "'2024-01-01',5"}}}}, Table{Partitioning: &Partitioning{"RANGE", "`a`,`b`", []Partition{{"p0", "'2024-01-01 00:00:00',5"}}}}, ""},
 		{"list with NULL", Table{Partitioning: &Partitioning{"LIST", "`a`", []Partition{{"p0", "4,5,NULL"}}}}, Table{Partitioning: &Partitioning{"LIST", "`a`", []Partition{{"p0", "NULL,4,5"}}}}, ""},
 		{"list of texts", Table{Partitioning: &Partitioning{"LIST", "`a`", []Partition{{"p0", "'x','y'"}}}}, Table{Partitioning: &Partitioning{"LIST", "`a`", []Partition{{"p0", "_utf8mb4'y',_utf8mb4'x'"}}}}, ""},
+		{"list of numbers for texts", Table{Partitioning: &Partitioning{"LIST", "`a`", []Partition{{"p0", "7,-44"}}}}, Table{Partitioning: &Partitioning{"LIST", "`a`", []Partition{{"p0", "'-44','7'"}}}}, ""},
 		{"lost partition", Table{Partitioning: &Partitioning{"HASH", "`a`", []Partition{{"p0", ""}, {"p1", ""}}}}, Table{Partitioning: &Partitioning{"LINEAR HASH", "`a`", []Partition{{"p0", ""}}}}, "partitioning: partitions"},
 		{"partitioned by another column", Table{Partitioning: &Partitioning{"HASH", "`a`", nil}}, Table{Partitioning: &Partitioning{"HASH", "`b`", nil}}, "partitioning: method"},
 		{"not partitioned", Table{Partitioning: &Partitioning{"HASH", "`a`", nil}}, Table{}, "partitioning is missing downstream"},

@@ -222,6 +222,10 @@ func values(text string, ordered bool) (list []string, ok bool) {
 	for _, t := range tokens(text) {
 		switch t.kind {
 		case '\'':
+			if _, err := strconv.ParseInt(t.text, 10, 64); err == nil {
+				list = append(list, t.text) // TiDB takes numbers for text in partitions by COLUMNS
+				break
+			}
 			list = append(list, "'"+moment(t.text))
 		case '0':
 			list = append(list, sign+t.text)

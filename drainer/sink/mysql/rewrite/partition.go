@@ -3,11 +3,14 @@ package rewrite
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"pumphouse/drainer/schema"
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
+	"github.com/pingcap/tidb/pkg/parser/mysql"
+	"github.com/pingcap/tidb/pkg/parser/opcode"
 )
 
 // partitionBy makes the partitioning of a table one for the server; nil for none, which is also what
@@ -56,18 +59,42 @@ func (r *rewriter) partitions(list []*ast.PartitionDefinition) error {
 		def.Options = slices.DeleteFunc(def.Options, func(o *ast.TableOption) bool { return o.Tp != ast.TableOptionComment })
 		if c, ok := def.Clause.(*ast.PartitionDefinitionClauseLessThan); ok {
 			for i := range c.Exprs {
-				c.Exprs[i] = evaluated(c.Exprs[i], r.zone)
+				c.Exprs[i] = r.bound(i, evaluated(c.Exprs[i], r.zone))
 			}
 		}
 		if c, ok := def.Clause.(*ast.PartitionDefinitionClauseIn); ok {
 			for _, v := range c.Values {
 				for i := range v {
-					v[i] = evaluated(v[i], r.zone)
+					v[i] = r.bound(i, evaluated(v[i], r.zone))
 				}
 			}
 		}
 	}
 	return nil
+}
+
+// bound is a value of a partition in the form of its column where the partitions are by COLUMNS: TiDB takes
+// numbers for text and text for numbers.
+func (r *rewriter) bound(i int, expr ast.ExprNode) ast.ExprNode {
+	if r.to.Kind == TiDB || !r.known() || r.d.After.Info.Partition == nil || i >= len(r.d.After.Info.Partition.Columns) {
+		return expr
+	}
+	c := column(r.d.After, r.d.After.Info.Partition.Columns[i].O)
+	value, sign := expr, ""
+	if n, ok := value.(*ast.UnaryOperationExpr); ok && n.Op == opcode.Minus {
+		value, sign = n.V, "-"
+	}
+	text, ok := literal(value)
+	if c == nil || !ok {
+		return expr
+	}
+	if !mysql.IsIntegerType(c.Type.GetType()) {
+		return ast.NewValueExpr(sign+text, "", "")
+	}
+	if n, err := strconv.ParseInt(sign+text, 10, 64); err == nil {
+		return ast.NewValueExpr(n, "", "")
+	}
+	return expr
 }
 
 // evaluated replaces UNIX_TIMESTAMP('…'), which depends on the session's zone, by its value.

@@ -413,6 +413,29 @@ func TestPartitionsOfOthers(t *testing.T) {
 	}
 }
 
+// TestBounds: values of partitions by COLUMNS are of their column's kind, which TiDB does not ask for.
+func TestBounds(t *testing.T) {
+	day := typed("c", mysql.TypeDate, mysql.NotNullFlag, nil)
+	n := typed("c", mysql.TypeLong, mysql.NotNullFlag, nil)
+	for _, c := range []struct {
+		column    schema.Column
+		is, wants string
+		to        rewrite.Server
+	}{
+		{text("c", "utf8mb4_bin"), "44, -5, 'x', NULL", "'44', '-5', 'x', NULL", mariaDB},
+		{text("c", "utf8mb4_bin"), "44", "44", tidb},
+		{n, "'44', '-5', 7, -8", "44, -5, 7, -8", mysql8},
+		{day, "20200102, '2020-01-03'", "'20200102', '2020-01-03'", mysql8},
+	} {
+		info := schema.TableInfo{Partition: &schema.PartitionInfo{Type: schema.PartitionList, Enable: true, Columns: []ast.CIStr{ast.NewCIStr("c")},
+			Definitions: []schema.Partition{{Name: ast.NewCIStr("other"), InValues: [][]string{{"1"}}}}}}
+		p := plan(t, "ALTER TABLE t ADD PARTITION (PARTITION p VALUES IN ("+c.is+"))", schema.DDL{After: table(info, c.column)}, c.to)
+		if want := "ALTER TABLE `d`.`t` ADD PARTITION (PARTITION `p` VALUES IN (" + c.wants + "))"; p.Text != want {
+			t.Errorf("on %s:\n\t%s\nwant\n\t%s", c.to, p.Text, want)
+		}
+	}
+}
+
 // TestImpossible: what a downstream cannot do is an error that says what to do.
 func TestImpossible(t *testing.T) {
 	for _, c := range []struct {
