@@ -47,6 +47,7 @@ func TestNames(t *testing.T) {
 		{"create sequence", `"type":34,"schema_id":1,"table_id":60,"binlog":{"TableInfo":{"id":60,"name":{"O":"Sq","L":"sq"},"state":5,"sequence":{}}}`, "CREATE SEQUENCE `sq`;", "CREATE SEQUENCE `One`.`Sq`"},
 		{"drop database", `"type":2,"schema_id":1,"binlog":{}`, "DROP DATABASE `ONE`;", "DROP DATABASE `One`"},
 		{"alter database", `"type":26,"schema_id":1,"binlog":{"DBInfo":{"id":1,"db_name":{"O":"One","L":"one"},"charset":"latin1","collate":"latin1_bin"}}`, "ALTER DATABASE CHARACTER SET = latin1;", "ALTER DATABASE `One` CHARACTER SET = latin1"},
+		{"resource group", `"type":68,"binlog":{}`, "CREATE RESOURCE GROUP `g` /*T![resource_group] RU_PER_SEC = 1000 */;", "CREATE RESOURCE GROUP `g` RU_PER_SEC = 1000"},
 		// Words that have become keywords, and a client with ANSI_QUOTES.
 		{"a database lag", `"type":1,"schema_id":3,"binlog":{"DBInfo":{"id":3,"db_name":{"O":"lag","L":"lag"},"charset":"utf8mb4","collate":"utf8mb4_bin"}}`, "create database lag", "CREATE DATABASE `lag` CHARACTER SET = utf8mb4 COLLATE = utf8mb4_bin"},
 		{"a table lag", table(3, 40, tableJSON(40, "lag", "rank:1", "")), "create table lag (rank int)", "CREATE TABLE `One`.`lag` (`rank` INT)"},

@@ -24,8 +24,16 @@ func ParseStatements(text string) ([]ast.StmtNode, error) {
 			return nodes, nil
 		}
 	}
-	return parseClient(text)
+	nodes, again := parseClient(text)
+	if again != nil && strings.Contains(text, resourceGroup) {
+		return ParseStatements(strings.ReplaceAll(text, resourceGroup, "/*T! "))
+	}
+	return nodes, again
 }
+
+// resourceGroup begins what TiDB marks as an option of resource groups; the parser skips it as a feature
+// that it does not know, though it reads the options.
+const resourceGroup = "/*T![resource_group] "
 
 // clientModes are the sql_modes in which a client's text may be one: TiDB leaves it as it is when it
 // cannot read it in the default mode, which is the first.
@@ -77,7 +85,17 @@ func bare(text string) string {
 // RestoreStatements gives the text of statements as TiDB writes it into binlogs: what only TiDB
 // knows in special comments, backslashes as they are.
 func RestoreStatements(nodes []ast.StmtNode) (string, error) {
-	return restore(nodes, format.RestoreTiDBSpecialComment|format.RestoreNameBackQuotes|format.RestoreKeyWordUppercase|format.RestoreStringSingleQuotes)
+	return restore(nodes, format.RestoreNameBackQuotes|format.RestoreKeyWordUppercase|format.RestoreStringSingleQuotes)
+}
+
+// SpecialComments is the flag with which a statement is restored so that what only TiDB knows is in comments.
+// Statements about resource groups would be one comment, which TiDB and the parser skip.
+func SpecialComments(n ast.StmtNode) format.RestoreFlags {
+	switch n.(type) {
+	case *ast.CreateResourceGroupStmt, *ast.AlterResourceGroupStmt, *ast.DropResourceGroupStmt:
+		return 0
+	}
+	return format.RestoreTiDBSpecialComment
 }
 
 func restore(nodes []ast.StmtNode, flags format.RestoreFlags) (text string, err error) {
@@ -91,7 +109,7 @@ func restore(nodes []ast.StmtNode, flags format.RestoreFlags) (text string, err 
 		if i > 0 {
 			b.WriteString("; ")
 		}
-		if err := n.Restore(format.NewRestoreCtx(flags, &b)); err != nil {
+		if err := n.Restore(format.NewRestoreCtx(flags|SpecialComments(n), &b)); err != nil {
 			return "", fmt.Errorf("restore a statement: %w", err)
 		}
 	}

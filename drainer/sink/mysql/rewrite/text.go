@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"pumphouse/drainer/schema"
+
 	"github.com/pingcap/tidb/pkg/parser/ast"
 	"github.com/pingcap/tidb/pkg/parser/format"
 )
@@ -11,13 +13,13 @@ import (
 // Text is the text of a plan's statements for a server.
 func Text(nodes []ast.StmtNode, to Server) (string, error) {
 	flags := format.RestoreNameBackQuotes | format.RestoreKeyWordUppercase | format.RestoreStringSingleQuotes |
-		format.RestoreTiDBSpecialComment | format.RestoreWithTTLEnableOff
+		format.RestoreWithTTLEnableOff
 	w := &words{mariaDB: to.Kind == MariaDB}
 	for i, n := range nodes {
 		if i > 0 {
 			w.text.WriteString("; ")
 		}
-		if err := n.Restore(format.NewRestoreCtx(flags, w)); err != nil {
+		if err := n.Restore(format.NewRestoreCtx(flags|schema.SpecialComments(n), w)); err != nil {
 			return "", fmt.Errorf("write the statement: %w", err)
 		}
 	}
