@@ -13,7 +13,7 @@ import (
 
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/txn"
-	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/disk"
 )
 
 // tryReplay is replay whose failure is not the start's: what is wrong comes again when the downstream is
@@ -69,7 +69,7 @@ func (d *Drainer) keepCluster() error {
 	if err != nil || last == d.clusterID {
 		return err
 	}
-	return daemon.WriteFile(filepath.Join(d.opts.DataDir, clusterFile), fmt.Sprintf("%d\n", d.clusterID), 0o644)
+	return disk.WriteFile(disk.OS{}, filepath.Join(d.opts.DataDir, clusterFile), fmt.Appendf(nil, "%d\n", d.clusterID), 0o644)
 }
 
 // again gives what of a transaction in a relay log goes downstream, nil if nothing does: what was

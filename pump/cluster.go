@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"strings"
 
-	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/disk"
 )
 
 // askCluster asks PD which cluster this is, and refuses data of another one: drainers
@@ -28,7 +28,7 @@ func (p *Pump) askCluster(ctx context.Context) error {
 	}
 	text := strings.TrimSpace(string(kept))
 	if text == "" { // new, or a crash came before the ID was on disk
-		return daemon.WriteFile(file, fmt.Sprintln(id), 0o640)
+		return disk.WriteFile(disk.OS{}, file, fmt.Appendln(nil, id), 0o640)
 	}
 	if of, err := strconv.ParseUint(text, 10, 64); err != nil {
 		return fmt.Errorf("%s holds no cluster ID: %w", file, err)

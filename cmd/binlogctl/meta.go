@@ -4,12 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"time"
 
 	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/disk"
 )
 
 // generateMeta writes <data-dir>/savepoint, from which a new drainer starts.
@@ -47,8 +46,8 @@ func writeSavepoint(file string, ts nodes.TSO, zone *time.Location) error {
 	if zone != nil {
 		text += fmt.Sprintf("# %s\n# %s\n", ts.Time(), ts.Time().In(zone))
 	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+	if err := disk.MkdirAll(disk.OS{}, filepath.Dir(file), 0o700); err != nil {
 		return fmt.Errorf("make -data-dir: %w", err)
 	}
-	return daemon.WriteFile(file, text, 0o644)
+	return disk.WriteFile(disk.OS{}, file, []byte(text), 0o644)
 }

@@ -11,7 +11,7 @@ import (
 
 	"pumphouse/binlogpb"
 	"pumphouse/drainer/schema"
-	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/disk"
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
 	"github.com/pingcap/tidb/pkg/parser/mysql"
@@ -77,7 +77,7 @@ func (s *shop) define(ctx context.Context, job *schema.Job) bool {
 	}
 	text, err := json.Marshal(job)
 	if err == nil {
-		err = daemon.WriteFile(path, string(text), 0o640)
+		err = disk.WriteFile(disk.OS{}, path, text, 0o640)
 	}
 	if err != nil {
 		s.d.log.WithError(err).Error("the shop cannot keep its DDL job")

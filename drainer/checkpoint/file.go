@@ -6,14 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
 	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/disk"
 
 	"github.com/BurntSushi/toml"
 )
@@ -22,7 +21,17 @@ import (
 const FileName = "savepoint"
 
 // File is a checkpoint in a file.
-type File struct{ Path string }
+type File struct {
+	Path string
+	FS   disk.FS // nil: disk.OS
+}
+
+func (f File) disk() disk.FS {
+	if f.FS == nil {
+		return disk.OS{}
+	}
+	return f.FS
+}
 
 var _ Store = File{}
 
@@ -42,7 +51,7 @@ type contents struct {
 // Load reads the file. Errors: [ErrNone] when it does not exist, one that wraps
 // [ErrCorrupt], and what reading came to.
 func (f File) Load(context.Context) (Position, error) {
-	b, err := os.ReadFile(f.Path)
+	b, err := disk.ReadFile(f.disk(), f.Path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return Position{}, fmt.Errorf("%s: %w", f.Path, ErrNone)
@@ -120,13 +129,8 @@ func (f File) Save(_ context.Context, p Position) error {
 		}
 		text += "]\n"
 	}
-	return Write(f.Path, text)
-}
-
-// Write replaces a small file as a whole and makes that durable.
-func Write(path, text string) error {
-	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
-		return fmt.Errorf("make the directory of %s: %w", path, err)
+	if err := disk.MkdirAll(f.disk(), filepath.Dir(f.Path), 0o750); err != nil {
+		return fmt.Errorf("make the directory of %s: %w", f.Path, err)
 	}
-	return daemon.WriteFile(path, text, 0o644)
+	return disk.WriteFile(f.disk(), f.Path, []byte(text), 0o644)
 }

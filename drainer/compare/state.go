@@ -9,7 +9,7 @@ import (
 	"slices"
 
 	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/disk"
 )
 
 // state is what an interrupted comparison has found, in a file.
@@ -89,7 +89,7 @@ func (s *state) write() error {
 	if err != nil {
 		return err
 	}
-	if err := daemon.WriteFile(s.path, string(b)+"\n", 0o640); err != nil {
+	if err := disk.WriteFile(disk.OS{}, s.path, append(b, '\n'), 0o640); err != nil {
 		return fmt.Errorf("keep the state of the comparison: %w", err)
 	}
 	return nil

@@ -14,6 +14,7 @@ import (
 	"pumphouse/drainer/sink/kafka/message"
 	"pumphouse/drainer/sink/sinktest"
 	"pumphouse/nodes"
+	"pumphouse/nodes/disk"
 
 	"github.com/sirupsen/logrus"
 	logtest "github.com/sirupsen/logrus/hooks/test"
@@ -141,7 +142,7 @@ func TestGapInTheMiddle(t *testing.T) {
 func olds(t *testing.T, number uint64, list ...nodes.TSO) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	l := openLog(dir, 1<<20, time.UTC, &contents{next: number}, 0)
+	l := openLog(disk.OS{}, dir, 1<<20, time.UTC, &contents{next: number}, 0)
 	if err := l.create(list[0]); err != nil {
 		t.Fatal(err)
 	}

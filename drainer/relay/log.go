@@ -11,16 +11,17 @@ import (
 	"pumphouse/drainer/sink/file"
 	"pumphouse/drainer/sink/kafka/message"
 	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/disk"
 )
 
 // log writes the files of a directory. Its methods are called by one goroutine at a time.
 type log struct {
+	fs  disk.FS
 	dir string
 	max int64
 	enc *message.Encoder
 
-	cur  *os.File // nil: the next transaction begins a new one
+	cur  disk.File // nil: the next transaction begins a new one
 	path string
 	size int64
 	next uint64 // number of the next file
@@ -39,9 +40,9 @@ type ended struct {
 }
 
 // openLog continues what is in a directory, with transactions after at.
-func openLog(dir string, max int64, zone *time.Location, found *contents, at nodes.TSO) *log {
+func openLog(fsys disk.FS, dir string, max int64, zone *time.Location, found *contents, at nodes.TSO) *log {
 	return &log{
-		dir: dir, max: max, enc: message.NewEncoder(zone),
+		fs: fsys, dir: dir, max: max, enc: message.NewEncoder(zone),
 		next: found.next, last: found.last, follows: at, done: found.files,
 	}
 }
@@ -79,33 +80,38 @@ const largePayload = 1 << 20
 
 func (l *log) write(payload []byte) error {
 	head, sum := file.Frame(payload)
+	at := l.size
 	l.size += int64(len(head) + len(payload) + len(sum))
+	put := func(b []byte) error {
+		_, err := l.cur.WriteAt(b, at)
+		at += int64(len(b))
+		return err
+	}
 	l.buf = append(l.buf[:0], head[:]...)
 	if len(payload) >= largePayload {
-		if _, err := l.cur.Write(l.buf); err != nil {
+		if err := put(l.buf); err != nil {
 			return err
 		}
-		if _, err := l.cur.Write(payload); err != nil {
+		if err := put(payload); err != nil {
 			return err
 		}
 		l.buf, payload = l.buf[:0], nil
 	}
 	l.buf = append(append(l.buf, payload...), sum[:]...)
-	_, err := l.cur.Write(l.buf)
-	return err
+	return put(l.buf)
 }
 
 // create begins a file, which makes its name durable.
 func (l *log) create(ts nodes.TSO) error {
 	l.path = filepath.Join(l.dir, file.Name(l.next, ts))
-	f, err := os.OpenFile(l.path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o640)
+	f, err := l.fs.OpenFile(l.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o640)
 	if err != nil {
 		return fmt.Errorf("begin a file of the relay log: %w", err)
 	}
 	l.cur, l.size = f, 0
 	l.next++
 	l.enc.Complete()
-	return daemon.SyncDir(l.dir)
+	return l.fs.SyncDir(l.dir)
 }
 
 // finish makes the current file durable and ends it: only the newest can have a torn tail.
@@ -125,7 +131,7 @@ func (l *log) finish() error {
 // remove removes the complete files that have nothing after a checkpoint.
 func (l *log) remove(saved nodes.TSO) error {
 	for len(l.done) > 0 && l.done[0].last <= saved {
-		if err := os.Remove(l.done[0].path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := l.fs.Remove(l.done[0].path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("remove a file of the relay log: %w", err)
 		}
 		l.done = l.done[1:]
@@ -135,17 +141,17 @@ func (l *log) remove(saved nodes.TSO) error {
 
 // setAside moves complete files, from the one with an index on, out of the log, into a directory of
 // their own in it.
-func setAside(dir string, at nodes.TSO, files []ended) (to string, err error) {
+func setAside(fsys disk.FS, dir string, at nodes.TSO, files []ended) (to string, err error) {
 	to = filepath.Join(dir, fmt.Sprintf("not-connected-to-%s", at))
-	if err := os.MkdirAll(to, 0o750); err != nil {
+	if err := disk.MkdirAll(fsys, to, 0o750); err != nil {
 		return to, err
 	}
 	for _, f := range files {
-		if err := os.Rename(f.path, filepath.Join(to, filepath.Base(f.path))); err != nil {
+		if err := fsys.Rename(f.path, filepath.Join(to, filepath.Base(f.path))); err != nil {
 			return to, err
 		}
 	}
-	return to, errors.Join(daemon.SyncDir(to), daemon.SyncDir(dir))
+	return to, errors.Join(fsys.SyncDir(to), fsys.SyncDir(dir))
 }
 
 func (l *log) close() error {

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -14,7 +14,7 @@ import (
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/file"
 	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/disk"
 
 	"github.com/sirupsen/logrus"
 )
@@ -32,6 +32,7 @@ type Options struct {
 	MaxFileBytes int64
 	// TimeZone is that of the timestamps in rows. Default UTC.
 	TimeZone *time.Location
+	FS       disk.FS            // default: disk.OS
 	Logger   logrus.FieldLogger // default: nothing is logged
 }
 
@@ -39,7 +40,7 @@ type Options struct {
 type Sink struct {
 	opts  Options
 	inner sink.Sink
-	lock  *os.File
+	lock  io.Closer
 	ctx   context.Context // done by Close
 	stop  context.CancelFunc
 	wg    sync.WaitGroup
@@ -84,11 +85,11 @@ func New(ctx context.Context, inner sink.Sink, opts Options) (*Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(opts.Dir, 0o750); err != nil {
+	if err := disk.MkdirAll(opts.FS, opts.Dir, 0o750); err != nil {
 		return nil, fmt.Errorf("relay log: make the directory: %w", err)
 	}
-	lock, err := daemon.LockFile(filepath.Join(opts.Dir, ".relay.lock"))
-	if errors.Is(err, daemon.ErrLocked) {
+	lock, err := opts.FS.Lock(filepath.Join(opts.Dir, ".relay.lock"))
+	if errors.Is(err, disk.ErrLocked) {
 		err = fmt.Errorf("lock %s: %w: stop that one, or give this one a log-dir of its own", opts.Dir, ErrLocked)
 	}
 	if err != nil {
@@ -116,6 +117,9 @@ func (o Options) withDefaults() (Options, error) {
 	if o.TimeZone == nil {
 		o.TimeZone = time.UTC
 	}
+	if o.FS == nil {
+		o.FS = disk.OS{}
+	}
 	if o.Logger == nil {
 		silent := logrus.New()
 		silent.SetOutput(io.Discard)
@@ -127,7 +131,7 @@ func (o Options) withDefaults() (Options, error) {
 // begin repairs the log, applies what it has, and continues it.
 func (s *Sink) begin(ctx context.Context) error {
 	from := s.opts.From
-	found, err := scan(s.opts.Dir, from)
+	found, err := scan(s.opts.FS, s.opts.Dir, from)
 	if err != nil {
 		return fmt.Errorf("relay log: %w", err)
 	}
@@ -146,7 +150,7 @@ func (s *Sink) begin(ctx context.Context) error {
 	if err := s.disconnect(found); err != nil {
 		return fmt.Errorf("relay log: move files out of it that are not continuous with the downstream: %w", err)
 	}
-	s.log = openLog(s.opts.Dir, s.opts.MaxFileBytes, s.opts.TimeZone, found, max(from, s.replayed))
+	s.log = openLog(s.opts.FS, s.opts.Dir, s.opts.MaxFileBytes, s.opts.TimeZone, found, max(from, s.replayed))
 	return s.remove()
 }
 
@@ -156,7 +160,7 @@ func (s *Sink) disconnect(found *contents) error {
 	if g == nil {
 		return nil
 	}
-	dir, err := setAside(s.opts.Dir, s.replayed, found.files[g.file:])
+	dir, err := setAside(s.opts.FS, s.opts.Dir, s.replayed, found.files[g.file:])
 	if err != nil {
 		return err
 	}
@@ -168,7 +172,7 @@ func (s *Sink) disconnect(found *contents) error {
 }
 
 func (s *Sink) cut(d *file.DamageError) error {
-	f, err := os.OpenFile(d.File, os.O_RDWR, 0)
+	f, err := disk.Open(s.opts.FS, d.File)
 	if err != nil {
 		return err
 	}
@@ -287,7 +291,7 @@ func (s *Sink) sync() error {
 	s.writing.Unlock()
 	if cur != nil {
 		// One that is closed meanwhile has been synced before that.
-		if err := cur.Sync(); err != nil && !errors.Is(err, os.ErrClosed) {
+		if err := cur.Sync(); err != nil && !errors.Is(err, fs.ErrClosed) {
 			return fmt.Errorf("relay log: sync %s: %w", path, err)
 		}
 	}

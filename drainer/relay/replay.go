@@ -10,13 +10,14 @@ import (
 	"pumphouse/drainer/sink/file"
 	"pumphouse/drainer/sink/kafka/message"
 	"pumphouse/nodes"
+	"pumphouse/nodes/disk"
 )
 
 // Replay applies the transactions of a relay log that follow from without a gap, and returns when
 // they are downstream for good: the commit TS of the last one, or from when there is none. It
 // changes nothing in dir. What it does before an error may be downstream.
 func Replay(ctx context.Context, dir string, from nodes.TSO, inner sink.Sink) (nodes.TSO, error) {
-	found, err := scan(dir, from)
+	found, err := scan(disk.OS{}, dir, from)
 	if err != nil {
 		return from, fmt.Errorf("relay log: %w", err)
 	}
@@ -25,7 +26,7 @@ func Replay(ctx context.Context, dir string, from nodes.TSO, inner sink.Sink) (n
 
 // Last is the commit TS of the last transaction in a relay log, 0 if there is none.
 func Last(dir string) (nodes.TSO, error) {
-	found, err := scan(dir, 0)
+	found, err := scan(disk.OS{}, dir, 0)
 	if err != nil {
 		return 0, fmt.Errorf("relay log: %w", err)
 	}
@@ -34,6 +35,7 @@ func Last(dir string) (nodes.TSO, error) {
 
 // contents is what a directory holds.
 type contents struct {
+	fs    disk.FS
 	files []ended
 	last  nodes.TSO // commit TS of the last transaction
 	next  uint64    // number of the next new file
@@ -43,9 +45,9 @@ type contents struct {
 
 // scan reads a directory through, from which a checkpoint is to be continued. A torn tail is no
 // error, other damage is.
-func scan(dir string, from nodes.TSO) (*contents, error) {
-	found := &contents{chain: chain{at: from}}
-	paths, err := file.Files(dir)
+func scan(fsys disk.FS, dir string, from nodes.TSO) (*contents, error) {
+	found := &contents{fs: fsys, chain: chain{at: from}}
+	paths, err := file.FilesOn(fsys, dir)
 	if errors.Is(err, os.ErrNotExist) {
 		return found, nil
 	}
@@ -56,14 +58,14 @@ func scan(dir string, from nodes.TSO) (*contents, error) {
 	for i, path := range paths {
 		found.next = max(found.next, number(path)+1)
 		last := found.last
-		err := file.Each(path, func(r file.Record) error {
+		err := file.EachOn(fsys, path, func(r file.Record) error {
 			last = max(last, r.CommitTS())
 			found.chain.add(i, r)
 			return nil
 		})
 		var damage *file.DamageError
 		if errors.As(err, &damage) && i == len(paths)-1 {
-			found.torn, err = damage, tail(damage)
+			found.torn, err = damage, tail(fsys, damage)
 		}
 		if err != nil {
 			return nil, err
@@ -76,8 +78,8 @@ func scan(dir string, from nodes.TSO) (*contents, error) {
 
 // tail is the error of damage that is no torn tail, as a crash leaves it in the newest file: no
 // whole record follows it then.
-func tail(d *file.DamageError) error {
-	at, err := d.Behind()
+func tail(fsys disk.FS, d *file.DamageError) error {
+	at, err := d.Behind(fsys)
 	if err != nil || at == 0 {
 		return err
 	}
@@ -96,7 +98,7 @@ func (c *contents) replay(ctx context.Context, from nodes.TSO, inner sink.Sink, 
 			break // what is left comes after a gap
 		}
 		p := &player{ctx: ctx, inner: inner, keep: keep, dec: message.NewDecoder(), at: at, until: c.chain.at, handed: at}
-		err := file.Each(f.path, p.record)
+		err := file.EachOn(c.fs, f.path, p.record)
 		var damage *file.DamageError
 		if errors.As(err, &damage) && c.torn != nil && damage.File == c.torn.File && damage.Offset == c.torn.Offset {
 			err = nil

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/disk"
 
 	"golang.org/x/sys/unix"
 )
@@ -41,7 +42,7 @@ func TestDataDirBelongsToOne(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := daemon.OpenDataDir(path); !errors.Is(err, daemon.ErrLocked) || !strings.Contains(err.Error(), path) {
+	if _, err := daemon.OpenDataDir(path); !errors.Is(err, disk.ErrLocked) || !strings.Contains(err.Error(), path) {
 		t.Errorf("a second one: %v", err)
 	}
 	if err := dir.Close(); err != nil {
@@ -64,7 +65,7 @@ func TestLockedByUpstream(t *testing.T) {
 	if err := unix.FcntlFlock(theirs.Fd(), unix.F_OFD_SETLK, &unix.Flock_t{Type: unix.F_WRLCK}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := daemon.OpenDataDir(path); !errors.Is(err, daemon.ErrLocked) {
+	if _, err := daemon.OpenDataDir(path); !errors.Is(err, disk.ErrLocked) {
 		t.Errorf("while it is locked: %v", err)
 	}
 	theirs.Close()

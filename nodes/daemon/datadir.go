@@ -3,17 +3,20 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"pumphouse/nodes/disk"
 )
 
 // DataDir is a data directory that belongs to this process until it is closed.
 type DataDir struct {
 	Path string
-	lock *os.File
+	lock io.Closer
 }
 
 // OpenDataDir makes the directory if it is not there and locks it; see [LockDir].
@@ -50,7 +53,7 @@ func (d *DataDir) NodeID(wanted, addr string) (string, error) {
 			return "", err
 		}
 	}
-	if err := WriteFile(file, wanted+"\n", 0o640); err != nil {
+	if err := disk.WriteFile(disk.OS{}, file, []byte(wanted+"\n"), 0o640); err != nil {
 		return "", fmt.Errorf("keep the node ID: %w", err)
 	}
 	return wanted, nil

@@ -10,17 +10,17 @@ import (
 	"pumphouse/nodes"
 )
 
-// disk is a bound store that can fail. It is the real contract: what saveBound returned
+// boundDisk is a bound store that can fail. It is the real contract: what saveBound returned
 // nil for is there afterwards.
-type disk struct {
+type boundDisk struct {
 	bound int64
 	saves int
 	err   error
 }
 
-func (d *disk) loadBound(context.Context) (int64, error) { return d.bound, nil }
+func (d *boundDisk) loadBound(context.Context) (int64, error) { return d.bound, nil }
 
-func (d *disk) saveBound(_ context.Context, bound int64) error {
+func (d *boundDisk) saveBound(_ context.Context, bound int64) error {
 	if d.err != nil {
 		return d.err
 	}
@@ -46,7 +46,7 @@ func (h *hand) set(ms int64) {
 	h.ms = ms
 }
 
-func mustOracle(t *testing.T, d *disk, now func() time.Time) *oracle {
+func mustOracle(t *testing.T, d *boundDisk, now func() time.Time) *oracle {
 	t.Helper()
 	o, err := newOracle(context.Background(), d, now)
 	if err != nil {
@@ -69,7 +69,7 @@ func take(t *testing.T, o *oracle, count uint32) stamp {
 func TestTimestampsFollowTheClockAndNeverGoBack(t *testing.T) {
 	const start = 1_700_000_000_000
 	clock := &hand{ms: start}
-	o := mustOracle(t, &disk{}, clock.now)
+	o := mustOracle(t, &boundDisk{}, clock.now)
 
 	steps := []struct {
 		name  string
@@ -96,7 +96,7 @@ func TestTimestampsFollowTheClockAndNeverGoBack(t *testing.T) {
 
 func TestBoundIsOnDiskBeforeATimestampGoesOut(t *testing.T) {
 	clock := &hand{ms: 1_700_000_000_000}
-	d := &disk{}
+	d := &boundDisk{}
 	o := mustOracle(t, d, clock.now)
 	for range 10_000 {
 		clock.set(clock.now().UnixMilli() + 1)
@@ -117,7 +117,7 @@ func TestRestartGoesOnAboveTheBound(t *testing.T) {
 	}{{"at once", 0}, {"an hour later", 3_600_000}, {"with the clock an hour back", -3_600_000}} {
 		t.Run(c.name, func(t *testing.T) {
 			clock := &hand{ms: 1_700_000_000_000}
-			d := &disk{}
+			d := &boundDisk{}
 			before := mustOracle(t, d, clock.now)
 			last := take(t, before, nodes.MaxLogical)
 			clock.set(clock.now().UnixMilli() + c.shift)
@@ -132,7 +132,7 @@ func TestRestartGoesOnAboveTheBound(t *testing.T) {
 func TestNoTimestampWhenTheBoundCannotBeSaved(t *testing.T) {
 	clock := &hand{ms: 1_700_000_000_000}
 	full := errors.New("disk full")
-	d := &disk{err: full}
+	d := &boundDisk{err: full}
 	o := mustOracle(t, d, clock.now)
 	if _, _, err := o.allocate(context.Background(), 1); !errors.Is(err, full) {
 		t.Fatalf("got %v, want the disk's error", err)
@@ -142,7 +142,7 @@ func TestNoTimestampWhenTheBoundCannotBeSaved(t *testing.T) {
 }
 
 func TestCountsThatCannotBeGiven(t *testing.T) {
-	o := mustOracle(t, &disk{}, time.Now)
+	o := mustOracle(t, &boundDisk{}, time.Now)
 	for _, count := range []uint32{0, nodes.MaxLogical + 1, 1<<32 - 1} {
 		if _, _, err := o.allocate(context.Background(), count); !errors.Is(err, errCount) {
 			t.Errorf("%d timestamps: got %v, want errCount", count, err)

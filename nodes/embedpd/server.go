@@ -4,15 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/url"
-	"os"
 	"path/filepath"
 	"sync"
 	"syscall"
 	"time"
 
 	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/disk"
 
 	"github.com/sirupsen/logrus"
 	"go.etcd.io/etcd/server/v3/embed"
@@ -23,7 +24,7 @@ import (
 // What a caller may want to tell apart.
 var (
 	// ErrLocked: another process works in the data directory.
-	ErrLocked = daemon.ErrLocked
+	ErrLocked = disk.ErrLocked
 	// ErrAddrInUse: another process listens on the address.
 	ErrAddrInUse = errors.New("address in use")
 	// ErrClosed: the PD was closed before, or while, it was opened.
@@ -48,7 +49,7 @@ type Server struct {
 	mu        sync.Mutex
 	started   bool
 	closed    bool
-	lock      *os.File
+	lock      io.Closer
 	etcd      *embed.Etcd
 	addr      string
 	url       string

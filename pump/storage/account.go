@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/disk"
 )
 
 // account works out what is lost, when the whole log has been read.
@@ -77,7 +78,7 @@ func (r *repair) dropRepetitions(first, last uint32) error {
 
 // lastIndexed is the commit TS of an entry at the end of the index; 0: there is none that can be
 // read.
-func lastIndexed(fsys FS, dir string) (nodes.TSO, error) {
+func lastIndexed(fsys disk.FS, dir string) (nodes.TSO, error) {
 	names, err := fsys.List(dir)
 	if err != nil {
 		return 0, err
@@ -98,8 +99,8 @@ func lastIndexed(fsys FS, dir string) (nodes.TSO, error) {
 
 // lastEntry is the commit TS of the last whole entry of an index file; base is the number of its
 // first.
-func lastEntry(fsys FS, name string, base uint64) (last nodes.TSO, err error) {
-	f, err := fsys.Open(name)
+func lastEntry(fsys disk.FS, name string, base uint64) (last nodes.TSO, err error) {
+	f, err := disk.Open(fsys, name)
 	if err != nil {
 		return 0, err
 	}

@@ -5,8 +5,8 @@ import (
 	"testing"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/disk/faultfs"
 	"pumphouse/pump/storage"
-	"pumphouse/pump/storage/faultfs"
 )
 
 // TestAppendAllTellsApart: each record of a group has its own error, and one that is refused

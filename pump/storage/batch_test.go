@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/disk/faultfs"
 	"pumphouse/pump/storage"
-	"pumphouse/pump/storage/faultfs"
 )
 
 // failBatch opens a store, stores start TS 1 and 2, and then has an operation fail, of

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/disk"
 )
 
 // BenchmarkTxn measures transactions (prewrite, then commit) a second.
@@ -45,7 +46,7 @@ func BenchmarkTxn(b *testing.B) {
 func BenchmarkRaw(b *testing.B) {
 	for _, size := range []int{256, 4096} {
 		b.Run(fmt.Sprintf("%dB", size), func(b *testing.B) {
-			f, err := OS{}.Create(filepath.Join(b.TempDir(), "raw"))
+			f, err := disk.Create(disk.OS{}, filepath.Join(b.TempDir(), "raw"))
 			if err != nil {
 				b.Fatal(err)
 			}

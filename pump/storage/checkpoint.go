@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/disk"
 )
 
 // checkpointMagic begins a checkpoint; its last byte is the format's version. Version 1, which
@@ -181,7 +182,7 @@ func (s *Store) writeCheckpoint(content *checkpoint) error {
 		// not speak of it, so opening the store again makes it anew.
 		return s.fail(fmt.Errorf("sync the index: %w", err))
 	}
-	if err := writeFileAtomic(s.opts.FS, s.opts.Dir, checkpointName, content.encode()); err != nil {
+	if err := disk.WriteFile(s.opts.FS, filepath.Join(s.opts.Dir, checkpointName), content.encode(), 0o640); err != nil {
 		return fmt.Errorf("write the checkpoint: %w", err)
 	}
 	return nil
@@ -213,9 +214,9 @@ func (s *Store) snapshotLocked() *checkpoint {
 }
 
 // loadCheckpoint reads the checkpoint of a store; nil: it has none.
-func loadCheckpoint(fsys FS, dir string) (*checkpoint, error) {
+func loadCheckpoint(fsys disk.FS, dir string) (*checkpoint, error) {
 	name := filepath.Join(dir, checkpointName)
-	f, err := fsys.Open(name)
+	f, err := disk.Open(fsys, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}

@@ -11,8 +11,8 @@ import (
 	logtest "github.com/sirupsen/logrus/hooks/test"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/disk/faultfs"
 	"pumphouse/pump/storage"
-	"pumphouse/pump/storage/faultfs"
 )
 
 const firstSegment = "d/log-0000000001"

@@ -16,8 +16,8 @@ import (
 
 	"pumphouse/binlogpb"
 	"pumphouse/nodes"
+	"pumphouse/nodes/disk/faultfs"
 	"pumphouse/pump/storage"
-	"pumphouse/pump/storage/faultfs"
 )
 
 // tells is a resolver with one answer.

@@ -6,18 +6,19 @@ import (
 	"sort"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/disk"
 )
 
 // entryFile is an open file of sorted entries: one of the index, or a run.
 type entryFile struct {
-	file File
+	file disk.File
 	name string
 	base uint64 // number of its first entry
 	buf  []byte
 }
 
-func openEntries(fsys FS, name string, base uint64) (*entryFile, error) {
-	f, err := fsys.Open(name)
+func openEntries(fsys disk.FS, name string, base uint64) (*entryFile, error) {
+	f, err := disk.Open(fsys, name)
 	if err != nil {
 		return nil, err
 	}

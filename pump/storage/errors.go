@@ -3,6 +3,9 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"io/fs"
+
+	"golang.org/x/sys/unix"
 
 	"pumphouse/nodes"
 )
@@ -62,4 +65,16 @@ type DamageError struct {
 func (e *DamageError) Error() string {
 	return fmt.Sprintf("%s is damaged at byte %d: %s (restore the file, or start the pump with -repair, "+
 		"which saves what can be read and says what is lost)", e.File, e.Offset, e.Reason)
+}
+
+func ignoreNotExist(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// noSpace reports whether err says that the disk is full.
+func noSpace(err error) bool {
+	return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
 }

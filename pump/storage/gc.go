@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/disk"
 )
 
 // Purge says what a [Store.GC] removed.
@@ -73,7 +74,7 @@ const reserveBytes = 4 << 20
 // it there is none.
 func (s *Store) keepReserve() {
 	name := filepath.Join(s.opts.Dir, reserveName)
-	f, err := s.opts.FS.Create(name)
+	f, err := disk.Create(s.opts.FS, name)
 	if err == nil {
 		err = errors.Join(f.Preallocate(s.reserveSize()), f.Close())
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/disk"
 )
 
 // Import fills a store with the log of another program, which stays where it is until all of it is
@@ -46,7 +47,7 @@ func (s *Store) startOver(c *checkpoint, ids []uint32) ([]uint32, error) {
 			return nil, err
 		}
 	}
-	f, err := fsys.Open(filepath.Join(dir, logName(c.at.seg)))
+	f, err := disk.Open(fsys, filepath.Join(dir, logName(c.at.seg)))
 	if err != nil {
 		return nil, missing(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/disk"
 )
 
 // indexFileEntries is how many entries an index file holds: 32 MiB of them.
@@ -23,7 +24,7 @@ const tailEntries = 4096
 //
 // Written entries never change: they are read without any lock.
 type index struct {
-	fs  FS
+	fs  disk.FS
 	dir string
 
 	// Guarded by Store.mu.
@@ -41,7 +42,7 @@ type index struct {
 
 // indexFile is an open file of the index. It stays open until it is synced.
 type indexFile struct {
-	file  File
+	file  disk.File
 	dirty bool
 }
 
@@ -49,7 +50,7 @@ func indexFileOf(n uint64) uint32 { return uint32(n/indexFileEntries) + 1 }
 
 // openIndex opens an index that holds the entries from first to end, and forgets
 // what comes after end.
-func openIndex(fsys FS, dir string, first, end uint64) (*index, error) {
+func openIndex(fsys disk.FS, dir string, first, end uint64) (*index, error) {
 	x := &index{fs: fsys, dir: dir, first: first, written: end, files: make(map[uint32]*indexFile)}
 	names, err := fsys.List(dir)
 	if err != nil {
@@ -83,7 +84,7 @@ func openIndex(fsys FS, dir string, first, end uint64) (*index, error) {
 
 func (x *index) openLast(end uint64) error {
 	name := x.path(indexFileOf(end))
-	f, err := x.fs.Open(name)
+	f, err := disk.Open(x.fs, name)
 	if err != nil {
 		return err
 	}
@@ -137,7 +138,7 @@ func (s *Store) flushIndex() error {
 func (x *index) write(n uint64, entries []entry) error {
 	no := indexFileOf(n)
 	if x.last != no {
-		f, err := x.fs.Create(x.path(no))
+		f, err := disk.Create(x.fs, x.path(no))
 		if err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package storage_test
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -10,14 +11,15 @@ import (
 	"time"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/disk"
+	"pumphouse/nodes/disk/faultfs"
 	"pumphouse/pump/storage"
-	"pumphouse/pump/storage/faultfs"
 )
 
 // unlockedFS fails a test when it is called by somebody who holds the store's lock: before
 // each call it takes the lock itself.
 type unlockedFS struct {
-	storage.FS
+	disk.FS
 	t     *testing.T
 	store atomic.Pointer[storage.Store] // nil: while it is being opened, there is nobody to wait
 	calls atomic.Int64
@@ -25,7 +27,7 @@ type unlockedFS struct {
 }
 
 type unlockedFile struct {
-	storage.File
+	disk.File
 	fs *unlockedFS
 }
 
@@ -49,21 +51,16 @@ func (f *unlockedFS) check(what string) {
 	}
 }
 
-func (f *unlockedFS) file(got storage.File, err error) (storage.File, error) {
+func (f *unlockedFS) file(got disk.File, err error) (disk.File, error) {
 	if err != nil {
 		return nil, err
 	}
 	return &unlockedFile{got, f}, nil
 }
 
-func (f *unlockedFS) Create(name string) (storage.File, error) {
-	f.check("create " + name)
-	return f.file(f.FS.Create(name))
-}
-
-func (f *unlockedFS) Open(name string) (storage.File, error) {
+func (f *unlockedFS) OpenFile(name string, flag int, perm fs.FileMode) (disk.File, error) {
 	f.check("open " + name)
-	return f.file(f.FS.Open(name))
+	return f.file(f.FS.OpenFile(name, flag, perm))
 }
 
 func (f *unlockedFS) List(dir string) ([]string, error) {

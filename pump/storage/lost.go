@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/disk"
 )
 
 // LostRange is a stretch of the sorted sequence from which [Repair] may have lost
@@ -53,9 +54,9 @@ func decodeLost(b []byte) (ranges []LostRange, ok bool) {
 }
 
 // loadLost reads the ranges of a store; known reports whether there is a file with them.
-func loadLost(fsys FS, dir string) (ranges []LostRange, known bool, err error) {
+func loadLost(fsys disk.FS, dir string) (ranges []LostRange, known bool, err error) {
 	name := filepath.Join(dir, lostName)
-	f, err := fsys.Open(name)
+	f, err := disk.Open(fsys, name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, false, nil
 	}

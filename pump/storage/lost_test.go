@@ -11,8 +11,8 @@ import (
 	"time"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/disk/faultfs"
 	"pumphouse/pump/storage"
-	"pumphouse/pump/storage/faultfs"
 )
 
 // deliveredPast is what pulls from a position get that go on after every stretch of which something may be

@@ -12,8 +12,9 @@ import (
 
 	"pumphouse/binlogpb"
 	"pumphouse/nodes"
+	"pumphouse/nodes/disk"
+	"pumphouse/nodes/disk/faultfs"
 	"pumphouse/pump/storage"
-	"pumphouse/pump/storage/faultfs"
 	"pumphouse/testsuite/form"
 )
 
@@ -155,7 +156,7 @@ func rollback(t *txn) storage.Record {
 }
 
 // small makes segments and checkpoints come often.
-func small(fs storage.FS, u *upstream) storage.Options {
+func small(fs disk.FS, u *upstream) storage.Options {
 	return storage.Options{
 		Dir: "data", FS: fs, SyncLog: true, SegmentBytes: 3000, CheckpointBytes: 2000, WaitInMemory: 4,
 		Resolver: u, ResolveAfter: time.Millisecond,

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"pumphouse/nodes/disk"
 )
 
 // Options says how a [Store] works.
@@ -13,8 +15,8 @@ type Options struct {
 	// Dir is the directory of the store's files. It is made when it does not
 	// exist, holds nothing else, and belongs to one process at a time.
 	Dir string
-	// FS is the file system. Default: [OS].
-	FS FS
+	// FS is the file system. Default: [disk.OS].
+	FS disk.FS
 	// SegmentBytes is how large a segment of the log is, in bytes; a larger record
 	// gets a segment of its own. Default: 64 MiB; at most 16 GiB.
 	SegmentBytes int64
@@ -72,7 +74,7 @@ const maxSegmentBytes = 16 << 30
 
 func (o Options) withDefaults() Options {
 	if o.FS == nil {
-		o.FS = OS{}
+		o.FS = disk.OS{}
 	}
 	if o.SegmentBytes <= 0 {
 		o.SegmentBytes = 64 << 20

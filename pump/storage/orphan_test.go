@@ -9,8 +9,8 @@ import (
 	"testing"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/disk/faultfs"
 	"pumphouse/pump/storage"
-	"pumphouse/pump/storage/faultfs"
 	"pumphouse/testsuite/form"
 )
 

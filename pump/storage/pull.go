@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/disk"
 )
 
 // Entry is what a pull delivers: a committed transaction, or only the news that
@@ -174,7 +175,7 @@ const (
 // logReader reads records from the log by place. It is made for places that mostly
 // ascend: it reads ahead, ever further while they do.
 type logReader struct {
-	fs     FS
+	fs     disk.FS
 	dir    string
 	files  [2]openLog // those read last
 	turn   int        // the file to be replaced next
@@ -186,7 +187,7 @@ type logReader struct {
 
 type openLog struct {
 	id   uint32
-	file File
+	file disk.File
 	seed uint32
 }
 
@@ -197,7 +198,7 @@ type block struct {
 	data []byte
 }
 
-func newLogReader(fsys FS, dir string) *logReader {
+func newLogReader(fsys disk.FS, dir string) *logReader {
 	return &logReader{fs: fsys, dir: dir, ahead: readAheadMin}
 }
 
@@ -298,7 +299,7 @@ func (r *logReader) open(seg uint32) (openLog, error) {
 			return f, nil
 		}
 	}
-	f, err := r.fs.Open(r.path(seg))
+	f, err := disk.Open(r.fs, r.path(seg))
 	if err != nil {
 		return openLog{}, err
 	}

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"pumphouse/nodes/disk"
 )
 
 // Open opens the store in opts.Dir, or makes one there. It reads the log behind the
@@ -51,7 +53,7 @@ func (s *Store) abandon() error {
 
 func (s *Store) recover(now time.Time) error {
 	fsys, dir := s.opts.FS, s.opts.Dir
-	if err := fsys.MkdirAll(dir); err != nil {
+	if err := disk.MkdirAll(fsys, dir, 0o700); err != nil {
 		return err
 	}
 	ids, err := logFiles(fsys, dir)
@@ -125,12 +127,12 @@ func (s *Store) create() error {
 	w.durable.Store(w.offset)
 	s.segments = []*segment{{id: 1, end: segmentHeaderSize}}
 	s.lastEnd = w.offset
-	return s.opts.FS.SyncDir(filepath.Dir(filepath.Clean(s.opts.Dir)))
+	return nil
 }
 
 // logFiles lists the segments in dir, and removes what was still being made when
 // the process ended.
-func logFiles(fsys FS, dir string) ([]uint32, error) {
+func logFiles(fsys disk.FS, dir string) ([]uint32, error) {
 	names, err := fsys.List(dir)
 	if err != nil {
 		return nil, err
@@ -187,7 +189,7 @@ func (s *Store) checkFiles(c *checkpoint, ids []uint32) ([]uint32, error) {
 
 // checkSealed looks at a segment that is not read at open.
 func (s *Store) checkSealed(name string, seg segment) error {
-	f, err := s.opts.FS.Open(name)
+	f, err := disk.Open(s.opts.FS, name)
 	if err != nil {
 		return err
 	}
@@ -206,7 +208,7 @@ func (s *Store) checkSealed(name string, seg segment) error {
 type openSegment struct {
 	id   uint32
 	name string
-	file File
+	file disk.File
 	head segmentHeader
 	seed uint32
 	size int64
@@ -262,7 +264,7 @@ func damaged(seg *openSegment, at int64) error {
 func (s *Store) openSegment(id uint32) (*openSegment, error) {
 	seg := &openSegment{id: id, name: filepath.Join(s.opts.Dir, logName(id))}
 	var err error
-	if seg.file, err = s.opts.FS.Open(seg.name); err != nil {
+	if seg.file, err = disk.Open(s.opts.FS, seg.name); err != nil {
 		return nil, err
 	}
 	seg.head, seg.seed, err = readSegmentHeader(seg.file, seg.name, id)

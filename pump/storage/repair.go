@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/disk"
 )
 
 // Gap is a piece of the log that could not be saved.
@@ -56,7 +57,7 @@ type repair struct {
 type logSegment struct {
 	id   uint32
 	name string
-	file File
+	file disk.File
 	head *segmentHeader
 	seed uint32
 	size int64
@@ -129,7 +130,7 @@ func (p *logSegment) close() error {
 // examine opens a segment and reads its head.
 func (r *repair) examine(id uint32) (*logSegment, error) {
 	p := &logSegment{id: id, name: filepath.Join(r.opts.Dir, logName(id))}
-	f, err := r.opts.FS.Open(p.name)
+	f, err := disk.Open(r.opts.FS, p.name)
 	if errors.Is(err, fs.ErrNotExist) {
 		return p, nil
 	}
@@ -257,7 +258,7 @@ func (r *repair) mark() error {
 		return nil
 	}
 	r.marked = true
-	return writeFileAtomic(r.opts.FS, r.opts.Dir, repairName, nil)
+	return disk.WriteFile(r.opts.FS, filepath.Join(r.opts.Dir, repairName), nil, 0o640)
 }
 
 // unmark notes that what is lost is written down.
@@ -272,7 +273,7 @@ func (r *repair) unmark() error {
 }
 
 // repairing reports whether a repair has changed the log and did not end.
-func repairing(fsys FS, dir string) (bool, error) {
+func repairing(fsys disk.FS, dir string) (bool, error) {
 	names, err := fsys.List(dir)
 	return slices.Contains(names, repairName), err
 }
@@ -288,7 +289,7 @@ func (r *repair) rewrite(p *logSegment, prevEnd int64, whole []int64, holes []lo
 		head.floor = p.head.floor
 	}
 	b, seed := head.encode()
-	f, err := r.opts.FS.Create(p.name + tmpSuffix)
+	f, err := disk.Create(r.opts.FS, p.name+tmpSuffix)
 	if err != nil {
 		return err
 	}
@@ -324,7 +325,7 @@ func (r *repair) rewrite(p *logSegment, prevEnd int64, whole []int64, holes []lo
 }
 
 // copyRecord copies a whole record to the same place of another segment.
-func copyRecord(to File, seed uint32, p *logSegment, at int64) error {
+func copyRecord(to disk.File, seed uint32, p *logSegment, at int64) error {
 	b := make([]byte, headerSize)
 	if _, err := p.file.ReadAt(b, at); err != nil {
 		return err
@@ -358,7 +359,7 @@ func copyRecord(to File, seed uint32, p *logSegment, at int64) error {
 func (r *repair) setBack(first uint32) error {
 	fsys, dir := r.opts.FS, r.opts.Dir
 	if len(r.tally.holes) > 0 {
-		if err := writeFileAtomic(fsys, dir, lostName, encodeLost(r.Ranges)); err != nil {
+		if err := disk.WriteFile(fsys, filepath.Join(dir, lostName), encodeLost(r.Ranges), 0o640); err != nil {
 			return err
 		}
 	} else if err := ignoreNotExist(fsys.Remove(filepath.Join(dir, lostName))); err != nil {
@@ -383,5 +384,5 @@ func (r *repair) setBack(first uint32) error {
 		purged:   r.PurgedTS,
 		segments: []segment{{id: first, end: segmentHeaderSize}},
 	}
-	return writeFileAtomic(fsys, dir, checkpointName, c.encode())
+	return disk.WriteFile(fsys, filepath.Join(dir, checkpointName), c.encode(), 0o640)
 }

@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/disk/faultfs"
 	"pumphouse/pump/storage"
-	"pumphouse/pump/storage/faultfs"
 )
 
 // TestRepairCrashAtEveryWrite cuts the power at every change that a repair makes on disk, of a log

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/disk"
 )
 
 // readBlock is how many entries of a run are read at once.
@@ -17,10 +18,10 @@ const readBlock = 4096
 // runWriter makes the file of a run. It is durable when finish returns, before anything
 // refers to it.
 type runWriter struct {
-	fs       FS
+	fs       disk.FS
 	dir      string
 	name     string
-	file     File
+	file     disk.File
 	n        uint64
 	buf      []byte
 	unsynced int
@@ -33,7 +34,7 @@ const syncBytes = 4 << 20
 func (s *Store) createRun(no uint32) (*runWriter, error) {
 	w := &runWriter{fs: s.opts.FS, dir: s.opts.Dir, name: filepath.Join(s.opts.Dir, waitName(no))}
 	var err error
-	w.file, err = w.fs.Create(w.name)
+	w.file, err = disk.Create(w.fs, w.name)
 	return w, err
 }
 
@@ -125,7 +126,7 @@ func (s *Store) readRun(r *run) error {
 }
 
 // openRun checks the file of a run that the checkpoint refers to.
-func openRun(fsys FS, dir string, r run) (*run, error) {
+func openRun(fsys disk.FS, dir string, r run) (*run, error) {
 	name := filepath.Join(dir, waitName(r.file))
 	f, err := openEntries(fsys, name, 0)
 	if err != nil {
@@ -150,7 +151,7 @@ func openRun(fsys FS, dir string, r run) (*run, error) {
 }
 
 // removeRuns removes the files of runs for which keep is false.
-func removeRuns(fsys FS, dir string, keep func(no uint32) bool) error {
+func removeRuns(fsys disk.FS, dir string, keep func(no uint32) bool) error {
 	names, err := fsys.List(dir)
 	if err != nil {
 		return err

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/disk"
 )
 
 // segmentHeaderSize is where a segment's first record begins.
@@ -72,9 +73,9 @@ func readSegmentHeader(f io.ReaderAt, name string, id uint32) (segmentHeader, ui
 
 // createSegment makes a segment that is durable, name and all, before the first
 // record goes into it.
-func createSegment(fsys FS, dir string, h segmentHeader, size int64) (_ File, seed uint32, err error) {
+func createSegment(fsys disk.FS, dir string, h segmentHeader, size int64) (_ disk.File, seed uint32, err error) {
 	name := filepath.Join(dir, logName(h.id))
-	f, err := fsys.Create(name + tmpSuffix)
+	f, err := disk.Create(fsys, name+tmpSuffix)
 	if err != nil {
 		return nil, 0, fmt.Errorf("create segment: %w", err)
 	}

@@ -3,7 +3,10 @@ package storage
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
+
+	"pumphouse/nodes/disk"
 
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
@@ -13,7 +16,7 @@ import (
 // error: connections close and other processes end. It says nothing about the disk, so it
 // must not stop the store as a failed fsync does.
 type shortageFS struct {
-	FS
+	disk.FS
 	log  logrus.FieldLogger
 	said *limiter
 }
@@ -26,13 +29,8 @@ const (
 	shortageAttempts = 23
 )
 
-func (s shortageFS) Create(name string) (f File, err error) {
-	err = s.retry(func() error { f, err = s.FS.Create(name); return err })
-	return f, err
-}
-
-func (s shortageFS) Open(name string) (f File, err error) {
-	err = s.retry(func() error { f, err = s.FS.Open(name); return err })
+func (s shortageFS) OpenFile(name string, flag int, perm fs.FileMode) (f disk.File, err error) {
+	err = s.retry(func() error { f, err = s.FS.OpenFile(name, flag, perm); return err })
 	return f, err
 }
 

@@ -15,8 +15,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/disk"
+	"pumphouse/nodes/disk/faultfs"
 	"pumphouse/pump/storage"
-	"pumphouse/pump/storage/faultfs"
 )
 
 // said closes a channel at the first log entry with a text.
@@ -118,7 +119,7 @@ func TestTheLogIsSyncedWithoutADescriptor(t *testing.T) {
 // TestSyncOfAClosedFile is what a background sync meets when the writer goes on to the next
 // segment.
 func TestSyncOfAClosedFile(t *testing.T) {
-	f, err := storage.OS{}.Create(filepath.Join(t.TempDir(), "f"))
+	f, err := disk.Create(disk.OS{}, filepath.Join(t.TempDir(), "f"))
 	if err != nil {
 		t.Fatal(err)
 	}

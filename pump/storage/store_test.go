@@ -14,8 +14,8 @@ import (
 	logtest "github.com/sirupsen/logrus/hooks/test"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/disk/faultfs"
 	"pumphouse/pump/storage"
-	"pumphouse/pump/storage/faultfs"
 	"pumphouse/testsuite/form"
 )
 

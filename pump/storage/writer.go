@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/disk"
 )
 
 // writeChunk is how many bytes the writer gathers before it writes; larger
@@ -17,7 +18,7 @@ const writeChunk = 256 << 10
 // goroutine at a time, handed on through the queue's mutex.
 type logWriter struct {
 	id      uint32
-	file    File
+	file    disk.File
 	seed    uint32
 	offset  int64        // where the next record goes
 	durable atomic.Int64 // everything before is known to be on disk

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/disk"
 	"pumphouse/pump/oldlog"
 	"pumphouse/pump/storage"
 
@@ -137,13 +137,13 @@ func (j *job) swap() error {
 	if err := os.Chtimes(kept, now, now); err != nil { // its age is that of the import
 		return err
 	}
-	if err := errors.Join(daemon.SyncDir(kept), daemon.SyncDir(j.DataDir)); err != nil {
+	if err := errors.Join(disk.OS{}.SyncDir(kept), disk.OS{}.SyncDir(j.DataDir)); err != nil {
 		return err
 	}
 	if err := os.Rename(j.into, j.Store.Dir); err != nil {
 		return err
 	}
-	if err := daemon.SyncDir(j.DataDir); err != nil {
+	if err := (disk.OS{}).SyncDir(j.DataDir); err != nil {
 		return err
 	}
 	j.Logger.WithField("dir", kept).Info("the binlogs of the upstream pump are imported; its files are kept in old/ until they are older than the GC time, or until pump -forget-old")
@@ -198,7 +198,7 @@ func (e *SpaceError) Error() string {
 
 // checkSpace refuses an import that the disk has no space for.
 func (j *job) checkSpace(l *oldlog.Log, from oldlog.Position) error {
-	free, _, err := storage.OS{}.Space(j.DataDir)
+	free, _, err := disk.OS{}.Space(j.DataDir)
 	if err != nil {
 		return err
 	}

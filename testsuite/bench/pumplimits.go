@@ -13,9 +13,9 @@ import (
 
 	"pumphouse/binlogpb"
 	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/disk"
 	"pumphouse/pump"
 	"pumphouse/pump/direct"
-	"pumphouse/pump/storage"
 )
 
 // nullServer is the limit of any pump behind gRPC: a server with a pump's codec and options
@@ -78,8 +78,8 @@ func rawRate(dir string, writers, size int, sync bool, d time.Duration) (float64
 	)
 	name := filepath.Join(dir, "raw")
 	defer os.Remove(name)
-	create := func() (storage.File, error) {
-		f, err := storage.OS{}.Create(name)
+	create := func() (disk.File, error) {
+		f, err := disk.Create(disk.OS{}, name)
 		if err == nil {
 			err = f.Preallocate(segment)
 		}

@@ -8,11 +8,10 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"path/filepath"
 	"time"
 
-	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/disk"
 	"pumphouse/nodes/logs"
 )
 
@@ -46,7 +45,7 @@ func (s *Sink) keep() error {
 	if s.opts.Retention <= 0 && !s.opts.Gzip {
 		return nil
 	}
-	files, err := list(s.opts.Dir)
+	files, err := list(s.opts.FS, s.opts.Dir)
 	if err != nil {
 		return err
 	}
@@ -58,18 +57,18 @@ func (s *Sink) keep() error {
 		if f.number >= open || i == len(files)-1 {
 			break
 		}
-		info, err := os.Stat(f.path)
+		modified, err := s.opts.FS.ModTime(f.path)
 		if err != nil {
 			return err
 		}
 		switch {
-		case s.opts.Retention > 0 && s.opts.Now().Sub(info.ModTime()) > s.opts.Retention:
-			if err := os.Remove(f.path); err != nil {
+		case s.opts.Retention > 0 && s.opts.Now().Sub(modified) > s.opts.Retention:
+			if err := s.opts.FS.Remove(f.path); err != nil {
 				return err
 			}
 			s.opts.Logger.WithField("file", f.path).Info("a binlog file is older than retention-time and is removed")
 		case s.opts.Gzip && !f.compressed():
-			if err := compress(s.ctx, f.path, info.ModTime()); err != nil {
+			if err := compress(s.ctx, s.opts.FS, f.path, modified); err != nil {
 				return fmt.Errorf("compress %s: %w", f.path, err)
 			}
 		}
@@ -90,36 +89,36 @@ func (s *Sink) firstOpen() uint64 {
 }
 
 // compress replaces a file by its compressed form, as old as the file was.
-func compress(ctx context.Context, path string, modified time.Time) (err error) {
-	in, err := os.Open(path)
+func compress(ctx context.Context, fsys disk.FS, path string, modified time.Time) (err error) {
+	in, err := disk.OpenToRead(fsys, path)
 	if err != nil {
 		return err
 	}
 	defer in.Close()
 	tmp := path + gzipSuffix + tmpSuffix
-	out, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o640)
+	out, err := disk.Create(fsys, tmp)
 	if err != nil {
 		return err
 	}
-	buffered := bufio.NewWriterSize(out, 1<<20)
+	buffered := bufio.NewWriterSize(io.NewOffsetWriter(out, 0), 1<<20)
 	z, err := gzip.NewWriterLevel(buffered, gzip.BestSpeed)
 	if err == nil {
-		_, err = io.CopyBuffer(struct{ io.Writer }{z}, untilDone{ctx, in}, make([]byte, 256<<10))
+		_, err = io.CopyBuffer(struct{ io.Writer }{z}, untilDone{ctx, io.NewSectionReader(in, 0, math.MaxInt64)}, make([]byte, 256<<10))
 		err = errors.Join(err, z.Close(), buffered.Flush(), out.Sync())
 	}
 	if err = errors.Join(err, out.Close()); err == nil {
-		err = os.Chtimes(tmp, time.Time{}, modified)
+		err = fsys.SetModTime(tmp, modified)
 	}
 	if err == nil {
-		err = os.Rename(tmp, path+gzipSuffix)
+		err = fsys.Rename(tmp, path+gzipSuffix)
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(tmp))
+		return errors.Join(err, fsys.Remove(tmp))
 	}
-	if err := daemon.SyncDir(filepath.Dir(path)); err != nil {
+	if err := fsys.SyncDir(filepath.Dir(path)); err != nil {
 		return err
 	}
-	return os.Remove(path)
+	return fsys.Remove(path)
 }
 
 // untilDone reads until its context is done.

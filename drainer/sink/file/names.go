@@ -3,7 +3,6 @@ package file
 import (
 	"cmp"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/disk"
 )
 
 const (
@@ -48,15 +48,15 @@ func parseName(name string) (number uint64, ok bool) {
 // list gives the binlog files of a directory in order. When both forms of a file are there,
 // because a crash came between making one and removing the other, it is the compressed one,
 // which is complete.
-func list(dir string) ([]binlogFile, error) {
-	entries, err := os.ReadDir(dir)
+func list(fsys disk.FS, dir string) ([]binlogFile, error) {
+	names, err := fsys.List(dir)
 	if err != nil {
 		return nil, fmt.Errorf("list the binlog files: %w", err)
 	}
 	var files []binlogFile
-	for _, e := range entries {
-		if number, ok := parseName(e.Name()); ok && e.Type().IsRegular() {
-			files = append(files, binlogFile{filepath.Join(dir, e.Name()), number})
+	for _, name := range names {
+		if number, ok := parseName(name); ok {
+			files = append(files, binlogFile{filepath.Join(dir, name), number})
 		}
 	}
 	slices.SortFunc(files, func(a, b binlogFile) int {
@@ -68,8 +68,11 @@ func list(dir string) ([]binlogFile, error) {
 }
 
 // Files gives the paths of the binlog files of a directory, in order.
-func Files(dir string) ([]string, error) {
-	files, err := list(dir)
+func Files(dir string) ([]string, error) { return FilesOn(disk.OS{}, dir) }
+
+// FilesOn is [Files] on any file system.
+func FilesOn(fsys disk.FS, dir string) ([]string, error) {
+	files, err := list(fsys, dir)
 	paths := make([]string, len(files))
 	for i, f := range files {
 		paths[i] = f.path

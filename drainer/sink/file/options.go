@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/disk"
 
 	"github.com/sirupsen/logrus"
 )
@@ -26,6 +27,7 @@ type Options struct {
 	// SyncInterval is how long written transactions may wait for their fsync. Default 50 ms.
 	SyncInterval time.Duration
 
+	FS     disk.FS            // default: disk.OS
 	Logger logrus.FieldLogger // default: nothing is logged
 	Now    func() time.Time   // what Retention is measured with; default time.Now
 }
@@ -39,6 +41,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.SyncInterval <= 0 {
 		o.SyncInterval = 50 * time.Millisecond
+	}
+	if o.FS == nil {
+		o.FS = disk.OS{}
 	}
 	if o.Logger == nil {
 		silent := logrus.New()

@@ -9,12 +9,14 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"os"
+	"io/fs"
+	"math"
 	"slices"
 	"strings"
 
 	"pumphouse/binlogpb/pbfile"
 	"pumphouse/nodes"
+	"pumphouse/nodes/disk"
 
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
@@ -87,17 +89,19 @@ type Reader struct {
 
 // Open opens a file for reading. One that has been compressed since it was listed is found
 // under its new name.
-func Open(path string) (*Reader, error) {
-	f, err := os.Open(path)
-	if errors.Is(err, os.ErrNotExist) && !strings.HasSuffix(path, gzipSuffix) {
-		if z, zerr := os.Open(path + gzipSuffix); zerr == nil {
+func Open(path string) (*Reader, error) { return openOn(disk.OS{}, path) }
+
+func openOn(fsys disk.FS, path string) (*Reader, error) {
+	f, err := disk.OpenToRead(fsys, path)
+	if errors.Is(err, fs.ErrNotExist) && !strings.HasSuffix(path, gzipSuffix) {
+		if z, zerr := disk.OpenToRead(fsys, path+gzipSuffix); zerr == nil {
 			path, f, err = path+gzipSuffix, z, nil
 		}
 	}
 	if err != nil {
 		return nil, err
 	}
-	r := &Reader{name: path, f: f, src: bufio.NewReaderSize(f, 1<<20)}
+	r := &Reader{name: path, f: f, src: bufio.NewReaderSize(io.NewSectionReader(f, 0, math.MaxInt64), 1<<20)}
 	if strings.HasSuffix(path, gzipSuffix) {
 		z, err := gzip.NewReader(r.src)
 		if err != nil {
@@ -110,8 +114,11 @@ func Open(path string) (*Reader, error) {
 
 // Each calls do with the records of a file, in order, until there are no more or do fails. The
 // error is do's, or one of [Open] or [Reader.Next].
-func Each(path string, do func(Record) error) error {
-	r, err := Open(path)
+func Each(path string, do func(Record) error) error { return EachOn(disk.OS{}, path, do) }
+
+// EachOn is [Each] on any file system.
+func EachOn(fsys disk.FS, path string, do func(Record) error) error {
+	r, err := openOn(fsys, path)
 	if err != nil {
 		return err
 	}

@@ -7,12 +7,12 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"os"
+	"io/fs"
 	"path/filepath"
 	"strings"
 
 	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/disk"
 )
 
 // recover finds out where the files end and makes that the place to go on.
@@ -20,14 +20,14 @@ func (s *Sink) recover() error {
 	if err := s.removeHalfDone(); err != nil {
 		return err
 	}
-	files, err := list(s.opts.Dir)
+	files, err := list(s.opts.FS, s.opts.Dir)
 	if err != nil {
 		return err
 	}
 	for i := len(files) - 1; i >= 0 && s.written == 0; i-- {
 		f := files[i]
 		s.next = max(s.next, f.number+1)
-		last, ddl, end, err := scan(f.path)
+		last, ddl, end, err := scan(s.opts.FS, f.path)
 		newest := i == len(files)-1 && !f.compressed()
 		var damage *DamageError
 		switch errors.As(err, &damage); {
@@ -54,13 +54,13 @@ func (s *Sink) recover() error {
 	if err := s.promiseCurrent(); err != nil {
 		return err
 	}
-	return daemon.SyncDir(s.opts.Dir)
+	return s.opts.FS.SyncDir(s.opts.Dir)
 }
 
 // scan reads a file through: commit TS of its last record, the statement if that has one, and
 // where the records end.
-func scan(path string) (last nodes.TSO, ddl string, end int64, err error) {
-	err = Each(path, func(rec Record) error {
+func scan(fsys disk.FS, path string) (last nodes.TSO, ddl string, end int64, err error) {
+	err = EachOn(fsys, path, func(rec Record) error {
 		last, ddl, end = rec.CommitTS(), rec.statement(), rec.End()
 		return nil
 	})
@@ -70,7 +70,7 @@ func scan(path string) (last nodes.TSO, ddl string, end int64, err error) {
 // repair cuts off the torn tail of the newest file, whose last whole record is last. A file that
 // begins with garbage has no tail.
 func (s *Sink) repair(file binlogFile, d *DamageError, last nodes.TSO) error {
-	f, err := os.OpenFile(d.File, os.O_RDWR, 0)
+	f, err := disk.Open(s.opts.FS, d.File)
 	if err != nil {
 		return err
 	}
@@ -92,14 +92,14 @@ func (s *Sink) repair(file binlogFile, d *DamageError, last nodes.TSO) error {
 	if why != "" {
 		return s.refuse(d, why)
 	}
-	info, err := f.Stat()
+	size, err := f.Size()
 	if err != nil {
 		return err
 	}
 	if err := errors.Join(f.Truncate(d.Offset), f.Sync()); err != nil {
 		return fmt.Errorf("cut off the torn tail of %s: %w", d.File, err)
 	}
-	s.opts.Logger.WithField("file", d.File).WithField("offset", d.Offset).WithField("bytes", info.Size()-d.Offset).
+	s.opts.Logger.WithField("file", d.File).WithField("offset", d.Offset).WithField("bytes", size-d.Offset).
 		Warn("the newest binlog file has a torn tail, as a crash leaves it: it is cut off, and its transactions are written again")
 	return nil
 }
@@ -121,17 +121,17 @@ func garbage(f io.ReaderAt) (bool, error) {
 }
 
 // Behind is where a whole record begins after the damage, 0 if there is none.
-func (e *DamageError) Behind() (at int64, err error) {
-	f, err := os.Open(e.File)
+func (e *DamageError) Behind(fsys disk.FS) (at int64, err error) {
+	f, err := disk.OpenToRead(fsys, e.File)
 	if err != nil {
 		return 0, err
 	}
 	defer f.Close()
-	info, err := f.Stat()
+	size, err := f.Size()
 	if err != nil {
 		return 0, err
 	}
-	_, at, err = findRecord(f, e.Offset+1, info.Size())
+	_, at, err = findRecord(f, e.Offset+1, size)
 	return at, err
 }
 
@@ -197,9 +197,9 @@ func commitTSAt(f io.ReaderAt, at int64) nodes.TSO {
 func (s *Sink) reopen(f binlogFile, end int64) error {
 	if end == 0 {
 		s.next = f.number
-		return os.Remove(f.path)
+		return s.opts.FS.Remove(f.path)
 	}
-	file, err := os.OpenFile(f.path, os.O_WRONLY|os.O_APPEND, 0)
+	file, err := disk.Open(s.opts.FS, f.path)
 	if err != nil {
 		return err
 	}
@@ -213,22 +213,22 @@ func (s *Sink) reopen(f binlogFile, end int64) error {
 
 // removeHalfDone removes what a crash left of a compression.
 func (s *Sink) removeHalfDone() error {
-	entries, err := os.ReadDir(s.opts.Dir)
+	names, err := s.opts.FS.List(s.opts.Dir)
 	if err != nil {
 		return err
 	}
-	for _, e := range entries {
-		base, half := strings.CutSuffix(e.Name(), tmpSuffix)
-		if base, zipped := strings.CutSuffix(e.Name(), gzipSuffix); zipped {
+	for _, name := range names {
+		base, half := strings.CutSuffix(name, tmpSuffix)
+		if base, zipped := strings.CutSuffix(name, gzipSuffix); zipped {
 			if _, ok := parseName(base); ok {
 				// The compressed file is complete.
-				if err := os.Remove(filepath.Join(s.opts.Dir, base)); err != nil && !errors.Is(err, os.ErrNotExist) {
+				if err := s.opts.FS.Remove(filepath.Join(s.opts.Dir, base)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 					return err
 				}
 			}
 		}
 		if _, ok := parseName(base); half && ok {
-			if err := os.Remove(filepath.Join(s.opts.Dir, e.Name())); err != nil {
+			if err := s.opts.FS.Remove(filepath.Join(s.opts.Dir, name)); err != nil {
 				return err
 			}
 		}

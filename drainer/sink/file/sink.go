@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"sync"
@@ -11,13 +12,13 @@ import (
 
 	"pumphouse/drainer/sink"
 	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/disk"
 )
 
 // Sink writes transactions to the files of a directory.
 type Sink struct {
 	opts Options
-	lock *os.File
+	lock io.Closer
 	ctx  context.Context // done by Close
 	stop context.CancelFunc
 	wg   sync.WaitGroup
@@ -27,8 +28,8 @@ type Sink struct {
 
 	// syncing is held by who syncs or closes files, and taken before mu.
 	syncing  sync.Mutex
-	promised *os.File // see promise
-	durable  synced   // what it says
+	promised disk.File // see promise
+	durable  synced    // what it says
 
 	mu       sync.Mutex
 	enc      *encoder
@@ -48,7 +49,7 @@ var _ sink.Sink = (*Sink)(nil)
 
 // openFile is a file that is being written.
 type openFile struct {
-	*os.File
+	disk.File
 	number uint64
 	size   int64 // what is in buf included
 }
@@ -61,11 +62,11 @@ func New(opts Options) (*Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(opts.Dir, 0o750); err != nil {
+	if err := disk.MkdirAll(opts.FS, opts.Dir, 0o750); err != nil {
 		return nil, fmt.Errorf("file sink: make the directory: %w", err)
 	}
-	lock, err := daemon.LockFile(filepath.Join(opts.Dir, ".binlog.lock"))
-	if errors.Is(err, daemon.ErrLocked) {
+	lock, err := opts.FS.Lock(filepath.Join(opts.Dir, ".binlog.lock"))
+	if errors.Is(err, disk.ErrLocked) {
 		err = fmt.Errorf("lock %s: %w: stop that one, or give this one a dir of its own", opts.Dir, ErrLocked)
 	}
 	if err != nil {
@@ -76,7 +77,7 @@ func New(opts Options) (*Sink, error) {
 		dirty: make(chan struct{}, 1), full: make(chan struct{}, 1),
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
-	if s.promised, s.durable, err = openSynced(opts.Dir); err != nil {
+	if s.promised, s.durable, err = openSynced(opts.FS, opts.Dir); err != nil {
 		return nil, errors.Join(fmt.Errorf("file sink: open %s: %w", opts.Dir, err), lock.Close())
 	}
 	if err := s.recover(); err != nil {
@@ -210,7 +211,7 @@ func (s *Sink) finish() error {
 
 func (s *Sink) createLocked(ts nodes.TSO) error {
 	path := filepath.Join(s.opts.Dir, Name(s.next, ts))
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o640)
+	f, err := s.opts.FS.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o640)
 	if err != nil {
 		return fmt.Errorf("begin a binlog file: %w", err)
 	}
@@ -224,7 +225,7 @@ func (s *Sink) flushLocked() error {
 	if len(s.buf) == 0 {
 		return nil
 	}
-	if _, err := s.cur.Write(s.buf); err != nil {
+	if _, err := s.cur.WriteAt(s.buf, s.cur.size-int64(len(s.buf))); err != nil {
 		return fmt.Errorf("write %s: %w", s.cur.Name(), err)
 	}
 	s.buf = s.buf[:0]
@@ -275,7 +276,7 @@ func (s *Sink) sync() error {
 		err = errors.Join(err, todo.cur.Sync())
 	}
 	if todo.newFile {
-		err = errors.Join(err, daemon.SyncDir(s.opts.Dir))
+		err = errors.Join(err, s.opts.FS.SyncDir(s.opts.Dir))
 	}
 	if todo.cur != nil && err == nil {
 		err = s.promise(synced{todo.cur.number, todo.size})

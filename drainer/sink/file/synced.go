@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/disk"
 )
 
 // syncedName is the file in the directory that says how far the binlog files are durable.
@@ -33,8 +34,8 @@ func (p synced) sum() uint32 {
 }
 
 // openSynced opens the file and reads what it says; one that a crash has torn promises nothing.
-func openSynced(dir string) (*os.File, synced, error) {
-	f, err := os.OpenFile(filepath.Join(dir, syncedName), os.O_CREATE|os.O_RDWR, 0o640)
+func openSynced(fsys disk.FS, dir string) (disk.File, synced, error) {
+	f, err := fsys.OpenFile(filepath.Join(dir, syncedName), os.O_RDWR|os.O_CREATE, 0o640)
 	if err != nil {
 		return nil, synced{}, err
 	}
@@ -82,7 +83,7 @@ func (s *Sink) durableIn(f binlogFile) int64 {
 // crash: everything up to the checkpoint was durable, so what a crash tears is after it. "" when it
 // can be, and may be cut off. last is the commit TS of the file's last record before it, 0 if there
 // is none.
-func (s *Sink) covered(file binlogFile, f *os.File, at int64, last nodes.TSO) (why string, err error) {
+func (s *Sink) covered(file binlogFile, f disk.File, at int64, last nodes.TSO) (why string, err error) {
 	from := s.opts.From
 	if last >= from {
 		return "", nil // whatever it was, the checkpoint does not cover it
@@ -93,11 +94,11 @@ func (s *Sink) covered(file binlogFile, f *os.File, at int64, last nodes.TSO) (w
 	if ts := commitTSAt(f, at); ts > last && ts <= from {
 		return fmt.Sprintf("the transaction there has the commit TS %s", ts), nil
 	}
-	info, err := f.Stat()
+	size, err := f.Size()
 	if err != nil {
 		return "", err
 	}
-	ts, next, err := findRecord(f, at+1, info.Size())
+	ts, next, err := findRecord(f, at+1, size)
 	if err != nil {
 		return "", fmt.Errorf("look for records after the damage in %s: %w", f.Name(), err)
 	}

@@ -1,6 +1,6 @@
-// Package faultfs is a file system in memory for the tests of the binlog storage. It
-// fails when told to, runs full, and knows what a crash may take: everything that was
-// not synced, sector by sector and name by name.
+// Package faultfs is a file system in memory for tests. It fails when told to, runs full, and knows
+// what a crash may take: everything that was not synced, sector by sector and name by name,
+// directories included.
 package faultfs
 
 import (
@@ -8,13 +8,15 @@ import (
 	"io"
 	"io/fs"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
-	"pumphouse/pump/storage"
+	"pumphouse/nodes/disk"
 )
 
 // sector is the piece of a write that a disk writes whole or not at all.
@@ -22,7 +24,7 @@ const sector = 512
 
 // Op is something that is about to change the file system.
 type Op struct {
-	Kind string // create, write, truncate, preallocate, sync, rename, remove, syncdir
+	Kind string // mkdir, create, write, truncate, preallocate, sync, rename, remove, syncdir
 	Name string // of the file; the base name
 	Size int    // of a write
 }
@@ -33,7 +35,7 @@ type Fault struct {
 	Short int // of a write: how many bytes are written all the same
 }
 
-// FS implements [storage.FS]. The zero value is not usable: see [New].
+// FS implements [disk.FS]. The zero value is not usable: see [New].
 type FS struct {
 	mu       sync.Mutex
 	names    map[string]*inode
@@ -45,9 +47,11 @@ type FS struct {
 }
 
 type inode struct {
-	data    []byte
-	durable []byte
-	pending []change
+	dir      bool
+	modified time.Time
+	data     []byte
+	durable  []byte
+	pending  []change
 }
 
 // change is one that is not synced.
@@ -57,7 +61,7 @@ type change struct {
 	size int64 // when data is nil: the new size
 }
 
-var _ storage.FS = (*FS)(nil)
+var _ disk.FS = (*FS)(nil)
 
 // New makes an empty file system of practically unlimited capacity.
 func New() *FS {
@@ -114,21 +118,28 @@ func (s *FS) Crash(rnd *rand.Rand) *FS {
 	survive := func(name string, n *inode) {
 		if copies[n] == nil {
 			data := n.crash(coin)
-			copies[n] = &inode{data: data, durable: slices.Clone(data)}
+			copies[n] = &inode{dir: n.dir, modified: n.modified, data: data, durable: slices.Clone(data)}
 		}
 		after.names[name], after.durable[name] = copies[n], copies[n]
 	}
-	for _, name := range names(s.names, s.durable) {
+	for _, name := range names(s.names, s.durable) { // a directory comes before what is in it
 		old, now := s.durable[name], s.names[name]
 		pick := old
 		if old != now && coin() {
 			pick = now
 		}
-		if pick != nil {
+		if pick != nil && after.hasDirLocked(name) {
 			survive(name, pick)
 		}
 	}
 	return after
+}
+
+// hasDirLocked reports whether the directory that a name is in is there.
+func (s *FS) hasDirLocked(name string) bool {
+	dir := filepath.Dir(name)
+	n := s.names[dir]
+	return dir == "." || dir == "/" || n != nil && n.dir
 }
 
 // names is the sorted union of the names.
@@ -242,54 +253,96 @@ func (s *FS) roomLocked(n *inode, size int64) int64 {
 	return s.capacity - s.usedLocked() - max(0, size-int64(len(n.data)))
 }
 
-// MkdirAll implements [storage.FS].
-func (s *FS) MkdirAll(string) error { return nil }
-
-// Create implements [storage.FS].
-func (s *FS) Create(name string) (storage.File, error) {
+// Mkdir implements [disk.FS].
+func (s *FS) Mkdir(dir string, _ fs.FileMode) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.descriptorLocked("create", name); err != nil {
+	switch {
+	case s.names[dir] != nil || dir == "." || dir == "/":
+		return &fs.PathError{Op: "mkdir", Path: dir, Err: fs.ErrExist}
+	case !s.hasDirLocked(dir):
+		return &fs.PathError{Op: "mkdir", Path: dir, Err: fs.ErrNotExist}
+	}
+	if f := s.faultLocked("mkdir", dir, 0); f.Err != nil {
+		return f.Err
+	}
+	s.names[dir] = &inode{dir: true}
+	return nil
+}
+
+// OpenFile implements [disk.FS].
+func (s *FS) OpenFile(name string, flag int, _ fs.FileMode) (disk.File, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	op := "open"
+	if flag&os.O_CREATE != 0 {
+		op = "create"
+	}
+	if err := s.descriptorLocked(op, name); err != nil {
 		return nil, err
 	}
-	if f := s.faultLocked("create", name, 0); f.Err != nil {
-		return nil, f.Err
-	}
 	n := s.names[name]
+	switch {
+	case n == nil && (op == "open" || !s.hasDirLocked(name)):
+		return nil, &fs.PathError{Op: op, Path: name, Err: fs.ErrNotExist}
+	case n != nil && flag&os.O_EXCL != 0:
+		return nil, &fs.PathError{Op: op, Path: name, Err: fs.ErrExist}
+	case n != nil && n.dir:
+		return nil, &fs.PathError{Op: op, Path: name, Err: unix.EISDIR}
+	}
+	if op == "create" {
+		if f := s.faultLocked(op, name, 0); f.Err != nil {
+			return nil, f.Err
+		}
+	}
 	if n == nil {
 		n = new(inode)
 		s.names[name] = n
 	}
-	n.truncate(0)
+	if flag&os.O_TRUNC != 0 {
+		n.truncate(0)
+	}
 	s.open++
 	return &file{fs: s, n: n, name: name}, nil
 }
 
-// Open implements [storage.FS].
-func (s *FS) Open(name string) (storage.File, error) {
+// ModTime implements [disk.FS]. A file has no time before SetModTime.
+func (s *FS) ModTime(name string) (time.Time, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err := s.descriptorLocked("open", name); err != nil {
-		return nil, err
+	if n := s.names[name]; n != nil {
+		return n.modified, nil
 	}
-	n := s.names[name]
-	if n == nil {
-		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
-	}
-	s.open++
-	return &file{fs: s, n: n, name: name}, nil
+	return time.Time{}, &fs.PathError{Op: "stat", Path: name, Err: fs.ErrNotExist}
 }
 
-// List implements [storage.FS].
+// SetModTime implements [disk.FS].
+func (s *FS) SetModTime(name string, t time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := s.names[name]; n != nil {
+		n.modified = t
+		return nil
+	}
+	return &fs.PathError{Op: "chtimes", Path: name, Err: fs.ErrNotExist}
+}
+
+// Lock implements [disk.FS]. Nobody else has this file system.
+func (s *FS) Lock(string) (io.Closer, error) { return io.NopCloser(nil), nil }
+
+// List implements [disk.FS].
 func (s *FS) List(dir string) ([]string, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.descriptorLocked("list", dir); err != nil {
 		return nil, err
 	}
+	if !s.hasDirLocked(filepath.Join(dir, "x")) {
+		return nil, &fs.PathError{Op: "list", Path: dir, Err: fs.ErrNotExist}
+	}
 	var list []string
-	for name := range s.names {
-		if filepath.Dir(name) == filepath.Clean(dir) {
+	for name, n := range s.names {
+		if filepath.Dir(name) == filepath.Clean(dir) && !n.dir {
 			list = append(list, filepath.Base(name))
 		}
 	}
@@ -297,14 +350,14 @@ func (s *FS) List(dir string) ([]string, error) {
 	return list, nil
 }
 
-// Rename implements [storage.FS].
+// Rename implements [disk.FS].
 func (s *FS) Rename(from, to string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if f := s.faultLocked("rename", to, 0); f.Err != nil {
 		return f.Err
 	}
-	if s.names[from] == nil {
+	if s.names[from] == nil || !s.hasDirLocked(to) {
 		return &fs.PathError{Op: "rename", Path: from, Err: fs.ErrNotExist}
 	}
 	s.names[to] = s.names[from]
@@ -312,7 +365,7 @@ func (s *FS) Rename(from, to string) error {
 	return nil
 }
 
-// Remove implements [storage.FS].
+// Remove implements [disk.FS].
 func (s *FS) Remove(name string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -326,7 +379,7 @@ func (s *FS) Remove(name string) error {
 	return nil
 }
 
-// SyncDir implements [storage.FS].
+// SyncDir implements [disk.FS].
 func (s *FS) SyncDir(dir string) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -349,7 +402,7 @@ func (s *FS) SyncDir(dir string) error {
 	return nil
 }
 
-// Space implements [storage.FS].
+// Space implements [disk.FS].
 func (s *FS) Space(string) (available, capacity uint64, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -412,6 +465,8 @@ func (f *file) Close() error {
 	f.fs.open--
 	return nil
 }
+
+func (f *file) Name() string { return f.name }
 
 func (f *file) Size() (int64, error) {
 	f.fs.mu.Lock()
