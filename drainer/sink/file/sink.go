@@ -181,8 +181,8 @@ func (s *Sink) writeLocked(t *sink.Txn) error {
 	return s.flushLocked()
 }
 
-// finish syncs and closes the file that is full. It is durable before there is a next one:
-// only the newest file can have a torn tail.
+// finish syncs and closes the file that is full. It is durable, with its name, before there is a next
+// one: only the newest file can have a torn tail, and none is missing before it.
 func (s *Sink) finish() error {
 	s.syncing.Lock()
 	defer s.syncing.Unlock()
@@ -191,11 +191,14 @@ func (s *Sink) finish() error {
 	if err == nil {
 		err = s.flushLocked()
 	}
-	f := s.cur
-	s.cur, s.unsynced = nil, 0
+	f, newFile := s.cur, s.newFile
+	s.cur, s.newFile, s.unsynced = nil, false, 0
 	s.mu.Unlock()
 	if f != nil {
 		err = errors.Join(err, f.Sync(), f.Close())
+	}
+	if newFile {
+		err = errors.Join(err, s.opts.FS.SyncDir(s.opts.Dir))
 	}
 	if f != nil && err == nil {
 		err = s.promise(synced{f.number, f.size})
