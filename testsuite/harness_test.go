@@ -29,7 +29,7 @@ const root = ".."
 
 func TestMain(m *testing.M) {
 	// The programs are what is tested: build them from the tree the tests stand in.
-	build := exec.Command("go", "build", "-trimpath", "-o", "bin/", "./cmd/...")
+	build := exec.Command("go", "build", "-trimpath", "-o", bin()+"/", "./cmd/...")
 	build.Dir, build.Stdout, build.Stderr = root, os.Stderr, os.Stderr
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if err := build.Run(); err != nil {
@@ -39,13 +39,21 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-func program(name string) string {
-	abs, err := filepath.Abs(filepath.Join(root, "bin", name))
+// bin is where the programs are built. PUMPHOUSE_BIN is another place, for programs that are not those of
+// the tree (testsuite/mutations).
+func bin() string {
+	dir := os.Getenv("PUMPHOUSE_BIN")
+	if dir == "" {
+		dir = filepath.Join(root, "bin")
+	}
+	abs, err := filepath.Abs(dir)
 	if err != nil {
 		panic(err)
 	}
 	return abs
 }
+
+func program(name string) string { return filepath.Join(bin(), name) }
 
 // proc is a running program of ours.
 type proc struct {
