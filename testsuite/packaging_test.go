@@ -2,6 +2,7 @@ package testsuite
 
 import (
 	"bytes"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -10,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"pumphouse/testsuite/form"
 )
 
 // TestManPagesAndCompletions: what is committed is what the programs say of themselves, man
@@ -79,6 +82,69 @@ func TestUnitsBoundTheirPrograms(t *testing.T) {
 			if !bytes.Contains(text, []byte(key)) {
 				t.Errorf("%s has no %s", unit, strings.TrimSpace(key))
 			}
+		}
+	}
+}
+
+// TestUnitsAreValid: systemd has nothing to say against the units, and would have.
+func TestUnitsAreValid(t *testing.T) {
+	if _, err := exec.LookPath("systemd-analyze"); err != nil {
+		form.Missing(t, "no systemd-analyze (Debian's package systemd)")
+	}
+	units, err := filepath.Glob(filepath.Join(root, "packaging", "systemd", "*.service"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bin, err := filepath.Abs(filepath.Join(root, "bin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	verify := func(change ...string) string {
+		dir := t.TempDir()
+		args := []string{"verify", "--man=no"}
+		for _, unit := range units {
+			text, err := os.ReadFile(unit)
+			if err != nil {
+				t.Fatal(err)
+			}
+			edits := strings.NewReplacer(append(change, "ExecStart=/usr/local/bin/", "ExecStart="+bin+"/")...)
+			path := filepath.Join(dir, filepath.Base(unit))
+			if err := os.WriteFile(path, []byte(edits.Replace(string(text))), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			args = append(args, path)
+		}
+		r := runCommand(t, "", nil, "systemd-analyze", args...) // 0 although it found something
+		return r.out + r.stderr
+	}
+	if said := verify(); said != "" {
+		t.Errorf("systemd-analyze verify: %s", said)
+	}
+	if said := verify("Restart=on-failure", "Restart=sometimes"); !strings.Contains(said, "pump.service") {
+		t.Errorf("a unit with Restart=sometimes is valid: %q", said)
+	}
+}
+
+// TestAlertsFire: each packaged alert fires on recorded series when it should, and not before.
+func TestAlertsFire(t *testing.T) {
+	dir := filepath.Join(root, "packaging", "prometheus")
+	runCommand(t, "", nil, "promtool", "test", "rules", filepath.Join(dir, "pumphouse.rules_test.yml")).
+		expect(t, "promtool test rules", 0, "SUCCESS", "")
+	rules, err := os.ReadFile(filepath.Join(dir, "pumphouse.rules.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests, err := os.ReadFile(filepath.Join(dir, "pumphouse.rules_test.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	alerts := regexp.MustCompile(`(?m)^ +- alert: (\w+)$`).FindAllSubmatch(rules, -1)
+	if len(alerts) < 20 {
+		t.Fatalf("only %d alerts", len(alerts))
+	}
+	for _, alert := range alerts {
+		if fires := fmt.Sprintf(`{labels: '{alertname="%s"}', value: 1}`, alert[1]); !bytes.Contains(tests, []byte(fires)) {
+			t.Errorf("no test in which %s fires", alert[1])
 		}
 	}
 }
