@@ -168,6 +168,29 @@ func TestFirstPositionIsKept(t *testing.T) {
 	}
 }
 
+// TestSynced: /status says Synced when everything is downstream and no transaction has come for as long
+// as synced-check-time says, not before.
+func TestSynced(t *testing.T) {
+	r := newRig(t)
+	synced := func(d *drainer.Drainer) bool {
+		var st struct{ Synced bool }
+		if code := r.call(http.MethodGet, "http://"+d.Addr().String()+"/status", &st); code != http.StatusOK {
+			t.Fatalf("/status: %d", code)
+		}
+		return st.Synced
+	}
+	o := r.options("patient")
+	o.SyncedAfter = time.Hour
+	patient := r.open(o)
+	o = r.options("quick")
+	o.SyncedAfter = time.Millisecond
+	quick := r.open(o)
+	r.eventually("the drainer is synced", func() bool { return synced(quick) })
+	if synced(patient) {
+		t.Error("Synced, and an hour without a transaction has not passed")
+	}
+}
+
 // The HTTP API and the gRPC service as tools and pumps of the field know them.
 func TestServices(t *testing.T) {
 	r := newRig(t)

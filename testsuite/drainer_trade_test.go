@@ -14,7 +14,6 @@ import (
 	"pumphouse/nodes"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 )
 
 // trade is a shop whose pumps are processes, and what its drainers have to bring downstream.
@@ -30,13 +29,24 @@ type trade struct {
 // newTrade starts pumps, the first of which takes the DDL of a table.
 func (c *pumps) newTrade(ids ...string) *trade {
 	c.t.Helper()
-	tr := &trade{c: c, shop: &shop{TB: c.t, registry: c.registry, pd: c.pd, cluster: c.cluster, jobs: c.t.TempDir(), conns: map[string]*grpc.ClientConn{}}}
+	var started []*pumpNode
 	for _, id := range ids {
-		tr.open(c.start(id))
+		started = append(started, c.start(id))
 	}
+	return c.newTradeOf(started...)
+}
+
+// newTradeOf is newTrade with pumps that run.
+func (c *pumps) newTradeOf(started ...*pumpNode) *trade {
+	c.t.Helper()
+	tr := &trade{c: c, shop: &shop{TB: c.t, registry: c.registry, pd: c.pd, cluster: c.cluster, jobs: c.t.TempDir(), conns: map[string]*grpc.ClientConn{}}}
+	for _, p := range started {
+		tr.open(p)
+	}
+	first := started[0].id
 	tr.want = []written{
-		{tr.createDatabase(ids[0]), "create database test;"},
-		{tr.createTable(ids[0], firstTable), "use `test`; create table t100 (id bigint primary key, v varchar(100));"},
+		{tr.createDatabase(first), "create database test;"},
+		{tr.createTable(first, firstTable), "use `test`; create table t100 (id bigint primary key, v varchar(100));"},
 	}
 	return tr
 }
@@ -44,7 +54,7 @@ func (c *pumps) newTrade(ids ...string) *trade {
 // open connects to a pump that has been started.
 func (tr *trade) open(p *pumpNode) *pumpNode {
 	tr.Helper()
-	conn, err := grpc.NewClient(p.addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	conn, err := grpc.NewClient(p.addr, grpc.WithTransportCredentials(tr.c.credentials()))
 	if err != nil {
 		tr.Fatal(err)
 	}
@@ -152,11 +162,15 @@ func (n *drainerNode) change(s nodes.State) {
 // ask sends an HTTP request and gives status and body.
 func (n *drainerNode) ask(method, path string) (int, string) {
 	n.c.t.Helper()
-	req, err := http.NewRequestWithContext(n.c.t.Context(), method, "http://"+n.addr+path, nil)
+	scheme := "http"
+	if n.c.tls != nil {
+		scheme = "https"
+	}
+	req, err := http.NewRequestWithContext(n.c.t.Context(), method, scheme+"://"+n.addr+path, nil)
 	if err != nil {
 		n.c.t.Fatal(err)
 	}
-	transport := &http.Transport{}
+	transport := &http.Transport{TLSClientConfig: n.c.tls}
 	defer transport.CloseIdleConnections()
 	resp, err := (&http.Client{Transport: transport, Timeout: 15 * time.Second}).Do(req)
 	if err != nil {

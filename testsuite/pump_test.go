@@ -269,12 +269,17 @@ func (n *pumpNode) client(opts ...grpc.DialOption) *client {
 	return n.c.dial(n.addr, opts...)
 }
 
+// credentials are those of the tests' gRPC clients.
+func (c *pumps) credentials() credentials.TransportCredentials {
+	if c.tls != nil {
+		return credentials.NewTLS(c.tls)
+	}
+	return insecure.NewCredentials()
+}
+
 func (c *pumps) dial(target string, opts ...grpc.DialOption) *client {
 	c.t.Helper()
-	creds := insecure.NewCredentials()
-	if c.tls != nil {
-		creds = credentials.NewTLS(c.tls)
-	}
+	creds := c.credentials()
 	opts = append([]grpc.DialOption{grpc.WithTransportCredentials(creds),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(1<<30), grpc.MaxCallSendMsgSize(1<<30))}, opts...)
 	conn, err := grpc.NewClient(target, opts...)

@@ -130,7 +130,7 @@ func (l *lab) obstruct(t *testing.T, statement bool) (release func()) {
 // await waits until a query has an answer.
 func (l *lab) await(t *testing.T, query string) int64 {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(2 * time.Millisecond) {
 		if list := column[int64](t, l, query); len(list) > 0 {
 			return list[0]
 		}
