@@ -6,14 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"pumphouse/testsuite/form"
 )
 
 // outcome is what an operation's caller was told.
@@ -52,15 +52,7 @@ type model struct {
 // each that was done wrote once, between its call and its answer, over the state that it
 // says, and each that was not done wrote nothing.
 func TestOneChangeOnce(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	if s := os.Getenv("MODEL_SEED"); s != "" {
-		n, err := strconv.ParseUint(s, 10, 64)
-		if err != nil {
-			t.Fatal(err)
-		}
-		seed = n
-	}
-	t.Logf("MODEL_SEED=%d", seed)
+	seed := form.Seed(t)
 	members := startThree(t)
 	var addrs []string
 	for _, m := range members {

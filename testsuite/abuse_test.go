@@ -33,8 +33,7 @@ func TestAbuse(t *testing.T) {
 	put(t, cli, "/tidb-binlog/v1/pumps/pump1", pump1Record)
 	c := startConsole(t, pd.Endpoints(), "-log-level", "error")
 
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
+	seed := form.Seed(t)
 	ctx, cancel := context.WithTimeout(context.Background(), length)
 	defer cancel()
 	var served, abused atomic.Int64

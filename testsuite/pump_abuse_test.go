@@ -152,8 +152,7 @@ func TestPumpAbuse(t *testing.T) {
 	const maxRSS = 300 << 20
 	c := newPumps(t, pdtest.StartEmbed(t))
 	p := c.start("pump1", "-L", "error")
-	seed := rand.Uint64()
-	t.Logf("seed %d", seed)
+	seed := form.Seed(t)
 	ctx, cancel := context.WithTimeout(t.Context(), length)
 	defer cancel()
 	var abused atomic.Int64

@@ -14,6 +14,7 @@ import (
 
 	"pumphouse/nodes"
 	"pumphouse/nodes/pd"
+	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/pdtest"
 )
 
@@ -78,12 +79,13 @@ func TestTwoConsolesChangeADeadNode(t *testing.T) {
 // changeFromBoth has each console write states in a random order, one statement after
 // the other. Every one must be acknowledged.
 func changeFromBoth(t *testing.T, a, b *console, states []string) {
+	seed := form.Seed(t)
 	t.Helper()
 	var wg sync.WaitGroup
 	for i, c := range []*console{a, b} {
 		db := c.open(t)
 		db.SetMaxOpenConns(1)
-		r := rand.New(rand.NewPCG(rand.Uint64(), uint64(i)))
+		r := rand.New(rand.NewPCG(seed, uint64(i)))
 		wg.Go(func() {
 			for n := range changesEach {
 				state := states[r.IntN(len(states))]

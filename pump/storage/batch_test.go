@@ -13,6 +13,7 @@ import (
 	"pumphouse/nodes"
 	"pumphouse/nodes/disk/faultfs"
 	"pumphouse/pump/storage"
+	"pumphouse/testsuite/form"
 )
 
 // failBatch opens a store, stores start TS 1 and 2, and then has an operation fail, of
@@ -62,7 +63,8 @@ func failBatch(t *testing.T, prewrites int, kind string, fault faultfs.Fault) (d
 func TestTornBatch(t *testing.T) {
 	disk, _ := failBatch(t, 8, "sync", faultfs.Fault{Err: errPower})
 	seen := map[int]bool{}
-	for seed := range uint64(200) {
+	fresh := form.Seed(t)
+	for seed := fresh; seed < fresh+200; seed++ {
 		after := unsyncedPartly(disk, rand.New(rand.NewPCG(seed, 0)))
 		s := open(t, storage.Options{Dir: "d", FS: after, SyncLog: true, SegmentBytes: 1 << 16})
 		got := s.Unresolved(0)

@@ -133,7 +133,7 @@ func must(err error) {
 // it acknowledged is there, once and in order, and nothing is there that it did not
 // write.
 func TestKill(t *testing.T) {
-	kills := 10
+	kills := 20
 	if form.Long() {
 		kills = 200
 	}

@@ -13,6 +13,7 @@ import (
 	"pumphouse/nodes"
 	"pumphouse/nodes/disk/faultfs"
 	"pumphouse/pump/storage"
+	"pumphouse/testsuite/form"
 )
 
 // deliveredPast is what pulls from a position get that go on after every stretch of which something may be
@@ -128,7 +129,8 @@ func (h *history) committed(after, upTo nodes.TSO) (list []nodes.TSO) {
 // or ends with an error before the first transaction that is missing.
 func TestNothingIsSkippedAfterRepair(t *testing.T) {
 	stopped, whole := 0, 0
-	for seed := range uint64(150) {
+	fresh := form.Seed(t)
+	for seed := fresh; seed < fresh+150; seed++ {
 		h := &history{t: t, rnd: rand.New(rand.NewPCG(seed, 1)), ts: 10, commits: make(map[nodes.TSO]nodes.TSO)}
 		disk := faultfs.New()
 		opts := storage.Options{Dir: "d", FS: disk, SyncLog: true, SegmentBytes: 1500, CheckpointBytes: 2500}

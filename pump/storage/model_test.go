@@ -197,17 +197,15 @@ var errPower = errors.New("the power is off")
 // TestCrashAtEveryWrite cuts the power at each change of the file system in turn, and
 // checks that the store opens and has everything it acknowledged, once and in order.
 func TestCrashAtEveryWrite(t *testing.T) {
-	step := 5
-	if form.Long() {
-		step = 1
-	}
-	for seed := range uint64(3) {
-		for at := 0; ; at += step {
-			if !crashAt(t, seed, at) {
-				t.Logf("seed %d: %d changes", seed, at)
-				break
+	for _, seed := range []uint64{0, 1, form.Seed(t)} {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			t.Parallel()
+			at := 0
+			for crashAt(t, seed, at) {
+				at++
 			}
-		}
+			t.Logf("%d changes", at)
+		})
 	}
 }
 
@@ -349,7 +347,8 @@ func TestRandomSchedules(t *testing.T) {
 	if form.Long() {
 		rounds = 30
 	}
-	for seed := range rounds {
+	fresh := form.Seed(t)
+	for seed := fresh; seed < fresh+rounds; seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) { randomSchedule(t, seed, 1500*time.Millisecond) })
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"pumphouse/nodes"
 	"pumphouse/nodes/disk/faultfs"
 	"pumphouse/pump/storage"
-	"pumphouse/testsuite/form"
 )
 
 // orphanTS is the start TS of the prewrite that holds back everything in these tests.
@@ -240,11 +239,7 @@ func TestOrphansInTurn(t *testing.T) {
 // TestOrphanCrash cuts the power at changes of the disk while transactions wait, and while
 // they are delivered.
 func TestOrphanCrash(t *testing.T) {
-	step := 7
-	if form.Long() {
-		step = 1
-	}
-	for at := 1; ; at += step {
+	for at := 1; ; at++ {
 		disk := faultfs.New()
 		rnd := rand.New(rand.NewPCG(uint64(at), 9))
 		ops, off := 0, false

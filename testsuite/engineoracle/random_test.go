@@ -10,11 +10,11 @@ import (
 	"time"
 
 	"pumphouse/server/engine"
+	"pumphouse/testsuite/form"
 )
 
 // TestRandomAgainstMariaDB runs random queries on both, other ones each time.
-// PUMPHOUSE_ORACLE_QUERIES says how many (default 2,000), PUMPHOUSE_ORACLE_SEED which: the log
-// says what it was.
+// PUMPHOUSE_ORACLE_QUERIES says how many (default 2,000).
 func TestRandomAgainstMariaDB(t *testing.T) {
 	conn := oracle(t)
 	e := &env{vars: map[string]engine.Value{}, now: time.Now()}
@@ -36,13 +36,9 @@ func TestRandomAgainstMariaDB(t *testing.T) {
 	}
 }
 
-// random draws what PUMPHOUSE_ORACLE_SEED says, or something new, and logs what to say to have
-// it again.
 func random(t *testing.T) *rand.Rand {
 	t.Helper()
-	seed := number(t, "PUMPHOUSE_ORACLE_SEED", int(time.Now().UnixNano()))
-	t.Logf("PUMPHOUSE_ORACLE_SEED=%d", seed)
-	return rand.New(rand.NewPCG(uint64(seed), 2))
+	return rand.New(rand.NewPCG(form.Seed(t), 2))
 }
 
 func number(t *testing.T, name string, def int) int {

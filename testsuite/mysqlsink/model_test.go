@@ -187,11 +187,10 @@ SELECT CONCAT('keyless | ', a, ' | ', IFNULL(b, 'NULL'), ' | ', IFNULL(CAST(f AS
 // TestExactly: whatever happens to the sink and the server, every transaction is applied once
 // and whole, in an order that gives the upstream's rows, with keys and without.
 func TestExactly(t *testing.T) {
-	seed, rounds := uint64(time.Now().UnixNano()), 12
+	seed, rounds := form.Seed(t), 12
 	if form.Long() {
 		rounds = 400
 	}
-	t.Logf("seed %d", seed)
 	srv := mariadbtest.Start(t)
 	l := newLab(t, srv)
 	l.exec(t, strings.Split(modelTables, ";")...)

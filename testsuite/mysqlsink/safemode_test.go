@@ -6,19 +6,18 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
+	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/mariadbtest"
 )
 
 // TestSafeMode: in safe mode rows that exchange primary and unique keys, in large downstream
 // transactions, come out as upstream, and do so again when everything is replayed.
 func TestSafeMode(t *testing.T) {
-	seed := uint64(time.Now().UnixNano())
-	t.Logf("seed %d", seed)
+	seed := form.Seed(t)
 	l := newLab(t, mariadbtest.Start(t))
 	l.exec(t, strings.Split(modelTables, ";")...)
 	l.opts.SafeMode, l.opts.Workers = true, 4

@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"pumphouse/drainer/relay"
 	"pumphouse/drainer/schema"
@@ -189,13 +188,12 @@ func TestConsistentPoint(t *testing.T) {
 		srv.Exec("DROP DATABASE IF EXISTS shop")
 		srv.Exec(strings.Split(create, ";")...)
 	}
-	seed := uint64(time.Now().UnixNano())
+	seed := form.Seed(t)
 	rounds := 6
 	if form.Long() {
 		rounds = 60
 	}
 	for round := range uint64(rounds) {
-		t.Logf("seed %d", seed+round)
 		w := newWorld(seed + round)
 		var txns []*sink.Txn
 		for i := range 300 {
