@@ -17,6 +17,7 @@ import (
 	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
 	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/logs"
 
 	"github.com/sirupsen/logrus"
 	"google.golang.org/grpc"
@@ -127,7 +128,10 @@ func (d *Drainer) Open(ctx context.Context) error {
 	}
 	for _, s := range steps {
 		d.starting.Store(&s.name)
-		if err := s.do(ctx); err != nil {
+		end := logs.Step(d.log.WithField("downstream", d.opts.Downstream.String()), s.name, nil)
+		err := s.do(ctx)
+		end()
+		if err != nil {
 			err = errors.Join(fmt.Errorf("start drainer: %s: %w", s.name, err), d.abort())
 			d.life.End(err)
 			return err

@@ -22,6 +22,7 @@ func (d *Drainer) routes() http.Handler {
 	mux.HandleFunc("GET /status", daemon.Answer(d.log, d.getStatus))
 	mux.HandleFunc("GET /commit_ts", daemon.Answer(d.log, d.getCommitTS))
 	mux.HandleFunc("PUT /state/{node}/{action}", daemon.Answer(d.log, d.opts.Admin.Guard(daemon.PutState(nodes.Drainer, d.nodeID, d.life.Ask))))
+	mux.HandleFunc("GET /config", daemon.Answer(d.log, d.opts.Admin.ConfigHandler(d.opts.Config)))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(d.opts.Metrics, promhttp.HandlerOpts{}))
 	return mux
 }

@@ -36,6 +36,7 @@ type Options struct {
 	PD       PD              // required
 	Security daemon.Security // TLS of the port and towards pumps
 	Admin    daemon.Admin    // who may change the drainer over HTTP; default: anybody
+	Config   map[string]any  // what GET /config answers: see daemon.Shown
 
 	Schema     schema.Source // required: where table definitions come from
 	Downstream Downstream    // required

@@ -21,7 +21,7 @@ import (
 func (d *Drainer) tryReplay(ctx context.Context) error {
 	if err := d.replay(ctx); err != nil {
 		d.replayed = fmt.Errorf("apply the relay log: %w", err)
-		d.log.WithError(err).Error("the relay log cannot be applied now; it is tried again when the downstream is opened")
+		d.log.WithError(err).Error("the relay log cannot be applied now; this is retried when the downstream is opened")
 	}
 	return nil
 }

@@ -141,7 +141,7 @@ func (m *migrator) redirects(d *schema.DDL, after *schema.Tables, wants func(sch
 			continue
 		}
 		if d.Job.Type == schema.ActionCreateTable {
-			return fmt.Sprintf("table-migrate-rule brings it to %s, which is there for %s already", fullName(to.schema, to.table), t), nil
+			return fmt.Sprintf("table-migrate-rule replicates it into %s, which is there for %s already", fullName(to.schema, to.table), t), nil
 		}
 		return "", fmt.Errorf("table-migrate-rule brings %s and %s to the one table %s, and a statement about one of them cannot be carried out there: "+
 			"change the table by hand if it is needed, and then leave the statement out", fullName(d.Schema, d.Table), t, fullName(to.schema, to.table))

@@ -34,7 +34,7 @@ func TestStatementsOfRules(t *testing.T) {
 			stops: "leaves it out for 1 of them"},
 		{query: "RENAME TABLE trash.x TO db.y", job: about1(14, 1, 13, named(13, "y")), stops: whyIn}, // whatever the rules say
 		{query: "ALTER TABLE db.t1 COMMENT 'x'", job: about1(17, 1, 10, named(10, "t1")), stops: "to the one table `db`.`t`"},
-		{query: "CREATE TABLE db.t3 (id INT)", job: about1(3, 1, 20, named(20, "t3")), warns: "table-migrate-rule brings it to `db`.`t`, which is there for `db`.`t1` already"},
+		{query: "CREATE TABLE db.t3 (id INT)", job: about1(3, 1, 20, named(20, "t3")), warns: "table-migrate-rule replicates it into `db`.`t`, which is there for `db`.`t1` already"},
 		{query: "ALTER TABLE `all`.a RENAME TO `all`.b", job: about1(14, 3, 15, named(15, "b")), want: []string{itself}},
 		{query: "DROP DATABASE `all`", job: `"type":2,"schema_id":3,"binlog":{"none":0`, want: []string{"DROP TABLE `all`.`a`"}, warns: whyDrop},
 		{query: "CREATE DATABASE `all`", job: `"type":1,"schema_id":3,"schema_name":"all","binlog":{"DBInfo":{"id":3,"db_name":{"O":"all","L":"all"}}`, want: []string{"CREATE DATABASE IF NOT EXISTS `all`"}},

@@ -63,7 +63,7 @@ func (a *Agent) inspect(ctx context.Context) error {
 		a.revision = 0
 		return nil
 	case errors.As(err, &broken):
-		a.log.WithError(err).WithField("value", string(broken.Raw)).Error("what stands in PD is no record: writing a new one over it")
+		a.log.WithError(err).WithField("value", string(broken.Raw)).Error("the record of this node in PD is invalid: replacing it")
 		a.revision = broken.ModRevision
 		return nil
 	case err != nil:
@@ -282,7 +282,7 @@ func (a *Agent) absorb(c *ConflictError) error {
 		return a.judge(*c.Found)
 	case c.Broken != nil:
 		a.log.WithError(c.Broken).WithField("value", string(c.Broken.Raw)).
-			Error("somebody wrote what is no record over this node's record: writing it anew")
+			Error("somebody replaced the record of this node with an invalid one: writing it again")
 		a.revision = c.Broken.ModRevision
 	default:
 		a.gone()

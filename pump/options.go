@@ -36,6 +36,7 @@ type Options struct {
 	PD       PD              // required
 	Security daemon.Security // TLS of the port and towards drainers
 	Admin    daemon.Admin    // who may change the pump over HTTP; default: anybody
+	Config   map[string]any  // what GET /config answers: see daemon.Shown
 
 	Heartbeat time.Duration // default 2 s
 	// GC is how old a binlog must be to be removed, default 7 days.

@@ -9,6 +9,7 @@ import (
 
 	"pumphouse/nodes"
 	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/logs"
 	"pumphouse/pump/storage"
 
 	"github.com/sirupsen/logrus"
@@ -104,7 +105,10 @@ func (p *Pump) Open(ctx context.Context) error {
 		{"go online", p.goOnline},
 	}
 	for _, s := range steps {
-		if err := s.do(ctx); err != nil {
+		end := logs.Step(p.log, s.name, nil)
+		err := s.do(ctx)
+		end()
+		if err != nil {
 			err = errors.Join(fmt.Errorf("start pump: %s: %w", s.name, err), p.abort())
 			p.life.End(err)
 			return err

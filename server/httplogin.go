@@ -28,7 +28,7 @@ func (s *Server) CheckLogin(ctx context.Context, user, password string, from net
 		}
 	}
 	defer func() { a.end(ok) }()
-	acc, known := s.accounts.find(user, where)
+	acc, known := s.users().find(user, where)
 	right, rounds := acc.cred.CheckPassword(password)
 	s.counters.hashing.Add(int64(rounds))
 	ok = right && known

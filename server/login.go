@@ -36,7 +36,7 @@ func (c *conn) logIn() bool {
 		return false
 	}
 	login, err := c.wire.Handshake(wire.Greeting{
-		Version: c.srv.opts.Session.Version, ConnID: c.id, Plugin: c.srv.plugin, TLS: c.srv.tls,
+		Version: c.srv.opts.Session.Version, ConnID: c.id, Plugin: c.srv.users().defaultPlugin(), TLS: c.srv.tls,
 	})
 	if err == nil {
 		err = c.enter(login)
@@ -150,7 +150,7 @@ func (c *conn) authenticate(l *wire.Login) (session.Account, error) {
 	}
 	ok := false
 	defer func() { attempt.end(ok) }()
-	acc, known := c.srv.accounts.find(l.User, c.peer)
+	acc, known := c.srv.users().find(l.User, c.peer)
 	verdict, err := c.wire.Authenticate(l, acc.cred, wire.AuthOptions{Clear: c.peer.unix, Key: c.srv.rsaKey})
 	if err != nil {
 		return none, err
@@ -158,7 +158,7 @@ func (c *conn) authenticate(l *wire.Login) (session.Account, error) {
 	c.srv.counters.hashing.Add(int64(verdict.Rounds))
 	if !verdict.OK || !known {
 		c.srv.counters.denied.Add(1)
-		return none, &refusal{errDenied(l.User, c.peer.host, verdict.Password), c.srv.accounts.denial(l.User, known, verdict.Password)}
+		return none, &refusal{errDenied(l.User, c.peer.host, verdict.Password), c.srv.users().denial(l.User, known, verdict.Password)}
 	}
 	ok = true
 	version, cipher := c.wire.TLS()

@@ -25,9 +25,9 @@ func (s *Server) LoginCommand() string {
 		host = ip.String()
 	}
 	var notes []string
-	acc := s.accounts.best(peerAt(&net.TCPAddr{IP: ip.AsSlice()}))
+	acc := s.users().best(peerAt(&net.TCPAddr{IP: ip.AsSlice()}))
 	if acc == nil {
-		acc = s.accounts.any()
+		acc = s.users().any()
 		notes = append(notes, "from "+acc.places())
 		if name, err := os.Hostname(); everywhere && err == nil {
 			host = name

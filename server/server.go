@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pumphouse/nodes/logs"
@@ -42,9 +43,8 @@ type clientSession interface {
 // with [Server.Open].
 type Server struct {
 	opts       Options
-	accounts   *accounts
+	accounts   atomic.Pointer[accounts]
 	tls        *tls.Config // nil: no TLS
-	plugin     string      // offered in the greeting
 	throttle   *throttle
 	refusals   *session.Denials // of logins, for the log
 	governor   *governor.Governor
@@ -83,9 +83,7 @@ func New(opts Options) (*Server, error) {
 	}
 	s := &Server{
 		opts:     opts,
-		accounts: accounts,
 		tls:      tlsConfig,
-		plugin:   accounts.defaultPlugin(),
 		throttle: newThrottle(),
 		refusals: session.NewDenials(),
 		governor: governor.New(opts.Limits),
@@ -97,6 +95,7 @@ func New(opts Options) (*Server, error) {
 		stopping: make(chan struct{}),
 		conns:    make(map[uint32]*conn),
 	}
+	s.accounts.Store(accounts)
 	s.opts.Session.Server = s
 	s.opts.Session.TLS = tlsConfig != nil
 	s.opts.Session.RequireTLS = opts.RequireSecureTransport

@@ -3,6 +3,7 @@ package server
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -37,12 +38,28 @@ type account struct {
 	local bool           // from this machine only
 }
 
-// accounts are all users of a server; they never change.
+// accounts are all users of a server; they do not change, but are exchanged as a whole by SetUsers.
 type accounts struct {
 	byName  map[string]*account
 	list    []*account // in the configuration's order
 	plugins []string   // of each user, in the configuration's order
 	secret  []byte     // decides what a user who does not exist looks like
+}
+
+// users are the accounts as they are now.
+func (s *Server) users() *accounts { return s.accounts.Load() }
+
+// SetUsers exchanges the users. It holds for the next login; sessions that are open stay. Without users root would
+// need no password, so there must be one where there was one.
+func (s *Server) SetUsers(users []User) error {
+	if (len(users) == 0) != (len(s.opts.Users) == 0) {
+		return errors.New("[[users]]: the first user and the last one take effect at the next start")
+	}
+	a, err := newAccounts(users)
+	if err == nil {
+		s.accounts.Store(a)
+	}
+	return err
 }
 
 // newAccounts reads the configured users; none means root without a password.

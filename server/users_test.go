@@ -195,7 +195,7 @@ func TestUnknownUsersLookLikeKnownOnes(t *testing.T) {
 	seen := make(map[string]int)
 	for i := range 20 {
 		name := fmt.Sprintf("u%04d", i) // as long as the known names
-		plugin := h.accounts.dummy(name).cred.Plugin()
+		plugin := h.users().dummy(name).cred.Plugin()
 		seen[plugin]++
 		first, second := failedLogin(t, h, name), failedLogin(t, h, name)
 		if !bytes.Equal(first, second) {
@@ -215,7 +215,7 @@ func TestUnknownUsersLookLikeKnownOnes(t *testing.T) {
 		return h.counters.hashing.Load() - before
 	}
 	var unknown string
-	for i := 0; unknown == "" || h.accounts.dummy(unknown).cred.Plugin() != wire.CachingSha2; i++ {
+	for i := 0; unknown == "" || h.users().dummy(unknown).cred.Plugin() != wire.CachingSha2; i++ {
 		unknown = fmt.Sprintf("u%04d", i)
 	}
 	if a, b := work("guest"), work(unknown); a != b || a == 0 {

@@ -84,10 +84,10 @@ func TestBinlogctlUpdates(t *testing.T) {
 			}
 		}
 		endpoint := strings.TrimPrefix(pd.Endpoint(0), "http://")
-		ctl(t, pd, "-cmd", "update-pump", "-node-id", "nope", "-state", "bogus").expect(t, "an unknown node", 1,
+		ctl(t, pd, "-cmd", "update-pump", "-node-id", "nope", "-state", "paused").expect(t, "an unknown node", 1,
 			"", "node pump, id nope from etcd "+endpoint+" not found")
-		ctl(t, pd, "-cmd", "update-pump", "-node-id", "pump2", "-state", "bogus").expect(t, "an unknown state", 1, "", "state bogus is illegal")
-		ctl(t, pd, "-cmd", "update-pump", "-node-id", "pump2").expect(t, "no state", 1, "", "update needs -state")
+		ctl(t, pd, "-cmd", "update-pump", "-node-id", "pump2", "-state", "bogus").expect(t, "an unknown state", 2, "", "state bogus is illegal")
+		ctl(t, pd, "-cmd", "update-pump", "-node-id", "pump2").expect(t, "no state", 2, "", "needs -state")
 		if got := get(t, cli, nodesPrefix+"pumps/pump2"); got != strings.Replace(pump2Record, "online", "paused", 1) {
 			t.Errorf("a refused update wrote %s", got)
 		}
@@ -116,7 +116,7 @@ func TestBinlogctlGenerateMeta(t *testing.T) {
 		if at := nodes.TSO(n).Time(); at.Before(began.Add(-time.Minute)) || at.After(time.Now().Add(time.Minute)) {
 			t.Errorf("the TSO is of %v, and it is %v", at, began)
 		}
-		ctl(t, pd, "-cmd", "generate_meta", "-data-dir", dir, "-time-zone", "Mars/Olympus").expect(t, "an unknown zone", 1, "", "Mars/Olympus")
+		ctl(t, pd, "-cmd", "generate_meta", "-data-dir", dir, "-time-zone", "Mars/Olympus").expect(t, "an unknown zone", 2, "", "Mars/Olympus")
 		if again, err := os.ReadFile(file); err != nil || string(again) != string(b) {
 			t.Errorf("a command that failed touched the file: %v", err)
 		}
@@ -144,7 +144,7 @@ func TestBinlogctlEncrypt(t *testing.T) {
 		}
 	}
 	runToEnd(t, "", []string{"BINLOG_SECRET_KEY=xyz"}, "binlogctl", "-cmd", "encrypt", "-text", "a").expect(t, "a bad key", 1, "", "BINLOG_SECRET_KEY is not hexadecimal")
-	runToEnd(t, "", nil, "binlogctl", "-cmd", "encrypt").expect(t, "no text", 1, "", "needs -text")
+	runToEnd(t, "", nil, "binlogctl", "-cmd", "encrypt").expect(t, "no text", 2, "", "needs -text")
 }
 
 func decrypt(t *testing.T, hexKey, text string) string {
@@ -317,11 +317,14 @@ func TestBinlogctlExitCodes(t *testing.T) {
 		{"an argument", []string{"pumps"}, 2, "", `unexpected argument "pumps": write -cmd pumps`},
 		{"no node", []string{"-cmd", "pause-pump"}, 2, "", "needs -node-id"},
 		{"an unknown form", []string{"-o", "xml"}, 2, "", "-o xml does not exist"},
-		{"a bad PD address", []string{"-pd-urls", "ftp://h"}, 1, "", "ftp"},
+		{"a bad PD address", []string{"-pd-urls", "ftp://h"}, 2, "", "ftp"},
 		{"a wait that is no time", []string{"-cmd", "pause-pump", "-node-id", "a", "-wait", "soon"}, 2, "", "use seconds, or a time like 90s"},
 		{"a wait for a list", []string{"-wait", "5"}, 2, "", "-wait does not go with -cmd pumps"},
 		{"no node to drop", []string{"-cmd", "drop-drainer"}, 2, "", "needs -node-id"},
-		{"half a certificate", []string{"-ssl-cert", "/nonexistent"}, 1, "", "ssl-"},
+		{"no state", []string{"-cmd", "update-pump", "-node-id", "a"}, 2, "", "-cmd update-pump needs -state: online, pausing"},
+		{"a zone that is none", []string{"-cmd", "generate_meta", "-time-zone", "Nowhere/Else"}, 2, "", "-time-zone Nowhere/Else"},
+		{"nothing to encrypt", []string{"-cmd", "encrypt"}, 2, "", "needs -text"},
+		{"half a certificate", []string{"-ssl-cert", "/nonexistent"}, 2, "", "ssl-"},
 		{"the version", []string{"-V"}, 0, "binlogctl (Pumphouse) ", ""},
 		{"help", []string{"-h"}, 0, "Usage: binlogctl", ""},
 	} {

@@ -214,10 +214,16 @@ func (c *console) addr() string { return net.JoinHostPort(c.host, c.port) }
 // open connects go-sql-driver; params are its DSN parameters (key=value).
 func (c *console) open(t testing.TB, params ...string) *sql.DB {
 	t.Helper()
+	return c.openAs(t, "root", "", params...)
+}
+
+func (c *console) openAs(t testing.TB, user, password string, params ...string) *sql.DB {
+	t.Helper()
 	cfg, err := mysql.ParseDSN("root@tcp(" + c.addr() + ")/?" + strings.Join(params, "&"))
 	if err != nil {
 		t.Fatal(err)
 	}
+	cfg.User, cfg.Passwd = user, password
 	cfg.Logger = &mysql.NopLogger{}
 	connector, err := mysql.NewConnector(cfg)
 	if err != nil {

@@ -29,6 +29,9 @@ type cluster struct {
 // connect prepares the clients; nothing is dialled before it is needed.
 func connect(o options) (*cluster, error) {
 	tlsConfig, err := o.security.Client()
+	if err == nil {
+		err = o.security.Expired() // others would only cut the connection
+	}
 	if err != nil {
 		return nil, err
 	}

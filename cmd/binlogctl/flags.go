@@ -143,7 +143,7 @@ func parseFlags(args []string, stdout io.Writer) (options, error) {
 	case o.timeout <= 0:
 		return o, fmt.Errorf("-timeout %s: must be above 0", o.timeout)
 	}
-	return o, o.verdict.check(o.cmd)
+	return o, errors.Join(o.verdict.check(o.cmd), o.check())
 }
 
 func usage(fs *flag.FlagSet, w io.Writer) {
@@ -153,4 +153,27 @@ func usage(fs *flag.FlagSet, w io.Writer) {
 	}
 	fmt.Fprintf(w, "\nFlags:\n")
 	setting.PrintFlags(fs, w)
+}
+
+// check reports values that no cluster would take.
+func (o options) check() error {
+	var errs []error
+	if strings.HasPrefix(o.cmd, "update-") {
+		if o.state == "" {
+			errs = append(errs, fmt.Errorf("-cmd %s needs -state: online, pausing, paused, closing or offline", o.cmd))
+		} else if _, err := nodes.ParseState(o.state); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if o.cmd == "encrypt" {
+		if o.text == "" {
+			errs = append(errs, errors.New("-cmd encrypt needs -text"))
+		}
+		return errors.Join(errs...)
+	}
+	if _, err := time.LoadLocation(o.timeZone); err != nil {
+		errs = append(errs, fmt.Errorf("-time-zone %s: %w: use a name such as Asia/Shanghai, or Local", o.timeZone, err))
+	}
+	_, err := nodes.ParseEndpoints([]string{o.pdURLs}, o.security.Enabled())
+	return errors.Join(append(errs, err, o.security.Check())...)
 }

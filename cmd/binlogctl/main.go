@@ -16,12 +16,13 @@ import (
 	"syscall"
 	_ "time/tzdata" // -time-zone works where the machine has no zone files
 
+	"pumphouse/nodes"
 	"pumphouse/nodes/daemon"
 	"pumphouse/nodes/setting"
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	stop()
 	os.Exit(code)
@@ -43,7 +44,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	if err := commands[opts.cmd].run(ctx, opts, stdout, stderr); err != nil {
-		fmt.Fprintln(stderr, "binlogctl:", err)
+		var away *nodes.PDError
+		if errors.As(err, &away) {
+			endpoints, _ := nodes.ParseEndpoints([]string{opts.pdURLs}, opts.security.Enabled()) // parseFlags has checked them
+			err = daemon.ExplainPD(err, endpoints)
+		}
+		setting.PrintErrors(stderr, "binlogctl", err)
 		var late *lateError
 		if errors.As(err, &late) {
 			return 3

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -15,15 +14,11 @@ import (
 // as an order; for a dead one it is the repair.
 func update(kind nodes.Kind) func(context.Context, options, io.Writer, io.Writer) error {
 	return func(ctx context.Context, o options, stdout, stderr io.Writer) error {
-		if o.state == "" {
-			return errors.New("update needs -state: online, pausing, paused, closing or offline")
-		}
 		c, err := connect(o)
 		if err != nil {
 			return err
 		}
 		defer c.close()
-		// The node is looked up before the state is judged, as the old tool does.
 		if _, err := c.registry.Find(ctx, kind, o.nodeID); err != nil {
 			return err
 		}

@@ -51,11 +51,13 @@ type config struct {
 	ZKAddrs        any    `toml:"zookeeper-addrs" old:"no effect: brokers are named with kafka-addrs in [syncer.to]"`
 	LogRotate      any    `toml:"log-rotate" old:"no effect: use [log.file], logrotate(8) or the journal"`
 
-	metrics *prometheus.Registry
-	down    drainer.Downstream
-	version bool
-	check   bool // -check-config
-	print   bool
+	metrics  *prometheus.Registry
+	down     drainer.Downstream
+	version  bool
+	warnings []string // about the configuration
+	from     string   // its file
+	check    bool     // -check-config
+	print    bool
 }
 
 // syncerConfig is the section [syncer].
@@ -131,7 +133,7 @@ func parseConfig(args []string, stdout io.Writer) (*config, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	cfg.check = r.CheckOnly
+	cfg.check, cfg.from = r.CheckOnly, r.File()
 	fs.Visit(func(f *flag.Flag) {
 		if why, ok := ignored[f.Name]; ok {
 			warnings = append(warnings, fmt.Sprintf("-%s has no effect any more (%s): remove it", f.Name, why))

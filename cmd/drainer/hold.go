@@ -187,7 +187,7 @@ func holdGC(ctx context.Context, endpoints []string, sec daemon.Security, at nod
 		defer close(done)
 		for nodes.Sleep(renewing, gcRenew) {
 			if err := hold(renewing); err != nil && renewing.Err() == nil {
-				log.WithError(err).Warn("garbage collection is not held back any longer; this is tried again")
+				log.WithError(err).Warn("garbage collection is not held back any longer; retrying")
 			}
 		}
 	}()

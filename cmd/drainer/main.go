@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -54,17 +55,18 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	defer log.Close()
-	for _, w := range warnings {
-		log.Warn(w)
-	}
+	cfg.warnings = warnings
 	if cfg.Compare.asked {
+		for _, w := range warnings {
+			log.Warn(w)
+		}
 		if err := compareDatabases(cfg, log, stdout, stderr); err != nil {
 			fmt.Fprintln(stderr, "drainer:", err)
 			return 1
 		}
 		return 0
 	}
-	if err := serve(cfg, log, stdout); err != nil {
+	if err := serve(args, cfg, log, stdout); err != nil {
 		log.WithError(err).Error("drainer exited")
 		fmt.Fprintln(stderr, "drainer:", err) // for people, whatever the log's form and place
 		return 1
@@ -89,8 +91,7 @@ func printFiles(paths []string, stdout, stderr io.Writer) int {
 const dialTimeout = 5 * time.Second
 
 // serve runs the drainer until it has ended by itself, by a signal or by an order.
-func serve(cfg *config, log logrus.FieldLogger, stdout io.Writer) error {
-	cfg.Security.ReportTo(log)
+func serve(args []string, cfg *config, log *logs.Logger, stdout io.Writer) error {
 	tlsConfig, err := cfg.Security.Client()
 	if err != nil {
 		return err
@@ -105,6 +106,16 @@ func serve(cfg *config, log logrus.FieldLogger, stdout io.Writer) error {
 		return err
 	}
 	defer clock.Close()
+	shown := daemon.Shown(cfg)
+	first := daemon.Announce(log, "drainer", logrus.Fields{"node": daemon.KnownNodeID(cfg.DataDir, cfg.NodeID, cmp.Or(cfg.AdvertiseAddr, cfg.Addr)),
+		"addr": cfg.Addr, "advertise_addr": cfg.AdvertiseAddr, "data_dir": cfg.DataDir, "config": cfg.from, "downstream": cfg.down.String()}, etcd.Endpoints(), clock.ClusterID)
+	defer first.Stop()
+	log.WithField("config", daemon.ShownText(shown)).Debug("the configuration, without secrets")
+	cfg.Security.ReportTo(log)
+	for _, w := range cfg.warnings {
+		log.Warn(w)
+	}
+	defer daemon.OnHangup(log, func() error { return reload(args, shown, log) })()
 
 	defer tikvconn.RedirectLogs(log)()
 	jobs, closeJobs, err := cfg.schemaSource(etcd.Endpoints(), log)
@@ -113,14 +124,24 @@ func serve(cfg *config, log logrus.FieldLogger, stdout io.Writer) error {
 	}
 	defer closeJobs()
 	opts := cfg.options(log)
+	opts.Config = shown
 	opts.Registry, opts.PD, opts.Schema = nodes.NewRegistry(etcd, dialTimeout), clock, jobs
 	d, err := drainer.New(opts)
 	if err != nil {
 		return err
 	}
-	return daemon.Run(d, log, func() func() {
+	return first.Explain(daemon.Run(d, log, func() func() {
 		fmt.Fprintf(stdout, "ready: drainer %s at %s\n", d.NodeID(), d.Addr())
 		daemon.ReleaseStartup()
 		return daemon.PushMetrics(cfg.metrics, cfg.MetricsAddr, time.Duration(cfg.MetricsInterval)*time.Second, d.NodeID(), log)
-	})
+	}))
+}
+
+// reload takes from the configuration, at SIGHUP, what can change while the drainer runs.
+func reload(args []string, shown map[string]any, log *logs.Logger) error {
+	now, _, err := parseConfig(args, io.Discard)
+	if err != nil {
+		return errors.Join(err, log.Reopen())
+	}
+	return daemon.Reloaded{Was: shown, Now: daemon.Shown(now), Logging: now.Config, Security: now.Security.Security}.Apply(log)
 }

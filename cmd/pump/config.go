@@ -48,11 +48,13 @@ type config struct {
 	GenInterval int   `toml:"gen-binlog-interval" old:"the older name of fake-binlog-interval"`
 	Direct      *bool `toml:"direct" old:"the older name of direct-writes"`
 
-	metrics *prometheus.Registry
-	stop    uint64 // bytes of stop-write-at-available-space
-	version bool
-	repair  bool
-	check   bool // -check-config
+	metrics  *prometheus.Registry
+	stop     uint64 // bytes of stop-write-at-available-space
+	version  bool
+	warnings []string // about the configuration
+	from     string   // its file
+	repair   bool
+	check    bool // -check-config
 
 	forgetOld bool
 }
@@ -110,7 +112,7 @@ func parseConfig(args []string, stdout io.Writer) (*config, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	cfg.check = r.CheckOnly
+	cfg.check, cfg.from = r.CheckOnly, r.File()
 	fs.Visit(func(f *flag.Flag) {
 		if f.Usage == withoutEffect {
 			warnings = append(warnings, "-"+f.Name+" has no effect any more: remove it")

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"flag"
@@ -50,10 +51,11 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	defer log.Close()
-	for _, w := range warnings {
-		log.Warn(w)
-	}
+	cfg.warnings = warnings
 	if cfg.repair {
+		for _, w := range warnings {
+			log.Warn(w)
+		}
 		if err := repair(cfg, log, stdout); err != nil {
 			fmt.Fprintln(stderr, "pump:", err)
 			return 1
@@ -73,7 +75,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		}
 		return 0
 	}
-	if err := serve(cfg, log, stdout); err != nil {
+	if err := serve(args, cfg, log, stdout); err != nil {
 		log.WithError(err).Error("pump exited")
 		fmt.Fprintln(stderr, "pump:", err) // for people, whatever the log's form and place
 		return 1
@@ -82,8 +84,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 }
 
 // serve runs the pump until it has ended by itself, by a signal or by an order.
-func serve(cfg *config, log logrus.FieldLogger, stdout io.Writer) error {
-	cfg.Security.ReportTo(log)
+func serve(args []string, cfg *config, log *logs.Logger, stdout io.Writer) error {
 	tlsConfig, err := cfg.Security.Client()
 	if err != nil {
 		return err
@@ -98,6 +99,16 @@ func serve(cfg *config, log logrus.FieldLogger, stdout io.Writer) error {
 		return err
 	}
 	defer clock.Close()
+	shown := daemon.Shown(cfg)
+	first := daemon.Announce(log, "pump", logrus.Fields{"node": daemon.KnownNodeID(cfg.DataDir, cfg.NodeID, cmp.Or(cfg.AdvertiseAddr, cfg.Addr)),
+		"addr": cfg.Addr, "advertise_addr": cfg.AdvertiseAddr, "data_dir": cfg.DataDir, "config": cfg.from}, etcd.Endpoints(), clock.ClusterID)
+	defer first.Stop()
+	log.WithField("config", daemon.ShownText(shown)).Debug("the configuration, without secrets")
+	cfg.Security.ReportTo(log)
+	for _, w := range cfg.warnings {
+		log.Warn(w)
+	}
+	defer daemon.OnHangup(log, func() error { return reload(args, shown, log) })()
 	// A pump keeps a few MiB alive, so the garbage collector, which waits for the heap to
 	// double, would run after every few thousand writes.
 	daemon.CollectLess()
@@ -108,12 +119,12 @@ func serve(cfg *config, log logrus.FieldLogger, stdout io.Writer) error {
 		return err
 	}
 	defer resolver.Close()
-	opts.Resolver, opts.GCHolder = resolver, resolver
+	opts.Resolver, opts.GCHolder, opts.Config = resolver, resolver, shown
 	p, err := pump.New(opts)
 	if err != nil {
 		return err
 	}
-	return daemon.Run(p, log, func() func() {
+	return first.Explain(daemon.Run(p, log, func() func() {
 		fmt.Fprintf(stdout, "ready: pump %s at %s\n", p.NodeID(), p.Addr())
 		// The pump needs no answer to this: it is for the log, and to have TiKV at hand.
 		go func() {
@@ -122,7 +133,16 @@ func serve(cfg *config, log logrus.FieldLogger, stdout io.Writer) error {
 			}
 		}()
 		return daemon.PushMetrics(cfg.metrics, cfg.MetricsAddr, time.Duration(cfg.MetricsInterval)*time.Second, p.NodeID(), log)
-	})
+	}))
+}
+
+// reload takes from the configuration, at SIGHUP, what can change while the pump runs.
+func reload(args []string, shown map[string]any, log *logs.Logger) error {
+	now, _, err := parseConfig(args, io.Discard)
+	if err != nil {
+		return errors.Join(err, log.Reopen())
+	}
+	return daemon.Reloaded{Was: shown, Now: daemon.Shown(now), Logging: now.Config, Security: now.Security.Security}.Apply(log)
 }
 
 // repair makes damaged data usable again and says what is lost. The pump is not started.

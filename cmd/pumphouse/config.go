@@ -16,6 +16,8 @@ import (
 	"pumphouse/server/engine"
 	"pumphouse/server/governor"
 	"pumphouse/server/session"
+
+	"github.com/sirupsen/logrus"
 )
 
 // config is the console's configuration: the TOML file has these keys, and the flags the
@@ -56,6 +58,8 @@ type config struct {
 
 	Security daemon.Security `toml:"security" doc:"TLS towards PD and the nodes."`
 	Users    []server.User   `toml:"users" doc:"Who may log in; without users root may, without a password and from this machine only."`
+
+	from string // the file
 }
 
 // flags names every key of the configuration on the command line.
@@ -183,5 +187,18 @@ func (c *config) serverOptions(cluster session.Cluster) server.Options {
 			Statement:   c.StatementTimeout.Duration,
 			Limits:      engine.Limits{},
 		},
+	}
+}
+
+// reportCertificates logs certificates that are not valid now.
+func (c *config) reportCertificates(log logrus.FieldLogger) {
+	c.Security.ReportTo(log)
+	for _, pair := range [][3]string{{"tls-cert", c.TLSCert, c.TLSKey}, {"http-tls-cert", c.HTTPCert, c.HTTPKey}} {
+		if pair[1] == "" {
+			continue
+		}
+		if err := daemon.CheckExpiry(pair[0], pair[1], pair[2], time.Now()); err != nil {
+			log.Error(err.Error())
+		}
 	}
 }

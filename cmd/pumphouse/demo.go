@@ -8,9 +8,11 @@ import (
 	"net"
 	"net/url"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 
 	"pumphouse/drainer/downstream"
 	"pumphouse/nodes/embedpd"
@@ -51,6 +53,8 @@ func demo(ctx context.Context, args []string, std stdio) error {
 	if err != nil {
 		return &usageError{err}
 	}
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP) // its terminal is closed
+	defer stop()
 	log, err := logs.Open(o.console.Config, std.err)
 	if err != nil {
 		return err
@@ -90,7 +94,7 @@ func runDemo(ctx context.Context, o demoOptions, log logrus.FieldLogger, std std
 	defer func() { err = errors.Join(err, c.close()) }()
 
 	fmt.Fprintf(std.out, "PD is at %s (-pd-urls of binlogctl); pump1 and pump2 store what a small shop writes;\n"+
-		"drainer1 brings it to %s, drainer2 to binlog files in %s (read them with drainer -print).\n"+
+		"drainer1 replicates it into %s, drainer2 into binlog files in %s (read them with drainer -print).\n"+
 		"A node that you pause comes back when you set it to online. Ctrl-C ends everything.\n%s%s\n",
 		pd.URL(), o.firstDownstream(), filepath.Join(o.dataDir, "drainer2"), c.pageLine(), c.readyLine())
 	failed := make(chan error, 1)

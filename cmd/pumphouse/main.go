@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"syscall"
 	_ "time/tzdata" // SET time_zone = 'Asia/Shanghai' works where the machine has no zone files
 
@@ -72,6 +73,10 @@ func run(ctx context.Context, args []string, std stdio) int {
 	for _, c := range commands() {
 		if c.name != args[0] {
 			continue
+		}
+		if slices.ContainsFunc(args[1:], func(arg string) bool { return arg == "-V" || arg == "--V" }) {
+			fmt.Fprintln(std.out, version())
+			return 0
 		}
 		err := c.run(ctx, args[1:], std)
 		var usage *usageError

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 
+	"pumphouse/nodes/daemon"
 	"pumphouse/nodes/embedpd"
 	"pumphouse/nodes/logs"
 )
@@ -35,6 +36,7 @@ func servePD(ctx context.Context, args []string, std stdio) error {
 	}
 	defer log.Close()
 	opts.Logger = log
+	defer daemon.OnHangup(log, log.Reopen)()
 	pd, err := embedpd.New(opts)
 	if err != nil {
 		return &usageError{err}

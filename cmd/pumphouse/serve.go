@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 
 	"pumphouse/nodes"
 	"pumphouse/nodes/audit"
@@ -38,19 +39,35 @@ func serve(ctx context.Context, args []string, std stdio) error {
 		return err
 	}
 	defer log.Close()
-	for _, w := range env {
-		log.Warn(w)
-	}
 	cfg.limitMemory()
+	cfg.from = r.File()
 	c, err := openConsole(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
+	for _, w := range env {
+		log.Warn(w)
+	}
+	defer daemon.OnHangup(log, func() error { return c.reload(args, cfg, log) })()
 	daemon.ReleaseStartup()
 	fmt.Fprintln(std.out, c.pageLine()+c.readyLine())
 	<-ctx.Done()
 	log.WithField("reason", context.Cause(ctx)).Info("console stops")
 	return c.close()
+}
+
+// reload takes from the configuration, at SIGHUP, what can change while the console runs: the log and the users.
+func (c *console) reload(args []string, was config, log *logs.Logger) error {
+	var now config
+	_, err := setting.New(now.flags("pumphouse serve"), &now, "PUMPHOUSE", io.Discard).Read(args)
+	if err == nil {
+		err = now.check()
+	}
+	if err != nil {
+		return errors.Join(err, log.Reopen())
+	}
+	return errors.Join(c.server.SetUsers(now.Users),
+		daemon.Reloaded{Was: daemon.Shown(&was), Now: daemon.Shown(&now), Logging: now.Config, Security: now.Security, Live: []string{"users"}}.Apply(log))
 }
 
 // console is the front end with what it reads from.
@@ -63,13 +80,12 @@ type console struct {
 	page       *web.Server  // nil: none
 	pageScheme string       // http or https
 	closer     func() error // of the etcd client
+	first      *daemon.Announcement
 }
 
 // openConsole starts the front end. It does not wait for PD: until PD answers, statements
 // that need it fail with an error that names it.
 func openConsole(ctx context.Context, cfg config, log logrus.FieldLogger) (*console, error) {
-	cfg.Security.ReportTo(log)
-	cfg.limitConnections(log)
 	tlsConfig, err := cfg.Security.Client()
 	if err != nil {
 		return nil, err
@@ -82,11 +98,18 @@ func openConsole(ctx context.Context, cfg config, log logrus.FieldLogger) (*cons
 	if err != nil {
 		return nil, errors.Join(err, etcd.Close())
 	}
+	shown := daemon.Shown(&cfg)
+	first := daemon.Announce(log, "console", logrus.Fields{"addr": cfg.Addr, "socket": cfg.Socket, "http_addr": cfg.httpAddr(), "users": len(cfg.Users),
+		"tls": cfg.TLSCert != "", "config": cfg.from}, etcd.Endpoints(), client.ClusterID)
+	log.WithField("config", daemon.ShownText(shown)).Debug("the configuration, without secrets")
+	cfg.reportCertificates(log)
+	cfg.limitConnections(log)
 	registry := nodes.NewRegistry(etcd, cfg.PDTimeout.Duration)
 	c := &console{
 		cache:  nodes.OpenCache(registry, nodes.CacheOptions{Logger: log}),
 		clock:  startClock(client),
 		closer: etcd.Close,
+		first:  first,
 	}
 	cluster := nodes.NewCluster(registry, c.cache)
 	opts := cfg.serverOptions(cluster)
@@ -112,7 +135,7 @@ func openConsole(ctx context.Context, cfg config, log logrus.FieldLogger) (*cons
 		err = c.server.Open(ctx)
 	}
 	if err == nil {
-		err = c.openHTTP(cfg, cluster, web.Options{Logger: log})
+		err = c.openHTTP(cfg, cluster, web.Options{Logger: log, Config: shown})
 	}
 	if err != nil {
 		return nil, errors.Join(err, c.close())
@@ -122,6 +145,7 @@ func openConsole(ctx context.Context, cfg config, log logrus.FieldLogger) (*cons
 
 // close ends the sessions first, then what they read from.
 func (c *console) close() error {
+	c.first.Stop()
 	var errs []error
 	if c.page != nil {
 		errs = append(errs, c.page.Close())

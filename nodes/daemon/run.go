@@ -30,7 +30,7 @@ func Run(n Node, log logrus.FieldLogger, ready func() (end func())) error {
 	starting, stopStarting := context.WithCancelCause(context.Background())
 	defer stopStarting(nil)
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGQUIT)
 	defer close(signals)
 	defer signal.Stop(signals)
 	go func() {

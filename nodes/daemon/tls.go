@@ -45,9 +45,12 @@ func (s Security) Check() error {
 // Enabled reports whether any of the files is named.
 func (s Security) Enabled() bool { return s.CA != "" || s.Cert != "" || s.Key != "" }
 
-// ReportTo has what goes wrong with changed files logged.
+// ReportTo logs a certificate that is not valid now, and has what goes wrong with changed files logged.
 func (s *Security) ReportTo(log logrus.FieldLogger) {
 	s.Report = func(err error) { log.WithError(err).Error("cannot renew the TLS files") }
+	if err := s.Expired(); err != nil {
+		log.Error(err.Error())
+	}
 }
 
 // Client gives the TLS configuration for dialling the cluster, nil when TLS is off.

@@ -60,6 +60,13 @@ func (d documented) man() string {
 		}
 		fmt.Fprintf(&b, "\n%s\n", troff(o.usage))
 	}
+	for _, s := range signals(d.name) {
+		fmt.Fprintf(&b, "%s\n", s)
+	}
+	b.WriteString(".SH EXIT STATUS\n.TP\n.B 0\ndone\n.TP\n.B 1\nsomething failed; the reason is on standard error\n.TP\n.B 2\nflags or configuration cannot be used; nothing was started\n")
+	if d.name == "binlogctl" {
+		b.WriteString(".TP\n.B 3\nwith \\-wait: the node has accepted, but was not there in time\n")
+	}
 	if c, ok := configurationOf(d.name); ok {
 		fmt.Fprintf(&b, ".SH FILES\n.TP\n.I /etc/pumphouse/%s.toml\nthe configuration of the unit %s.service, see\n.BR %s.toml (5)\n", c.file, c.file, c.file)
 	}
@@ -70,6 +77,25 @@ func (d documented) man() string {
 	}
 	b.WriteString(".BR pump (1),\n.BR drainer (1),\n.BR binlogctl (1)\n")
 	return b.String()
+}
+
+// signals is the section about signals of programs that go on running.
+func signals(name string) []string {
+	end, reload := "ends the program in order; the second one ends it at once", ""
+	switch name {
+	case "pump", "drainer":
+		end = "pauses the node, then the program ends; the second one does not wait for anything"
+		reload = "opens the log file again, takes the log level from the configuration, checks certificates, and logs which changed keys need a restart. (It paused the programs that this one replaces.)"
+	case "pumphouse-serve":
+		reload = "opens the log file again, takes the log level and the users from the configuration, checks certificates, and logs which changed keys need a restart"
+	case "pumphouse-pd":
+		reload = "opens the log file again"
+	case "pumphouse-demo":
+		reload = "the terminal was closed: as SIGTERM"
+	default:
+		return nil
+	}
+	return []string{".SH SIGNALS", ".TP", ".B SIGINT, SIGTERM", troff(end), ".TP", ".B SIGHUP", troff(reload)}
 }
 
 // troff escapes text: backslashes, hyphens that are to stay hyphens, control lines.

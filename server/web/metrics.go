@@ -40,7 +40,7 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	if v.Err != "" {
 		return
 	}
-	gauge(desc("broken_records", "Keys below the node prefixes in PD whose value is no record."), float64(len(v.Broken)))
+	gauge(desc("broken_records", "Keys below the node prefixes in PD whose value is not a valid record."), float64(len(v.Broken)))
 	for _, n := range slices.Concat(v.Pumps, v.Drainers) {
 		c.node(gauge, n)
 	}

@@ -26,6 +26,18 @@ type Certs struct {
 // NewCerts makes an authority and a certificate that last for the test.
 func NewCerts(t testing.TB) *Certs {
 	t.Helper()
+	return newCerts(t, time.Time{})
+}
+
+// NewExpiredCerts is [NewCerts] with a certificate that has expired.
+func NewExpiredCerts(t testing.TB) *Certs {
+	t.Helper()
+	return newCerts(t, time.Now().Add(-time.Minute))
+}
+
+// newCerts makes the certificate valid until then; zero: for long.
+func newCerts(t testing.TB, until time.Time) *Certs {
+	t.Helper()
 	dir := t.TempDir()
 	caKey, ca := newCert(t, &x509.Certificate{
 		Subject: pkix.Name{CommonName: "pdtest CA"}, IsCA: true, BasicConstraintsValid: true,
@@ -33,6 +45,7 @@ func NewCerts(t testing.TB) *Certs {
 	}, nil, nil)
 	key, cert := newCert(t, &x509.Certificate{
 		Subject:     pkix.Name{CommonName: "pdtest"},
+		NotAfter:    until,
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback},
@@ -86,7 +99,10 @@ func newCert(t testing.TB, template, parent *x509.Certificate, parentKey *ecdsa.
 	if template.SerialNumber, err = rand.Int(rand.Reader, big.NewInt(1<<62)); err != nil {
 		t.Fatal(err)
 	}
-	template.NotBefore, template.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(24*time.Hour)
+	template.NotBefore = time.Now().Add(-time.Hour)
+	if template.NotAfter.IsZero() {
+		template.NotAfter = time.Now().Add(24 * time.Hour)
+	}
 	if parent == nil {
 		parent, parentKey = template, key
 	}

@@ -10,6 +10,7 @@ import (
 
 	"pumphouse/binlogpb/pbkafka"
 	"pumphouse/nodes"
+	"pumphouse/nodes/logs"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -72,10 +73,15 @@ func (s *Sink) limitsFor(max int) limits {
 
 // connect waits for any broker to answer.
 func (s *Sink) connect(ctx context.Context) error {
+	var failures logs.Repeated
 	for {
 		err := s.client.Ping(ctx)
 		if err == nil {
 			return nil
+		}
+		if n := failures.Again(); n > 0 && ctx.Err() == nil {
+			s.opts.Logger.WithError(err).WithField("addrs", strings.Join(s.opts.Addrs, ",")).WithField("times", n).
+				Warnf("no broker of kafka answers yet; retrying for %s", s.opts.StartTimeout)
 		}
 		select {
 		case <-ctx.Done():

@@ -168,7 +168,7 @@ func (s *Sink) watch() {
 		}
 		s.opts.Logger.WithError(why).WithField("topic", s.opts.Topic).WithField("commit_ts", m.commitTS).
 			WithField("waiting", time.Since(since).Round(time.Second).String()).
-			Warn("kafka does not take messages: they are tried again until it does")
+			Warn("kafka does not take messages: the drainer retries until it does")
 	}
 }
 
