@@ -7,7 +7,7 @@ UNIT  := ./nodes/... ./sqlext/... ./server/... ./binlogpb/... ./pump/... ./drain
 LINT  := -modfile=testsuite/lint/go.mod
 FUZZTIME ?= 20s
 
-.PHONY: all build demo test unit race lint fuzz soak bench suite oracles deps docs clean \
+.PHONY: all build demo test unit race lint fuzz mutate soak bench suite oracles deps docs clean \
 	test-console test-pump test-drainer test-clients test-replication
 all: build
 
@@ -71,12 +71,16 @@ lint:
 fuzz: ## every fuzz target for FUZZTIME each
 	testsuite/fuzz.sh $(FUZZTIME)
 
-soak: build deps ## the long forms: 1,000,000 texts and rows, 200 kills of pumps, 102 of TiDB, 30 minutes of faults, 10 of abuse, fuzzing
+mutate: deps ## break the product in 260 places, one at a time, and see that tests notice; MUTATEFLAGS=-slice=1/8 for a part
+	go run ./testsuite/mutations $(MUTATEFLAGS)
+
+soak: build deps ## the long forms: 1,000,000 texts and rows, 200 kills of pumps, 102 of TiDB, 30 minutes of faults, 10 of abuse, fuzzing, mutations
 	cd testsuite/sqloracle && go test -count=1 -timeout 120m ./... -texts 1000000
 	PUMPHOUSE_SOAK=1 go test -count=1 -timeout 60m ./pump/storage
 	go test -count=1 -timeout 60m -run Oracle ./drainer/txn -rows 1000000
 	PUMPHOUSE_SOAK=1 PUMPHOUSE_ORACLE_QUERIES=200000 go test -count=1 -p 1 -timeout 180m -v ./testsuite/...
 	testsuite/fuzz.sh 2m
+	$(MAKE) mutate
 
 bench: build ## figures for BENCHMARKS.md
 	go run ./testsuite/bench

@@ -289,9 +289,9 @@ func TestDrainerFinishesFilesOnDisk(t *testing.T) {
 	}
 }
 
-// TestRelayLogComesFirst: what the drainer sends to the database is in the relay log on disk, with the
+// TestDrainerRelayLogComesFirst: what the drainer sends to the database is in the relay log on disk, with the
 // names of its files and directory. Files of the relay log are small here, so that they change.
-func TestRelayLogComesFirst(t *testing.T) {
+func TestDrainerRelayLogComesFirst(t *testing.T) {
 	srv := mariadbtest.Start(t)
 	p := newPumps(t, pdtest.StartEmbed(t))
 	tr := p.newTrade("pump1")
