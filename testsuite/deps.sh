@@ -43,6 +43,7 @@ has() { # has PACKAGE COMMAND...: what is not there unless the command succeeds
 }
 command_of gcc gcc
 wanted pump drainer && command_of strace strace
+wanted drainer && command_of protobuf-compiler protoc
 wanted console clients && command_of mariadb-client mariadb mariadb-admin mariadb-show
 wanted console drainer clients replication && command_of mariadb-server mariadbd
 if wanted console clients; then
