@@ -98,6 +98,7 @@ type Agent struct {
 	attempts []Record // the last writes without an answer: PD may have taken one
 	tso      TSO      // last one from PD …
 	tsoAt    time.Time
+	before   *Entry // what stood there before it was claimed; nil: no record
 
 	mu        sync.Mutex
 	own       State        // the state the service is in
@@ -109,6 +110,7 @@ type Agent struct {
 	ended     bool         // over is closed
 	fatal     error        // why, if not by a final state
 	lastWrite time.Time
+	skew      time.Duration
 	outage    trouble // of writes to PD
 	noTSO     trouble
 }
@@ -160,6 +162,14 @@ func (a *Agent) LastWrite() time.Time {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.lastWrite
+}
+
+// Skew is by how much this machine's clock is ahead of PD's, negative if it is slower, as of the last
+// timestamp. What PD takes to answer counts as ahead: at most half a heartbeat.
+func (a *Agent) Skew() time.Duration {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.skew
 }
 
 // Healthy is nil while the record in PD is kept fresh with timestamps from PD, else it

@@ -52,10 +52,11 @@ func (a *Agent) Register(ctx context.Context, initial State) error {
 func (a *Agent) inspect(ctx context.Context) error {
 	now, err := a.opts.TSO(ctx)
 	if err != nil {
-		return fmt.Errorf("register %s %s: PD at %v gives no TSO: %w; check that PD runs and has a leader (-pd-urls)",
-			a.opts.Kind, a.opts.NodeID, a.opts.Registry.Endpoints(), err)
+		return WithProblem(fmt.Errorf("register %s %s: PD at %v gives no TSO: %w; check that PD runs and has a leader (-pd-urls)",
+			a.opts.Kind, a.opts.NodeID, a.opts.Registry.Endpoints(), err), ProblemPDAway, "")
 	}
-	a.tso, a.tsoAt = now, a.opts.Now()
+	a.got(now)
+	a.before = nil
 	found, err := a.opts.Registry.Get(ctx, a.opts.Kind, a.opts.NodeID)
 	var broken *Broken
 	switch {
@@ -75,7 +76,7 @@ func (a *Agent) inspect(ctx context.Context) error {
 	if running && rec.Host != a.opts.Host && age <= 3*a.opts.Heartbeat {
 		return &HeldError{Kind: a.opts.Kind, NodeID: a.opts.NodeID, Host: rec.Host, State: rec.State, Age: age}
 	}
-	a.revision, a.label, a.score, a.maxTS = found.ModRevision, rec.Label, rec.Score, rec.MaxCommitTS
+	a.revision, a.label, a.score, a.maxTS, a.before = found.ModRevision, rec.Label, rec.Score, rec.MaxCommitTS, &found
 	return nil
 }
 
@@ -264,7 +265,7 @@ func (a *Agent) now(ctx context.Context) TSO {
 	defer cancel()
 	ts, err := a.opts.TSO(bounded)
 	if err == nil {
-		a.tso, a.tsoAt = ts, a.opts.Now()
+		a.got(ts)
 	} else {
 		ts = a.tso + TSO(a.opts.Now().Sub(a.tsoAt).Milliseconds()<<logicalBits)
 	}
@@ -273,6 +274,14 @@ func (a *Agent) now(ctx context.Context) TSO {
 	}
 	a.issued = max(ts, a.issued+1)
 	return a.issued
+}
+
+// got notes a TSO that PD has just given. Caller has the turn.
+func (a *Agent) got(ts TSO) {
+	a.tso, a.tsoAt = ts, a.opts.Now()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.skew = a.tsoAt.Sub(ts.Time())
 }
 
 // absorb takes in what a failed compare found. Caller has the turn.

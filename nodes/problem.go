@@ -138,7 +138,7 @@ func (s *Problems) Clear(code ProblemCode) {
 
 // ClearKey removes the problem with a code and a key.
 func (s *Problems) ClearKey(code ProblemCode, key string) {
-	key = Problem{Key: key}.bounded(s.hidden()).Key
+	key = Problem{Key: key}.bounded(s.Secrets()).Key
 	s.remove(func(p Problem) bool { return p.Code == code && p.Key == key })
 }
 
@@ -148,7 +148,7 @@ func (s *Problems) Replace(code ProblemCode, now ...Problem) {
 	for i, p := range now {
 		p.Code = code
 		s.Set(p)
-		keys[i] = p.bounded(s.hidden()).Key
+		keys[i] = p.bounded(s.Secrets()).Key
 	}
 	s.remove(func(p Problem) bool { return p.Code == code && !slices.Contains(keys, p.Key) })
 }
@@ -159,7 +159,8 @@ func (s *Problems) remove(which func(Problem) bool) {
 	s.list = slices.DeleteFunc(s.list, which)
 }
 
-func (s *Problems) hidden() []string {
+// Secrets are what Hide was given.
+func (s *Problems) Secrets() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.secrets

@@ -60,6 +60,20 @@ func Finish(hurried context.Context, kind nodes.Kind, nodeID string, a *nodes.Ag
 	return nil
 }
 
+// Withdraw takes back the record of a node that did not start; see [nodes.Agent.Withdraw].
+func Withdraw(hurried context.Context, kind nodes.Kind, nodeID string, a *nodes.Agent) error {
+	ctx, cancel := context.WithTimeout(context.Background(), finalTimeout)
+	defer cancel()
+	defer context.AfterFunc(hurried, func() { time.AfterFunc(hurriedTimeout, cancel) })()
+	if a.State() == nodes.Online { // somebody ordered it back between its claim and its end
+		return Finish(hurried, kind, nodeID, a, nodes.Paused)
+	}
+	if err := a.Withdraw(ctx); err != nil {
+		return fmt.Errorf("the record of a %s that did not start could not be taken back (binlogctl -cmd update-%s -node-id %s -state paused or offline): %w", kind, kind, nodeID, err)
+	}
+	return nil
+}
+
 // insist writes a state whatever the record orders.
 func insist(ctx context.Context, a *nodes.Agent, s nodes.State) error {
 	err := a.SetState(ctx, s)
