@@ -50,6 +50,9 @@ type Site struct {
 	// was (Insert, Update, Delete, DDL; "" for a transaction there). Where it is not called for
 	// transactions, the time is taken that Apply takes.
 	Executed func(what string, took time.Duration)
+	// Trouble is to be called while the downstream does not take what it is given, with why, and with nil when it has
+	// taken something. It is cheap.
+	Trouble func(error)
 	// Diverged is to be called when rows are committed downstream and not all were found there
 	// that were to be changed.
 	Diverged func(nodes.TableDivergences)

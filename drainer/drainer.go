@@ -35,6 +35,7 @@ type Drainer struct {
 	dir        *daemon.DataDir
 	port       *daemon.Port
 	nodeID     string
+	id         daemon.NodeID // nodeID, for the metrics
 	clusterID  uint64
 	agent      *nodes.Agent
 	cache      *nodes.Cache
@@ -49,9 +50,14 @@ type Drainer struct {
 	flowing  flowing
 	begun    chan struct{}          // closed when there is a flow, or will be none
 	starting atomic.Pointer[string] // the step of Open under way, for /status
-	held     holding
-	excuse   excuse
-	quiet    quiet
+	problems *nodes.Problems
+	slow     slowness
+	down     downstreamState
+	// savesDownstream: the downstream's trouble is one of saving the checkpoint there.
+	savesDownstream atomic.Bool
+	held            holding
+	excuse          excuse
+	quiet           quiet
 
 	life    *daemon.Life
 	workers daemon.Group // the saver and the watcher
@@ -62,7 +68,8 @@ type Drainer struct {
 	final nodes.State // what the record will say in the end
 	cause error       // why the drainer stops, if not because it was asked to
 
-	reason atomic.Pointer[error] // cause, for /status
+	checkup    daemon.Group // looks at the problems, from the start of serving on
+	endCheckup context.CancelFunc
 }
 
 // New checks the options. It binds and touches nothing.
@@ -87,16 +94,22 @@ func New(opts Options) (*Drainer, error) {
 	d := &Drainer{
 		opts: opts, log: opts.Logger, metrics: m,
 		workers: daemon.Group{Failed: failed}, keeper: daemon.Group{Failed: failed},
-		clock: clock{now: opts.Now}, begun: make(chan struct{}),
+		clock: clock{now: opts.Now}, begun: make(chan struct{}), problems: new(nodes.Problems),
+	}
+	if s, ok := opts.Downstream.(interface{ Secrets() []string }); ok {
+		d.problems.Hide(s.Secrets()...)
 	}
 	d.decoder = newDecoder(opts, filter, rules, m)
 	d.life = daemon.NewLife(nodes.Drainer, d.State)
+	if err := daemon.ProblemMetrics(opts.Metrics, d.problems, nodes.Drainer, d.id.Get); err != nil {
+		return nil, err
+	}
 	return d, nil
 }
 
 // Open starts the drainer: it returns when the record says online, or with what kept it from
 // that; then everything it had started is stopped again and the record, if it got so far,
-// says paused. When the record was set to another state while the drainer started, it obeys as
+// is taken back ([nodes.Agent.Withdraw]). When the record was set to another state while the drainer started, it obeys as
 // if it had been online. A drainer is opened once.
 func (d *Drainer) Open(ctx context.Context) error {
 	if err := d.life.Begin(); err != nil {
@@ -113,7 +126,6 @@ func (d *Drainer) Open(ctx context.Context) error {
 		// It needs neither PD nor TiKV, which may be gone.
 		{"apply the relay log", d.tryReplay},
 		{"ask PD for the cluster ID and the time", d.askPD},
-		// From here on a failure shows as paused in PD.
 		{"claim the record", d.claim},
 		{"read the checkpoint", d.openCheckpoint},
 		// What follows may take long; /status says so meanwhile.
@@ -126,13 +138,20 @@ func (d *Drainer) Open(ctx context.Context) error {
 		// before are there when they are looked at for the first time.
 		{"go online", d.goOnline},
 	}
+	ctx, over := d.life.Start(ctx)
+	defer over()
 	for _, s := range steps {
 		d.starting.Store(&s.name)
 		end := logs.Step(d.log.WithField("downstream", d.opts.Downstream.String()), s.name, nil)
 		err := s.do(ctx)
 		end()
 		if err != nil {
-			err = errors.Join(fmt.Errorf("start drainer: %s: %w", s.name, err), d.abort())
+			cause := err
+			if ctx.Err() != nil {
+				cause = context.Cause(ctx)
+			}
+			d.exit().Write(d.life, cause, true, "")
+			err = daemon.StartEnded(ctx, fmt.Errorf("start drainer: %s: %w", s.name, err), d.abort())
 			d.life.End(err)
 			return err
 		}
@@ -157,17 +176,18 @@ func (d *Drainer) decideID(context.Context) (err error) {
 	}
 	d.log = d.log.WithFields(logrus.Fields{"kind": nodes.Drainer.String(), "node": d.nodeID})
 	d.decoder.log = d.log
+	d.id.Set(d.nodeID)
 	return nil
 }
 
 func (d *Drainer) askPD(ctx context.Context) (err error) {
 	if d.clusterID, err = d.opts.PD.ClusterID(ctx); err != nil {
-		return errors.Join(err, d.replayed)
+		return nodes.WithProblem(errors.Join(err, d.replayed), nodes.ProblemPDAway, "")
 	}
 	if err := d.keepCluster(); err != nil {
-		return err
+		return nodes.WithProblem(err, nodes.ProblemClusterMismatch, "")
 	}
-	return d.clock.ask(ctx, d.opts.PD)
+	return nodes.WithProblem(d.clock.ask(ctx, d.opts.PD), nodes.ProblemPDAway, "")
 }
 
 func (d *Drainer) claim(ctx context.Context) (err error) {
@@ -188,6 +208,7 @@ func (d *Drainer) serve(context.Context) error {
 	server := grpc.NewServer()
 	binlogpb.RegisterCisternServer(server, cistern{d: d})
 	d.port.Log = d.log
+	d.startHealth()
 	return d.port.Serve(d.opts.Security, server, d.routes())
 }
 
@@ -216,6 +237,7 @@ func (d *Drainer) goOnline(ctx context.Context) error {
 	case err != nil:
 		return err
 	}
+	d.exit().Remove(ctx)
 	d.log.WithFields(logrus.Fields{"addr": d.port.Advertised(), "commit_ts": d.consumed(), "downstream": d.opts.Downstream.String()}).Info("drainer is online")
 	return nil
 }
@@ -253,12 +275,13 @@ func (d *Drainer) abort() error {
 	} else {
 		close(d.begun)
 	}
-	return d.leave(nodes.Paused, nil)
+	d.endHealth()
+	return d.leave(func() error { return daemon.Withdraw(d.life.Hurried, nodes.Drainer, d.nodeID, d.agent) }, nil)
 }
 
-// leave closes everything that could still change something downstream, then writes the
-// final state, then gives the directory back to a next process. cause is why.
-func (d *Drainer) leave(final nodes.State, cause error) error {
+// leave closes everything that could still change something downstream, then has the
+// record finished, then gives the directory back to a next process. cause is why.
+func (d *Drainer) leave(finish func() error, cause error) error {
 	errs := []error{cause}
 	if d.sink != nil {
 		errs = append(errs, d.sink.Close())
@@ -275,7 +298,7 @@ func (d *Drainer) leave(final nodes.State, cause error) error {
 		errs = append(errs, d.cache.Close())
 	}
 	if d.agent != nil && d.agent.State() != "" {
-		errs = append(errs, daemon.Finish(d.life.Hurried, nodes.Drainer, d.nodeID, d.agent, final))
+		errs = append(errs, finish())
 	}
 	if d.dir != nil {
 		errs = append(errs, d.dir.Close())

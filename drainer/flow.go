@@ -8,6 +8,7 @@ import (
 
 	"pumphouse/drainer/merge"
 	"pumphouse/drainer/pull"
+	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/nodes"
 )
@@ -119,8 +120,8 @@ func (f *flow) pull() error {
 	err := f.group.Run(f.taking)
 	var position *pull.PositionError
 	if errors.As(err, &position) {
-		return fmt.Errorf("%w; what is missing there cannot be replicated any more: dump the upstream anew and begin "+
-			"with -initial-commit-ts, or take the checkpoint of another drainer of this cluster", err)
+		return nodes.WithProblem(fmt.Errorf("%w; what is missing there cannot be replicated any more: dump the upstream anew and begin "+
+			"with -initial-commit-ts, or take the checkpoint of another drainer of this cluster", err), nodes.ProblemPurged, "")
 	}
 	return err
 }
@@ -136,15 +137,25 @@ func (f *flow) decode() error {
 			return nil
 		case err != nil:
 			f.d.metrics.disorder.Inc()
-			return err
+			return nodes.WithProblem(err, nodes.ProblemDataDamaged, "")
 		}
 		if err := f.decodeBatch(b); err != nil {
 			if f.taking.Err() != nil {
 				return nil // it was waiting for a DDL job
 			}
-			return err
+			return undecoded(err)
 		}
 	}
+}
+
+// undecoded says which problem it is that a transaction cannot be decoded.
+func undecoded(err error) error {
+	for _, missing := range []error{schema.ErrNoJob, schema.ErrBadJob, schema.ErrNoMeta, schema.ErrNoTable} {
+		if errors.Is(err, missing) {
+			return nodes.WithProblem(err, nodes.ProblemHistoryUnreadable, "")
+		}
+	}
+	return nodes.WithProblem(err, nodes.ProblemStatementRefused, "")
 }
 
 // decodeBatch decodes a batch and hands it over. What stands before a DDL does not wait for
@@ -198,7 +209,7 @@ func (f *flow) apply() error {
 			if asked {
 				return nil
 			}
-			return fmt.Errorf("apply to %s: %w", f.d.opts.Downstream, err)
+			return nodes.WithProblem(fmt.Errorf("apply to %s: %w", f.d.opts.Downstream, err), nodes.ProblemDownstreamDown, "")
 		}
 		f.merger.Release(p.bytes)
 		if len(p.Txns) > 0 {

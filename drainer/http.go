@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
 
 	"pumphouse/binlogpb"
@@ -37,16 +38,18 @@ type drainerStatus struct {
 	State      nodes.State `json:"State"`
 	Version    string      `json:"Version"`
 	Downstream string      `json:"Downstream"`
-	Lag        float64     `json:"Lag"`        // seconds that the downstream is behind PD's clock
-	Applied    nodes.TSO   `json:"Applied"`    // everything up to here is downstream
-	Checkpoint nodes.TSO   `json:"Checkpoint"` // a restart goes on from here
-	Rows       uint64      `json:"Rows"`       // that the sink has taken since the start
+	Lag        *float64    `json:"Lag,omitempty"` // seconds by which the downstream lags PD's clock; nil: nothing is consumed yet
+	Applied    nodes.TSO   `json:"Applied"`       // everything up to here is downstream
+	Checkpoint nodes.TSO   `json:"Checkpoint"`    // a restart goes on from here
+	Rows       uint64      `json:"Rows"`          // that the sink has taken since the start
 	LastDDL    *lastDDL    `json:"LastDDL,omitempty"`
 	// Divergences are the tables in which rows were not found downstream, since the start.
 	Divergences []nodes.TableDivergences `json:"Divergences,omitempty"`
 	HeldBy      *heldBy                  `json:"HeldBy,omitempty"`
 	Pumps       []pumpStatus             `json:"Pumps"`
-	ErrMsg      string                   `json:"ErrMsg"` // why the drainer stops, what does not work, or how far the start is
+	ErrMsg      string                   `json:"ErrMsg"` // the problems in words, and how far the start is
+	// Problems are what is wrong now, the oldest first.
+	Problems []nodes.Problem `json:"problems"`
 }
 
 // pumpStatus is how the pull from one pump goes.
@@ -62,8 +65,12 @@ type pumpStatus struct {
 
 func (d *Drainer) getStatus(*http.Request) (any, error) {
 	st := drainerStatus{PumpPos: make(map[string]nodes.TSO), LastTS: d.consumed(),
-		State: d.State(), Version: daemon.Version, Downstream: d.opts.Downstream.String(), Lag: d.lag().Seconds(), Applied: d.applied(), Checkpoint: d.consumed(), Rows: d.metrics.rows.Load(),
+		State: d.State(), Version: daemon.Version, Downstream: d.opts.Downstream.String(), Lag: d.lagSeconds(), Applied: d.applied(), Checkpoint: d.consumed(), Rows: d.metrics.rows.Load(),
 		Divergences: d.metrics.diverged.list(), Pumps: []pumpStatus{}}
+	if f := d.flowing.get(); f != nil {
+		d.lookAtFlow(f)
+	}
+	st.Problems, st.ErrMsg = d.problems.List(), d.problems.Text()
 	if last := d.metrics.lastDDL.Load(); last != nil {
 		ddl := *last
 		ddl.Applied = st.Applied >= ddl.CommitTS
@@ -71,7 +78,7 @@ func (d *Drainer) getStatus(*http.Request) (any, error) {
 	}
 	f := d.flowing.get()
 	if f == nil {
-		st.ErrMsg = "the drainer is starting: " + *d.starting.Load()
+		st.ErrMsg = strings.TrimSuffix("the drainer is starting: "+*d.starting.Load()+"; "+st.ErrMsg, "; ")
 		return st, nil
 	}
 	st.Synced = d.synced()
@@ -82,11 +89,6 @@ func (d *Drainer) getStatus(*http.Request) (any, error) {
 	}
 	if by, ok := d.holder(pumps); ok {
 		st.HeldBy = &by
-	}
-	if err := d.reason.Load(); err != nil {
-		st.ErrMsg = (*err).Error()
-	} else if err := d.agent.Healthy(); err != nil {
-		st.ErrMsg = err.Error()
 	}
 	return st, nil
 }

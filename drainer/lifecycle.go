@@ -32,7 +32,9 @@ func (d *Drainer) live() {
 	d.life.TakeNoMore()
 	endWorkers()
 	d.workers.Wait()
-	err := d.leave(d.final, d.cause)
+	d.endHealth()
+	d.exit().Write(d.life, d.cause, false, "told to become "+string(d.final))
+	err := d.leave(func() error { return daemon.Finish(d.life.Hurried, nodes.Drainer, d.nodeID, d.agent, d.final) }, d.cause)
 	endAgent()
 	d.keeper.Wait()
 	d.log.WithField("state", d.final).WithField("commit_ts", d.consumed()).Info("drainer has stopped")
@@ -78,7 +80,7 @@ func (d *Drainer) online() stateFunc {
 func (d *Drainer) broken(err error) stateFunc {
 	d.log.WithError(err).Error("the drainer cannot go on and pauses")
 	d.cause = err
-	d.reason.Store(&err)
+	d.problems.Set(nodes.ProblemOf(err))
 	return (*Drainer).pausing
 }
 
@@ -176,7 +178,7 @@ func (d *Drainer) settle() <-chan settlement {
 		save, end := context.WithTimeout(context.Background(), saveTimeout)
 		defer end()
 		defer context.AfterFunc(d.life.Hurried, end)()
-		if saveErr := d.save(save); saveErr != nil && err == nil && d.life.Hurried.Err() == nil {
+		if _, saveErr := d.save(save); saveErr != nil && err == nil && d.life.Hurried.Err() == nil {
 			err = saveErr
 		}
 		over <- settlement{err, short}

@@ -2,6 +2,7 @@ package drainer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -18,7 +19,7 @@ const maxAhead = 10 * time.Second
 // openCheckpoint decides where the drainer begins.
 func (d *Drainer) openCheckpoint(ctx context.Context) (err error) {
 	if d.store, err = d.opts.Downstream.Checkpoint(ctx, d.site()); err != nil {
-		return err
+		return nodes.WithProblem(err, nodes.ProblemCheckpoint, "")
 	}
 	now := d.clock.last()
 	initial := d.opts.InitialCommitTS
@@ -26,18 +27,21 @@ func (d *Drainer) openCheckpoint(ctx context.Context) (err error) {
 		initial = now
 	}
 	c, err := checkpoint.Open(ctx, d.store, d.clusterID, initial)
+	if errors.Is(err, checkpoint.ErrCorrupt) {
+		err = nodes.WithProblem(err, nodes.ProblemDataDamaged, "")
+	}
 	if err != nil {
-		return err
+		return nodes.WithProblem(err, nodes.ProblemCheckpoint, "")
 	}
 	at := c.CommitTS()
 	if ahead := at.Time().Sub(now.Time()); ahead > maxAhead {
-		return fmt.Errorf("the checkpoint %s (%s) in %s is %s ahead of PD's clock (%s): is it of another cluster, or was PD restored? "+
+		return nodes.WithProblem(fmt.Errorf("the checkpoint %s (%s) in %s is %s ahead of PD's clock (%s): is it of another cluster, or was PD restored? "+
 			"Check -pd-urls and the data directory; if the cluster was made anew, remove the checkpoint and begin with a new dump (-initial-commit-ts)",
-			at, at.Time().Format(time.RFC3339), d.store, ahead.Round(time.Second), now.Time().Format(time.RFC3339))
+			at, at.Time().Format(time.RFC3339), d.store, ahead.Round(time.Second), now.Time().Format(time.RFC3339)), nodes.ProblemClusterMismatch, "")
 	}
 	// Where a first life begins is kept at once: a next one begins there too, not later.
 	if err := c.Save(ctx, c.Position()); err != nil {
-		return err
+		return nodes.WithProblem(err, nodes.ProblemCheckpoint, "")
 	}
 	d.passed.Store(int64(at))
 	d.checkpoint.Store(c)
@@ -55,7 +59,7 @@ func (d *Drainer) openHistory(ctx context.Context) (err error) {
 			d.log.WithField("job", id).Info("a DDL job is waited for: it is not in TiDB's history yet")
 		}})
 	if err != nil {
-		return err
+		return nodes.WithProblem(err, nodes.ProblemHistoryUnreadable, "")
 	}
 	d.log.WithField("tables", len(d.history.Tables().All())).WithField("took", d.opts.Now().Sub(began).Round(time.Millisecond).String()).
 		Info("table definitions are loaded")
@@ -64,14 +68,14 @@ func (d *Drainer) openHistory(ctx context.Context) (err error) {
 
 func (d *Drainer) openSink(ctx context.Context) (err error) {
 	d.sink, err = d.opts.Downstream.Open(ctx, d.site(), d.consumed(), d.clock.last())
-	return err
+	return nodes.WithProblem(err, nodes.ProblemDownstreamDown, "")
 }
 
 // site is what the downstream may know of this drainer.
 func (d *Drainer) site() Site {
 	c := d.checkpoint.Load()
 	return Site{ClusterID: d.clusterID, NodeID: d.nodeID, DataDir: d.opts.DataDir, Foreign: c != nil && !c.Position().Exact, Logger: d.log, Executed: d.metrics.executed,
-		Keep: d.decoder.again, Diverged: d.diverged}
+		Keep: d.decoder.again, Diverged: d.diverged, Trouble: d.trouble}
 }
 
 // consumed is the checkpoint: everything up to it is downstream for good, and stays so
@@ -92,17 +96,17 @@ func (d *Drainer) applied() nodes.TSO {
 	return min(d.sink.Applied(), nodes.TSO(d.passed.Load()))
 }
 
-// save moves the checkpoint to where the downstream is.
-func (d *Drainer) save(ctx context.Context) error {
+// save moves the checkpoint to where the downstream is; moved reports whether there was anything to do.
+func (d *Drainer) save(ctx context.Context) (moved bool, err error) {
 	d.saving.Lock() // positions are asked for in their order
 	defer d.saving.Unlock()
 	ts := d.applied()
 	c := d.checkpoint.Load()
 	if ts <= c.CommitTS() {
-		return nil
+		return false, nil
 	}
 	p := d.history.Position(ts)
-	return c.Save(ctx, checkpoint.Position{CommitTS: p.CommitTS, Reached: p.Reached, Exact: p.Exact})
+	return true, c.Save(ctx, checkpoint.Position{CommitTS: p.CommitTS, Reached: p.Reached, Exact: p.Exact})
 }
 
 // saveTimeout bounds one attempt to save the checkpoint.
@@ -121,8 +125,11 @@ func (d *Drainer) keepSaving(ctx context.Context) error {
 			return nil
 		}
 		try, cancel := context.WithTimeout(ctx, saveTimeout)
-		err := d.save(try)
+		moved, err := d.save(try)
 		cancel()
+		if moved && ctx.Err() == nil {
+			d.checkpointTrouble(err)
+		}
 		if err != nil && ctx.Err() == nil {
 			d.metrics.failed("checkpoint")
 		}

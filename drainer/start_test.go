@@ -16,6 +16,7 @@ import (
 	"pumphouse/drainer/checkpoint"
 	"pumphouse/drainer/schema"
 	"pumphouse/nodes"
+	"pumphouse/nodes/daemon"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
@@ -38,28 +39,29 @@ func TestStartFails(t *testing.T) {
 		name  string
 		spoil func(r *rig, o *drainer.Options)
 		want  []string
-		state nodes.State
+		state nodes.State // "": there is no record, as before
+		code  nodes.ProblemCode
 	}{
-		{"damaged checkpoint", savepoint("commitTS = what\n"), []string{"savepoint", "damaged", "write the line"}, nodes.Paused},
-		{"checkpoint of another cluster", savepoint("commitTS = 5\nclusterID = \"42\"\n"), []string{"is of cluster 42", "check -pd-urls"}, nodes.Paused},
+		{"damaged checkpoint", savepoint("commitTS = what\n"), []string{"savepoint", "damaged", "write the line"}, "", nodes.ProblemDataDamaged},
+		{"checkpoint of another cluster", savepoint("commitTS = 5\nclusterID = \"42\"\n"), []string{"is of cluster 42", "check -pd-urls"}, "", nodes.ProblemClusterMismatch},
 		{"checkpoint ahead of PD", func(r *rig, o *drainer.Options) {
 			savepoint(fmt.Sprintf("commitTS = %d\n", nodes.MakeTSO(r.tso().Time().Add(time.Hour), 0)))(r, o)
-		}, []string{"1h0m0s ahead of PD's clock", "was PD restored?"}, nodes.Paused},
+		}, []string{"1h0m0s ahead of PD's clock", "was PD restored?"}, "", nodes.ProblemClusterMismatch},
 		{"jobs of nonsense", func(r *rig, o *drainer.Options) {
 			dir := r.TempDir()
 			if err := os.WriteFile(filepath.Join(dir, "7.json"), []byte("{"), 0o600); err != nil {
 				r.Fatal(err)
 			}
 			o.Schema = schema.Dir(dir)
-		}, []string{"7.json", "load the table definitions"}, nodes.Paused},
+		}, []string{"7.json", "load the table definitions"}, "", nodes.ProblemHistoryUnreadable},
 		{"downstream", func(_ *rig, o *drainer.Options) { o.Downstream = broken{err: errors.New("no such host")} },
-			[]string{"open the downstream", "no such host"}, nodes.Paused},
+			[]string{"open the downstream", "no such host"}, "", nodes.ProblemDownstreamDown},
 		{"another address runs the node", func(r *rig, _ *drainer.Options) {
 			rec := nodes.Record{NodeID: "drainer1", Host: "10.0.0.1:8249", State: nodes.Online, UpdateTS: r.tso()}
 			if _, err := r.registry.Put(context.Background(), nodes.Drainer, rec, 0); err != nil {
 				r.Fatal(err)
 			}
-		}, []string{"10.0.0.1:8249"}, nodes.Online},
+		}, []string{"10.0.0.1:8249"}, nodes.Online, nodes.ProblemTakeover},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -70,24 +72,28 @@ func TestStartFails(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			err = d.Open(context.Background())
-			if err == nil {
+			failed := d.Open(context.Background())
+			if failed == nil {
 				d.Close()
 				t.Fatal("it starts")
 			}
 			for _, want := range c.want {
-				if !strings.Contains(err.Error(), want) {
-					t.Errorf("%q does not say %q", err, want)
+				if !strings.Contains(failed.Error(), want) {
+					t.Errorf("%q does not say %q", failed, want)
 				}
 			}
-			if got := r.record("drainer1"); got.State != c.state {
-				t.Errorf("the record says %s, want %s", got.State, c.state)
+			got, err := r.registry.Get(context.Background(), nodes.Drainer, "drainer1")
+			if got.Record.State != c.state || (err != nil) != (c.state == "") {
+				t.Errorf("the record says %q (%v), want %q", got.Record.State, err, c.state)
 			}
-			if waited := d.Wait(); !errors.Is(waited, err) {
+			if e, _, err := r.registry.Exit(context.Background(), nodes.Drainer, "drainer1"); e.Code != c.code || e.Kind != nodes.ExitError || !e.Starting || !strings.Contains(e.Text, c.want[0]) && c.code != nodes.ProblemDownstreamDown {
+				t.Errorf("its last exit: %+v (%v), want the code %s", e, err, c.code)
+			}
+			if waited := d.Wait(); !errors.Is(waited, failed) {
 				t.Errorf("Wait: %v", waited)
 			}
 			// The directory and the port are free for the next.
-			if c.state == nodes.Paused && c.name == "downstream" {
+			if c.name == "downstream" {
 				o.Downstream = r.options("").Downstream
 				o.Metrics = nil
 				r.open(o)
@@ -112,7 +118,7 @@ func (s slowJobs) History(ctx context.Context, after int64, each func(*schema.Jo
 	}
 }
 
-// A drainer that waits for the DDL history answers and says so, refuses orders, and lets a
+// A drainer that waits for the DDL history answers and says so, can be paused, and lets a
 // pump that notifies it wait until it is there, or is told to stop.
 func TestStartWaits(t *testing.T) {
 	for _, comes := range []bool{true, false} {
@@ -154,7 +160,7 @@ func TestStartWaits(t *testing.T) {
 			if want := fmt.Sprintf("binlog_drainer_checkpoint_tso %v\n", float64(o.InitialCommitTS.Physical())); !strings.Contains(text, want) {
 				t.Errorf("/metrics lacks %s", want)
 			}
-			if reply := r.put(d, "drainer1", "pause", http.StatusConflict); reply.Message != "this drainer's state is paused, apply pause failed!" {
+			if reply := r.put(d, "drainer1", "close", http.StatusConflict); reply.Message != "this drainer's state is paused, apply close failed!" {
 				t.Errorf("refused with %q", reply.Message)
 			}
 			conn, err := grpc.NewClient(d.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
@@ -178,9 +184,12 @@ func TestStartWaits(t *testing.T) {
 			go func() { notified <- notify(patience) }()
 
 			if !comes {
-				giveUp()
-				if err := <-opened; !errors.Is(err, context.Canceled) {
-					t.Errorf("given up: %v", err)
+				r.put(d, "drainer1", "pause", http.StatusOK)
+				if err := <-opened; !errors.Is(err, daemon.ErrStopped) {
+					t.Errorf("paused while it started: %v", err)
+				}
+				if e, _, err := r.registry.Exit(context.Background(), nodes.Drainer, "drainer1"); e.Kind != nodes.ExitOrderly || !e.Starting {
+					t.Errorf("its last exit: %+v, %v", e, err)
 				}
 				if got := <-notified; got != codes.Unavailable {
 					t.Errorf("Notify: %s", got)

@@ -46,8 +46,20 @@ func (c *clock) time() time.Time {
 	return c.ts.Time().Add(c.now().Sub(c.at))
 }
 
-// lag is how far the downstream is behind PD's clock, never negative.
+// lagSeconds is the lag, nil before anything is consumed.
+func (d *Drainer) lagSeconds() *float64 {
+	if d.applied().Physical() == 0 {
+		return nil
+	}
+	seconds := d.lag().Seconds()
+	return &seconds
+}
+
+// lag is by how much the downstream lags PD's clock, never negative; 0 before anything is consumed.
 func (d *Drainer) lag() time.Duration {
+	if d.applied().Physical() == 0 {
+		return 0
+	}
 	return max(0, d.clock.time().Sub(d.applied().Time()))
 }
 
@@ -95,6 +107,7 @@ func (d *Drainer) watch(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	var known []pull.Status
+	versions := versions{}
 	for {
 		select {
 		case <-tick.C:
@@ -114,6 +127,7 @@ func (d *Drainer) watch(ctx context.Context) error {
 		}
 		known = pumps
 		d.askHolder(ctx, control, pumps)
+		versions.ask(ctx, d, control, pumps)
 		d.sayHolder(pumps)
 	}
 }

@@ -60,8 +60,8 @@ func more(n uint64, what string) string {
 // divergedShown is how many tables a text names.
 const divergedShown = 3
 
-// divergedText says in words where the downstream was found to differ; "" if nowhere.
-func divergedText(tables []TableDivergences) string {
+// DivergenceText says in words where the downstream was found to differ; "" if nowhere.
+func DivergenceText(tables []TableDivergences) string {
 	if len(tables) == 0 {
 		return ""
 	}

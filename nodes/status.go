@@ -160,7 +160,7 @@ func (b *statusBody) status(nodeID string) Status {
 	}
 	s.LastDDL, s.Written = b.LastDDL, b.Rows
 	s.Problems = b.Problems
-	if text := divergedText(b.Divergences); text != "" && len(b.Problems) == 0 {
+	if text := DivergenceText(b.Divergences); text != "" && len(b.Problems) == 0 {
 		s.Problem = strings.TrimPrefix(s.Problem+"; "+text, "; ")
 	}
 	if b.Storage.Records != nil {
@@ -170,7 +170,7 @@ func (b *statusBody) status(nodeID string) Status {
 		s.Lag, s.HasLag = time.Duration(*b.Lag*float64(time.Second)), true
 	}
 	for _, w := range b.WaitingFor {
-		s.Waiting = append(s.Waiting, fmt.Sprintf("drainer %s (%s, %s), which %s", w.Drainer, w.State, w.Host, consumedOf(w.Consumed, w.Needed)))
+		s.Waiting = append(s.Waiting, fmt.Sprintf("drainer %s (%s, %s), which %s", w.Drainer, w.State, w.Host, ConsumedText(w.Consumed, w.Needed)))
 	}
 	if b.Unresolved > 0 && b.State == Closing {
 		s.Waiting = append(s.Waiting, fmt.Sprintf("%d transactions that are prewritten and not yet committed or rolled back", b.Unresolved))
@@ -194,13 +194,14 @@ func (b *statusBody) status(nodeID string) Status {
 	return s
 }
 
-// consumedOf says how far a drainer is with what it has to consume.
-func consumedOf(consumed, needed TSO) string {
+// ConsumedText says, as a clause, how far a drainer is with what it has to consume: "has consumed up to commit TS … of … (it lags by 3s)". A
+// position whose time is 0 is none.
+func ConsumedText(consumed, needed TSO) string {
 	if consumed.Physical() == 0 {
 		return fmt.Sprintf("has consumed nothing yet of what there is up to commit TS %s", needed)
 	}
 	return fmt.Sprintf("has consumed up to commit TS %s of %s (it lags by %s)", consumed, needed,
-		needed.Time().Sub(consumed.Time()).Round(time.Millisecond))
+		max(needed.Time().Sub(consumed.Time()), 0).Round(time.Millisecond))
 }
 
 // unresolvedLong is the age from which an unresolved transaction is one that TiDB is not just

@@ -61,6 +61,7 @@ func (p *Pump) collect(ctx context.Context) (string, error) {
 	p.metrics.doneGC.Set(float64(before.Physical()))
 	p.metrics.deleted.Add(float64(removed.Segments))
 	p.reportPurged(snap, removed)
+	p.lookAtRecords(snap)
 	text := fmt.Sprintf("binlogs up to commit TS %s (%s) may go: %d segments, %d bytes removed", before, before.Time().Format(time.RFC3339), removed.Segments, removed.Bytes)
 	log := p.log.WithField("commit_ts", before)
 	switch {
@@ -113,6 +114,9 @@ func (p *Pump) reportPurged(snap *nodes.Snapshot, removed storage.Purge) {
 		c := p.metrics.purged.WithLabelValues(e.Record.NodeID)
 		if e.Record.State != nodes.Offline && e.Record.MaxCommitTS < removed.Purged {
 			c.Inc()
+			if e.Record.MaxCommitTS.Physical() != 0 { // else it has not begun, and begins where it is told to
+				p.purged.set(e.Record.NodeID, e.Record.MaxCommitTS, removed.Purged)
+			}
 		}
 	}
 	for _, b := range snap.Broken {

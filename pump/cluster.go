@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"pumphouse/nodes"
 	"pumphouse/nodes/disk"
 )
 
@@ -18,7 +19,7 @@ import (
 func (p *Pump) askCluster(ctx context.Context) error {
 	id, err := p.opts.PD.ClusterID(ctx)
 	if err != nil {
-		return err
+		return nodes.WithProblem(err, nodes.ProblemPDAway, "")
 	}
 	p.clusterID = id
 	file := filepath.Join(p.opts.DataDir, ".cluster")
@@ -33,8 +34,8 @@ func (p *Pump) askCluster(ctx context.Context) error {
 	if of, err := strconv.ParseUint(text, 10, 64); err != nil {
 		return fmt.Errorf("%s holds no cluster ID: %w", file, err)
 	} else if of != id {
-		return fmt.Errorf("the data in %s are of cluster %d, but PD is of cluster %d: check -pd-urls, or give another -data-dir (if it is the same cluster with a new ID, remove %s)",
-			p.opts.DataDir, of, id, file)
+		return nodes.WithProblem(fmt.Errorf("the data in %s are of cluster %d, but PD is of cluster %d: check -pd-urls, or give another -data-dir (if it is the same cluster with a new ID, remove %s)",
+			p.opts.DataDir, of, id, file), nodes.ProblemClusterMismatch, "")
 	}
 	return nil
 }

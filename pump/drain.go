@@ -21,7 +21,7 @@ type waiter struct {
 }
 
 func (w waiter) String() string {
-	return fmt.Sprintf("drainer %s (%s, %s) has consumed up to %s of %s", w.NodeID, w.State, w.Host, w.Consumed, w.Needed)
+	return fmt.Sprintf("drainer %s (%s, %s) %s", w.NodeID, w.State, w.Host, nodes.ConsumedText(w.Consumed, w.Needed))
 }
 
 func (w waiter) fields() logrus.Fields {

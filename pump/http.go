@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 
 	"pumphouse/binlogpb"
 	"pumphouse/nodes"
@@ -50,6 +49,8 @@ type pumpStatus struct {
 	GCSafePoint *SafePoint `json:"GCSafePoint,omitempty"`
 	// Import is how far the import of an upstream pump's binlogs is, while the pump starts with that.
 	Import *takeover.Status `json:"Import,omitempty"`
+	// Problems are what is wrong now, the oldest first; ErrMsg has the same in words.
+	Problems []nodes.Problem `json:"problems"`
 }
 
 func (p *Pump) getStatus(r *http.Request) (any, error) {
@@ -57,39 +58,22 @@ func (p *Pump) getStatus(r *http.Request) (any, error) {
 	left, _ := p.drain.waiting()
 	st := pumpStatus{Status: make(map[string]nodes.Record), CommitTS: stats.MaxCommitTS, State: p.agent.State(), Version: daemon.Version,
 		Unresolved: stats.Unresolved, WaitingFor: left, Pullers: p.pullers.n.Load(), Storage: stats}
-	var problems []string
 	if p.safePoint != nil {
 		held := p.safePoint.state()
 		st.GCSafePoint = &held
-		if held.Problem != "" {
-			problems = append(problems, held.Problem)
-		}
 	}
 	snap, err := p.opts.Registry.List(r.Context())
-	if err != nil {
-		problems = append(problems, err.Error())
-	} else {
+	if err == nil {
 		for _, e := range snap.Pumps {
 			st.Status[e.Record.NodeID] = e.Record
 		}
-		for _, b := range snap.Broken {
-			if b.Kind == nodes.Drainer {
-				problems = append(problems, b.Error()+": no binlogs are removed, because nobody knows what that drainer has consumed; start it, or delete the record if there is no such drainer")
-			}
-		}
+		p.lookAtRecords(snap)
 	}
-	for _, err := range []error{p.agent.Healthy(), p.store.Failed(), p.horizon.setback()} {
-		if err != nil {
-			problems = append(problems, err.Error())
-		}
+	p.lookHere()
+	st.Problems, st.ErrMsg = p.problems.List(), p.problems.Text()
+	if err != nil && st.ErrMsg == "" {
+		st.ErrMsg = err.Error()
 	}
-	if stats.Refusing {
-		problems = append(problems, storage.ErrNoSpace.Error())
-	}
-	if lost := p.losses.text(); lost != "" {
-		problems = append(problems, lost)
-	}
-	st.ErrMsg = strings.Join(problems, "; ")
 	return st, nil
 }
 

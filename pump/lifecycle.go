@@ -27,6 +27,7 @@ func (p *Pump) live() {
 	if p.safePoint != nil {
 		p.workers.Run("GC safe point", func() error { return p.safePoint.keep(ctx) })
 	}
+	p.workers.Run("health", func() error { return p.health().Run(ctx, p.look()) })
 	p.workers.Run("janitor", func() error { return p.clean(ctx) })
 	for state := p.first; state != nil; {
 		state = state(p, ctx)
@@ -41,7 +42,8 @@ func (p *Pump) live() {
 	if p.safePoint != nil {
 		p.safePoint.leave(p.life.Hurried, p.final == nodes.Offline)
 	}
-	err := p.leave(p.final, p.cause)
+	p.exit().Write(p.life, p.cause, false, "told to become "+string(p.final))
+	err := p.leave(func() error { return daemon.Finish(p.life.Hurried, nodes.Pump, p.nodeID, p.agent, p.final) }, p.cause)
 	endAgent()
 	p.keeper.Wait()
 	p.log.WithField("state", p.final).Info("pump has stopped")
@@ -72,7 +74,7 @@ func (p *Pump) online(ctx context.Context) stateFunc {
 			return p.broken(err)
 		case <-look.C:
 			if err := p.store.Failed(); err != nil {
-				return p.broken(err)
+				return p.broken(nodes.WithProblem(err, nodes.ProblemFsyncFailed, diskCure))
 			}
 			if p.agent.State() != nodes.Online { // PD was away when the pump came back here
 				p.move(nodes.Online)
@@ -91,6 +93,7 @@ func (p *Pump) online(ctx context.Context) stateFunc {
 func (p *Pump) broken(err error) stateFunc {
 	p.log.WithError(err).Error("the pump cannot go on and pauses")
 	p.cause = err
+	p.problems.Set(nodes.ProblemOf(err))
 	return (*Pump).pausing
 }
 

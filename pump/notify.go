@@ -54,7 +54,7 @@ func (p *Pump) notifyDrainers(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return errors.Join(errs...)
+	return nodes.WithProblem(errors.Join(errs...), nodes.ProblemDrainerUnreachable, "")
 }
 
 // sayBroken says which records in PD cannot be read: what should be done for such a drainer is

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 
 	"pumphouse/nodes"
 	"pumphouse/nodes/daemon"
@@ -24,7 +25,8 @@ type Pump struct {
 	// Set by Open, in this order, and not changed afterwards.
 	dir       *daemon.DataDir
 	nodeID    string
-	recorded  nodes.Record // what PD said of the last life; its NodeID is empty if there was none
+	recorded  nodes.Record  // what PD said of the last life; its NodeID is empty if there was none
+	id        daemon.NodeID // nodeID, for the metrics
 	store     *storage.Store
 	horizon   *horizon
 	port      *daemon.Port
@@ -32,6 +34,10 @@ type Pump struct {
 	agent     *nodes.Agent
 	safePoint *safePoint // nil: nothing is held in PD
 
+	problems *nodes.Problems
+	trouble  tikvTrouble
+	purged   purges
+	noSpace  atomic.Int64 // when a write was refused for want of space, in nanoseconds since 1970
 	losses   losses
 	listed   listed          // for GET /unresolved
 	gate     gate            // what writes and pulls are let through
@@ -65,17 +71,21 @@ func New(opts Options) (*Pump, error) {
 	failed := make(chan error, 1)
 	p := &Pump{
 		opts: opts, log: opts.Logger, metrics: m,
-		gcNow: make(chan chan collected), pullers: pullers{came: make(chan struct{}, 1)},
+		problems: new(nodes.Problems),
+		gcNow:    make(chan chan collected), pullers: pullers{came: make(chan struct{}, 1)},
 		workers: daemon.Group{Failed: failed}, keeper: daemon.Group{Failed: failed},
 	}
 	p.pulls, p.endPulls = context.WithCancel(context.Background())
 	p.life = daemon.NewLife(nodes.Pump, p.gate.current)
+	if err := daemon.ProblemMetrics(opts.Metrics, p.problems, nodes.Pump, p.id.Get); err != nil {
+		return nil, err
+	}
 	return p, nil
 }
 
 // Open starts the pump: it returns when the record says online and TiDB may write, or
 // with what kept it from that; then everything it had started is stopped again and the
-// record, if it got so far, says paused. When the record was set to another state while
+// record, if it got so far, is taken back ([nodes.Agent.Withdraw]). When the record was set to another state while
 // the pump started, it obeys as if it had been online. A pump is opened once.
 func (p *Pump) Open(ctx context.Context) error {
 	if err := p.life.Begin(); err != nil {
@@ -104,12 +114,19 @@ func (p *Pump) Open(ctx context.Context) error {
 		// From here on TiDB writes.
 		{"go online", p.goOnline},
 	}
+	ctx, over := p.life.Start(ctx)
+	defer over()
 	for _, s := range steps {
 		end := logs.Step(p.log, s.name, nil)
 		err := s.do(ctx)
 		end()
 		if err != nil {
-			err = errors.Join(fmt.Errorf("start pump: %s: %w", s.name, err), p.abort())
+			cause := err
+			if ctx.Err() != nil {
+				cause = context.Cause(ctx)
+			}
+			p.exit().Write(p.life, cause, true, "")
+			err = daemon.StartEnded(ctx, fmt.Errorf("start pump: %s: %w", s.name, err), p.abort())
 			p.life.End(err)
 			return err
 		}
@@ -128,6 +145,7 @@ func (p *Pump) decideID(context.Context) (err error) {
 		return err
 	}
 	p.log = p.log.WithFields(logrus.Fields{"kind": nodes.Pump.String(), "node": p.nodeID})
+	p.id.Set(p.nodeID)
 	return nil
 }
 
@@ -136,7 +154,7 @@ func (p *Pump) openStore(context.Context) (err error) {
 		Dir:                  storeDir(p.opts.DataDir),
 		SyncLog:              !p.opts.NoSync,
 		StopWriteAtAvailable: p.opts.StopWriteAtAvailable,
-		Resolver:             p.opts.Resolver,
+		Resolver:             p.trouble.watch(p.opts.Resolver),
 		OrphanTimeout:        p.opts.OrphanTimeout,
 		SegmentBytes:         p.opts.segmentBytes,
 		Now:                  p.opts.Now,
@@ -155,7 +173,7 @@ func (p *Pump) openStore(context.Context) (err error) {
 // why it refuses new transactions.
 func (p *Pump) askTime(ctx context.Context) error {
 	_, err := p.horizon.tso(ctx)
-	return err
+	return nodes.WithProblem(err, nodes.ProblemPDAway, "")
 }
 
 func (p *Pump) claim(ctx context.Context) (err error) {
@@ -186,6 +204,7 @@ func (p *Pump) goOnline(ctx context.Context) error {
 	case err != nil:
 		return err
 	}
+	p.exit().Remove(ctx)
 	p.log.WithFields(logrus.Fields{"addr": p.port.Advertised(), "max_commit_ts": p.store.MaxCommitTS()}).Info("pump is online")
 	return nil
 }
@@ -216,18 +235,18 @@ func (p *Pump) abort() error {
 	p.gate.set(nodes.Paused)
 	p.endPulls()
 	p.stopServing(0)
-	return p.leave(nodes.Paused, nil)
+	return p.leave(func() error { return daemon.Withdraw(p.life.Hurried, nodes.Pump, p.nodeID, p.agent) }, nil)
 }
 
-// leave closes the log, and with it everything that could still change it, then writes
-// the final state, then gives the directory back to a next process. cause is why.
-func (p *Pump) leave(final nodes.State, cause error) error {
+// leave closes the log, and with it everything that could still change it, then has
+// the record finished, then gives the directory back to a next process. cause is why.
+func (p *Pump) leave(finish func() error, cause error) error {
 	errs := []error{cause}
 	if p.store != nil {
 		errs = append(errs, p.store.Close())
 	}
 	if p.agent != nil && p.agent.State() != "" {
-		errs = append(errs, daemon.Finish(p.life.Hurried, nodes.Pump, p.nodeID, p.agent, final))
+		errs = append(errs, finish())
 	}
 	if p.dir != nil {
 		errs = append(errs, p.dir.Close())

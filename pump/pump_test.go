@@ -501,14 +501,52 @@ func TestStartNotifies(t *testing.T) {
 					t.Errorf("%q is not in: %v", text, err)
 				}
 			}
-			if got := r.state("pump1"); got != nodes.Paused {
-				t.Errorf("it is %s", got)
+			if e, err := r.registry.Get(t.Context(), nodes.Pump, "pump1"); !errors.Is(err, nodes.ErrNotFound) {
+				t.Errorf("a pump that has never been online has the record %+v, %v: drainers would wait for it", e.Record, err)
+			}
+			if e, _, err := r.registry.Exit(t.Context(), nodes.Pump, "pump1"); err != nil || e.Kind != nodes.ExitError || e.Code != nodes.ProblemDrainerUnreachable || !e.Starting {
+				t.Errorf("its last exit: %+v, %v", e, err)
 			}
 			if err := p.Wait(); err == nil {
 				t.Error("Wait does not say why")
 			}
+			r.pausesAgain("drainer1", mute)
 		})
 	}
+}
+
+// pausesAgain: a pump that has been online stays paused when a later start fails, and its last exit says why until a start
+// succeeds; one that had gone offline is offline again.
+func (r *rig) pausesAgain(drainer, mute string) {
+	r.Helper()
+	r.drainer(drainer, mute, nodes.Paused, 1)
+	o := r.options("pump2")
+	r.open(o).Close()
+	if e, _, err := r.registry.Exit(context.Background(), nodes.Pump, "pump2"); err != nil || e.Kind != nodes.ExitSignal {
+		r.Errorf("the exit after a pause by a signal: %+v, %v", e, err)
+	}
+	r.drainer(drainer, mute, nodes.Online, 1)
+	for _, state := range []nodes.State{nodes.Paused, nodes.Offline} {
+		if _, _, err := r.registry.SetState(context.Background(), nodes.Pump, "pump2", state, nil); err != nil {
+			r.Fatal(err)
+		}
+		p, err := New(o)
+		if err != nil {
+			r.Fatal(err)
+		}
+		if err := p.Open(context.Background()); err == nil {
+			r.Error("it started")
+		}
+		if got := r.state("pump2"); got != state {
+			r.Errorf("a pump that was %s is %s after a start that failed", state, got)
+		}
+	}
+	r.drainer(drainer, mute, nodes.Paused, 1)
+	p := r.open(o)
+	if e, found, err := r.registry.Exit(context.Background(), nodes.Pump, "pump2"); err != nil || found {
+		r.Errorf("the last exit after a start: %+v, %v", e, err)
+	}
+	p.Close()
 }
 
 // TestGC removes what is old and consumed, keeps what a drainer still needs, and says what

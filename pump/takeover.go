@@ -61,7 +61,7 @@ func importStatus(s takeover.Status) pumpStatus {
 	if s.ETASeconds >= 0 {
 		left = fmt.Sprintf("%d s", s.ETASeconds)
 	}
-	return pumpStatus{Status: map[string]nodes.Record{}, Version: daemon.Version, Import: &s,
+	return pumpStatus{Status: map[string]nodes.Record{}, Version: daemon.Version, Import: &s, Problems: []nodes.Problem{},
 		ErrMsg: fmt.Sprintf("the pump is importing the binlogs of an upstream pump: %d of %d MiB are done, time left: %s", s.DoneBytes>>20, s.TotalBytes>>20, left)}
 }
 

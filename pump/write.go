@@ -147,6 +147,9 @@ func (p *Pump) writeFailed(rec storage.Record, err error) error {
 	switch {
 	case errors.Is(err, storage.ErrNoSpace) || errors.Is(err, storage.ErrNoDescriptor) || errors.Is(err, storage.ErrClosed):
 		code = codes.Unavailable
+		if errors.Is(err, storage.ErrNoSpace) {
+			p.noSpace.Store(p.opts.Now().UnixNano())
+		}
 	case isLoss(err):
 		code, kind = codes.FailedPrecondition, "lost"
 		if p.losses.add(rec, err) {

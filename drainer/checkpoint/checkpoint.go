@@ -44,6 +44,11 @@ type ClusterError struct {
 	Saved, Want uint64 // cluster IDs
 }
 
+// Problem implements [nodes.Problematic].
+func (e *ClusterError) Problem() nodes.Problem {
+	return nodes.Problem{Code: nodes.ProblemClusterMismatch}
+}
+
 func (e *ClusterError) Error() string {
 	return fmt.Sprintf("the checkpoint in %s is of cluster %d, but PD's cluster ID is %d: "+
 		"check -pd-urls and -data-dir; if the cluster was made anew, remove the checkpoint and begin with a new dump (-initial-commit-ts)",

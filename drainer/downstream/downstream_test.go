@@ -41,7 +41,7 @@ func TestNothingIsOpenedInVain(t *testing.T) {
 			t.Parallel()
 			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
 			defer cancel()
-			site := drainer.Site{ClusterID: 7, NodeID: "n", DataDir: t.TempDir(), Logger: logrus.New(), Executed: func(string, time.Duration) {}}
+			site := drainer.Site{ClusterID: 7, NodeID: "n", DataDir: t.TempDir(), Logger: logrus.New(), Executed: func(string, time.Duration) {}, Trouble: func(error) {}}
 			if store, err := d.Checkpoint(ctx, site); err != nil && store != nil {
 				t.Errorf("a checkpoint %T beside %v", store, err)
 			}

@@ -49,5 +49,5 @@ func (k Kafka) Checkpoint(ctx context.Context, site drainer.Site) (checkpoint.St
 // Open implements drainer.Downstream.
 func (k Kafka) Open(ctx context.Context, site drainer.Site, from, _ nodes.TSO) (sink.Sink, error) {
 	return opened(kafka.New(ctx, kafka.Options{Addrs: k.Addrs, ClusterID: site.ClusterID, NodeID: site.NodeID, From: from, Topic: k.Topic,
-		Version: k.Version, ClientID: k.ClientID, MaxMessages: k.MaxMessages, MaxMessageBytes: k.MaxMessageBytes, TimeZone: k.Zone(), TLS: k.TLS, Logger: site.Logger}))
+		Version: k.Version, ClientID: k.ClientID, MaxMessages: k.MaxMessages, MaxMessageBytes: k.MaxMessageBytes, TimeZone: k.Zone(), TLS: k.TLS, Logger: site.Logger, Stalled: site.Trouble}))
 }

@@ -72,6 +72,15 @@ func (m *MySQL) String() string {
 	return fmt.Sprintf("mysql %s@%s", cmp.Or(m.User, "root"), addr)
 }
 
+// Secrets are the passwords that must not be in a text that the drainer publishes.
+func (m *MySQL) Secrets() []string {
+	secrets := []string{m.Password}
+	if m.CheckpointServer != nil {
+		secrets = append(secrets, m.CheckpointServer.Password)
+	}
+	return secrets
+}
+
 // Zone implements drainer.Downstream: the sink's sessions are in UTC.
 func (*MySQL) Zone() *time.Location { return time.UTC }
 
@@ -105,8 +114,9 @@ func (m *MySQL) Open(ctx context.Context, site drainer.Site, from, until nodes.T
 		Server: m.server(), Place: m.place(site), From: from, SafeUntil: until, Foreign: site.Foreign, SafeMode: m.SafeMode, Workers: m.Workers, TxnBatch: m.TxnBatch,
 		SQLMode: m.SQLMode, DDLTimeZone: m.DDLTimeZone, PartialColumns: m.PartialColumns, LoopbackControl: m.Loopback, ChannelID: m.ChannelID, StopAtDivergence: m.StopAtDivergence, WarnOfDefinitions: m.WarnOfDefinitions, Logger: site.Logger,
 		Metrics: mysql.Metrics{
-			Executed: func(took time.Duration, _, _ int) { site.Executed("", took) },
-			DDL:      func(took time.Duration) { site.Executed("DDL", took) },
+			Executed: func(took time.Duration, _, _ int) { site.Trouble(nil); site.Executed("", took) },
+			DDL:      func(took time.Duration) { site.Trouble(nil); site.Executed("DDL", took) },
+			Retried:  site.Trouble,
 			Diverged: site.Diverged,
 		},
 	})

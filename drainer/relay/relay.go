@@ -372,7 +372,7 @@ func (s *Sink) fail(err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err == nil {
-		s.err = err
+		s.err = nodes.WithProblem(err, nodes.ProblemFsyncFailed, "check the disk of the relay log, then start the drainer again")
 		s.changed.Broadcast()
 	}
 	return s.err

@@ -32,6 +32,7 @@ const (
 
 // untilAnswered tries until it works, ctx ends, or the error is not one of reaching PD or TiKV.
 func (s *Source) untilAnswered(ctx context.Context, what string, try func() error) error {
+	defer s.trouble.Store(nil)
 	var failures logs.Repeated
 	var last error
 	for pause := firstPause; ; pause = min(2*pause, maxPause) {
@@ -49,6 +50,8 @@ func (s *Source) untilAnswered(ctx context.Context, what string, try func() erro
 		if ctx.Err() == nil || last == nil {
 			last = err // what fails because the time is over tells less than what failed before
 		}
+		trouble := fmt.Errorf("cannot %s through PD at %s: %w", what, strings.Join(s.urls, ","), err)
+		s.trouble.Store(&trouble)
 		if ctx.Err() == nil {
 			if n := failures.Again(); n > 0 {
 				s.log.WithError(err).WithField("times", n).Warnf("cannot %s yet; retrying", what)

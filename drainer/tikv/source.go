@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -48,6 +49,8 @@ type Source struct {
 	closed bool
 	users  sync.WaitGroup
 	close  sync.Once
+
+	trouble atomic.Pointer[error] // see Trouble
 }
 
 var (
@@ -146,6 +149,14 @@ func (s *Source) renew(old *tikv.KVStore) {
 	}
 	s.mu.Unlock()
 	_ = fresh.Close() // the one that is not used; there is nothing to lose
+}
+
+// Trouble is why PD or TiKV do not answer what is being read, nil when nothing waits for them.
+func (s *Source) Trouble() error {
+	if err := s.trouble.Load(); err != nil {
+		return *err
+	}
+	return nil
 }
 
 // Close ends calls under way, with ErrClosed, and all connections. It may be called again.

@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -15,13 +16,16 @@ import (
 type Life struct {
 	// Leaving: the node pauses or goes offline; one more signal means hurry.
 	Leaving atomic.Bool
+	// Signalled: the node ends by a signal (or Close), not by an order.
+	Signalled atomic.Bool
 	// Hurried is done when the node must not wait for anything; HurryUp brings that about.
 	Hurried context.Context
 	HurryUp context.CancelFunc
 
 	kind     nodes.Kind
 	state    func() nodes.State
-	begun    atomic.Bool // by Begin, or by a Close that came before it
+	starting atomic.Pointer[context.CancelCauseFunc] // ends the start that is under way
+	begun    atomic.Bool                             // by Begin, or by a Close that came before it
 	requests chan Request
 	stopping chan struct{} // closed by TakeNoMore
 	ended    chan struct{} // closed by End
@@ -34,6 +38,17 @@ func NewLife(kind nodes.Kind, state func() nodes.State) *Life {
 	l := &Life{kind: kind, state: state, requests: make(chan Request), stopping: make(chan struct{}), ended: make(chan struct{})}
 	l.Hurried, l.HurryUp = context.WithCancel(context.Background())
 	return l
+}
+
+// errOrdered says that an order ended the start.
+var errOrdered = errors.New("ordered to pause while it was starting")
+
+// Start gives the context of the node's start, which an order to pause ends as well. over is called when the start
+// is over.
+func (l *Life) Start(parent context.Context) (ctx context.Context, over func()) {
+	ctx, cancel := context.WithCancelCause(parent)
+	l.starting.Store(&cancel)
+	return ctx, func() { l.starting.Store(nil) }
 }
 
 // Begin is the first thing that the Open of a node does: it refuses what is opened twice, or
@@ -52,6 +67,7 @@ func (l *Life) Pause() {
 		l.HurryUp()
 		return
 	}
+	l.Signalled.Store(true)
 	l.submit(Request{Order: nodes.Pause})
 }
 
@@ -61,6 +77,7 @@ func (l *Life) Close() error {
 		l.End(nil)
 	}
 	l.Leaving.Store(true)
+	l.Signalled.Store(true)
 	l.submit(Request{Order: nodes.Pause})
 	return l.Wait()
 }
@@ -73,6 +90,10 @@ func (l *Life) Wait() error {
 
 // Ask hands an order to the lifecycle, which accepts it (nil) or refuses it (a [*StateError]).
 func (l *Life) Ask(ctx context.Context, order nodes.Order) error {
+	if end := l.starting.Load(); end != nil && order == nodes.Pause {
+		(*end)(errOrdered)
+		return nil
+	}
 	r := Request{order, make(chan error, 1)}
 	if l.state() == nodes.Online && l.submit(r) {
 		select {

@@ -2,11 +2,10 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
 	"syscall"
-
-	"pumphouse/nodes"
 
 	"github.com/sirupsen/logrus"
 )
@@ -19,8 +18,6 @@ type Node interface {
 	Pause()
 	// Wait gives why the node has ended: nil after what was asked for.
 	Wait() error
-	// State is what the node's record says.
-	State() nodes.State
 }
 
 // Run runs a node until it has ended by itself, by an order or by a signal: the first one ends
@@ -41,7 +38,7 @@ func Run(n Node, log logrus.FieldLogger, ready func() (end func())) error {
 		}
 	}()
 	if err := n.Open(starting); err != nil {
-		if starting.Err() != nil && n.State() == nodes.Paused {
+		if errors.Is(err, ErrStopped) {
 			return nil // told to stop while it started, and it did
 		}
 		return err

@@ -71,8 +71,8 @@ func (s *Store) Admit() error {
 		return fmt.Errorf("%w: %d bytes are available, which is too little to put what is stored in order", ErrNoSpace, s.space.available.Load())
 	}
 	if s.space.refusing.Load() {
-		return fmt.Errorf("%w: %d bytes are available, writes stop below %d",
-			ErrNoSpace, s.space.available.Load(), s.opts.StopWriteAtAvailable)
+		return fmt.Errorf("%w: the file system of %s has %d bytes left, writes stop below %d",
+			ErrNoSpace, s.opts.Dir, s.space.available.Load(), s.opts.StopWriteAtAvailable)
 	}
 	return nil
 }

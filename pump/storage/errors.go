@@ -49,6 +49,11 @@ type PurgedError struct {
 	Purged nodes.TSO // binlogs up to this commit TS are gone, or some of them
 }
 
+// Problem implements [nodes.Problematic].
+func (e *PurgedError) Problem() nodes.Problem {
+	return nodes.Problem{Code: nodes.ProblemPurged, CommitTS: e.Purged}
+}
+
 func (e *PurgedError) Error() string {
 	return fmt.Sprintf("pull after commit TS %s (%s): binlogs have been purged up to %s (%s). "+
 		"Restore a dump of the upstream taken at or after %s and start the drainer with -initial-commit-ts of the dump",
@@ -61,6 +66,9 @@ type DamageError struct {
 	Offset int64 // of the first byte that cannot be made sense of
 	Reason string
 }
+
+// Problem implements [nodes.Problematic].
+func (e *DamageError) Problem() nodes.Problem { return nodes.Problem{Code: nodes.ProblemDataDamaged} }
 
 func (e *DamageError) Error() string {
 	return fmt.Sprintf("%s is damaged at byte %d: %s (restore the file, or start the pump with -repair, "+

@@ -41,7 +41,7 @@ type Restorable struct {
 func NewRestorable(t testing.TB, now func() time.Time) *Restorable {
 	t.Helper()
 	r := &Restorable{t: t, opts: embedpd.Options{Addr: "127.0.0.1:0", DataDir: t.TempDir(), Now: now}}
-	r.start()
+	r.Start()
 	t.Cleanup(func() {
 		if err := r.server.Close(); err != nil {
 			t.Error(err)
@@ -66,7 +66,8 @@ func NewRestorable(t testing.TB, now func() time.Time) *Restorable {
 	return r
 }
 
-func (r *Restorable) start() {
+// Start starts a PD that was stopped, with its data and address.
+func (r *Restorable) Start() {
 	r.t.Helper()
 	srv, err := embedpd.New(r.opts)
 	if err == nil {
@@ -85,10 +86,16 @@ func (r *Restorable) Restore() {
 	if _, err := r.Etcd.Delete(context.Background(), boundKey); err != nil {
 		r.t.Fatal(err)
 	}
+	r.Stop()
+	r.Start()
+}
+
+// Stop ends the PD; its clients stay. The test starts it again.
+func (r *Restorable) Stop() {
+	r.t.Helper()
 	if err := r.server.Close(); err != nil {
 		r.t.Fatal(err)
 	}
-	r.start()
 }
 
 // boundKey is where the embedded PD keeps the time below which all its timestamps are.

@@ -51,7 +51,7 @@ func newTarget(t *testing.T, srv *mariadbtest.Server) *target {
 	return &target{
 		MySQL: &downstream.MySQL{Host: srv.Host, Port: srv.Port, RelayDir: t.TempDir(), RelayMaxFileBytes: 300},
 		db:    srv.Open(),
-		site:  drainer.Site{ClusterID: cluster, NodeID: "drainer1", DataDir: t.TempDir(), Logger: quiet, Executed: func(string, time.Duration) {}},
+		site:  drainer.Site{ClusterID: cluster, NodeID: "drainer1", DataDir: t.TempDir(), Logger: quiet, Executed: func(string, time.Duration) {}, Trouble: func(error) {}},
 	}
 }
 

@@ -3,6 +3,8 @@ package file
 import (
 	"errors"
 	"fmt"
+
+	"pumphouse/nodes"
 )
 
 // ErrLocked says that another sink writes to the directory.
@@ -17,6 +19,9 @@ type DamageError struct {
 	// writing it.
 	Torn bool
 }
+
+// Problem implements [nodes.Problematic].
+func (e *DamageError) Problem() nodes.Problem { return nodes.Problem{Code: nodes.ProblemDataDamaged} }
 
 func (e *DamageError) Error() string {
 	return fmt.Sprintf("%s is damaged at byte %d: %s", e.File, e.Offset, e.Reason)

@@ -240,7 +240,7 @@ func (s *Sink) flushLocked() error {
 
 func (s *Sink) failLocked(err error) error {
 	if s.err == nil {
-		s.err = fmt.Errorf("file sink: %w", err)
+		s.err = nodes.WithProblem(fmt.Errorf("file sink: %w", err), nodes.ProblemFsyncFailed, "check the disk, then start the drainer again")
 	}
 	return s.err
 }

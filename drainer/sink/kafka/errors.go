@@ -32,6 +32,11 @@ func (e *TooLargeError) Error() string {
 		e.CommitTS, e.Rows, strings.Join(e.Tables, ", "), e.Bytes, limit, e.Topic, e.Topic, e.Bytes+recordOverhead, e.CommitTS)
 }
 
+// Problem implements [nodes.Problematic].
+func (e *TooLargeError) Problem() nodes.Problem {
+	return nodes.Problem{Code: nodes.ProblemStatementRefused, CommitTS: e.CommitTS}
+}
+
 // tooLarge describes a message.
 func tooLarge(topic string, m *outgoing, limit int) *TooLargeError {
 	e := &TooLargeError{Topic: topic, CommitTS: m.commitTS, Bytes: len(m.value), Limit: limit}

@@ -52,7 +52,10 @@ type Options struct {
 	// StallLog is after what time, and then how often, it is logged that brokers do not take
 	// messages. Default 10 s.
 	StallLog time.Duration
-	Logger   logrus.FieldLogger // default: nothing is logged
+	// Stalled is called with why brokers do not take messages, soon after that has begun, and with nil when they do
+	// again. nil: nobody is told.
+	Stalled func(error)
+	Logger  logrus.FieldLogger // default: nothing is logged
 }
 
 func (o Options) withDefaults() (Options, error) {
@@ -76,6 +79,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.StartTimeout <= 0 {
 		o.StartTimeout = 30 * time.Second
+	}
+	if o.Stalled == nil {
+		o.Stalled = func(error) {}
 	}
 	if o.StallLog <= 0 {
 		o.StallLog = 10 * time.Second

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -142,11 +143,15 @@ func cure(err error) string {
 	return ""
 }
 
-// watch says now and then that brokers do not take messages, and why.
+// stallTold is how long messages may wait for the brokers before Options.Stalled is told.
+const stallTold = 2 * time.Second
+
+// watch tells Options.Stalled when brokers do not take messages, and says so now and then, with why.
 func (s *Sink) watch() {
-	tick := time.NewTicker(s.opts.StallLog)
+	tick := time.NewTicker(min(s.opts.StallLog, time.Second))
 	defer tick.Stop()
 	stalled := false
+	var said time.Time
 	for {
 		select {
 		case <-tick.C:
@@ -154,22 +159,41 @@ func (s *Sink) watch() {
 			return
 		}
 		m, since := s.oldest()
-		if m == nil || time.Since(since) < s.opts.StallLog {
+		waiting := time.Since(since)
+		if m == nil || waiting < min(stallTold, s.opts.StallLog) {
 			if stalled {
-				stalled = false
+				s.opts.Stalled(nil)
+			}
+			if stalled && !said.IsZero() {
 				s.opts.Logger.WithField("topic", s.opts.Topic).Info("kafka takes messages again")
 			}
+			stalled, said = false, time.Time{}
 			continue
 		}
-		stalled = true
+		if !stalled {
+			stalled = true
+			s.stalled(m, fmt.Errorf("no acknowledgement for %s", waiting.Round(time.Second)))
+		}
+		if waiting < s.opts.StallLog || time.Since(said) < s.opts.StallLog {
+			continue
+		}
 		why := s.diagnose()
 		if s.ctx.Err() != nil {
 			return
 		}
+		said = time.Now()
+		s.stalled(m, why)
 		s.opts.Logger.WithError(why).WithField("topic", s.opts.Topic).WithField("commit_ts", m.commitTS).
 			WithField("waiting", time.Since(since).Round(time.Second).String()).
 			Warn("kafka does not take messages: the drainer retries until it does")
 	}
+}
+
+// stalled tells that brokers do not take a message.
+func (s *Sink) stalled(m *outgoing, why error) {
+	s.opts.Stalled(nodes.WithProblem(fmt.Errorf("kafka at %s does not take the message with commit TS %s for topic %q: %w",
+		strings.Join(s.opts.Addrs, ","), m.commitTS, s.opts.Topic, why), nodes.ProblemDownstreamDown,
+		"check that the brokers run and that this machine reaches them; messages are retried until they are taken"))
 }
 
 // oldest is the first message on its way, nil if there is none, and since when it is.

@@ -73,7 +73,7 @@ func New(ctx context.Context, opts Options) (*Sink, error) {
 	}
 	if err := s.begin(ctx); err != nil {
 		client.Close()
-		return nil, fmt.Errorf("kafka sink: %w", err)
+		return nil, nodes.WithProblem(fmt.Errorf("kafka sink: %w", err), nodes.ProblemDownstreamDown, "")
 	}
 	s.applied = max(s.applied, s.existing)
 	s.last = s.applied
@@ -228,7 +228,7 @@ func (s *Sink) fail(err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err == nil {
-		s.err = fmt.Errorf("kafka sink: %w", err)
+		s.err = nodes.WithProblem(fmt.Errorf("kafka sink: %w", err), nodes.ProblemDownstreamDown, "")
 		s.changed.Broadcast()
 		if !errors.Is(err, sink.ErrClosed) {
 			s.opts.Logger.WithError(s.err).Error("the kafka sink has failed")

@@ -41,13 +41,21 @@ func (e *StatementError) Error() string {
 	if e.Table != "" {
 		of = " of " + e.Table
 	}
-	cure := ""
+	return fmt.Sprintf("the downstream refuses a statement%s in the transaction with commit TS %s: %v; the statement: %s; %s", of, e.CommitTS, e.Err, e.Statement, e.cure())
+}
+
+func (e *StatementError) cure() string {
+	latin1 := ""
 	if e.latin1 && code(e.Err) == errWrongValue {
-		cure = "TiDB's latin1 holds any UTF-8: make the column utf8mb4 downstream (ALTER TABLE ... MODIFY ... CHARACTER SET utf8mb4 COLLATE utf8mb4_bin), which stays so; or "
+		latin1 = "TiDB's latin1 holds any UTF-8: make the column utf8mb4 downstream (ALTER TABLE ... MODIFY ... CHARACTER SET utf8mb4 COLLATE utf8mb4_bin), which stays so; or "
 	}
-	return fmt.Sprintf("the downstream refuses a statement%s in the transaction with commit TS %s: %v; the statement: %s; "+
-		"%seither mend the downstream by hand so that it takes it, or skip this transaction with ignore-txn-commit-ts = [%s]; then start the drainer again",
-		of, e.CommitTS, e.Err, e.Statement, cure, e.CommitTS)
+	return fmt.Sprintf("%seither correct the downstream by hand so that it takes it, or skip this transaction with ignore-txn-commit-ts = [%s]; then start the drainer again", latin1, e.CommitTS)
+}
+
+// Problem implements [nodes.Problematic].
+func (e *StatementError) Problem() nodes.Problem {
+	text := strings.TrimSuffix(e.Error(), "; "+e.cure())
+	return nodes.Problem{Code: nodes.ProblemStatementRefused, Text: text, CommitTS: e.CommitTS, Cure: e.cure()}
 }
 
 // Unwrap gives the downstream's error.
@@ -69,6 +77,16 @@ func (e *DivergenceError) Error() string {
 		"make the row downstream as it was upstream before this transaction, or leave the transaction out with ignore-txn-commit-ts = [%s], "+
 		"or set on-divergence = \"warn\", which applies what finds its rows; then start the drainer again",
 		e.Table, e.Divergence, e.CommitTS)
+}
+
+// Problem implements [nodes.Problematic].
+func (e *DivergenceError) Problem() nodes.Problem {
+	return nodes.Problem{Code: nodes.ProblemDivergence, CommitTS: e.CommitTS}
+}
+
+// Problem implements [nodes.Problematic].
+func (e *DefinitionError) Problem() nodes.Problem {
+	return nodes.Problem{Code: nodes.ProblemDivergence, CommitTS: e.CommitTS}
 }
 
 // DefinitionError says that a statement of DDL has been run, and that its tables are not downstream as
@@ -103,6 +121,29 @@ func (e *DefinitionError) Error() string {
 		e.CommitTS, b.String(), e.Statement, accept)
 }
 
+// known gives an error, which may be nil, the problem that it is. at names the downstream.
+func known(err error, at Server) error {
+	if err == nil {
+		return nil
+	}
+	where := "of " + at.addr()
+	switch c := code(err); {
+	case errors.Is(err, ErrTakenOver):
+		return nodes.WithProblem(err, nodes.ProblemTakeover, "")
+	case errors.Is(err, ErrAmbiguousDDL):
+		return nodes.WithProblem(err, nodes.ProblemStatementRefused, "")
+	case c == errOptionPrevents || c == errReadOnlyTransaction || c == errReadOnlyMode:
+		return nodes.WithProblem(err, nodes.ProblemDownstreamReadOnly, "let the server "+where+" take writes (SET GLOBAL read_only = OFF), or point the drainer to the one that does")
+	case c == errLockWait || c == errDeadlock:
+		return nodes.WithProblem(err, nodes.ProblemDownstreamSlow, "look for what else writes to the server "+where+" (SHOW PROCESSLIST)")
+	case c == 1044 || c == 1045 || c == 1142 || c == 1227:
+		return nodes.WithProblem(err, nodes.ProblemDownstreamDown, "check the user and password of [syncer.to], and its privileges on the server "+where)
+	case passes(err):
+		return nodes.WithProblem(err, nodes.ProblemDownstreamDown, "check that the server "+where+" runs and that this machine reaches it; what is in flight is retried")
+	}
+	return err
+}
+
 // shownBytes is how much of a statement is in errors and logs.
 const shownBytes = 512
 
@@ -133,6 +174,10 @@ const (
 	errUnknownColumn   = 1054
 	errUnknownDatabase = 1049
 	errWrongValue      = 1366 // of a column: also text that its character set does not have
+
+	errOptionPrevents      = 1290 // read_only, super_read_only
+	errReadOnlyTransaction = 1792
+	errReadOnlyMode        = 1836
 )
 
 // passes tells whether an error is about the moment, not about the statement.

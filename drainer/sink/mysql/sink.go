@@ -59,11 +59,11 @@ func New(ctx context.Context, opts Options) (*Sink, error) {
 	}
 	srv, err := connect(ctx, opts.Server)
 	if err != nil {
-		return nil, fmt.Errorf("mysql sink: %w", err)
+		return nil, known(fmt.Errorf("mysql sink: %w", err), opts.Server)
 	}
 	s := &Sink{opts: opts, server: srv, seed: maphash.MakeSeed(), ignore: map[nodes.TSO]bool{}}
 	if err := s.open(ctx); err != nil {
-		return nil, errors.Join(fmt.Errorf("mysql sink: open %s: %w", opts.Server.addr(), err), srv.close())
+		return nil, errors.Join(known(fmt.Errorf("mysql sink: open %s: %w", opts.Server.addr(), err), opts.Server), srv.close())
 	}
 	if opts.PartialColumns {
 		s.partial = newPartial(srv, opts.Now)
@@ -278,7 +278,7 @@ func (s *Sink) failed(err error) {
 	if s.ctx.Err() != nil {
 		return
 	}
-	err = fmt.Errorf("mysql sink: %w", err)
+	err = known(fmt.Errorf("mysql sink: %w", err), s.opts.Server)
 	s.opts.Logger.WithError(err).Error("the downstream sink has failed")
 	s.sched.fail(err)
 	s.stop(err)

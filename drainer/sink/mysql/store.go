@@ -25,10 +25,10 @@ func OpenStore(ctx context.Context, at Server, p Place) (*Store, error) {
 	at, p = at.withDefaults(), p.withDefaults()
 	srv, err := connect(ctx, at)
 	if err != nil {
-		return nil, fmt.Errorf("open the checkpoint: %w", err)
+		return nil, known(fmt.Errorf("open the checkpoint: %w", err), at)
 	}
 	if err := createTables(ctx, srv.db, p); err != nil {
-		return nil, errors.Join(fmt.Errorf("open the checkpoint at %s: %w", at.addr(), err), srv.close())
+		return nil, errors.Join(known(fmt.Errorf("open the checkpoint at %s: %w", at.addr(), err), at), srv.close())
 	}
 	return &Store{server: srv, place: p}, nil
 }
@@ -101,11 +101,11 @@ func (s *Store) Save(ctx context.Context, p checkpoint.Position) error {
 	if err != nil {
 		return err
 	}
-	return savedBase(ctx, s.server.db, s.place, p.CommitTS, func(tx *sql.Tx) error {
+	return known(savedBase(ctx, s.server.db, s.place, p.CommitTS, func(tx *sql.Tx) error {
 		q := fmt.Sprintf("REPLACE INTO %s (clusterID, checkPoint) VALUES (%d,", s.place.checkpoint(), s.place.ClusterID)
 		_, err := tx.ExecContext(ctx, string(appendQuoted([]byte(q), text))+")")
 		return err
-	})
+	}), s.server.Server)
 }
 
 // savedBase moves the record's beginning to a checkpoint, in one transaction with first.

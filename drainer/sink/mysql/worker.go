@@ -282,11 +282,11 @@ func (w *worker) retry(j *job, do func() error) error {
 			since = now
 		}
 		if now.Sub(since) > w.opts.RetryFor {
-			return fmt.Errorf("the downstream %s has not taken the transaction with commit TS %s for %s: %w",
-				w.server.addr(), j.txn.CommitTS, now.Sub(since).Round(time.Second), err)
+			return known(fmt.Errorf("the downstream %s has not taken the transaction with commit TS %s for %s: %w",
+				w.server.addr(), j.txn.CommitTS, now.Sub(since).Round(time.Second), err), w.server.Server)
 		}
 		if f := w.opts.Metrics.Retried; f != nil {
-			f(err)
+			f(known(fmt.Errorf("the downstream %s does not take the transaction with commit TS %s: %w", w.server.addr(), j.txn.CommitTS, err), w.server.Server))
 		}
 		log := w.opts.Logger.WithError(err).WithFields(logrus.Fields{"commit_ts": j.txn.CommitTS, "addr": w.server.addr()})
 		if c := code(err); c == errDeadlock || c == errLockWait {

@@ -1,0 +1,49 @@
+package drainer
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"pumphouse/drainer/pull"
+	"pumphouse/nodes"
+	"pumphouse/nodes/daemon"
+)
+
+// askVersionEvery is how often a pump is asked for its version.
+const askVersionEvery = time.Minute
+
+// versions are what pumps that are pulled from say of themselves, by node ID.
+type versions map[string]version
+
+type version struct {
+	text  string
+	asked time.Time
+}
+
+// ask asks one pump whose turn it is, and notes which pumps are of another version than this drainer.
+func (v versions) ask(ctx context.Context, d *Drainer, control *nodes.Control, pumps []pull.Status) {
+	now := d.opts.Now()
+	for _, p := range pumps {
+		if !p.Reached || now.Sub(v[p.Pump].asked) < askVersionEvery {
+			continue
+		}
+		st, err := control.Status(ctx, nodes.Pump, nodes.Record{NodeID: p.Pump, Host: p.Addr})
+		text := v[p.Pump].text
+		if err == nil {
+			if text = st.Version; text == "" {
+				text = "upstream TiDB Binlog, or one that does not say"
+			}
+		}
+		v[p.Pump] = version{text, now}
+		break
+	}
+	var mixed []nodes.Problem
+	for _, p := range pumps {
+		if text := v[p.Pump].text; text != "" && text != daemon.Version {
+			mixed = append(mixed, nodes.Problem{Key: p.Pump, Text: fmt.Sprintf("pump %s is of version %s, this drainer of %s", p.Pump, text, daemon.Version),
+				Cure: "finish the upgrade: all nodes of a cluster are to be of one version"})
+		}
+	}
+	d.problems.Replace(nodes.ProblemVersionMix, mixed...)
+}

@@ -1,0 +1,147 @@
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"pumphouse/nodes"
+	"pumphouse/nodes/certfile"
+
+	"github.com/sirupsen/logrus"
+)
+
+// Health looks, once a second, at what a node cannot note where it happens, and keeps the node's problems
+// as it finds them. All fields are required but Security.
+type Health struct {
+	Problems *nodes.Problems
+	Kind     nodes.Kind
+	NodeID   string
+	Agent    *nodes.Agent
+	Registry *nodes.Registry
+	Security Security
+	Log      logrus.FieldLogger
+	Now      func() time.Time
+
+	pair  *certfile.Pair // nil: the node has no certificate
+	asked time.Time      // when the exits were looked at
+	rival time.Time      // when another process was last refused
+}
+
+// Run looks until ctx ends; own looks at what is the node's alone.
+func (h *Health) Run(ctx context.Context, own func(context.Context)) error {
+	if h.Security.Cert != "" {
+		var err error
+		if h.pair, err = h.Security.pair(); err != nil {
+			return err
+		}
+	}
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		h.pd()
+		h.clock()
+		h.certificate()
+		h.rivals(ctx)
+		own(ctx)
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (h *Health) pd() {
+	if err := h.Agent.Healthy(); err != nil {
+		h.Problems.Set(nodes.Problem{Code: nodes.ProblemPDAway, Text: err.Error(),
+			Cure: "check that PD runs and has a leader, and that this machine reaches it (-pd-urls)"})
+		return
+	}
+	h.Problems.Clear(nodes.ProblemPDAway)
+}
+
+// set notes a problem and logs it when it is new.
+func (h *Health) set(p nodes.Problem) {
+	if h.Problems.Set(p) {
+		h.Log.WithField("code", p.Code).Warn(p.Text + ": " + p.Cure)
+	}
+}
+
+// The difference to PD's clock from which on this machine's is a problem, and below which it is none again.
+const (
+	skewed   = 10 * time.Second
+	unskewed = 5 * time.Second
+)
+
+func (h *Health) clock() {
+	ahead := h.Agent.Skew()
+	switch by := ahead.Abs(); {
+	case by >= skewed:
+		than := "ahead of"
+		if ahead < 0 {
+			than = "slower than"
+		}
+		h.set(nodes.Problem{Code: nodes.ProblemClockSkew, Text: fmt.Sprintf("this machine's clock is %s %s PD's", by.Round(time.Second), than),
+			Cure: "synchronise the clocks of this machine and of PD's (chrony, systemd-timesyncd)"})
+	case by < unskewed:
+		h.Problems.Clear(nodes.ProblemClockSkew)
+	}
+}
+
+// expiring is how long before its end a certificate is a problem, or a tenth of its lifetime if that is shorter.
+const expiring = 7 * 24 * time.Hour
+
+func (h *Health) certificate() {
+	if h.pair == nil || h.pair.Get().Leaf == nil {
+		return
+	}
+	c := h.pair.Get().Leaf
+	left, code, text := c.NotAfter.Sub(h.Now()), nodes.ProblemCode(""), "expires at"
+	switch {
+	case left <= 0:
+		code, text = nodes.ProblemCertificateExpired, "is refused by TiDB, drainers and tools that check it: it expired at"
+	case left <= min(expiring, c.NotAfter.Sub(c.NotBefore)/10):
+		code = nodes.ProblemCertificateExpiring
+	}
+	for _, other := range []nodes.ProblemCode{nodes.ProblemCertificateExpired, nodes.ProblemCertificateExpiring} {
+		if other != code {
+			h.Problems.Clear(other)
+		}
+	}
+	if code != "" {
+		h.set(nodes.Problem{Code: code, Text: fmt.Sprintf("the certificate %s (%s) %s %s", h.Security.Cert, c.Subject, text, c.NotAfter.UTC().Format(time.RFC3339)),
+			Cure: "renew the files of ssl-cert and ssl-key: they are read again when they change, a restart is not needed"})
+	}
+}
+
+const (
+	rivalsEvery = 2 * time.Second
+	rivalShown  = time.Minute // after a start was refused
+)
+
+// rivals looks whether another process was refused the node ID. While this one runs, nobody else leaves a last
+// exit under it; it is removed when it is known.
+func (h *Health) rivals(ctx context.Context) {
+	now := h.Now()
+	if time.Since(h.asked) < rivalsEvery || h.Agent.Healthy() != nil { // time.Since: whatever clock is set back
+		return
+	}
+	h.asked = time.Now()
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	e, found, err := h.Registry.Exit(ctx, h.Kind, h.NodeID)
+	if err != nil || !found {
+		if now.Sub(h.rival) >= rivalShown {
+			h.Problems.Clear(nodes.ProblemTakeover)
+		}
+		return // a PD that does not answer is another problem
+	}
+	_ = h.Registry.RemoveExit(ctx, h.Kind, h.NodeID) // else it is seen again
+	if e.Code != nodes.ProblemTakeover {
+		return
+	}
+	h.rival = now
+	h.set(nodes.Problem{Code: nodes.ProblemTakeover, Text: fmt.Sprintf("another process was started with the node ID %s and refused: %s", h.NodeID, e.Text),
+		Cure: "stop that one, or give it another -node-id and -data-dir"})
+}
