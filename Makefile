@@ -52,11 +52,11 @@ test-replication: build ## from TiDB through pumps and a drainer into a database
 unit: ## quick tests, no set-up
 	go test $(UNIT)
 
-race: ## the same with the race detector
-	CGO_ENABLED=1 go test -race $(UNIT)
+race: ## the same with the race detector (vet is lint's)
+	CGO_ENABLED=1 go test -race -vet=off $(UNIT)
 
 suite: build ## the whole thing against real PD, TiDB, MariaDB and real clients, short form
-	go test -count=1 -p 2 -timeout 25m ./testsuite/...
+	go test -count=1 -vet=off -p 2 -timeout 25m ./testsuite/...
 
 oracles: ## comparisons with other people's implementations, in modules of their own
 	cd testsuite/sqloracle && go test ./...
@@ -74,13 +74,14 @@ fuzz: ## every fuzz target for FUZZTIME each
 mutate: deps ## break the product in 260 places, one at a time, and see that tests notice; MUTATEFLAGS=-slice=1/8 for a part
 	go run ./testsuite/mutations $(MUTATEFLAGS)
 
-soak: build deps ## the long forms: 1,000,000 texts and rows, 200 kills of pumps, 102 of TiDB, 30 minutes of faults, 10 of abuse, fuzzing, mutations
+soak: build deps ## the long forms: 1,000,000 texts and rows, 200 kills of pumps, 102 of TiDB, 30 minutes of faults, 10 of abuse, fuzzing, mutations, the suite on a busy machine
 	cd testsuite/sqloracle && go test -count=1 -timeout 120m ./... -texts 1000000
 	PUMPHOUSE_SOAK=1 go test -count=1 -timeout 60m ./pump/storage
 	go test -count=1 -timeout 60m -run Oracle ./drainer/txn -rows 1000000
 	PUMPHOUSE_SOAK=1 PUMPHOUSE_ORACLE_QUERIES=200000 go test -count=1 -p 1 -timeout 180m -v ./testsuite/...
 	testsuite/fuzz.sh 2m
 	$(MAKE) mutate
+	testsuite/underload.sh
 
 bench: build ## figures for BENCHMARKS.md
 	go run ./testsuite/bench

@@ -401,3 +401,34 @@ func TestSkipsAreCounted(t *testing.T) {
 		}
 	}
 }
+
+// TestTableOfTests: what testsuite/README.md names is there.
+func TestTableOfTests(t *testing.T) {
+	text, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile(`\bTest[A-Z]\w+`).FindAllString(string(text), -1)
+	files := regexp.MustCompile(`\b\w+_test\.go`).FindAllString(string(text), -1)
+	if len(names) < 20 || len(files) < 4 {
+		t.Fatalf("it names %d tests and %d files", len(names), len(files))
+	}
+	for _, name := range names {
+		if out, err := gitGrep("-q", "-E", "^func "+name+"\\(", "--", "*_test.go"); err != nil {
+			t.Errorf("no test is called %s: %v %s", name, err, out)
+		}
+	}
+	for _, file := range files {
+		if out, err := gitGrep("-q", "^package", "--", "*/"+file); err != nil {
+			t.Errorf("no file is called %s: %v %s", file, err, out)
+		}
+	}
+}
+
+// gitGrep looks through the repository, with what is not committed yet.
+func gitGrep(args ...string) (string, error) {
+	cmd := exec.Command("git", append([]string{"grep", "--untracked"}, args...)...)
+	cmd.Dir = root
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
