@@ -24,7 +24,7 @@ import (
 )
 
 // patience is how long anything may take that should happen soon.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // rig is a PD for one machine and what tests do with drainers that use it.
 type rig struct {

@@ -253,7 +253,7 @@ func TestStatusForOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.transaction(conn, nil)
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		st, err := control.Status(t.Context(), nodes.Pump, r.record(p))
 		if err != nil || st.Unresolved != 1 || st.OldestStartTS != lost || st.Held != 1 || st.GCSafePoint >= lost {

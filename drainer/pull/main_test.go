@@ -132,7 +132,7 @@ func (r *running) passed(ts nodes.TSO) {
 // until waits for a condition.
 func (r *running) until(what string, cond func() bool) {
 	r.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for !cond() {
 		if time.Now().After(deadline) {
 			r.t.Fatalf("%s does not come: %+v", what, r.group.Status())

@@ -168,7 +168,7 @@ func (g *gate) Apply(ctx context.Context, b sink.Batch) error {
 // waitFor waits for what other goroutines bring about.
 func waitFor(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("waited too long: ", what)
 		}

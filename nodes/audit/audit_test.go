@@ -86,7 +86,7 @@ func (f *fixture) list(l *Log) []Event {
 // listed waits until so many events are listed.
 func (f *fixture) listed(l *Log, n int) []Event {
 	f.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		events := f.list(l)
 		if len(events) >= n {
 			return events

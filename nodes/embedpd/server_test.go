@@ -314,7 +314,7 @@ func TestCloseIsPromptWithOpenStreams(t *testing.T) {
 // clients take a moment to go.
 func awaitGoroutines(t *testing.T, before int) {
 	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for runtime.NumGoroutine() > before {
 		if time.Now().After(deadline) {
 			stacks := make([]byte, 1<<20)

@@ -100,7 +100,7 @@ func (r *recorder) arrivals() []arrival {
 // writes behind the client's back, and answers all of it.
 func (r *recorder) settled(t *testing.T) []arrival {
 	t.Helper()
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		all := r.arrivals()
 		open := make(map[int64]bool)

@@ -21,7 +21,7 @@ func TestConsolePage(t *testing.T) {
 func unhealthy(t *testing.T, url string) {
 	t.Helper()
 	client := http.Client{Timeout: time.Minute}
-	for deadline := time.Now().Add(30 * time.Second); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		resp, err := client.Get(url)
 		if err != nil {
 			t.Fatal(err)

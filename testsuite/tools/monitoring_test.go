@@ -73,7 +73,7 @@ func TestPackagedMonitoring(t *testing.T) {
 // fetchUntil fetches metrics until all wanted ones are there: some appear with what they tell of.
 func fetchUntil(t *testing.T, url string, wants ...string) string {
 	t.Helper()
-	for deadline := time.Now().Add(40 * time.Second); ; time.Sleep(100 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
 		text := fetch(t, url)
 		missing := slices.DeleteFunc(slices.Clone(wants), func(w string) bool { return strings.Contains(text, w) })
 		if len(missing) == 0 {
