@@ -24,6 +24,7 @@ func (d *Drainer) live() {
 	agent, endAgent := context.WithCancel(context.Background())
 	d.keeper.Run("agent", func() error { return d.agent.Run(agent) })
 	d.workers.Run("saver", func() error { return d.keepSaving(ctx) })
+	d.workers.Run("progress", func() error { return d.sayCatchUp(ctx) })
 	d.workers.Run("watcher", func() error { return d.watch(ctx) })
 	d.flowing.get().run()
 	for state := d.first; state != nil; {

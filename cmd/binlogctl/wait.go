@@ -44,12 +44,14 @@ func (c *cluster) await(ctx context.Context, o options, e nodes.Entry, action no
 		there <- outcome{e, err}
 	}()
 	began := time.Now()
-	p := progress{c: c, o: o, entry: e, stderr: stderr}
+	p := progress{c: c, o: o, entry: e, stderr: stderr, bar: newBar(stderr, o.wait.time)}
+	defer p.bar.pause()
 	tick := time.NewTicker(lookInterval)
 	defer tick.Stop()
 	for {
 		select {
 		case got := <-there:
+			p.bar.pause()
 			switch {
 			case got.err == nil:
 				fmt.Fprintf(stdout, "%s %s is %s, after %s.\n", e.Kind, o.nodeID, action.Final(), time.Since(began).Round(time.Millisecond))
@@ -73,15 +75,18 @@ type progress struct {
 	entry  nodes.Entry
 	stderr io.Writer
 	said   time.Time
+	bar    *bar
 }
 
 // look says what is new.
 func (p *progress) look(ctx context.Context) {
+	defer func() { p.bar.show(fmt.Sprintf("%s %s is %s", p.entry.Kind, p.o.nodeID, p.entry.Record.State)) }()
 	e, err := p.c.registry.Get(ctx, p.entry.Kind, p.o.nodeID)
 	if err != nil {
 		return // the wait itself tells
 	}
 	if e.Record.State != p.entry.Record.State {
+		p.bar.pause()
 		fmt.Fprintf(p.stderr, "%s %s: %s -> %s\n", e.Kind, p.o.nodeID, p.entry.Record.State, e.Record.State)
 	}
 	p.entry = e
@@ -91,6 +96,7 @@ func (p *progress) look(ctx context.Context) {
 	st, err := p.c.control.Status(ctx, e.Kind, e.Record)
 	if err == nil && len(st.Waiting) > 0 {
 		p.said = time.Now()
+		p.bar.pause()
 		fmt.Fprintf(p.stderr, "%s %s waits for %s\n", e.Kind, p.o.nodeID, strings.Join(st.Waiting, "; and for "))
 	}
 }
