@@ -7,12 +7,6 @@ import (
 	"time"
 )
 
-// The problems that only whoever watches a node can see.
-const (
-	ProblemNotReporting ProblemCode = "not-reporting" // its process does not write its record
-	ProblemNotAnswering ProblemCode = "not-answering" // it writes its record and does not answer over HTTP
-)
-
 // EndingUnknown is what is said of a node that does not run and has left no last exit: it was
 // killed, its machine died, or its program writes none (upstream's nodes, older versions).
 const EndingUnknown = "how its last process ended is not known: it left no word"

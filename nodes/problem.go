@@ -42,6 +42,8 @@ const (
 	ProblemDrainerUnreachable  ProblemCode = "drainer-unreachable"    // a pump that starts cannot notify a drainer
 	ProblemLost                ProblemCode = "binlogs-lost"           // committed transactions that no drainer will be given
 	ProblemRecordBroken        ProblemCode = "record-broken"          // a node's record in PD cannot be read
+	ProblemNotReporting        ProblemCode = "not-reporting"          // seen by the console: a node's process does not write its record
+	ProblemNotAnswering        ProblemCode = "not-answering"          // seen by the console: it does, and does not answer over HTTP
 	ProblemOther               ProblemCode = "other"                  // everything else that ends a node
 )
 
@@ -52,7 +54,8 @@ func ProblemCodes() []ProblemCode {
 		ProblemCheckpoint, ProblemHistoryUnreadable, ProblemPumpUnreachable, ProblemReplicationBlocked, ProblemUnresolved,
 		ProblemPurged, ProblemLost, ProblemDiskFull, ProblemFsyncFailed, ProblemDataDamaged, ProblemPDAway, ProblemTiKVAway,
 		ProblemPDClockBack, ProblemClockSkew, ProblemCertificateExpiring, ProblemCertificateExpired, ProblemVersionMix,
-		ProblemTakeover, ProblemDrainerUnreachable, ProblemClusterMismatch, ProblemRecordBroken, ProblemOther,
+		ProblemTakeover, ProblemDrainerUnreachable, ProblemClusterMismatch, ProblemRecordBroken,
+		ProblemNotReporting, ProblemNotAnswering, ProblemOther,
 	}
 }
 

@@ -342,6 +342,21 @@ func TestHelp(t *testing.T) {
 	}
 }
 
+// TestHelpOnProblems: every code that a warning can have is a topic, with and without its brackets.
+func TestHelpOnProblems(t *testing.T) {
+	takePD(t, nil)
+	s := newSession(t, testOptions(), monitor)
+	for _, code := range nodes.ProblemCodes() {
+		for _, topic := range []string{string(code), "[" + string(code) + "]"} {
+			got := cells(t, s, "HELP "+quoted(topic))
+			if len(got) != 1 || got[0][0] != string(code) || !strings.Contains(got[0][1], "Means. ") || !strings.Contains(got[0][1], "Do. ") ||
+				strings.ContainsAny(got[0][1], "*`") || strings.Contains(got[0][1], "](") {
+				t.Errorf("HELP %q: %q", topic, got)
+			}
+		}
+	}
+}
+
 // TestHelpExamplesParse: what HELP shows can be typed.
 func TestHelpExamplesParse(t *testing.T) {
 	takePD(t, standard())

@@ -91,6 +91,9 @@ func sqlError(ctx context.Context, err error) *engine.Error {
 	case ctx.Err() != nil:
 		return errf(errInterrupted, "Query execution was interrupted")
 	}
+	if noPD != nil {
+		return errf(errUnknown, "%s; HELP '%s' says more", err, nodes.ProblemPDAway)
+	}
 	return errf(errUnknown, "%s", err)
 }
 

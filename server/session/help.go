@@ -24,9 +24,10 @@ var helpTopics = []helpTopic{
   RESOLVE TRANSACTION start_ts ON PUMP 'id' {ROLLBACK | COMMIT commit_ts}
                                      decide how an unresolved transaction ended
 
-HELP 'PAUSE', HELP 'CHANGE PUMP' and so on tell more. The tables of the database
+HELP 'PAUSE', HELP 'CHANGE PUMP' and so on tell more; HELP 'downstream-down', or another code that a warning has
+in brackets, says what a problem means, what is at risk and what to do. The tables of the database
 binlog (pumps, drainers, positions, events, unresolved) answer SELECT. Nodes that do not report,
-pumps that hold up replication, and risks of a statement come as warnings: SHOW WARNINGS.
+problems of nodes, pumps that hold up replication, and risks of a statement come as warnings: SHOW WARNINGS.
 `, `SHOW PUMP STATUS;
 PAUSE PUMP 'pump1' WAIT 30;
 `},
@@ -87,11 +88,14 @@ The table binlog.events keeps who did it.
 }
 
 // help answers HELP 'text' as MySQL does: one topic, or nothing found. Words behind the
-// statement's name (PUMP, DRAINER, TRANSACTION) do not matter; HELP 'contents' is the overview.
+// statement's name (PUMP, DRAINER, TRANSACTION) do not matter; the code of a problem is a topic; HELP 'contents' is the overview.
 func help(topic string) *engine.Result {
 	words := strings.Fields(strings.ToUpper(strings.TrimRight(topic, " \t\n;")))
 	if len(words) == 0 {
 		return helpResult()
+	}
+	if t, ok := problemTopics()[strings.Trim(words[0], "[]")]; ok && len(words) == 1 {
+		return t.result()
 	}
 	rest := words[1:]
 	if words[0] == "SHOW" && len(rest) > 0 && rest[0] == "FULL" {
@@ -106,10 +110,15 @@ func help(topic string) *engine.Result {
 	}
 	for _, t := range helpTopics {
 		if t.name == name {
-			r := table(text("name", 64), text("description", 4096), text("example", 4096))
-			r.Rows = [][]engine.Value{{str(t.name), str(t.description), str(t.example)}}
-			return r
+			return t.result()
 		}
 	}
 	return helpResult()
+}
+
+// result is the topic as MySQL sends one.
+func (t helpTopic) result() *engine.Result {
+	r := table(text("name", 64), text("description", 4096), text("example", 4096))
+	r.Rows = [][]engine.Value{{str(t.name), str(t.description), str(t.example)}}
+	return r
 }
