@@ -40,7 +40,7 @@ type problemCheck struct {
 
 // problemChecks are the places where each problem of TestProblems must be seen, and must be gone after the cure.
 func problemChecks() []problemCheck {
-	return []problemCheck{
+	return append([]problemCheck{
 		{"/status", func(l *troubled, kind nodes.Kind, nodeID string, code nodes.ProblemCode, want []string) (bool, string) {
 			st, err := nodes.NewControl(nil, patience).Status(context.Background(), kind, nodes.Record{NodeID: nodeID, Host: l.addr(kind, nodeID)})
 			if err != nil {
@@ -76,7 +76,7 @@ func problemChecks() []problemCheck {
 			}
 			return strings.HasPrefix(string(text)[at+len(line):], "1\n"), line
 		}},
-	}
+	}, consoleChecks()...)
 }
 
 // unanswered is how what a check has seen begins when nobody answered: then a problem is neither there nor gone.
@@ -94,13 +94,18 @@ type troubled struct {
 	opts     drainer.Options
 	skew     atomic.Int64 // of the clock of pumps, in nanoseconds
 	locked   *sql.Conn
+	front    *console // that watches; its page is at pageURL
+	sql      *sql.DB  // on it
+	pageURL  string
 	open     nodes.TSO // start TS of the transaction without an outcome
 }
 
 func newTroubled(t *testing.T) *troubled {
 	r := pdtest.NewRestorable(t, nil)
 	u := &shop{TB: t, registry: r.Registry, pd: r.PD, cluster: r.ClusterID, jobs: t.TempDir(), pumps: make(map[string]*pump.Pump), conns: make(map[string]*grpc.ClientConn)}
-	return &troubled{shop: u, pdServer: r}
+	l := &troubled{shop: u, pdServer: r}
+	l.watch(t)
+	return l
 }
 
 func (l *troubled) addr(kind nodes.Kind, nodeID string) string {
