@@ -302,6 +302,9 @@ func (d definer) texts(ctx context.Context) error {
 			}
 			if d.expressions {
 				for i, line := range strings.Split(ofCluster.ReplaceAllString(v[1], ""), "\n") {
+					if key, refers, ok := strings.Cut(line, ") REFERENCES "); ok {
+						line = key + ") REFERENCES " + strings.ToLower(refers)
+					}
 					d.add(r.schema, r.name, "%d: %s", i, strings.TrimSuffix(line, ","))
 				}
 			}
