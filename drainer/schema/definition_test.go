@@ -7,6 +7,8 @@ import (
 
 	"pumphouse/drainer/schema"
 	"pumphouse/testsuite/tidbtest/golden"
+
+	"github.com/pingcap/tidb/pkg/parser/mysql"
 )
 
 // TestDefinitions: a table has all that real TiDBs say of it, and of what was in a job nothing is
@@ -68,6 +70,23 @@ func TestDefinitions(t *testing.T) {
 				t.Errorf("%+v", db)
 			}
 		})
+	}
+}
+
+// TestHiddenDefault: a YEAR that is NOT NULL has a default in jobs that no client sees.
+func TestHiddenDefault(t *testing.T) {
+	for flag, want := range map[uint]any{mysql.NotNullFlag | mysql.NoDefaultValueFlag: nil, mysql.NotNullFlag: "0000"} {
+		h := newHistory(t)
+		at := schema.Position{CommitTS: binlogTS(h.n) + 20, Exact: true}
+		id := h.job(fmt.Sprintf(`"type":3,"schema_id":1,"table_id":10,"binlog":{"TableInfo":{"id":10,"name":{"O":"t","L":"t"},"state":5,"cols":[`+
+			`{"id":1,"name":{"O":"y","L":"y"},"offset":0,"state":5,"default":"0000","type":{"Tp":13,"Flag":%d,"Flen":4,"Charset":"binary","Collate":"binary"}}]}}`, flag))
+		made, err := h.open(at).Reach(t.Context(), binlogTS(id), int64(id), schema.StatePublic, "CREATE TABLE t (y YEAR NOT NULL)")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := made.After.Columns[0].Default; got != want {
+			t.Errorf("flags %d: the default is %v, want %v", flag, got, want)
+		}
 	}
 }
 

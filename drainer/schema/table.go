@@ -176,7 +176,9 @@ func newColumn(c *ColumnInfo) Column {
 		Default: c.Default, OriginDefault: c.OriginDefault, DefaultIsExpr: c.DefaultIsExpr,
 	}
 	// A bit default that is no valid UTF-8 is broken in the string and whole in the other field.
-	if c.DefaultBit != nil {
+	if mysql.HasNoDefaultValueFlag(c.Type.GetFlag()) {
+		col.Default = nil // YEAR NOT NULL has 0000 that no client sees
+	} else if c.DefaultBit != nil {
 		col.Default = string(c.DefaultBit)
 	}
 	if c.OriginDefaultBit != nil {
