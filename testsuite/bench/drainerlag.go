@@ -15,6 +15,9 @@ import (
 
 const lagTable = 300
 
+// maxLag is the goal for 99 of 100 transactions.
+const maxLag = 300 * time.Millisecond
+
 // lag prints how long it takes from a commit at a pump until it can be seen in MariaDB.
 func (b *drainerBench) lag(ctx context.Context, s *site) error {
 	return withMariaDB(func(db *mariadbtest.Server) error { return b.lagInto(ctx, s, db) })
@@ -56,6 +59,7 @@ func (b *drainerBench) lagInto(ctx context.Context, s *site, db *mariadbtest.Ser
 	fmt.Print("### Drainer: lag\n\nTwo pumps, one of them idle; bin/drainer; MariaDB. From the acknowledgement of the commit by the pump until a SELECT\n" +
 		"sees the row, asked every millisecond.\n\n| transactions/s | transactions | p50 ms | p99 ms | most ms | CPU drainer % |\n|---:|---:|---:|---:|---:|---:|\n")
 	first := 1
+	var slow []error
 	for _, every := range []time.Duration{time.Second, 100 * time.Millisecond, 10 * time.Millisecond, time.Millisecond} {
 		cpu, began := d.cpu(), time.Now()
 		lags, err := b.lags(ctx, u, pool, first, every)
@@ -66,10 +70,13 @@ func (b *drainerBench) lagInto(ctx context.Context, s *site, db *mariadbtest.Ser
 		n := len(lags)
 		first += n
 		slices.Sort(lags)
+		if p99 := lags[n*99/100]; p99 > maxLag {
+			slow = append(slow, fmt.Errorf("at %.0f transactions a second the lag's p99 is %s, want at most %s", 1/every.Seconds(), p99, maxLag))
+		}
 		fmt.Printf("| %.0f | %d | %.1f | %.1f | %.1f | %.1f |\n", 1/every.Seconds(), n, ms(lags[n/2]), ms(lags[n*99/100]), ms(lags[n-1]), used)
 	}
 	fmt.Println()
-	return nil
+	return errors.Join(slow...)
 }
 
 // lags writes a row every so often, with IDs from first on, and measures how long each takes.

@@ -116,13 +116,18 @@ var faults = []fault{
 	}},
 }
 
-// Run does every kind once, in an order of its own, and goes on until ctx is done. What is
-// begun is finished. An error is a node that does not come back or does not end in order.
-func (f *Faults) Run(ctx context.Context) error {
-	for ctx.Err() == nil {
+// Run does every kind once, however long that takes, in an order of its own, and goes on until that
+// much time has passed. What is begun is finished. An error is a node that does not come back or does
+// not end in order, or a context that is done before every kind has happened.
+func (f *Faults) Run(ctx context.Context, lasts time.Duration) error {
+	end := time.Now().Add(lasts)
+	for first := true; first || time.Now().Before(end); first = false {
 		for _, i := range f.r.Perm(len(faults)) {
 			f.wait(ctx, 1500*time.Millisecond)
 			if ctx.Err() != nil {
+				return fmt.Errorf("only %d of %d kinds of faults have happened: %w", len(f.Done), len(faults), ctx.Err())
+			}
+			if !first && time.Now().After(end) {
 				return nil
 			}
 			began := time.Now()

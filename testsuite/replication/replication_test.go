@@ -50,9 +50,9 @@ func (r *run) work(lasts time.Duration, meanwhile func(context.Context) error) {
 	wg.Go(func() { r.b.Run(ctx) })
 	if meanwhile != nil {
 		wg.Go(func() {
+			defer end()
 			if err := meanwhile(ctx); err != nil {
 				r.t.Error(err)
-				end()
 			}
 		})
 	}
@@ -122,7 +122,7 @@ func TestReplication(t *testing.T) {
 // TestReplicationFaults is the same while pumps, the drainer, PD and MariaDB are killed, stopped,
 // paused and moved offline, and connections are cut.
 func TestReplicationFaults(t *testing.T) {
-	lasts := seconds(t, 100)
+	lasts := seconds(t, 180)
 	if form.Long() {
 		lasts = 30 * time.Minute
 	}
@@ -132,12 +132,17 @@ func TestReplicationFaults(t *testing.T) {
 	f := NewFaults(r.c, r.seed)
 	f.Say = t.Logf
 	stop := r.watch()
-	r.work(lasts, f.Run)
+	r.work(lasts+10*time.Minute, func(ctx context.Context) error { return f.Run(ctx, lasts) })
 	if !t.Failed() {
 		r.equal(120 * time.Second)
 	}
 	stop()
 	t.Logf("faults: %v", f.Done)
+	for _, kind := range faults {
+		if f.Done[kind.name] == 0 {
+			t.Errorf("it never happened: %s", kind.name)
+		}
+	}
 }
 
 // TestReplicationLastVersion is TestReplication with the last TiDB that writes binlogs.
