@@ -142,6 +142,21 @@ func TestDisorder(t *testing.T) {
 	}
 }
 
+// A pump whose end Next has seen, and that joins again before Next forgets it, takes part.
+func TestRevivedIsNotForgotten(t *testing.T) {
+	m := New(Options{})
+	p1 := add(t, m, "p1", 7)
+	p1.End()
+	p1.take()
+	if again := add(t, m, "p1", 0); again != p1 {
+		t.Fatal("it is another one")
+	}
+	m.drop(p1)
+	if m.pumps["p1"] != p1 {
+		t.Error("it is forgotten")
+	}
+}
+
 func TestAddTwice(t *testing.T) {
 	m := New(Options{})
 	p1 := add(t, m, "p1", 7)

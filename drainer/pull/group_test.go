@@ -208,6 +208,14 @@ func TestDeadPumpHoldsUntilItIsOffline(t *testing.T) {
 			if b, err := r.merger.Next(short); err == nil {
 				t.Fatalf("%+v came out while a pump is dead", b)
 			}
+			// One that is paused comes back, and may have what nobody has pulled.
+			c.record("dead", "127.0.0.1:1", nodes.Paused)
+			r.until("the pause", func() bool { return r.group.Status()[0].State == nodes.Paused })
+			short, cancel = context.WithTimeout(t.Context(), 200*time.Millisecond)
+			defer cancel()
+			if b, err := r.merger.Next(short); err == nil {
+				t.Fatalf("%+v came out while a pump is paused", b)
+			}
 			release(c)
 			r.take(1)
 		})

@@ -159,6 +159,39 @@ func TestScheduler(t *testing.T) {
 	}
 }
 
+// A job that goes alone, of DDL, waits for every one before it, and every one after it waits for that.
+func TestSchedulerAlone(t *testing.T) {
+	s := newScheduler(limits{workers: 3, rows: 1, bytes: 1000, inFlight: 10}, 0)
+	put := func(ts nodes.TSO, alone bool, keys ...uint64) *job {
+		t.Helper()
+		j := &job{txn: &sink.Txn{CommitTS: ts}, upto: ts, rows: 1, bytes: 1, alone: alone}
+		if err := s.put(t.Context(), j, touched{keys: keys}); err != nil {
+			t.Fatal(err)
+		}
+		return j
+	}
+	before := []*job{put(1, false, 10), put(2, false, 20), put(3, false, 30)}
+	ddl := put(4, true)
+	after := []*job{put(5, false, 40), put(6, false, 50)}
+	for _, j := range before {
+		if j.worker != ddl.worker && s.mayLocked(ddl.worker, ddl) {
+			t.Fatalf("the DDL does not wait for the job at %d", j.upto)
+		}
+		s.finish(j.worker, s.take(j.worker, nil))
+	}
+	if !s.mayLocked(ddl.worker, ddl) {
+		t.Error("the DDL waits for nobody and does not go on")
+	}
+	waits := func(j *job) bool { return j.worker == ddl.worker || !s.mayLocked(j.worker, j) }
+	if !waits(after[0]) || !waits(after[1]) {
+		t.Error("a job does not wait for the DDL before it")
+	}
+	s.finish(ddl.worker, s.take(ddl.worker, nil))
+	if _, applied, _ := s.state(); applied != 4 || !s.mayLocked(after[0].worker, after[0]) {
+		t.Errorf("after the DDL: applied %d", applied)
+	}
+}
+
 // TestExpect: what a statement is to leave is asked for of the tables it names, under their names
 // downstream, and not where the downstream cannot have them.
 func TestExpect(t *testing.T) {
