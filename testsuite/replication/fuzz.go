@@ -234,10 +234,10 @@ func rank(kind string) int {
 	return 2
 }
 
-// Run runs kinds at random until ctx is done; check is called now and then, when nothing is under
-// way.
-func (f *Fuzz) Run(ctx context.Context, every int, check func(kind string) error) error {
-	for n := 1; ctx.Err() == nil; n++ {
+// Run runs that many steps of random kinds, or until ctx is done; check is called after every few, when
+// nothing is under way.
+func (f *Fuzz) Run(ctx context.Context, steps, every int, check func(kind string) error) error {
+	for n := 1; n <= steps && ctx.Err() == nil; n++ {
 		k := &fuzzKinds[f.r.IntN(len(fuzzKinds))]
 		if f.excluded(k) {
 			continue
