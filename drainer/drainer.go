@@ -36,6 +36,7 @@ type Drainer struct {
 	port       *daemon.Port
 	nodeID     string
 	id         daemon.NodeID // nodeID, for the metrics
+	recorded   nodes.Record  // what PD said of the last life; its NodeID is empty if there was none
 	clusterID  uint64
 	agent      *nodes.Agent
 	cache      *nodes.Cache
@@ -126,6 +127,7 @@ func (d *Drainer) Open(ctx context.Context) error {
 		// It needs neither PD nor TiKV, which may be gone.
 		{"apply the relay log", d.tryReplay},
 		{"ask PD for the cluster ID and the time", d.askPD},
+		{"read the record in PD", d.readRecord},
 		{"claim the record", d.claim},
 		{"read the checkpoint", d.openCheckpoint},
 		// What follows may take long; /status says so meanwhile.

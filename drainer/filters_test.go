@@ -249,7 +249,7 @@ func TestPartsInFiles(t *testing.T) {
 	u.pump.upTo.Store(int64(u.next()))
 	u.serve(&u.pump)
 	o := u.options("drainer1")
-	o.InitialCommitTS, o.Schema = u.base, schema.Dir(u.dir)
+	o.InitialCommitTS, o.Schema, o.AcceptLoss = u.base, schema.Dir(u.dir), true
 	o.Filter = txn.FilterRules{IgnoreTables: []txn.TableName{{Schema: "db", Table: "~^ig"}}}
 	want := []string{"10 CREATE DATABASE IF NOT EXISTS `db`;", "20 use `db`; CREATE TABLE `db`.`t1` (`a` INT);", "40 use `db`; CREATE TABLE `db`.`t2` (`a` INT);",
 		"48 use `db`; DROP TABLE `db`.`t1`;", "49 use `db`; DROP TABLE `db`.`t2`;", "60 CREATE DATABASE `other`;"}

@@ -47,6 +47,8 @@ type Options struct {
 	// InitialCommitTS is where a drainer begins that has no checkpoint: transactions behind
 	// it are replicated. Negative: PD's time at the start.
 	InitialCommitTS nodes.TSO
+	// AcceptLoss lets the drainer begin elsewhere than its record in PD says; else that is an [*EarlierError].
+	AcceptLoss bool
 
 	Filter  txn.FilterRules
 	Migrate txn.MigrateRules

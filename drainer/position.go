@@ -39,6 +39,9 @@ func (d *Drainer) openCheckpoint(ctx context.Context) (err error) {
 			"Check -pd-urls and the data directory; if the cluster was made anew, remove the checkpoint and begin with a new dump (-initial-commit-ts)",
 			at, at.Time().Format(time.RFC3339), d.store, ahead.Round(time.Second), now.Time().Format(time.RFC3339)), nodes.ProblemClusterMismatch, "")
 	}
+	if err := d.compareWithRecord(ctx, at, c.Saved()); err != nil {
+		return err
+	}
 	// Where a first life begins is kept at once: a next one begins there too, not later.
 	if err := c.Save(ctx, c.Position()); err != nil {
 		return nodes.WithProblem(err, nodes.ProblemCheckpoint, "")

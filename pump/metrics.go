@@ -27,6 +27,7 @@ type metrics struct {
 	purged    *prometheus.CounterVec // {id}
 	abandoned *prometheus.CounterVec // {id}
 	lost      prometheus.Counter
+	accepted  prometheus.Counter
 	deleted   prometheus.Counter
 	gcTS      prometheus.Gauge // physical milliseconds, as all *_ts here
 	doneGC    prometheus.Gauge
@@ -57,10 +58,12 @@ func newMetrics(reg *prometheus.Registry) (*metrics, error) {
 		purged:    counter(opts("pump", "detected_drainer_binlog_purge_count", "Rounds of garbage collection that left a drainer without binlogs it had not consumed."), "id"),
 		abandoned: counter(opts("pump", "abandoned_drainer_count", "Drainers that were not waited for when the pump went offline."), "id"),
 		lost:      prometheus.NewCounter(prometheus.CounterOpts(opts("pump", "loss_binlog_count", "Transactions whose commit came and that cannot be delivered: the prewrite is not here, or drainers have passed the commit TS."))),
-		deleted:   prometheus.NewCounter(prometheus.CounterOpts(opts("pump_storage", "deleted_kv_total", "Segments of the log that were removed."))),
-		gcTS:      gauge(opts("pump_storage", "gc_ts", "Binlogs older than this may be removed; milliseconds since the epoch.")),
-		doneGC:    gauge(opts("pump_storage", "done_gc_ts", "Binlogs older than this have been removed; milliseconds since the epoch.")),
-		waiting:   gauge(opts("pump", "waiting_for_drainers", "Drainers that a closing pump waits for.")),
+		accepted: prometheus.NewCounter(prometheus.CounterOpts{Namespace: "pumphouse", Subsystem: "pump", Name: "accepted_loss_total",
+			Help: "Starts with a log that knew less than the pump's record in PD (-accept-loss)."}),
+		deleted: prometheus.NewCounter(prometheus.CounterOpts(opts("pump_storage", "deleted_kv_total", "Segments of the log that were removed."))),
+		gcTS:    gauge(opts("pump_storage", "gc_ts", "Binlogs older than this may be removed; milliseconds since the epoch.")),
+		doneGC:  gauge(opts("pump_storage", "done_gc_ts", "Binlogs older than this have been removed; milliseconds since the epoch.")),
+		waiting: gauge(opts("pump", "waiting_for_drainers", "Drainers that a closing pump waits for.")),
 	}
 	for _, method := range []string{"WriteBinlog", "PullBinlogs"} {
 		for _, label := range []string{"succ", "fail"} {
@@ -75,7 +78,7 @@ func newMetrics(reg *prometheus.Registry) (*metrics, error) {
 	}
 	m.wrote, m.notWritten = m.rpcSeconds.WithLabelValues("WriteBinlog", "succ"), m.rpcSeconds.WithLabelValues("WriteBinlog", "fail")
 	m.batches, m.syncs = m.writeTime.WithLabelValues("batch"), m.writeTime.WithLabelValues("sync")
-	return m, register(reg, m.rpcSeconds, m.writeSize, m.writeTime, m.errors, m.purged, m.abandoned, m.lost, m.deleted, m.gcTS, m.doneGC, m.waiting)
+	return m, register(reg, m.rpcSeconds, m.writeSize, m.writeTime, m.errors, m.purged, m.abandoned, m.lost, m.accepted, m.deleted, m.gcTS, m.doneGC, m.waiting)
 }
 
 // register adds metrics to a registry, which another pump must not use.

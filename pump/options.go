@@ -38,6 +38,9 @@ type Options struct {
 	Admin    daemon.Admin    // who may change the pump over HTTP; default: anybody
 	Config   map[string]any  // what GET /config answers: see daemon.Shown
 
+	// AcceptLoss starts the pump with a log that knows less than its record in PD; else that is a [*ForgottenError].
+	AcceptLoss bool
+
 	Heartbeat time.Duration // default 2 s
 	// GC is how old a binlog must be to be removed, default 7 days.
 	GC time.Duration

@@ -103,6 +103,7 @@ func (p *Pump) Open(ctx context.Context) error {
 		{"take over an upstream pump's data", p.takeOver},
 		// The log is recovered before anybody hears of this pump.
 		{"open the log", p.openStore},
+		{"compare the log with the record in PD", p.compareWithRecord},
 		{"ask PD for the cluster ID", p.askCluster},
 		// While PD's clock is below what the log holds, no new transactions will be taken.
 		{"ask PD for the time", p.askTime},
@@ -179,7 +180,7 @@ func (p *Pump) askTime(ctx context.Context) error {
 func (p *Pump) claim(ctx context.Context) (err error) {
 	p.agent, err = nodes.NewAgent(nodes.AgentOptions{
 		Kind: nodes.Pump, NodeID: p.nodeID, Host: p.port.Advertised(), Heartbeat: p.opts.Heartbeat,
-		Registry: p.opts.Registry, TSO: p.horizon.tso, MaxCommitTS: p.store.MaxCommitTS,
+		Registry: p.opts.Registry, TSO: p.horizon.tso, MaxCommitTS: p.reportable,
 		Logger: p.opts.Logger, Now: p.opts.Now,
 	})
 	if err != nil {
@@ -243,6 +244,9 @@ func (p *Pump) abort() error {
 func (p *Pump) leave(finish func() error, cause error) error {
 	errs := []error{cause}
 	if p.store != nil {
+		if err := p.store.Remember(p.store.MaxCommitTS()); err != nil {
+			p.log.WithError(err).Warn("how far the log has come cannot be noted on disk: the record's MaxCommitTS stays where it is")
+		}
 		errs = append(errs, p.store.Close())
 	}
 	if p.agent != nil && p.agent.State() != "" {

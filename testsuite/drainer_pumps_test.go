@@ -303,11 +303,13 @@ func drainerOlderCheckpoint(c *pumps) {
 		}
 	}
 	d.consumes(tr, tr.want[len(tr.want)-1].ts)
-	d.signal(syscall.SIGKILL)
-	<-d.done
+	d.signal(syscall.SIGTERM)
+	d.ends(0)
 	if err := os.WriteFile(filepath.Join(d.dir, "savepoint"), fmt.Appendf(nil, "commitTS = %d\n", middle), 0o600); err != nil {
 		c.t.Fatal(err)
 	}
+	d.fails("it began before what its record says", middle.String(), "-accept-loss")
+	d.args = append(d.args, "-accept-loss")
 	d.launch()
 	d.consumes(tr, tr.sell("pump1"))
 	d.exact(tr) // what was there already has made no difference

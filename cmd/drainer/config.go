@@ -51,13 +51,14 @@ type config struct {
 	ZKAddrs        any    `toml:"zookeeper-addrs" old:"no effect: brokers are named with kafka-addrs in [syncer.to]"`
 	LogRotate      any    `toml:"log-rotate" old:"no effect: use [log.file], logrotate(8) or the journal"`
 
-	metrics  *prometheus.Registry
-	down     drainer.Downstream
-	version  bool
-	warnings []string // about the configuration
-	from     string   // its file
-	check    bool     // -check-config
-	print    bool
+	metrics    *prometheus.Registry
+	down       drainer.Downstream
+	version    bool
+	acceptLoss bool
+	warnings   []string // about the configuration
+	from       string   // its file
+	check      bool     // -check-config
+	print      bool
 }
 
 // syncerConfig is the section [syncer].
@@ -159,6 +160,7 @@ func (c *config) flags(fs *flag.FlagSet) {
 	c.Flags(fs, "log-level", "info", logs.FormatUnified)
 	setting.Alias(fs, "L", "log-level")
 	fs.Int64Var(&c.InitialCommitTS, "initial-commit-ts", -1, "commit `TS` after which to start when there is no checkpoint; -1: now")
+	fs.BoolVar(&c.acceptLoss, "accept-loss", false, "begin once elsewhere than this drainer's record in PD says, because the downstream was restored or the checkpoint is lost")
 	fs.IntVar(&c.SyncedCheckTime, "synced-check-time", 5, "`minutes` without a transaction after which /status says Synced")
 	fs.StringVar(&c.Compressor, "compressor", "", "let pumps compress what they send: gzip")
 	fs.StringVar(&c.MetricsAddr, "metrics-addr", "", "`address` of a Prometheus push gateway; empty: metrics are only served at /metrics")
@@ -266,7 +268,7 @@ func (c *config) options(log logrus.FieldLogger) drainer.Options {
 	}
 	o := drainer.Options{
 		NodeID: c.NodeID, Addr: c.Addr, AdvertiseAddr: c.AdvertiseAddr, DataDir: c.DataDir, Security: c.Security.Security, Admin: c.Security.Admin,
-		Downstream: c.down, InitialCommitTS: nodes.TSO(c.InitialCommitTS),
+		Downstream: c.down, InitialCommitTS: nodes.TSO(c.InitialCommitTS), AcceptLoss: c.acceptLoss,
 		Filter: c.rules(), Migrate: c.migrateRules(), IgnoreTxns: ignored, SkipDDL: !c.Syncer.SyncDDL, Gzip: c.Compressor == "gzip",
 		LoadSchemaSnapshot: c.Syncer.LoadSchemaSnapshot,
 		SyncedAfter:        time.Duration(c.SyncedCheckTime) * time.Minute, Logger: log, Metrics: c.metrics,

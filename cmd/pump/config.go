@@ -56,7 +56,8 @@ type config struct {
 	repair   bool
 	check    bool // -check-config
 
-	forgetOld bool
+	forgetOld  bool
+	acceptLoss bool
 }
 
 type storageConfig struct {
@@ -147,6 +148,7 @@ func (c *config) flags(fs *flag.FlagSet) {
 	c.Security.Flags(fs, "PUT /state/…, /debug/…, /unresolved")
 	fs.BoolVar(&c.version, "V", false, "print the version and exit")
 	fs.BoolVar(&c.repair, "repair", false, "save what can be read of damaged data in -data-dir, say what is lost, and exit; copy the directory first")
+	fs.BoolVar(&c.acceptLoss, "accept-loss", false, "start once with a log that knows less than this pump's record in PD, and give up what it lacks")
 	fs.BoolVar(&c.forgetOld, "forget-old", false, "remove what an upstream pump that was taken over has left in -data-dir, and exit; the pump may be running")
 	for _, name := range []string{"binlog-file-size", "binlog-slice-size", "log-rotate", "kafka-addrs"} {
 		fs.String(name, "", withoutEffect)
@@ -204,7 +206,7 @@ func (c *config) adjust() (warnings []string, err error) {
 func (c *config) options(reg *nodes.Registry, clock *pd.Client, log logrus.FieldLogger) pump.Options {
 	return pump.Options{
 		NodeID: c.NodeID, Addr: c.Addr, AdvertiseAddr: c.AdvertiseAddr, Socket: c.Socket, DataDir: c.DataDir,
-		Registry: reg, PD: clock, Security: c.Security.Security, Admin: c.Security.Admin,
+		Registry: reg, PD: clock, Security: c.Security.Security, Admin: c.Security.Admin, AcceptLoss: c.acceptLoss,
 		Heartbeat: time.Duration(c.Heartbeat) * time.Second, GC: time.Duration(c.GC),
 		FakeInterval: time.Duration(c.FakeInterval) * time.Second, MaxMessageSize: c.MaxMessage,
 		MaxConns: c.MaxConns, NoDirectWrites: !c.DirectWrites,

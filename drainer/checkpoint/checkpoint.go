@@ -82,6 +82,13 @@ func Open(ctx context.Context, store Store, clusterID uint64, initial nodes.TSO)
 	return &Checkpoint{store: store, last: p, saved: saved}, nil
 }
 
+// Saved reports whether the store holds the position.
+func (c *Checkpoint) Saved() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.saved
+}
+
 // CommitTS is the position: what was saved last, or where the checkpoint begins.
 func (c *Checkpoint) CommitTS() nodes.TSO {
 	c.mu.Lock()

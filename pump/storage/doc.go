@@ -68,6 +68,7 @@
 //	wait-0000000001 …   runs of transactions that wait, in no order of numbers
 //	checkpoint          how to open the rest quickly
 //	lost                what Repair could not save; without damage there is none
+//	reported            up to where the pump has reported that the log goes
 //	reserve             space that GC may use when the disk is full; it holds nothing
 //	repairing           a repair has changed the log and has not ended; it holds nothing
 //	*.tmp               being made; removed when the store opens
@@ -149,6 +150,15 @@
 //	8     ranges, ascending and apart, until 4 bytes are left: 8 commit TS that is
 //	      not lost, 8 commit TS up to and including which something may be
 //	      checksum of everything before 4
+//
+// The file reported has two slots of 512 bytes, written in turn; the larger TS counts:
+//
+//	 0  8  "PHBREPT" 0x01
+//	 8  8  TS up to which the pump has reported the log to be complete
+//	16  4  checksum of bytes 0 to 15
+//
+// The pump's record in PD never says more than this file or the last commit in the log. So a log that knows less
+// than the record is not the one that the pump had.
 //
 // # Opening
 //

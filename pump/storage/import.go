@@ -104,6 +104,14 @@ func (im *Import) Purge(upTo nodes.TSO) {
 	im.s.purged = max(im.s.purged, upTo)
 }
 
+// Remember notes that the log is complete up to the largest time in it.
+func (im *Import) Remember() error {
+	im.s.mu.Lock()
+	top := im.s.matcher.top
+	im.s.mu.Unlock()
+	return im.s.Remember(top)
+}
+
 // Stats is [Store.Stats].
 func (im *Import) Stats() Stats { return im.s.Stats() }
 

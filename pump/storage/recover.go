@@ -48,6 +48,7 @@ func (s *Store) abandon() error {
 	if s.index != nil {
 		errs = append(errs, s.index.close())
 	}
+	errs = append(errs, s.closeReported())
 	return errors.Join(errs...)
 }
 
@@ -73,6 +74,9 @@ func (s *Store) recover(now time.Time) error {
 		if ids, err = s.startOver(c, ids); err != nil {
 			return err
 		}
+	}
+	if err := s.openReported(); err != nil {
+		return err
 	}
 	if c == nil && len(ids) == 0 {
 		return s.create()

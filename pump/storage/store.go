@@ -44,9 +44,11 @@ type Store struct {
 	sinceCheck    atomic.Int64
 	lastEnd       int64 // end of the log at the last housekeep; the leader's
 
-	space  space
-	counts counts
-	losses limiter
+	space    space
+	counts   counts
+	losses   limiter
+	reported reported
+
 	lookup chan struct{} // of one place: held while a commit is looked for
 	debug  chan struct{} // of one place: held during a Lookup
 
@@ -285,7 +287,7 @@ func (s *Store) Close() error {
 			s.opts.Logger.WithError(err).Warn("cannot write the storage's checkpoint; nothing is lost, but the next start takes longer")
 		}
 	}
-	err := errors.Join(s.writer.file.Close(), s.index.close())
+	err := errors.Join(s.writer.file.Close(), s.index.close(), s.closeReported())
 	if err != nil {
 		return fmt.Errorf("close binlog storage: %w", err)
 	}

@@ -265,6 +265,9 @@ func (j *job) complete(im *storage.Import, l *oldlog.Log, st *state) error {
 		im.Purge(upTo)
 		j.Logger.WithField("commit_ts", upTo).Infof("binlogs up to commit TS %s (%s) count as purged: the upstream pump's garbage collection has removed some of them", upTo, upTo.Time().Format(time.RFC3339))
 	}
+	if err := im.Remember(); err != nil {
+		return err
+	}
 	st.Done = true
 	if err := st.save(im); err != nil {
 		return err
