@@ -205,13 +205,19 @@ func (d *Drainer) claim(ctx context.Context) (err error) {
 }
 
 // serve begins to answer gRPC and HTTP.
-func (d *Drainer) serve(context.Context) error {
+func (d *Drainer) serve(ctx context.Context) error {
 	d.opts.Admin.Warn(d.log, d.port.Addr(), d.opts.Security)
 	server := grpc.NewServer()
 	binlogpb.RegisterCisternServer(server, cistern{d: d})
 	d.port.Log = d.log
 	d.startHealth()
-	return d.port.Serve(d.opts.Security, server, d.routes())
+	if err := d.port.Serve(d.opts.Security, server, d.routes()); err != nil {
+		return err
+	}
+	if err := d.port.DialSelf(ctx, "pumps and operators"); err != nil {
+		d.log.Warn(err)
+	}
+	return nil
 }
 
 // firstFlow makes the flow that starts when the drainer is online.

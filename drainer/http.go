@@ -24,6 +24,7 @@ func (d *Drainer) routes() http.Handler {
 	mux.HandleFunc("GET /commit_ts", daemon.Answer(d.log, d.getCommitTS))
 	mux.HandleFunc("PUT /state/{node}/{action}", daemon.Answer(d.log, d.opts.Admin.Guard(daemon.PutState(nodes.Drainer, d.nodeID, d.life.Ask))))
 	mux.HandleFunc("GET /config", daemon.Answer(d.log, d.opts.Admin.ConfigHandler(d.opts.Config)))
+	daemon.Profiles(mux, d.log, d.opts.Admin, d.opts.EnableDebug)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(d.opts.Metrics, promhttp.HandlerOpts{}))
 	return mux
 }

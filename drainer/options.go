@@ -28,7 +28,7 @@ type PD interface {
 // is good.
 type Options struct {
 	NodeID        string // default <hostname>:<port>, kept in DataDir
-	Addr          string // host:port to listen on, default 127.0.0.1:8249; port 0 means any
+	Addr          string // host:port to listen on, default [daemon.DefaultAddr] with port 8249; port 0 means any
 	AdvertiseAddr string // host:port that others dial, default: the address listened on
 	DataDir       string // default data.drainer
 
@@ -47,6 +47,8 @@ type Options struct {
 	// InitialCommitTS is where a drainer begins that has no checkpoint: transactions behind
 	// it are replicated. Negative: PD's time at the start.
 	InitialCommitTS nodes.TSO
+	// EnableDebug answers /debug/pprof to other machines too.
+	EnableDebug bool
 	// AcceptLoss lets the drainer begin elsewhere than its record in PD says; else that is an [*EarlierError].
 	AcceptLoss bool
 
@@ -87,7 +89,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Registry == nil || o.PD == nil || o.Schema == nil || o.Downstream == nil {
 		return o, errors.New("drainer: a registry, a PD, a schema source and a downstream are required")
 	}
-	setDefault(&o.Addr, "127.0.0.1:8249")
+	setDefault(&o.Addr, daemon.DefaultAddr(8249, o.AdvertiseAddr))
 	setDefault(&o.DataDir, "data.drainer")
 	setDefault(&o.Heartbeat, nodes.DefaultHeartbeat)
 	setDefault(&o.SaveEvery, time.Second)

@@ -28,6 +28,7 @@ func (p *Pump) routes() http.Handler {
 	mux.HandleFunc("GET /debug/binlog/{ts}", daemon.Answer(p.log, admin(p.getBinlog)))
 	mux.HandleFunc("POST /debug/gc/trigger", daemon.Answer(p.log, admin(p.triggerGC)))
 	mux.HandleFunc("GET /config", daemon.Answer(p.log, p.opts.Admin.ConfigHandler(p.opts.Config)))
+	daemon.Profiles(mux, p.log, p.opts.Admin, p.opts.EnableDebug)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(p.opts.Metrics, promhttp.HandlerOpts{}))
 	return mux
 }

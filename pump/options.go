@@ -27,7 +27,7 @@ type PD interface {
 // is good.
 type Options struct {
 	NodeID        string // default <hostname>:<port>, kept in DataDir
-	Addr          string // host:port to listen on, default 127.0.0.1:8250; port 0 means any
+	Addr          string // host:port to listen on, default [daemon.DefaultAddr] with port 8250; port 0 means any
 	AdvertiseAddr string // host:port that others dial, default: the address listened on
 	Socket        string // path of a Unix socket to listen on as well
 	DataDir       string // default data.pump
@@ -37,6 +37,8 @@ type Options struct {
 	Security daemon.Security // TLS of the port and towards drainers
 	Admin    daemon.Admin    // who may change the pump over HTTP; default: anybody
 	Config   map[string]any  // what GET /config answers: see daemon.Shown
+	// EnableDebug answers /debug/pprof to other machines too.
+	EnableDebug bool
 
 	// AcceptLoss starts the pump with a log that knows less than its record in PD; else that is a [*ForgottenError].
 	AcceptLoss bool
@@ -88,7 +90,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Registry == nil || o.PD == nil {
 		return o, errors.New("pump: a registry and a PD are required")
 	}
-	setDefault(&o.Addr, "127.0.0.1:8250")
+	setDefault(&o.Addr, daemon.DefaultAddr(8250, o.AdvertiseAddr))
 	setDefault(&o.DataDir, "data.pump")
 	setDefault(&o.Heartbeat, nodes.DefaultHeartbeat)
 	setDefault(&o.GC, 7*24*time.Hour)

@@ -56,7 +56,17 @@ func WriteDirectly(server *grpc.Server, maxMessage int, write func([]direct.Call
 }
 
 // serve starts to answer gRPC and HTTP on every listener. Writes are still refused.
-func (p *Pump) serve(context.Context) error {
+func (p *Pump) serve(ctx context.Context) error {
+	if err := p.serveAll(); err != nil {
+		return err
+	}
+	if err := p.port.DialSelf(ctx, "TiDB and drainers"); err != nil {
+		p.log.Warn(err)
+	}
+	return nil
+}
+
+func (p *Pump) serveAll() error {
 	p.opts.Admin.Warn(p.log, p.port.Addr(), p.opts.Security)
 	server := grpc.NewServer(ServerOptions(p.opts.MaxMessageSize)...)
 	binlogpb.RegisterPumpServer(server, service{Pump: p})

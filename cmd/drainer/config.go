@@ -26,7 +26,8 @@ import (
 // of its flag, or the tag doc; see package setting.
 type config struct {
 	NodeID          string `toml:"node-id" example:"\"drainer1\""`
-	Addr            string `toml:"addr"`
+	Addr            string `toml:"addr" example:"\"10.0.0.6:8249\""`
+	EnableDebug     bool   `toml:"enable-debug"`
 	AdvertiseAddr   string `toml:"advertise-addr" example:"\"drainer1.example:8249\""`
 	PDURLs          string `toml:"pd-urls" sample:"\"http://127.0.0.1:2379\""`
 	DataDir         string `toml:"data-dir" sample:"\"/var/lib/pumphouse/drainer\""`
@@ -152,7 +153,7 @@ const envPrefix = "BINLOG_SERVER"
 
 func (c *config) flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.NodeID, "node-id", "", "ID of the node; default <hostname>:<port>, kept in <data-dir>/.node")
-	fs.StringVar(&c.Addr, "addr", "127.0.0.1:8249", "`host:port` to listen on for pumps and HTTP")
+	fs.StringVar(&c.Addr, "addr", "", "`host:port` to listen on for pumps and HTTP; default: port 8249 of this machine's first IPv4 address that is not loopback, or of all addresses if advertise-addr is set")
 	fs.StringVar(&c.AdvertiseAddr, "advertise-addr", "", "`host:port` that others dial; default: addr. It is needed when addr is 0.0.0.0")
 	fs.StringVar(&c.PDURLs, "pd-urls", "http://127.0.0.1:2379", "PD's client `URLs`, separated by commas")
 	fs.StringVar(&c.DataDir, "data-dir", "data.drainer", "`directory` of the node ID and, for file and kafka, of the checkpoint")
@@ -160,6 +161,7 @@ func (c *config) flags(fs *flag.FlagSet) {
 	c.Flags(fs, "log-level", "info", logs.FormatUnified)
 	setting.Alias(fs, "L", "log-level")
 	fs.Int64Var(&c.InitialCommitTS, "initial-commit-ts", -1, "commit `TS` after which to start when there is no checkpoint; -1: now")
+	fs.BoolVar(&c.EnableDebug, "enable-debug", false, "answer /debug/pprof to other machines too")
 	fs.BoolVar(&c.acceptLoss, "accept-loss", false, "begin once elsewhere than this drainer's record in PD says, because the downstream was restored or the checkpoint is lost")
 	fs.IntVar(&c.SyncedCheckTime, "synced-check-time", 5, "`minutes` without a transaction after which /status says Synced")
 	fs.StringVar(&c.Compressor, "compressor", "", "let pumps compress what they send: gzip")
@@ -268,7 +270,7 @@ func (c *config) options(log logrus.FieldLogger) drainer.Options {
 	}
 	o := drainer.Options{
 		NodeID: c.NodeID, Addr: c.Addr, AdvertiseAddr: c.AdvertiseAddr, DataDir: c.DataDir, Security: c.Security.Security, Admin: c.Security.Admin,
-		Downstream: c.down, InitialCommitTS: nodes.TSO(c.InitialCommitTS), AcceptLoss: c.acceptLoss,
+		Downstream: c.down, InitialCommitTS: nodes.TSO(c.InitialCommitTS), AcceptLoss: c.acceptLoss, EnableDebug: c.EnableDebug,
 		Filter: c.rules(), Migrate: c.migrateRules(), IgnoreTxns: ignored, SkipDDL: !c.Syncer.SyncDDL, Gzip: c.Compressor == "gzip",
 		LoadSchemaSnapshot: c.Syncer.LoadSchemaSnapshot,
 		SyncedAfter:        time.Duration(c.SyncedCheckTime) * time.Minute, Logger: log, Metrics: c.metrics,

@@ -102,7 +102,7 @@ func TestConfigDefaults(t *testing.T) {
 	if err != nil || len(warnings) > 0 {
 		t.Fatal(err, warnings)
 	}
-	if o := c.options(nil); o.InitialCommitTS != -1 || o.SkipDDL || o.Gzip || o.Addr != "127.0.0.1:8249" || o.DataDir != "data.drainer" ||
+	if o := c.options(nil); o.InitialCommitTS != -1 || o.SkipDDL || o.Gzip || o.Addr != "" || o.DataDir != "data.drainer" ||
 		strings.Join(o.Filter.IgnoreSchemas, ",") != "INFORMATION_SCHEMA,PERFORMANCE_SCHEMA,mysql" {
 		t.Errorf("%+v", o)
 	}

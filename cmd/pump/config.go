@@ -25,7 +25,7 @@ import (
 // of its flag, or the tag doc; see package setting.
 type config struct {
 	NodeID        string `toml:"node-id" example:"\"pump1\""`
-	Addr          string `toml:"addr"`
+	Addr          string `toml:"addr" example:"\"10.0.0.5:8250\""`
 	AdvertiseAddr string `toml:"advertise-addr" example:"\"pump1.example:8250\""`
 	Socket        string `toml:"socket" example:"\"/run/pumphouse/pump.sock\""`
 	PDURLs        string `toml:"pd-urls" sample:"\"http://127.0.0.1:2379\""`
@@ -36,6 +36,7 @@ type config struct {
 	MaxMessage    int    `toml:"max-message-size"`
 	MaxConns      int    `toml:"max-connections"`
 	DirectWrites  bool   `toml:"direct-writes"`
+	EnableDebug   bool   `toml:"enable-debug"`
 
 	logs.Config
 
@@ -130,7 +131,7 @@ const withoutEffect = "accepted from old scripts, without effect"
 
 func (c *config) flags(fs *flag.FlagSet) {
 	fs.StringVar(&c.NodeID, "node-id", "", "ID of the node; default <hostname>:<port>, kept in <data-dir>/.node")
-	fs.StringVar(&c.Addr, "addr", "127.0.0.1:8250", "`host:port` to listen on for TiDB, drainers and HTTP")
+	fs.StringVar(&c.Addr, "addr", "", "`host:port` to listen on for TiDB, drainers and HTTP; default: port 8250 of this machine's first IPv4 address that is not loopback, or of all addresses if advertise-addr is set")
 	fs.StringVar(&c.AdvertiseAddr, "advertise-addr", "", "`host:port` that others dial; default: addr. It is needed when addr is 0.0.0.0")
 	fs.StringVar(&c.Socket, "socket", "", "Unix socket to listen on as well, a path or unix://`path`")
 	fs.StringVar(&c.PDURLs, "pd-urls", "http://127.0.0.1:2379", "PD's client `URLs`, separated by commas")
@@ -153,7 +154,8 @@ func (c *config) flags(fs *flag.FlagSet) {
 	for _, name := range []string{"binlog-file-size", "binlog-slice-size", "log-rotate", "kafka-addrs"} {
 		fs.String(name, "", withoutEffect)
 	}
-	for _, name := range []string{"enable-binlog-slice", "enable-debug", "enable-tolerant"} {
+	fs.BoolVar(&c.EnableDebug, "enable-debug", false, "answer /debug/pprof to other machines too")
+	for _, name := range []string{"enable-binlog-slice", "enable-tolerant"} {
 		fs.Bool(name, false, withoutEffect)
 	}
 }
@@ -206,7 +208,7 @@ func (c *config) adjust() (warnings []string, err error) {
 func (c *config) options(reg *nodes.Registry, clock *pd.Client, log logrus.FieldLogger) pump.Options {
 	return pump.Options{
 		NodeID: c.NodeID, Addr: c.Addr, AdvertiseAddr: c.AdvertiseAddr, Socket: c.Socket, DataDir: c.DataDir,
-		Registry: reg, PD: clock, Security: c.Security.Security, Admin: c.Security.Admin, AcceptLoss: c.acceptLoss,
+		Registry: reg, PD: clock, Security: c.Security.Security, Admin: c.Security.Admin, AcceptLoss: c.acceptLoss, EnableDebug: c.EnableDebug,
 		Heartbeat: time.Duration(c.Heartbeat) * time.Second, GC: time.Duration(c.GC),
 		FakeInterval: time.Duration(c.FakeInterval) * time.Second, MaxMessageSize: c.MaxMessage,
 		MaxConns: c.MaxConns, NoDirectWrites: !c.DirectWrites,

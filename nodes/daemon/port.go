@@ -90,6 +90,9 @@ func CheckNode(id, addr, advertise, callers string) error {
 // callers dials the advertised one.
 func CheckAddrs(addr, advertise, callers string) error {
 	host, _, err := net.SplitHostPort(addr)
+	if addr == "" { // the default, which fits
+		host, err = "127.0.0.1", nil
+	}
 	if err != nil {
 		return fmt.Errorf("addr %q: must be host:port: %w", addr, err)
 	}
