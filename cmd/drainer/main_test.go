@@ -164,5 +164,54 @@ func TestVersionHelpAndPrint(t *testing.T) {
 	}
 }
 
+// drainer -print DIR/* prints the binlog files of a drainer's directory; what else is there is named and
+// is not a failure, unless there is nothing else.
+func TestPrintDirectory(t *testing.T) {
+	golden, err := os.ReadFile(filepath.Join("..", "..", "testsuite", "upstream", "data", "binlog-0000000000000000-20261127235154"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, text := range map[string]string{"binlog-0000000000000000-20261127235154": string(golden), "savepoint": "commitTS = 470642465486929921\n", "empty": ""} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, "relay"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	paths, err := filepath.Glob(filepath.Join(dir, "*"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	if code := run(append([]string{"-print"}, paths...), &out, &errs); code != 0 || errs.Len() > 0 {
+		t.Errorf("exit code %d, %s", code, errs.String())
+	}
+	for _, name := range []string{"savepoint", "relay"} {
+		if want := "# " + filepath.Join(dir, name) + "\n# not a binlog file: left out\n"; !strings.Contains(out.String(), want) {
+			t.Errorf("%s is not named:\n%s", name, out.String()[:min(out.Len(), 2000)])
+		}
+	}
+	if strings.Contains(out.String(), "damaged") || strings.Count(out.String(), "-- commit TS") < 10 {
+		t.Errorf("printed:\n%s", out.String()[:min(out.Len(), 2000)])
+	}
+	out.Reset()
+	if code := run([]string{"-print", filepath.Join(dir, "savepoint")}, &out, &errs); code != 1 || !strings.Contains(errs.String(), "not a binlog file") {
+		t.Errorf("a savepoint alone: %d, %s", code, errs.String())
+	}
+	out.Reset()
+	errs.Reset()
+	if err := os.WriteFile(filepath.Join(dir, "binlog-0000000000000001-20261127235154"), []byte("garbage, and much of it"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code := run([]string{"-print", filepath.Join(dir, "binlog-0000000000000001-20261127235154")}, &out, &errs); code != 1 || !strings.Contains(errs.String(), "damaged at byte 0") {
+		t.Errorf("a damaged binlog file: %d, %s", code, errs.String())
+	}
+	if code := run([]string{"-L", "info", "-print", paths[0]}, &out, &errs); code != 2 || !strings.Contains(errs.String(), "-print comes first") {
+		t.Errorf("-print after another flag: %d, %s", code, errs.String())
+	}
+}
+
 // encryptedSesame is "open sesame" under the key that everybody has.
 const encryptedSesame = "rSxhxPGNIh2ZJ/t0MuaV1kDcpYrvSFuaLHOnRA=="

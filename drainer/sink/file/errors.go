@@ -10,6 +10,9 @@ import (
 // ErrLocked says that another sink writes to the directory.
 var ErrLocked = errors.New("another drainer writes there")
 
+// ErrNotBinlog says that a file is not one of binlogs, such as the savepoint beside them.
+var ErrNotBinlog = errors.New("not a binlog file")
+
 // DamageError says that a file does not hold what was written to it.
 type DamageError struct {
 	File   string

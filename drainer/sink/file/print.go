@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
@@ -21,27 +23,47 @@ import (
 )
 
 // Print writes what the files hold as text for people, a line a statement or row. What is
-// damaged ends the output of that file; the others follow. The errors are joined.
+// damaged ends the output of that file; the others follow. The errors are joined. Files and
+// directories that are not binlog files, neither by name nor by content, are named and left out;
+// if all are, that is an [ErrNotBinlog].
 func Print(w io.Writer, paths ...string) error {
 	out := bufio.NewWriter(w)
 	var errs []error
+	leftOut := 0
 	for _, path := range paths {
 		fmt.Fprintf(out, "# %s\n", path)
-		if err := printFile(out, path); err != nil {
+		switch err := printFile(out, path); {
+		case err == nil:
+		case errors.Is(err, ErrNotBinlog):
+			leftOut++
+			fmt.Fprintf(out, "# %v: left out\n", ErrNotBinlog)
+		default:
 			errs = append(errs, err)
 			fmt.Fprintf(out, "# %v\n", err)
 		}
+	}
+	if leftOut > 0 && leftOut == len(paths) {
+		errs = append(errs, fmt.Errorf("%s: %w", strings.Join(paths, ", "), ErrNotBinlog))
 	}
 	return errors.Join(append(errs, out.Flush())...)
 }
 
 func printFile(w io.Writer, path string) error {
-	return Each(path, func(rec Record) error {
+	_, named := parseName(filepath.Base(path))
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return ErrNotBinlog
+	}
+	err := Each(path, func(rec Record) error {
 		if err := printRecord(w, rec); err != nil {
 			return &DamageError{File: path, Offset: rec.Offset, Reason: err.Error()}
 		}
 		return nil
 	})
+	var damage *DamageError
+	if !named && errors.As(err, &damage) && damage.Offset == 0 {
+		return ErrNotBinlog
+	}
+	return err
 }
 
 func printRecord(w io.Writer, rec Record) error {
