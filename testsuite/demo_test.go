@@ -3,6 +3,7 @@ package testsuite
 import (
 	"database/sql"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"regexp"
@@ -17,12 +18,7 @@ import (
 // TestDemo does what a newcomer does: every statement of the operations document, and the
 // way back from each, against the nodes that the demo runs.
 func TestDemo(t *testing.T) {
-	d := &console{proc: launch(t, "pumphouse", "demo", "-addr", "127.0.0.1:0", "-pd-addr", "127.0.0.1:0")}
-	f := strings.Fields(d.ready)
-	if strings.Join(f[:2], " ") != "ready: mysql" || f[len(f)-1] != "root" {
-		t.Fatalf("the last line is no command to type: %q", d.ready)
-	}
-	d.host, d.port = f[3], f[5]
+	d := startDemo(t, "-addr", "127.0.0.1:0")
 	db := d.open(t)
 	if got := ask(t, db, `show variables like "log_bin"`); got != "log_bin|0" {
 		t.Fatalf("log_bin: %q", got)
@@ -38,7 +34,7 @@ func TestDemo(t *testing.T) {
 			return first != "" && now != first, now
 		})
 	}
-	pd := etcd(t, []string{regexp.MustCompile(`http://\S+`).FindString(d.output())})
+	pd := etcd(t, []string{regexp.MustCompile(`http://[^\s,]+`).FindString(d.output())})
 	for _, s := range []struct {
 		kind  nodes.Kind
 		id    string
@@ -100,6 +96,70 @@ func TestDemo(t *testing.T) {
 	}
 }
 
+// startDemo starts a demo, which ends with the test. The first thing that SHOW says has positions, and the demo
+// has printed three lines: what runs, what to try, how to connect.
+func startDemo(t *testing.T, args ...string) *console {
+	t.Helper()
+	d := &console{proc: launch(t, "pumphouse", append([]string{"demo"}, args...)...)}
+	f := strings.Fields(d.ready)
+	if strings.Join(f[:2], " ") != "ready: mysql" || f[len(f)-1] != "root" {
+		t.Fatalf("the last line is not a command to type: %q", d.ready)
+	}
+	d.host, d.port = f[3], f[5]
+	db := d.open(t)
+	for _, kind := range []string{"pump", "drainer"} {
+		if got := ask(t, db, "show "+kind+" status where Max_Commit_Ts > 0 and State = 'Online'"); strings.Count(got, "\n") != 1 {
+			t.Errorf("the first SHOW %s STATUS has no two nodes with a position:\n%s", kind, ask(t, db, "show "+kind+" status"))
+		}
+	}
+	said := regexp.MustCompile(`(?m)^(running: PD at http://.*; page: http://.*|try: SHOW .*|ready: mysql .*)\n`).FindAllString(d.output(), -1)
+	if len(said) != 3 {
+		t.Errorf("not three lines, what runs, what to try and how to connect:\n%s", d.output())
+	}
+	return d
+}
+
+// TestTwoDemos: a second demo runs beside the first, on free ports or on those that it is told.
+func TestTwoDemos(t *testing.T) {
+	base := freeBase(t)
+	first := startDemo(t, "-port-base", fmt.Sprint(base))
+	second := startDemo(t, "-addr", "127.0.0.1:0")
+	if first.port != fmt.Sprint(base+1) || !strings.Contains(first.output(), fmt.Sprintf("PD at http://127.0.0.1:%d,", base+4)) ||
+		!strings.Contains(first.output(), fmt.Sprintf("page: http://127.0.0.1:%d/", base)) {
+		t.Errorf("-port-base %d:\n%s", base, first.output())
+	}
+	for d, want := range map[*console]string{first: fmt.Sprintf("127.0.0.1:%d", base+3), second: "127.0.0.1:"} {
+		db := d.open(t)
+		if got := ask(t, db, "show pump status like 'pump1'"); !strings.Contains(got, "|"+want) || !strings.Contains(got, "|Online|") {
+			t.Errorf("pump1: %s, want %s", got, want)
+		}
+	}
+	taken := runToEnd(t, "", nil, "pumphouse", "demo", "-port-base", fmt.Sprint(base))
+	taken.expect(t, "a demo on ports that are taken", 1, "", "-port-base 18247 chooses other ports")
+	runToEnd(t, "", nil, "pumphouse", "demo", "-port-base", "70000").expect(t, "no such port", 2, "", "-port-base 70000: must be")
+}
+
+// freeBase finds five ports in a row that are free at every address of the demo.
+func freeBase(t *testing.T) int {
+	t.Helper()
+next:
+	for range 100 {
+		base := 10000 + rand.IntN(20000) // below those that the kernel gives out
+		for port := base; port < base+5; port++ {
+			for host := 1; host <= 4; host++ {
+				l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.%d:%d", host, port))
+				if err != nil {
+					continue next
+				}
+				l.Close()
+			}
+		}
+		return base
+	}
+	t.Fatal("no five ports in a row are free")
+	return 0
+}
+
 // TestDemoDownstream: the demo replicates to the database it is given, and two demos one after
 // the other do not get into each other's way there.
 func TestDemoDownstream(t *testing.T) {
@@ -107,7 +167,7 @@ func TestDemoDownstream(t *testing.T) {
 	t.Setenv("DOWNSTREAM", "mysql://root@"+db.Addr())
 	downstream, rows := db.Open(), 0
 	for range 2 {
-		d := launch(t, "pumphouse", "demo", "-addr", "127.0.0.1:0", "-pd-addr", "127.0.0.1:0")
+		d := launch(t, "pumphouse", "demo", "-addr", "127.0.0.1:0")
 		before := rows
 		eventually(t, 30*time.Second, "orders come downstream", func() (bool, string) {
 			err := downstream.QueryRow("select count(*) from shop.orders o join shop.events e using (id)").Scan(&rows)

@@ -6,6 +6,8 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -23,13 +25,13 @@ import (
 // demoNodes are the nodes of the operations document, at its addresses.
 var demoNodes = []struct {
 	kind     nodes.Kind
-	id, addr string
+	id, host string
 }{
 	// Drainers come first: a pump that starts tells those that are online.
-	{nodes.Drainer, "drainer1", "127.0.0.3:8249"},
-	{nodes.Drainer, "drainer2", "127.0.0.4:8249"},
-	{nodes.Pump, "pump1", "127.0.0.1:8250"},
-	{nodes.Pump, "pump2", "127.0.0.2:8250"},
+	{nodes.Drainer, "drainer1", "127.0.0.3"},
+	{nodes.Drainer, "drainer2", "127.0.0.4"},
+	{nodes.Pump, "pump1", "127.0.0.1"},
+	{nodes.Pump, "pump2", "127.0.0.2"},
 }
 
 // demoCluster is the demo's nodes, each under a supervisor, and the writer.
@@ -59,15 +61,15 @@ func openDemoCluster(ctx context.Context, o demoOptions, log logrus.FieldLogger)
 	}
 	ctx, d.cancel = context.WithCancel(ctx)
 	for _, n := range demoNodes {
-		addr := n.addr
-		if o.anyPort() {
-			if addr, err = freeAddr(n.addr); err != nil {
+		run, port := d.runPump, o.ports.pumps
+		if n.kind == nodes.Drainer {
+			run, port = d.runDrainer, o.ports.drainers
+		}
+		addr := net.JoinHostPort(n.host, strconv.Itoa(port))
+		if port == 0 {
+			if addr, err = freeAddr(addr); err != nil {
 				return nil, errors.Join(err, d.close())
 			}
-		}
-		run := d.runPump
-		if n.kind == nodes.Drainer {
-			run = d.runDrainer
 		}
 		s := &supervisor{registry: d.registry, kind: n.kind, nodeID: n.id, log: log,
 			run: func(ctx context.Context, ready func()) error { return run(ctx, n.id, addr, ready) }}
@@ -88,13 +90,32 @@ func (d *demoCluster) close() error {
 	return errors.Join(d.pd.Close(), d.etcd.Close())
 }
 
+// positionsTime is how long the demo waits for something to see, at most.
+const positionsTime = time.Minute
+
+// awaitPositions waits until every node has a position, so that the first SHOW has something to show. A
+// machine that is too busy for that shows it a little later.
+func (d *demoCluster) awaitPositions(ctx context.Context) error {
+	late := time.Now().Add(positionsTime)
+	for time.Now().Before(late) {
+		snap, err := d.registry.List(ctx)
+		if err != nil {
+			return err
+		}
+		waiting := false
+		for _, e := range append(slices.Clone(snap.Pumps), snap.Drainers...) {
+			waiting = waiting || e.Record.MaxCommitTS == 0
+		}
+		if !waiting || !nodes.Sleep(ctx, 50*time.Millisecond) {
+			break
+		}
+	}
+	return nil
+}
+
 // freeAddr finds a free port at the address; the node keeps it over its restarts.
 func freeAddr(addr string) (string, error) {
-	host, _, err := net.SplitHostPort(addr)
-	if err != nil {
-		return "", err
-	}
-	l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+	l, err := net.Listen("tcp", addr)
 	if err != nil {
 		return "", err
 	}

@@ -63,10 +63,18 @@ func (c *console) openHTTP(cfg config, cluster *nodes.Cluster, opts web.Options)
 	return nil
 }
 
+// pageURL is where the page is; "" if there is none.
+func (c *console) pageURL() string {
+	if c.page == nil {
+		return ""
+	}
+	return fmt.Sprintf("%s://%s/", c.pageScheme, c.page.Addr())
+}
+
 // pageLine says where the page is; "" if there is none.
 func (c *console) pageLine() string {
 	if c.page == nil {
 		return ""
 	}
-	return fmt.Sprintf("page: %s://%s/\n", c.pageScheme, c.page.Addr())
+	return "page: " + c.pageURL() + "\n"
 }
