@@ -95,7 +95,7 @@ func spawn(t testing.TB, name string, args ...string) *proc {
 func spawnCommand(t testing.TB, cmd *exec.Cmd) *proc {
 	t.Helper()
 	p := &proc{cmd: cmd, done: make(chan struct{})}
-	p.cmd.Env = append(os.Environ(), "TZ=UTC")
+	p.cmd.Env = append(append(os.Environ(), "TZ=UTC"), cmd.Env...)
 	r, w, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)

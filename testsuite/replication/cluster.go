@@ -6,6 +6,9 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -37,6 +40,8 @@ type Options struct {
 	TiDBConfig string   // more TOML of the TiDB
 	ToTiDB     bool     // the downstream is a TiDB, with a PD of its own
 	MariaDB    []string // more options of mariadbd
+	// OneDatabase gives the drainer's user the rights of docs/downstream-user.md for the database shop alone.
+	OneDatabase bool
 }
 
 // pumpConfig lets pumps run on a full disk. How they resolve transactions is the default.
@@ -60,12 +65,35 @@ func Start(t testing.TB, o Options) *Cluster {
 		c.MariaDB = mariadbtest.Start(t, o.MariaDB...)
 	}
 	down := c.Downstream()
-	for _, q := range []string{"create user " + drainerUser + "@'%' identified by 'pass word'", "grant all on *.* to " + drainerUser + "@'%'"} {
+	for _, q := range documentedGrants(t, o.OneDatabase) {
 		if _, err := down.Exec(q); err != nil {
 			t.Fatalf("%s: %v", q, err)
 		}
 	}
 	return c
+}
+
+// documentedGrants are the statements that docs/downstream-user.md has for the drainer's user, so that
+// everything here runs with these rights alone: those for all databases, or for one.
+func documentedGrants(t testing.TB, oneDatabase bool) (statements []string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "downstream-user.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := strings.Split(string(text), "```sql\n")
+	if len(blocks) != 3 {
+		t.Fatalf("docs/downstream-user.md has %d blocks of statements, want 2", len(blocks)-1)
+	}
+	block := blocks[1]
+	if oneDatabase {
+		block = blocks[2]
+	}
+	block, _, _ = strings.Cut(block, "```")
+	for line := range strings.Lines(block) {
+		statements = append(statements, strings.TrimSuffix(strings.TrimSpace(line), ";"))
+	}
+	return statements
 }
 
 // Downstream gives connections to the downstream, as root, that are closed with the test.
