@@ -7,12 +7,29 @@ UNIT  := ./nodes/... ./sqlext/... ./server/... ./binlogpb/... ./pump/... ./drain
 LINT  := -modfile=testsuite/lint/go.mod
 FUZZTIME ?= 20s
 
-.PHONY: all build demo test unit race lint fuzz mutate soak bench suite oracles deps docs clean \
+.PHONY: all build install demo test unit race lint fuzz mutate soak bench suite oracles deps docs clean \
 	test-console test-pump test-drainer test-clients test-replication
 all: build
 
 build: ## build every program into bin/
 	go build -trimpath -o $(BIN)/ $(addprefix ./cmd/,$(PROGS))
+
+# Where things go; DESTDIR is put before everything, for packages.
+PREFIX     ?= /usr/local
+SYSCONFDIR ?= /etc
+put = install -D -m 644 $(1) $(DESTDIR)$(2)
+
+install: build ## programs, units, user and directories of the units, man pages, completions, samples (kept where there are files)
+	install -d $(DESTDIR)$(PREFIX)/bin && install -m 755 $(addprefix $(BIN)/,$(PROGS)) $(DESTDIR)$(PREFIX)/bin/
+	for u in pump drainer pumphouse; do sed 's,/usr/local/bin/,$(PREFIX)/bin/,; s,/etc/pumphouse/,$(SYSCONFDIR)/pumphouse/,' packaging/systemd/$$u.service | $(call put,/dev/stdin,$(PREFIX)/lib/systemd/system/$$u.service); done
+	$(call put,packaging/sysusers/pumphouse.conf,$(PREFIX)/lib/sysusers.d/pumphouse.conf)
+	$(call put,packaging/tmpfiles/pumphouse.conf,$(PREFIX)/lib/tmpfiles.d/pumphouse.conf)
+	for m in packaging/man/*; do $(call put,$$m,$(PREFIX)/share/man/man$${m##*.}/$${m##*/}); done
+	for c in $(PROGS); do $(call put,packaging/completion/$$c,$(PREFIX)/share/bash-completion/completions/$$c); done
+	for f in packaging/prometheus/* packaging/grafana/*; do $(call put,$$f,$(PREFIX)/share/pumphouse/$${f##*/}); done
+	install -d -m 750 $(DESTDIR)$(SYSCONFDIR)/pumphouse
+	for c in packaging/etc/*.toml; do f=$(DESTDIR)$(SYSCONFDIR)/pumphouse/$${c##*/}; [ -e $$f ] || install -m 640 $$c $$f; done
+	@[ -n "$(DESTDIR)" ] || echo "next: systemd-sysusers && systemd-tmpfiles --create && systemctl daemon-reload"
 
 demo: build ## run the whole product on this machine; DOWNSTREAM=mysql://user:password@host:port replicates there
 	$(BIN)/pumphouse demo $(DEMOFLAGS)

@@ -112,7 +112,7 @@ func startDemo(t *testing.T, args ...string) *console {
 			t.Errorf("the first SHOW %s STATUS has no two nodes with a position:\n%s", kind, ask(t, db, "show "+kind+" status"))
 		}
 	}
-	said := regexp.MustCompile(`(?m)^(running: PD at http://.*; page: http://.*|try: SHOW .*|ready: mysql .*)\n`).FindAllString(d.output(), -1)
+	said := regexp.MustCompile(`(?m)^(running: PD at http://.*, until Ctrl-C; page: http://.*|try: SHOW .*|ready: mysql .*)\n`).FindAllString(d.output(), -1)
 	if len(said) != 3 {
 		t.Errorf("not three lines, what runs, what to try and how to connect:\n%s", d.output())
 	}
