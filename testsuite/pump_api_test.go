@@ -327,7 +327,7 @@ func TestPumpFlags(t *testing.T) {
 		{"deprecated", append([]string{"-binlog-file-size", "512", "-config",
 			file("old.toml", "gen-binlog-interval = 2\n[storage]\nkv_chan_capacity = 1048576\nslow_write_threshold = 1.0\n[storage.kv]\nblock-cache-capacity = 8\n")}, nobody...), 1,
 			[]string{"-binlog-file-size has no effect", "storage.kv_chan_capacity has no effect", "storage.kv has no effect", "fake-binlog-interval", "PD at"}},
-		{"nothing to repair", []string{"-repair", "-data-dir", filepath.Join(dir, "data")}, 0, []string{"0 binlogs are whole"}},
+		{"nothing to repair", []string{"-repair", "-data-dir", filepath.Join(dir, "data")}, 1, []string{"repair binlog storage in " + filepath.Join(dir, "data")}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := spawn(t, "pump", c.args...)
