@@ -41,7 +41,7 @@ type Job struct {
 	Result  Result          `json:"binlog"`
 	// Involving are what the job is about, in lower case (since 8.0): of RENAME TABLE of several the old
 	// and the new name of each in turn.
-	Involving []Involved `json:"involving_schema_info"`
+	Involving []Involved `json:"involving_schema_info,omitempty"`
 	// Reorg is of jobs that may have to change data: the session of the client (since 5.0, its time
 	// zone since 6.2).
 	Reorg *Reorg `json:"reorg_meta"`
