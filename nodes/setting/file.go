@@ -56,12 +56,17 @@ func (r *Reader) check(file string, lines map[string]int, meta toml.MetaData) (f
 	var unknown []string
 	var errs []error
 	linked := r.linked()
+	wrong := "\x00" // the start of keys inside a value that must not have any
 	for _, key := range meta.Keys() {
 		name := key.String()
+		if strings.HasPrefix(name, wrong) {
+			continue // part of a value, which may be a secret
+		}
 		at := fmt.Sprintf("line %d", lines[name])
 		if t, ok := find(reflect.TypeOf(r.into), key); ok {
 			if want := mismatch(t, meta.Type(key...)); want != "" {
 				errs = append(errs, fmt.Errorf("%s: %s must be %s, %s has %s", file, name, want, at, typeWords(meta.Type(key...))))
+				wrong = name + "."
 			}
 			continue
 		}
@@ -74,6 +79,7 @@ func (r *Reader) check(file string, lines map[string]int, meta toml.MetaData) (f
 		default:
 			if want := mismatch(field.t, meta.Type(key...)); want != "" {
 				errs = append(errs, fmt.Errorf("%s: %s must be %s, %s has %s", file, name, want, at, typeWords(meta.Type(key...))))
+				wrong = name + "."
 			}
 			flags = append(flags, name)
 		}

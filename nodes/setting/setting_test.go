@@ -118,6 +118,7 @@ func TestMistakes(t *testing.T) {
 			"section.port must be a whole number, line 3 has a text", "section.worker-count must be a whole number, line 4 has a number with a fraction",
 			"section.params must be a section, […], line 5 has a section in double brackets"}},
 		{"addr = 1\nnames = 'a'\n", nil, []string{"addr must be a text in quotes, line 1 has a whole number", `names must be a list such as ["a", "b"], line 2 has a text`}},
+		{"addr = {secret = 1}\n", nil, []string{"test.toml: addr must be a text in quotes, line 1 has a section"}},
 		{"rule = 1\n", nil, []string{"rule must be a section in double brackets, [[…]], line 1 has a whole number"}},
 		{"[[rule]]\nname = 2\n", nil, []string{"rule.name must be a text in quotes, line 2 has a whole number"}},
 		{"wait = 'soon'\n", nil, []string{`line 1: wait: "soon": must be a time such as 30s, 5m or 8h`}},
