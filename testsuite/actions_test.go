@@ -105,7 +105,7 @@ func actOffline(c *pumps, console *console) {
 	p, last := c.behind("pump2")
 	r := console.client(c.t, "OFFLINE PUMP 'pump2' WAIT 1")
 	if r.code == 0 || !strings.Contains(r.stderr, "ERROR 1105") || !strings.Contains(r.stderr, "waits for drainer slow (paused, ") ||
-		!strings.Contains(r.stderr, fmt.Sprintf("consumed up to commit TS 1 of %d", last)) {
+		!strings.Contains(r.stderr, fmt.Sprintf("which has consumed nothing yet of what there is up to commit TS %d", last)) {
 		c.t.Errorf("exit code %d\n%s%s", r.code, r.out, r.stderr)
 	}
 	p.hasState(nodes.Closing)
