@@ -31,6 +31,11 @@ func (e *EarlierError) Error() string {
 		what, e.NodeID, dated(e.Recorded), e.Recorded, e.Begin)
 }
 
+// Problem implements [nodes.Problematic].
+func (e *EarlierError) Problem() nodes.Problem {
+	return nodes.Problem{Code: nodes.ProblemDataMissing, CommitTS: e.Begin}
+}
+
 func dated(ts nodes.TSO) string {
 	return fmt.Sprintf("%s (%s)", ts, ts.Time().UTC().Format("2006-01-02T15:04:05Z"))
 }

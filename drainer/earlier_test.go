@@ -40,6 +40,9 @@ func TestCheckpointBeforeTheRecord(t *testing.T) {
 		if got := r.record("drainer1"); got.MaxCommitTS != told || got.State != nodes.Paused {
 			t.Errorf("the record afterwards: %+v", got)
 		}
+		if e, _, err := r.registry.Exit(t.Context(), nodes.Drainer, "drainer1"); err != nil || e.Code != nodes.ProblemDataMissing || !e.Starting {
+			t.Errorf("the last exit: %+v, %v", e, err)
+		}
 	}
 	if err := os.Remove(savepoint); err != nil {
 		t.Fatal(err)

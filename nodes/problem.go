@@ -30,6 +30,7 @@ const (
 	ProblemDivergence          ProblemCode = "divergence"             // rows downstream are not as upstream
 	ProblemFsyncFailed         ProblemCode = "fsync-failed"           // a write to a node's own disk failed
 	ProblemDataDamaged         ProblemCode = "data-damaged"           // a log, checkpoint or relay log is corrupt
+	ProblemDataMissing         ProblemCode = "data-missing"           // a log or a checkpoint knows less than the node's record in PD
 	ProblemCheckpoint          ProblemCode = "checkpoint-unwritable"  // the checkpoint cannot be saved
 	ProblemCertificateExpiring ProblemCode = "certificate-expiring"   // the node's certificate ends soon
 	ProblemCertificateExpired  ProblemCode = "certificate-expired"    // the node's certificate has ended
@@ -52,8 +53,8 @@ func ProblemCodes() []ProblemCode {
 	return []ProblemCode{
 		ProblemStatementRefused, ProblemDownstreamDown, ProblemDownstreamReadOnly, ProblemDownstreamSlow, ProblemDivergence,
 		ProblemCheckpoint, ProblemHistoryUnreadable, ProblemPumpUnreachable, ProblemReplicationBlocked, ProblemUnresolved,
-		ProblemPurged, ProblemLost, ProblemDiskFull, ProblemFsyncFailed, ProblemDataDamaged, ProblemPDAway, ProblemTiKVAway,
-		ProblemPDClockBack, ProblemClockSkew, ProblemCertificateExpiring, ProblemCertificateExpired, ProblemVersionMix,
+		ProblemPurged, ProblemLost, ProblemDiskFull, ProblemFsyncFailed, ProblemDataDamaged, ProblemDataMissing, ProblemPDAway,
+		ProblemTiKVAway, ProblemPDClockBack, ProblemClockSkew, ProblemCertificateExpiring, ProblemCertificateExpired, ProblemVersionMix,
 		ProblemTakeover, ProblemDrainerUnreachable, ProblemClusterMismatch, ProblemRecordBroken,
 		ProblemNotReporting, ProblemNotAnswering, ProblemOther,
 	}

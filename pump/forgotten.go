@@ -30,6 +30,11 @@ func (e *ForgottenError) Error() string {
 		e.Dir, known, e.NodeID, dated(e.Recorded))
 }
 
+// Problem implements [nodes.Problematic].
+func (e *ForgottenError) Problem() nodes.Problem {
+	return nodes.Problem{Code: nodes.ProblemDataMissing, CommitTS: e.Known}
+}
+
 // compareWithRecord refuses a log that knows less than the pump's record in PD. A pump that went offline has given its log up,
 // so a new one under its ID begins with nothing.
 func (p *Pump) compareWithRecord(ctx context.Context) error {

@@ -43,6 +43,9 @@ func TestForgottenLog(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	if e, _, err := r.registry.Exit(t.Context(), nodes.Pump, "pump1"); err != nil || e.Code != nodes.ProblemDataMissing || !e.Starting {
+		t.Errorf("the last exit: %+v, %v", e, err)
+	}
 	if got := r.record(p); got.State != nodes.Paused || got.MaxCommitTS != told {
 		t.Errorf("the record was touched: %+v", got)
 	}

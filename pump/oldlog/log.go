@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"pumphouse/nodes"
 )
 
 // Position is a place in a log, between two records.
@@ -49,6 +51,9 @@ type DamageError struct {
 func (e *DamageError) Error() string {
 	return fmt.Sprintf("%s is damaged at byte %d: %s", e.File, e.Offset, e.Reason)
 }
+
+// Problem implements [nodes.Problematic].
+func (e *DamageError) Problem() nodes.Problem { return nodes.Problem{Code: nodes.ProblemDataDamaged} }
 
 // Open looks at the files in dir. A directory that does not exist is an empty log. A missing file is a [*DamageError].
 func Open(dir string) (*Log, error) {

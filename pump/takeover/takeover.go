@@ -196,6 +196,9 @@ func (e *SpaceError) Error() string {
 		e.Need>>20, e.Dir, e.Keep>>20, e.Free>>20)
 }
 
+// Problem implements [nodes.Problematic].
+func (e *SpaceError) Problem() nodes.Problem { return nodes.Problem{Code: nodes.ProblemDiskFull} }
+
 // checkSpace refuses an import that the disk has no space for.
 func (j *job) checkSpace(l *oldlog.Log, from oldlog.Position) error {
 	free, _, err := disk.OS{}.Space(j.DataDir)
