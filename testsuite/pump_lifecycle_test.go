@@ -332,13 +332,18 @@ func deadDrainer(c *pumps) {
 	if strings.Contains(p.output(), "resting") {
 		c.t.Errorf("a paused drainer was notified:\n%s", p.output())
 	}
-	states(nodes.Paused) // and never online
-	p.hasState(nodes.Paused)
+	states(nodes.Paused, "") // never online, and then as before: no drainer waits for what has never run
 	if out, ok := c.binlogctl("-cmd", "update-drainer", "-node-id", "dead", "-state", "paused"); !ok {
 		c.t.Fatal(out)
 	}
 	p.launch() // the cure works
 	p.hasState(nodes.Online)
+
+	p.kill()
+	c.drainer("dead", addr, nodes.Online, 1)
+	p.spawn()
+	p.ends(1)
+	p.hasState(nodes.Paused) // what it holds since it was online is needed
 }
 
 func liveDrainerFirst(c *pumps) {
@@ -367,10 +372,11 @@ func (c *pumps) starting(id string) *pumpNode {
 }
 
 func signalDuringStart(c *pumps) {
+	states := c.history("pump1")
 	p := c.starting("pump1")
 	p.signal(syscall.SIGTERM)
 	p.ends(0)
-	p.hasState(nodes.Paused)
+	states(nodes.Paused, "")
 }
 
 func changeDuringStart(c *pumps) {

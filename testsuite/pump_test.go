@@ -242,9 +242,11 @@ func (c *pumps) states(key string) func(want ...nodes.State) {
 			select {
 			case resp := <-watch:
 				for _, e := range resp.Events {
-					r, err := nodes.DecodeRecord(e.Kv.Value)
-					if err != nil {
-						c.t.Fatal(err)
+					var r nodes.Record // of no state: the record is removed
+					if e.IsCreate() || e.IsModify() {
+						if r, err = nodes.DecodeRecord(e.Kv.Value); err != nil {
+							c.t.Fatal(err)
+						}
 					}
 					if r.State != last {
 						seen, last = append(seen, r.State), r.State
