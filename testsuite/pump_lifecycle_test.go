@@ -491,7 +491,7 @@ func TestPumpWithoutPD(t *testing.T) {
 		t.Errorf("gc without PD: %d %s", code, body)
 	}
 	late.ends(1)
-	late.says("PD at " + c.endpoints[0])
+	late.says("PD at "+strings.TrimPrefix(c.endpoints[0], "http://"), "check that PD runs")
 
 	cluster.Start(0)
 	eventually(t, 30*time.Second, "the record catches up", func() (bool, string) {
