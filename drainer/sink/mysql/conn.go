@@ -71,7 +71,9 @@ func (s Server) config(vars map[string]string) *mysqldriver.Config {
 // connect asks the downstream what it is, and prepares connections to it.
 func connect(ctx context.Context, at Server) (*server, error) {
 	s := &server{Server: at}
-	first, err := mysqldriver.NewConnector(at.config(nil))
+	probe := at.config(nil)
+	probe.DialFunc = at.greeted
+	first, err := mysqldriver.NewConnector(probe)
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", at.addr(), err)
 	}
