@@ -27,7 +27,8 @@ func run() error {
 		bin     = flag.String("bin", "bin/pumphouse", "the console and PD to measure with")
 		pump    = flag.String("pump", "bin/pump", "the pump to measure")
 		drainer = flag.String("drainer", "bin/drainer", "the drainer to measure")
-		only    = flag.String("only", "all", "what to measure: console, tables, pump, drainer or all")
+		only    = flag.String("only", "all", "what to measure: console, tables, pump, import, drainer or all")
+		mib     = flag.Int("import-mib", 1024, "how many MiB of an upstream pump to import")
 		part    = flag.String("part", "", "of the pump only this: writes, pulls, peers or clock; of the drainer: rows, stages, file or lag")
 		rounds  = flag.Int("rounds", 3, "how often the drainer's figures are measured; the median counts")
 		workers = flag.Int("c", 0, "the drainer's -c; 0: its default")
@@ -38,9 +39,9 @@ func run() error {
 		binlogs = flag.Int("binlogs", 1_000_000, "how many binlogs of 256 B to pull; an eighth of 4 KiB")
 	)
 	flag.Parse()
-	known := map[string]bool{"all": true, "console": true, "tables": true, "pump": true, "drainer": true}
+	known := map[string]bool{"all": true, "console": true, "tables": true, "pump": true, "import": true, "drainer": true}
 	if !known[*only] {
-		return fmt.Errorf("-only %q: use console, tables, pump, drainer or all", *only)
+		return fmt.Errorf("-only %q: use console, tables, pump, import, drainer or all", *only)
 	}
 	wanted := func(what string) bool { return *only == "all" || *only == what }
 	if wanted("console") {
@@ -60,6 +61,11 @@ func run() error {
 	if wanted("pump") {
 		b := &pumpBench{pumphouse: *bin, pump: *pump, d: *d, binlogs: *binlogs, cells: pattern, pdURL: *pdURL}
 		if err := b.run(*part); err != nil {
+			return err
+		}
+	}
+	if wanted("import") {
+		if err := benchImport(*mib); err != nil {
 			return err
 		}
 	}
