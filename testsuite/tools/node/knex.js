@@ -12,7 +12,7 @@ run(async () => {
     check(await db.schema.hasColumn('pumps', 'state'), true, 'hasColumn');
     check(await db.schema.hasColumn('pumps', 'nope'), false, 'hasColumn');
     const info = await db('pumps').columnInfo();
-    check([Object.keys(info).length, info.node_id.type, Number(info.node_id.maxLength), info.labels.nullable, info.node_id.nullable], [14, 'varchar', 255, true, false], 'columnInfo');
+    check([Object.keys(info).length, info.node_id.type, Number(info.node_id.maxLength), info.labels.nullable, info.node_id.nullable], [15, 'varchar', 255, true, false], 'columnInfo');
     if (client === 'mysql2') did('hasTable, hasColumn, columnInfo');
     const rows = await db('pumps').select('node_id', 'max_commit_ts').where('state', 'online').andWhere('node_id', 'like', 'pump%')
       .orderBy('node_id', 'desc').limit(1).offset(1);

@@ -12,7 +12,7 @@ run(async () => {
   check((await look.showAllSchemas()).length > 0, true, 'showAllSchemas');
   const columns = await look.describeTable('pumps');
   check([Object.keys(columns).length, columns.node_id.type, columns.node_id.primaryKey, columns.node_id.allowNull, columns.max_commit_ts.type, columns.labels.allowNull],
-    [14, 'VARCHAR(255)', true, false, 'BIGINT', true], 'describeTable');
+    [15, 'VARCHAR(255)', true, false, 'BIGINT', true], 'describeTable');
   check((await look.showIndex('pumps')).map((i) => i.name), ['PRIMARY'], 'showIndex');
   check(await look.tableExists('pumps'), true, 'tableExists');
   check(await look.getForeignKeyReferencesForTable('pumps'), [], 'foreign keys');

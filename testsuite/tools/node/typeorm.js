@@ -21,7 +21,7 @@ run(async () => {
   check(await runner.getCurrentDatabase(), 'binlog', 'getCurrentDatabase');
   const table = await runner.getTable('pumps');
   check([table.columns.length, table.primaryColumns.map((c) => c.name), table.findColumnByName('max_commit_ts').type, table.findColumnByName('labels').isNullable, table.indices.length],
-    [14, ['node_id'], 'bigint', true, 0], 'getTable');
+    [15, ['node_id'], 'bigint', true, 0], 'getTable');
   check((await runner.getTables(['drainers', 'events', 'positions', 'pumps'])).length, 4, 'getTables');
   did('hasDatabase, hasTable, hasColumn, getTable');
   const repo = db.getRepository(Pump);

@@ -55,7 +55,7 @@ my @tables = map { $_->[2] } @{ $dbh->table_info( undef, undef, '%', 'TABLE' )->
 check( "@tables", 'drainers events positions pumps unresolved', 'table_info' );
 check( ( grep {/pumps/} $dbh->tables( undef, undef, '%', 'TABLE' ) ) ? 1 : 0, 1, 'tables' );
 my $info = $dbh->column_info( undef, undef, 'pumps', '%' )->fetchall_arrayref( {} );
-check( scalar @$info, 14, 'column_info' );
+check( scalar @$info, 15, 'column_info' );
 my ($ts) = grep { $_->{COLUMN_NAME} eq 'max_commit_ts' } @$info;
 check( "$ts->{TYPE_NAME} $ts->{NULLABLE} $ts->{DATA_TYPE}", 'BIGINT 0 4', 'column_info of max_commit_ts' ) if $driver eq 'mysql';
 my ($lag) = grep { $_->{COLUMN_NAME} eq 'lag_seconds' } @$info;

@@ -33,7 +33,7 @@ for driver in ("pymysql", "mysqldb"):
     check(look.get_unique_constraints("pumps"), [], "unique")
     check(look.get_table_comment("pumps")["text"], "The pumps of the cluster, offline ones too", "comment")
     columns = {c["name"]: c for c in look.get_columns("pumps")}
-    check(len(columns), 14, "columns")
+    check(len(columns), 15, "columns")
     check(str(columns["max_commit_ts"]["type"]), "BIGINT", "type")
     check(str(columns["lag_seconds"]["type"]), "DECIMAL(20, 3)", "type")
     check((columns["node_id"]["nullable"], columns["labels"]["nullable"]), (False, True), "nullable")
