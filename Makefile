@@ -75,10 +75,11 @@ race: ## the same with the race detector (vet is lint's)
 suite: build ## the whole thing against real PD, TiDB, MariaDB and real clients, short form
 	go test -count=1 -vet=off -p 2 -timeout 25m ./testsuite/...
 
-oracles: ## comparisons with other people's implementations, in modules of their own
+oracles: ## comparisons with other people's implementations, in modules of their own; 100,000 DDL jobs
 	cd testsuite/sqloracle && go test ./...
 	cd testsuite/tipboracle && go test ./...
 	go test -run Oracle ./drainer/txn -rows 20000
+	go test -run LongHistory ./drainer/schema -jobs 100000
 
 lint:
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt these:"; gofmt -l $$(git ls-files '*.go'); exit 1; }

@@ -3,6 +3,7 @@ package schema_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -390,9 +391,11 @@ func TestInexactStart(t *testing.T) {
 	}
 }
 
+var historyJobs = flag.Int("jobs", 20_000, "jobs of the long history")
+
 // TestLongHistory: what is kept does not grow with the jobs.
 func TestLongHistory(t *testing.T) {
-	const jobs = 100_000
+	jobs := *historyJobs
 	source := &manyJobs{n: jobs}
 	heap := func() uint64 {
 		runtime.GC()
@@ -410,7 +413,7 @@ func TestLongHistory(t *testing.T) {
 	if grown > 4<<20 {
 		t.Errorf("%d bytes stay of %d jobs on one table", grown, jobs)
 	}
-	if got, ok := h.Tables().Table(10); !ok || got.Version != jobs {
+	if got, ok := h.Tables().Table(10); !ok || got.Version != int64(jobs) {
 		t.Errorf("%v", got)
 	}
 }
