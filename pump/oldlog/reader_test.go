@@ -265,7 +265,7 @@ func TestDamage(t *testing.T) {
 }
 
 // FuzzReader: no bytes make the reader panic or go on for ever; what it gives is in the file; and what it
-// has read stays when the file is cut short behind it.
+// has read stays when the file is cut short after it.
 func FuzzReader(f *testing.F) {
 	var seed []byte
 	for i := range int64(3) {
