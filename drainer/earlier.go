@@ -2,7 +2,6 @@ package drainer
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"pumphouse/nodes"
@@ -41,17 +40,9 @@ func dated(ts nodes.TSO) string {
 }
 
 // readRecord learns what the drainer's record in PD says of its last life.
-func (d *Drainer) readRecord(ctx context.Context) error {
-	found, err := d.opts.Registry.Get(ctx, nodes.Drainer, d.nodeID)
-	var broken *nodes.Broken
-	switch {
-	case errors.Is(err, nodes.ErrNotFound), errors.As(err, &broken):
-		return nil
-	case err != nil:
-		return err
-	}
-	d.recorded = found.Record
-	return nil
+func (d *Drainer) readRecord(ctx context.Context) (err error) {
+	d.recorded, err = d.opts.Registry.LastRecord(ctx, nodes.Drainer, d.nodeID)
+	return err
 }
 
 // compareWithRecord refuses to begin before what the record in PD says, and to skip what follows it because there is no checkpoint and nobody

@@ -61,6 +61,17 @@ func (r *Registry) Get(ctx context.Context, kind Kind, nodeID string) (Entry, er
 	return decodeEntry(kind, resp.Kvs[0])
 }
 
+// LastRecord is what a service's record says of its last life, before it claims the record anew: the zero Record where
+// there is none, or one that cannot be read. Errors: a [*PDError].
+func (r *Registry) LastRecord(ctx context.Context, kind Kind, nodeID string) (Record, error) {
+	found, err := r.Get(ctx, kind, nodeID)
+	var broken *Broken
+	if errors.Is(err, ErrNotFound) || errors.As(err, &broken) {
+		return Record{}, nil
+	}
+	return found.Record, err
+}
+
 // Find is Get for a node that somebody has named: if there is no record, the error also says
 // whether the other kind has such a node, and which nodes of this kind there are.
 func (r *Registry) Find(ctx context.Context, kind Kind, nodeID string) (Entry, error) {

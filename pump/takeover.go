@@ -16,17 +16,9 @@ import (
 )
 
 // readRecord learns what the pump's record in PD says of its last life.
-func (p *Pump) readRecord(ctx context.Context) error {
-	found, err := p.opts.Registry.Get(ctx, nodes.Pump, p.nodeID)
-	var broken *nodes.Broken
-	switch {
-	case errors.Is(err, nodes.ErrNotFound), errors.As(err, &broken):
-		return nil
-	case err != nil:
-		return err
-	}
-	p.recorded = found.Record
-	return nil
+func (p *Pump) readRecord(ctx context.Context) (err error) {
+	p.recorded, err = p.opts.Registry.LastRecord(ctx, nodes.Pump, p.nodeID)
+	return err
 }
 
 // takeOver imports the binlogs of an upstream pump that has left them in the data directory.
