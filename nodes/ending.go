@@ -76,3 +76,27 @@ func CertificateProblem(c *x509.Certificate, file, settings string, now time.Tim
 	}
 	return p, true
 }
+
+// The difference to PD's clock from which on a clock is a problem, and below which it is none again.
+const (
+	skewed   = 10 * time.Second
+	unskewed = 5 * time.Second
+)
+
+// SetClock notes how far a clock, such as "this machine's clock", is ahead of PD's, negative if it is slower: as a
+// problem when it is by too much. It gives the problem and reports whether it is new.
+func (s *Problems) SetClock(clock string, ahead time.Duration) (p Problem, fresh bool) {
+	switch by := ahead.Abs(); {
+	case by >= skewed:
+		than := "ahead of"
+		if ahead < 0 {
+			than = "slower than"
+		}
+		p = Problem{Code: ProblemClockSkew, Text: fmt.Sprintf("%s is %s %s PD's", clock, by.Round(time.Second), than),
+			Cure: "synchronise the clocks of this machine and of PD's (chrony, systemd-timesyncd)"}
+		return p, s.Set(p)
+	case by < unskewed:
+		s.Clear(ProblemClockSkew)
+	}
+	return p, false
+}

@@ -44,12 +44,6 @@ func newHealth(cfg config, clock *pdClock, endpoints []string) (*health, error) 
 	return h, nil
 }
 
-// The difference to PD's clock from which on this machine's is a problem, and below which it is none again.
-const (
-	skewed   = 10 * time.Second
-	unskewed = 5 * time.Second
-)
-
 // clockAway is for how long PD may give no timestamp before that is a problem.
 const clockAway = 5 * time.Second
 
@@ -64,17 +58,7 @@ func (h *health) list() []nodes.Problem {
 	for _, code := range []nodes.ProblemCode{nodes.ProblemCertificateExpiring, nodes.ProblemCertificateExpired} {
 		h.problems.Replace(code, certs[code]...)
 	}
-	switch ahead := h.clock.difference(); {
-	case ahead.Abs() >= skewed:
-		than := "slower than"
-		if ahead < 0 {
-			than = "ahead of"
-		}
-		h.problems.Set(nodes.Problem{Code: nodes.ProblemClockSkew, Text: fmt.Sprintf("the clock of the console's machine is %s %s PD's", ahead.Abs().Round(time.Second), than),
-			Cure: "synchronise the clocks of this machine and of PD's (chrony, systemd-timesyncd)"})
-	case ahead.Abs() < unskewed:
-		h.problems.Clear(nodes.ProblemClockSkew)
-	}
+	h.problems.SetClock("the clock of the console's machine", -h.clock.difference())
 	if since, err := h.clock.failing(); err != nil && time.Since(since) >= clockAway {
 		h.problems.Set(nodes.Problem{Code: nodes.ProblemPDAway, Since: since, Text: fmt.Sprintf("PD at %v gives no timestamps: %v", h.endpoints, err),
 			Cure: "check that PD runs and has a leader, and that this machine reaches it (-pd-urls)"})

@@ -64,28 +64,17 @@ func (h *Health) pd() {
 // set notes a problem and logs it when it is new.
 func (h *Health) set(p nodes.Problem) {
 	if h.Problems.Set(p) {
-		h.Log.WithField("code", p.Code).Warn(p.Text + ": " + p.Cure)
+		h.logNew(p)
 	}
 }
 
-// The difference to PD's clock from which on this machine's is a problem, and below which it is none again.
-const (
-	skewed   = 10 * time.Second
-	unskewed = 5 * time.Second
-)
+func (h *Health) logNew(p nodes.Problem) {
+	h.Log.WithField("code", p.Code).Warn(p.Text + ": " + p.Cure)
+}
 
 func (h *Health) clock() {
-	ahead := h.Agent.Skew()
-	switch by := ahead.Abs(); {
-	case by >= skewed:
-		than := "ahead of"
-		if ahead < 0 {
-			than = "slower than"
-		}
-		h.set(nodes.Problem{Code: nodes.ProblemClockSkew, Text: fmt.Sprintf("this machine's clock is %s %s PD's", by.Round(time.Second), than),
-			Cure: "synchronise the clocks of this machine and of PD's (chrony, systemd-timesyncd)"})
-	case by < unskewed:
-		h.Problems.Clear(nodes.ProblemClockSkew)
+	if p, fresh := h.Problems.SetClock("this machine's clock", h.Agent.Skew()); fresh {
+		h.logNew(p)
 	}
 }
 
