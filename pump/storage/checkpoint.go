@@ -82,7 +82,7 @@ func decodeCheckpoint(b []byte) (c *checkpoint, ok bool) {
 	const fixed = 8 + 8 + 16 + 32 + 16
 	version := checkpointVersion(b)
 	if len(b) < fixed+8+4 && (version != 1 || len(b) < fixed+4) || version == 0 || version > checkpointMagic[7] ||
-		le.Uint32(b[len(b)-4:]) != payloadCRC(b[:len(b)-4]) {
+		!intactCheckpoint(b) {
 		return nil, false
 	}
 	u32 := func() uint32 { v := le.Uint32(b); b = b[4:]; return v }
@@ -134,6 +134,12 @@ func checkpointVersion(b []byte) uint8 {
 		return 0
 	}
 	return b[7]
+}
+
+// intactCheckpoint reports whether the checksum at the end of a checkpoint, of whichever version, is right.
+func intactCheckpoint(b []byte) bool {
+	n := len(b) - 4
+	return n >= len(checkpointMagic) && binary.LittleEndian.Uint32(b[n:]) == payloadCRC(b[:n])
 }
 
 // checkpoint writes the present state to disk, after everything it builds on. The
@@ -232,7 +238,7 @@ func loadCheckpoint(fsys disk.FS, dir string) (*checkpoint, error) {
 	if _, err := f.ReadAt(b, 0); err != nil && size > 0 {
 		return nil, err
 	}
-	if v := checkpointVersion(b); v > checkpointMagic[7] {
+	if v := checkpointVersion(b); v > checkpointMagic[7] && intactCheckpoint(b) {
 		return nil, fmt.Errorf("%s has format version %d, this program reads versions up to %d: start the program that wrote it, or a newer one", name, v, checkpointMagic[7])
 	}
 	c, ok := decodeCheckpoint(b)

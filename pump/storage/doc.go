@@ -84,6 +84,9 @@
 //	40 20  0
 //	60  4  checksum of bytes 0 to 59: the segment's seed
 //
+// The 64 bytes and their checksum stay where they are in every later version, so that a changed bit
+// is not taken for a later version; so does the checksum at the checkpoint's end.
+//
 // and holds records from byte 64 on, each beginning at a multiple of 8, the bytes between
 // two records being 0:
 //

@@ -2,7 +2,9 @@ package storage
 
 import (
 	"bytes"
+	"encoding/binary"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -91,16 +93,54 @@ func TestVersion1(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	b, err := os.ReadFile(filepath.Join(dir, checkpointName))
-	if err != nil {
-		t.Fatal(err)
-	}
-	b[7] = 3
-	if err := os.WriteFile(filepath.Join(dir, checkpointName), b, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := Open(Options{Dir: dir}); err == nil || !strings.Contains(err.Error(), "format version 3") {
-		t.Errorf("a checkpoint of a later format: %v", err)
+}
+
+// TestLaterVersion: what a later program wrote is refused, by repair too. A changed bit in the version
+// is damage like any other, which repair deals with.
+func TestLaterVersion(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		version byte
+		end     func(b []byte) int // where the checksum is
+	}{
+		{logName(1), 1, func([]byte) int { return segmentHeaderSize - 4 }},
+		{checkpointName, 2, func(b []byte) int { return len(b) - 4 }},
+	} {
+		for _, damaged := range []bool{false, true} {
+			dir := t.TempDir()
+			if err := os.CopyFS(dir, os.DirFS(filepath.Join("testdata", "golden"))); err != nil {
+				t.Fatal(err)
+			}
+			name := filepath.Join(dir, c.name)
+			b, err := os.ReadFile(name)
+			if err != nil || b[7] != c.version {
+				t.Fatalf("%s has version %d, want %d; %v", name, b[7], c.version, err)
+			}
+			b[7] ^= 0x40
+			if !damaged {
+				end := c.end(b)
+				binary.LittleEndian.PutUint32(b[end:], payloadCRC(b[:end]))
+			}
+			if err := os.WriteFile(name, b, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			s, openErr := Open(Options{Dir: dir})
+			if openErr == nil {
+				s.Close()
+			}
+			_, repairErr := Repair(Options{Dir: dir})
+			if damaged {
+				if repairErr != nil {
+					t.Errorf("%s with a changed bit is not repaired: %v", c.name, repairErr)
+				}
+				continue
+			}
+			for _, err := range []error{openErr, repairErr} {
+				if want := fmt.Sprintf("%s has format version %d, ", name, b[7]); err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("of a later program: %v, want %q", err, want)
+				}
+			}
+		}
 	}
 }
 

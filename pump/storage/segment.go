@@ -54,10 +54,10 @@ func readSegmentHeader(f io.ReaderAt, name string, id uint32) (segmentHeader, ui
 	switch {
 	case !bytes.Equal(b[:7], segmentMagic[:7]):
 		return segmentHeader{}, 0, &DamageError{File: name, Reason: "it does not begin like a binlog segment"}
-	case b[7] != segmentMagic[7]:
-		return segmentHeader{}, 0, fmt.Errorf("%s has format version %d, this program reads version %d", name, b[7], segmentMagic[7])
 	case seed != binary.LittleEndian.Uint32(b[60:]):
 		return segmentHeader{}, 0, &DamageError{File: name, Reason: "wrong checksum of the segment's header"}
+	case b[7] != segmentMagic[7]:
+		return segmentHeader{}, 0, fmt.Errorf("%s has format version %d, this program reads version %d: start the program that wrote it, or a newer one", name, b[7], segmentMagic[7])
 	}
 	h := segmentHeader{
 		id:      binary.LittleEndian.Uint32(b[8:]),
