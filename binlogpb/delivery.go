@@ -18,7 +18,7 @@ type Delivery struct {
 	Payload []byte
 }
 
-// Fake tells whether d carries no transaction: it only says that nothing up to
+// Fake reports whether d carries no transaction: it only says that nothing up to
 // its commit TS is still to come.
 func (d *Delivery) Fake() bool { return d.StartTS == d.CommitTS }
 

@@ -71,7 +71,7 @@ func (q *quiet) disturb(now time.Time) { q.since.Store(now.UnixNano()) }
 // syncedLag is the largest lag at which the downstream counts as having everything.
 const syncedLag = 10 * time.Second
 
-// synced tells whether the downstream has everything: for SyncedAfter no transaction has
+// synced reports whether the downstream has everything: for SyncedAfter no transaction has
 // come, everything that came is downstream, and no pump holds the merge (the lag is small).
 func (d *Drainer) synced() bool {
 	f := d.flowing.get()

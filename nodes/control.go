@@ -180,7 +180,7 @@ func excerpt(body []byte) string {
 	return fmt.Sprintf("%q", text)
 }
 
-// neverSent tells whether a request failed before a connection existed.
+// neverSent reports whether a request failed before a connection existed.
 func neverSent(err error) bool {
 	var op *net.OpError
 	var dns *net.DNSError

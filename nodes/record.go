@@ -30,7 +30,7 @@ type Label struct {
 	Labels map[string]string `json:"labels"`
 }
 
-// Reporting tells whether the node wrote its record within three heartbeats
+// Reporting reports whether the node wrote its record within three heartbeats
 // before now.
 func (r Record) Reporting(now time.Time, heartbeat time.Duration) bool {
 	return now.Sub(r.UpdateTS.Time()) <= 3*heartbeat

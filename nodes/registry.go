@@ -281,7 +281,7 @@ func (r *Registry) attempt(ctx context.Context, share time.Duration, again bool,
 	return call(ctx, again)
 }
 
-// mayPass tells whether trying again can help: no connection, no leader, no answer, a
+// mayPass reports whether trying again can help: no connection, no leader, no answer, a
 // server on its way down. A client that was closed stays closed.
 func (r *Registry) mayPass(err error) bool {
 	if r.client.Ctx().Err() != nil {

@@ -83,7 +83,7 @@ func (s *Snapshot) Find(k Kind, nodeID string) (Entry, bool) {
 // size is how many keys the snapshot covers.
 func (s *Snapshot) size() int { return len(s.Pumps) + len(s.Drainers) + len(s.Broken) }
 
-// same tells whether two snapshots hold the same keys at the same mod revisions.
+// same reports whether two snapshots hold the same keys at the same mod revisions.
 func (s *Snapshot) same(o *Snapshot) bool {
 	entry := func(a, b Entry) bool { return a.ModRevision == b.ModRevision && a.Record.NodeID == b.Record.NodeID }
 	broken := func(a, b Broken) bool { return a.ModRevision == b.ModRevision && a.Key == b.Key }

@@ -38,7 +38,7 @@ func (e *UnknownStateError) Error() string {
 	return fmt.Sprintf("state %s is illegal: use online, pausing, paused, closing or offline", e.State)
 }
 
-// Valid tells whether s is one of the five states.
+// Valid reports whether s is one of the five states.
 func (s State) Valid() bool {
 	switch s {
 	case Online, Pausing, Paused, Closing, Offline:
@@ -126,7 +126,7 @@ func stayOrder(own State) Order {
 	return NoOrder
 }
 
-// FulfilledBy tells whether a service that writes s into its record is carrying the
+// FulfilledBy reports whether a service that writes s into its record is carrying the
 // order out, so that it need not be told again.
 func (o Order) FulfilledBy(s State) bool {
 	switch o {
@@ -151,7 +151,7 @@ var transitions = map[State][]State{
 	Closing: {Online, Pausing, Paused, Offline},
 }
 
-// CanMove tells whether a service whose record says from may write to there next.
+// CanMove reports whether a service whose record says from may write to there next.
 // A record may always be refreshed without a change of state.
 func CanMove(from, to State) bool {
 	if from == to {

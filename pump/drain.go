@@ -46,7 +46,7 @@ func (d *drain) waiting() ([]waiter, int) {
 // sayAgain is how often the log repeats for whom a closing pump waits.
 const sayAgain = 30 * time.Second
 
-// drained tells whether nobody needs this pump any more: every accepted transaction is
+// drained reports whether nobody needs this pump any more: every accepted transaction is
 // resolved, and every drainer that is not offline has everything downstream. Without such
 // a drainer there is nothing to wait for.
 func (p *Pump) drained(ctx context.Context) bool {

@@ -239,7 +239,7 @@ func (c *conn) retireLocked() {
 	}
 }
 
-// runsSince tells whether one command has been running since then or longer.
+// runsSince reports whether one command has been running since then or longer.
 func (c *conn) runsSince(then time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()

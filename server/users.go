@@ -179,7 +179,7 @@ func (a *accounts) dummy(name string) *account {
 	return &account{name: name, cred: wire.DummyCredential(plugin, seed)}
 }
 
-// allows tells whether the user may come from there.
+// allows reports whether the user may come from there.
 func (acc *account) allows(from peer) bool {
 	if acc.local {
 		return from.local

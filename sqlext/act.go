@@ -57,7 +57,7 @@ func (a *ActOnNode) Restore(ctx *format.RestoreCtx) error {
 // Help is HELP with a ? for its text.
 type Help struct{ Topic Literal }
 
-// digits tells whether a text is a number of digits alone.
+// digits reports whether a text is a number of digits alone.
 func digits(s string) bool {
 	for i := range len(s) {
 		if !isDigit(s[i]) {

@@ -88,7 +88,7 @@ var productions = [...]production{
 	{verb: verbHelp, own: 2, pieces: []piece{{word: "HELP"}, {kind: pieceParam}}},
 }
 
-// match tells whether token t can be piece p.
+// match reports whether token t can be piece p.
 func (l *lexer) match(p piece, t token) bool {
 	switch p.kind {
 	case pieceWord:
@@ -106,12 +106,12 @@ func (l *lexer) match(p piece, t token) bool {
 	}
 }
 
-// isNumber tells whether the token is a number without a sign, point or exponent.
+// isNumber reports whether the token is a number without a sign, point or exponent.
 func (l *lexer) isNumber(t token) bool {
 	return t.kind == tokenOther && digits(l.text[t.start:t.end]) && (t.end == len(l.text) || l.text[t.end] != '.')
 }
 
-// isWord tells whether the token is the keyword word, in any letter case.
+// isWord reports whether the token is the keyword word, in any letter case.
 func (l *lexer) isWord(t token, word string) bool {
 	return t.end-t.start == len(word) && strings.EqualFold(l.text[t.start:t.end], word) && l.isKeyword(t)
 }
@@ -135,7 +135,7 @@ type managed struct {
 // head is where the statement's first word starts.
 func (m *managed) head() int { return m.tokens[0].start }
 
-// complete tells whether the statement needs no parser but this one.
+// complete reports whether the statement needs no parser but this one.
 func (m *managed) complete() bool { return !m.wrong && m.stop.endsStatement() }
 
 // statement matches the statement that starts with token t. It gives the first token

@@ -27,10 +27,10 @@ type token struct {
 	start, end int  // its bytes in the text
 }
 
-// isSign tells whether the token is the sign c.
+// isSign reports whether the token is the sign c.
 func (t token) isSign(c byte) bool { return t.kind == tokenSign && t.sign == c }
 
-// endsStatement tells whether the token ends a statement.
+// endsStatement reports whether the token ends a statement.
 func (t token) endsStatement() bool { return t.kind == tokenEnd || t.isSign(';') }
 
 // lexer cuts a text into tokens where TiDB's scanner does. It reports operators byte
@@ -154,7 +154,7 @@ func (l *lexer) skipBlanks() (int, bool) {
 	return l.pos, true
 }
 
-// isDashComment tells whether text, which starts with a dash, starts a comment: two
+// isDashComment reports whether text, which starts with a dash, starts a comment: two
 // dashes and white space or nothing.
 func isDashComment(text string) bool {
 	return strings.HasPrefix(text, "--") && (len(text) == 2 || isSpace(text[2]))
@@ -225,7 +225,7 @@ func featureList(text string) ([]string, int) {
 	return features, n + len("[]")
 }
 
-// isKeyword tells whether a word may be a keyword: it may not if it is a part of a
+// isKeyword reports whether a word may be a keyword: it may not if it is a part of a
 // qualified name. As in TiDB's scanner, spaces may stand before it and nothing behind.
 func (l *lexer) isKeyword(t token) bool {
 	if t.kind != tokenWord || t.end < len(l.text) && l.text[t.end] == '.' {
@@ -284,7 +284,7 @@ func unescape(b *strings.Builder, c byte) {
 	b.WriteByte(c)
 }
 
-// isSpace tells whether a token cannot start with c because it is white space. TiDB's
+// isSpace reports whether a token cannot start with c because it is white space. TiDB's
 // scanner asks this byte by byte as if the text were Latin-1, so two bytes that are no
 // spaces in UTF-8 count too.
 func isSpace(c byte) bool {
@@ -297,7 +297,7 @@ func isSpace(c byte) bool {
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// isWordByte tells whether c can stand in an unquoted name.
+// isWordByte reports whether c can stand in an unquoted name.
 func isWordByte(c byte) bool {
 	return 'a' <= c|0x20 && c|0x20 <= 'z' || isDigit(c) || c == '_' || c == '$' || c >= 0x80
 }

@@ -88,7 +88,7 @@ func mayManage(text string) bool {
 	return false
 }
 
-// hasFold tells whether text starts with word, which is in lower case.
+// hasFold reports whether text starts with word, which is in lower case.
 func hasFold(text, word string) bool {
 	if len(text) < len(word) {
 		return false

@@ -61,7 +61,7 @@ func compact(t *testing.T, l *load) {
 	}
 }
 
-// compacted tells whether each console's watch was compacted away n times or more, which
+// compacted reports whether each console's watch was compacted away n times or more, which
 // is only met when the watch comes back before a probe has found out that PD is silent.
 func compacted(consoles []*console, n int) bool {
 	for _, c := range consoles {

@@ -186,7 +186,7 @@ func (l *load) read(conn *sql.Conn) {
 	}
 }
 
-// wasDown tells whether PD was away from a window before a statement began until it ended.
+// wasDown reports whether PD was away from a window before a statement began until it ended.
 func (l *load) wasDown(began, ended time.Time) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -309,7 +309,7 @@ func (l *load) finish() {
 		l.served.Load(), l.changed.Load(), l.failed.Load(), l.acked[len(l.acked)-1].n)
 }
 
-// explains tells whether a record that only these attempts wrote can have gone through
+// explains reports whether a record that only these attempts wrote can have gone through
 // these states: each acknowledged one is there once and in order, each other one once or
 // not at all.
 func explains(attempts []attempt, states []string) bool {

@@ -56,5 +56,5 @@ func (b *budget) await() (freed <-chan struct{}, leave func()) {
 	return b.freed, func() { b.waiting.Add(-1) }
 }
 
-// full tells whether nothing more fits.
+// full reports whether nothing more fits.
 func (b *budget) full() bool { return b.used.Load() >= b.limit }

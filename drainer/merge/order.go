@@ -93,7 +93,7 @@ func (m *Merger) drop(s *Source) {
 }
 
 // emit moves the first source's transactions to the batch, as far as they are next, and
-// tells whether the batch is full.
+// reports whether the batch is full.
 func (m *Merger) emit(h heads) (full bool, err error) {
 	s, limit := h.first, int64(min(h.low, h.next))
 	for s.i < len(s.out) && s.out[s.i].CommitTS <= limit {

@@ -188,5 +188,5 @@ func (s *Source) unwant() {
 	s.wanted = false
 }
 
-// empty tells whether everything taken has come out.
+// empty reports whether everything taken has come out.
 func (s *Source) empty() bool { return s.i == len(s.out) }

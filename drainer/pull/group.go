@@ -220,7 +220,7 @@ type Status struct {
 	Addr     string
 	State    nodes.State // as the record says; "": the record cannot be read
 	Position nodes.TSO   // everything up to here has been pulled
-	// Reached tells whether the stream is open and has delivered, Since since when that is
+	// Reached reports whether the stream is open and has delivered, Since since when that is
 	// so, or since when it is not so, and Err why not.
 	Reached bool
 	Since   time.Time

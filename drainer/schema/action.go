@@ -67,7 +67,7 @@ func (a Action) String() string {
 	return fmt.Sprintf("action %d", uint8(a))
 }
 
-// OnlyTiDB tells whether the action's statement means nothing to a MySQL, or is no statement of
+// OnlyTiDB reports whether the action's statement means nothing to a MySQL, or is no statement of
 // a MySQL: placement, TiFlash, attributes, row IDs, TTL, resource groups, sequences.
 func (a Action) OnlyTiDB() bool {
 	switch a {

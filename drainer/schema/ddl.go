@@ -147,7 +147,7 @@ func (c TableChange) id() int64 {
 	return c.Before.ID
 }
 
-// begun tells whether a job was reached before.
+// begun reports whether a job was reached before.
 func (h *History) begun(id int64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -155,7 +155,7 @@ func (h *History) begun(id int64) bool {
 	return ok
 }
 
-// wasEarly tells whether a job was reached before its binlog.
+// wasEarly reports whether a job was reached before its binlog.
 func (h *History) wasEarly(id int64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()

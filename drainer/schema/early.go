@@ -71,7 +71,7 @@ type present struct {
 	info  *TableInfo // nil: there is no such table
 }
 
-// publicAt tells whether clients could use a column at a time. It remembers the definition as long
+// publicAt reports whether clients could use a column at a time. It remembers the definition as long
 // as TiDB does not change it, so that a table with a long job takes two questions a moment, not
 // two a row.
 func (h *History) publicAt(ctx context.Context, t *Table, column int64, commitTS nodes.TSO) (bool, error) {
@@ -105,7 +105,7 @@ func (h *History) publicAt(ctx context.Context, t *Table, column int64, commitTS
 	return p.info.public(column), nil
 }
 
-// public tells whether clients can use a column.
+// public reports whether clients can use a column.
 func (t *TableInfo) public(column int64) bool {
 	return slices.ContainsFunc(t.Columns, func(c ColumnInfo) bool { return c.ID == column && c.State == StatePublic })
 }

@@ -127,12 +127,12 @@ func ParseJob(text []byte) (*Job, error) {
 	return job, nil
 }
 
-// Ended tells whether the job will not change any more.
+// Ended reports whether the job will not change any more.
 func (j *Job) Ended() bool {
 	return j.Succeeded() || j.State == JobRollbackDone || j.State == JobCancelled
 }
 
-// Succeeded tells whether the job did what it was to do. A rolled back one did not, though it
+// Succeeded reports whether the job did what it was to do. A rolled back one did not, though it
 // has a DDL binlog too.
 func (j *Job) Succeeded() bool { return j.State == JobDone || j.State == JobSynced }
 

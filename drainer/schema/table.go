@@ -108,13 +108,13 @@ func (t *Table) Column(id int64) int {
 	return -1
 }
 
-// Unsigned tells whether a number column has no sign.
+// Unsigned reports whether a number column has no sign.
 func (c *Column) Unsigned() bool { return mysql.HasUnsignedFlag(c.Type.GetFlag()) }
 
-// NotNull tells whether the column takes no NULL.
+// NotNull reports whether the column takes no NULL.
 func (c *Column) NotNull() bool { return mysql.HasNotNullFlag(c.Type.GetFlag()) }
 
-// Virtual tells whether inserted and updated rows never have the column.
+// Virtual reports whether inserted and updated rows never have the column.
 func (c *Column) Virtual() bool { return c.Generated && !c.Stored }
 
 // PrimaryKey is the primary key, or nil.

@@ -56,7 +56,7 @@ func (ts *Tables) Table(id int64) (*Table, bool) {
 	return t, ok
 }
 
-// Dropped tells whether there was a table with the ID once: its rows have no meaning any more.
+// Dropped reports whether there was a table with the ID once: its rows have no meaning any more.
 func (ts *Tables) Dropped(id int64) bool {
 	_, ok := ts.dropped[id]
 	return ok

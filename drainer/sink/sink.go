@@ -37,7 +37,7 @@ type Statement struct {
 	Query string // as TiDB has it
 }
 
-// Empty tells whether there is nothing to be done for a transaction.
+// Empty reports whether there is nothing to be done for a transaction.
 func (t *Txn) Empty() bool { return t.DDL == nil && len(t.Early) == 0 && len(t.Changes) == 0 }
 
 // Records is a transaction for a sink that writes a record for a statement or a transaction
@@ -115,7 +115,7 @@ func (e *OrderError) Error() string {
 	return fmt.Sprintf("commit TS %s was handed to the sink after everything up to %s", e.CommitTS, e.Behind)
 }
 
-// Check tells whether a batch follows after everything up to passed. Sinks call it first.
+// Check reports whether a batch follows after everything up to passed. Sinks call it first.
 func (b Batch) Check(passed nodes.TSO) error {
 	last := passed
 	for _, t := range b.Txns {

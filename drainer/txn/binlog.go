@@ -53,7 +53,7 @@ type Change struct {
 	RowID int64
 }
 
-// DDL tells whether it is a DDL binlog.
+// DDL reports whether it is a DDL binlog.
 func (b *Binlog) DDL() bool { return b.DDLJobID != 0 }
 
 // Parse reads the head of a marshalled binlogpb.Binlog with a prewrite value or a DDL statement

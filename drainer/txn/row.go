@@ -63,7 +63,7 @@ func (d *decoder) insert(t *schema.Table, b []byte) (Row, int64, error) {
 	return row, rowID(t, handle[0]), nil
 }
 
-// impliesNull tells whether an inserted row without the column means NULL: TiDB leaves out a
+// impliesNull reports whether an inserted row without the column means NULL: TiDB leaves out a
 // NULL where the default was NULL when the row was written, whatever it is by now. (A column
 // that can not be left out so is being dropped.)
 func impliesNull(c *schema.Column) bool {

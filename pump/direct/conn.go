@@ -206,7 +206,7 @@ func (c *conn) fill(b *batch) error {
 	return nil
 }
 
-// woken tells whether an error only says that a graceful end goes on.
+// woken reports whether an error only says that a graceful end goes on.
 func (c *conn) woken(err error) bool {
 	return errors.Is(err, os.ErrDeadlineExceeded) && c.draining.Load()
 }
@@ -235,7 +235,7 @@ func (c *conn) fix() {
 	c.out.goAway(c.lastID, http2.ErrCodeNo)
 }
 
-// frameWaits tells whether a whole frame can be had without waiting.
+// frameWaits reports whether a whole frame can be had without waiting.
 func (c *conn) frameWaits() bool {
 	if c.r.Buffered() < frameHead {
 		return false

@@ -207,7 +207,7 @@ type listener struct {
 	once   sync.Once
 }
 
-// give tells whether the gRPC server takes the connection.
+// give reports whether the gRPC server takes the connection.
 func (l *listener) give(c net.Conn) bool {
 	select {
 	case l.conns <- c:

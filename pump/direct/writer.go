@@ -54,7 +54,7 @@ func (w *writer) init(nc net.Conn) {
 	w.enc = hpack.NewEncoder(&w.block)
 }
 
-// canAnswer tells whether a stream's window has room for an answer.
+// canAnswer reports whether a stream's window has room for an answer.
 func (w *writer) canAnswer() bool { return w.streamWindow >= emptySize }
 
 // flush sends what has been written.

@@ -22,7 +22,7 @@ type Entry struct {
 	Payload  []byte // the prewrite as it was stored; nil: a fake entry
 }
 
-// Fake tells whether e only tells the time.
+// Fake reports whether e only tells the time.
 func (e Entry) Fake() bool { return e.Payload == nil }
 
 // Puller delivers the binlogs behind a position in commit TS order. It is used by one

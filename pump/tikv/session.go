@@ -31,7 +31,7 @@ func (s *session) close() {
 	s.pd.close()
 }
 
-// hasTiKV tells whether PD knows a store that is a TiKV, be it up or not.
+// hasTiKV reports whether PD knows a store that is a TiKV, be it up or not.
 func (s *session) hasTiKV(ctx context.Context) (bool, error) {
 	all, err := s.pd.stores(ctx)
 	if err != nil {

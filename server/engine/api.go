@@ -56,7 +56,7 @@ type Env interface {
 	// *Error values (1046 no database selected, 1049, 1146).
 	Table(ctx context.Context, db, name string) (Table, error)
 	// SysVar reads @@name, @@session.name or @@global.name (global true);
-	// explicit tells whether the statement named the scope. Unknown: *Error 1193.
+	// explicit reports whether the statement named the scope. Unknown: *Error 1193.
 	SysVar(name string, global, explicit bool) (Value, error)
 	// UserVar reads @name; NULL if it was never set. Names are case-insensitive.
 	UserVar(name string) Value

@@ -69,7 +69,7 @@ func compareDurations(f *frame, a, b Value) int {
 	return cmp.Compare(x, y)
 }
 
-// holds tells whether an ordering satisfies a comparison operator.
+// holds reports whether an ordering satisfies a comparison operator.
 func holds(op opcode.Op, order int) bool {
 	switch op {
 	case opcode.EQ, opcode.NullEQ:

@@ -205,7 +205,7 @@ func constant(t typ, v Value) *expr {
 	return &expr{typ: t, fixed: true, eval: func(*frame) (Value, error) { return v, nil }}
 }
 
-// allConst tells whether every operand is the same in all rows.
+// allConst reports whether every operand is the same in all rows.
 func allConst(args ...*expr) bool {
 	for _, a := range args {
 		if !a.fixed {
@@ -215,7 +215,7 @@ func allConst(args ...*expr) bool {
 	return true
 }
 
-// anyNull tells whether any operand may be NULL.
+// anyNull reports whether any operand may be NULL.
 func anyNull(args ...*expr) bool {
 	for _, a := range args {
 		if a.null {

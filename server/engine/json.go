@@ -238,7 +238,7 @@ func (n *jsonNode) length() int {
 	return 1
 }
 
-// equal tells whether two values are the same.
+// equal reports whether two values are the same.
 func (n *jsonNode) equal(m *jsonNode) bool {
 	if n.kind != m.kind {
 		return false

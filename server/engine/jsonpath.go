@@ -25,7 +25,7 @@ const (
 	legDeep                       // **
 )
 
-// jsonPath is a path like $.a[0]; many tells whether it may find several values.
+// jsonPath is a path like $.a[0]; many reports whether it may find several values.
 type jsonPath struct {
 	legs []jsonLeg
 	many bool

@@ -53,7 +53,7 @@ func (k *rowSink) add(f *frame) error {
 	return nil
 }
 
-// fresh tells whether DISTINCT has not seen the row yet.
+// fresh reports whether DISTINCT has not seen the row yet.
 func (k *rowSink) fresh(row []Value) bool {
 	if k.seen == nil {
 		k.seen = map[string]bool{}

@@ -68,7 +68,7 @@ func (s *Session) advise(rows *statusRows, kind nodes.Kind) {
 	s.diag.addLater(n, func() []condition { return s.advice(snap, kind, now, location) })
 }
 
-// silent tells whether a node that ought to report does not. A node that is paused or
+// silent reports whether a node that ought to report does not. A node that is paused or
 // offline has no process.
 func (s *Session) silent(r *nodes.Record, now time.Time) bool {
 	return supposedToRun(r.State) && !r.Reporting(now, s.opts.Heartbeat)
@@ -78,7 +78,7 @@ func supposedToRun(st nodes.State) bool {
 	return st == nodes.Online || st == nodes.Pausing || st == nodes.Closing
 }
 
-// holds tells whether a pump keeps every drainer waiting: it is not offline, so it may
+// holds reports whether a pump keeps every drainer waiting: it is not offline, so it may
 // have binlogs older than all others, and it does not serve them.
 func (s *Session) holds(r *nodes.Record, now time.Time) bool {
 	return r.State == nodes.Paused || r.State == nodes.Pausing || s.silent(r, now)

@@ -364,7 +364,7 @@ func TestSilenceIsJudgedByPDsClock(t *testing.T) {
 	}
 }
 
-// deadlineCluster tells whether a write had a deadline.
+// deadlineCluster reports whether a write had a deadline.
 type deadlineCluster struct {
 	Cluster
 	had bool

@@ -156,7 +156,7 @@ type charsetInfo struct {
 	maxLen                       int64
 }
 
-// charsetKnown tells whether the console speaks a charset (canonical name).
+// charsetKnown reports whether the console speaks a charset (canonical name).
 func charsetKnown(name string) bool { return defaultCollation(name) != "" }
 
 func defaultCollation(cs string) string {

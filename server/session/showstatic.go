@@ -92,7 +92,7 @@ func showCollation() *showing {
 	}
 }
 
-// padAttribute tells whether blanks at the end count in a collation.
+// padAttribute reports whether blanks at the end count in a collation.
 func padAttribute(collation string) string {
 	if strings.Contains(collation, "_0900_") || collation == "binary" {
 		return "NO PAD"

@@ -177,7 +177,7 @@ func (s *Server) routes() http.Handler {
 	})
 }
 
-// healthz tells whether the records can be read.
+// healthz reports whether the records can be read.
 func (s *Server) healthz(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	if _, err := s.opts.View.View(r.Context(), 0); err != nil {

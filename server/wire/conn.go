@@ -103,7 +103,7 @@ func (c *Conn) Wake() { _ = c.socket.SetReadDeadline(time.Unix(1, 0)) }
 // Hurry gives writes that are under way no more than d. Any goroutine may call it.
 func (c *Conn) Hurry(d time.Duration) { _ = c.socket.SetWriteDeadline(time.Now().Add(d)) }
 
-// Gone tells whether the client has closed its side while nobody was reading. Any
+// Gone reports whether the client has closed its side while nobody was reading. Any
 // goroutine may call it.
 func (c *Conn) Gone() bool { return peerClosed(c.socket) }
 

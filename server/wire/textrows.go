@@ -26,7 +26,7 @@ func EncodeTextRows(cols []engine.Column, rows [][]engine.Value) *TextRows {
 	return r
 }
 
-// Fits tells whether the rows can be sent to this client without another encoding.
+// Fits reports whether the rows can be sent to this client without another encoding.
 func (c *Conn) Fits(r *TextRows) bool { return r.ascii || c.charset.kind == asIs }
 
 // WriteTextRows writes rows that fit.

@@ -154,7 +154,7 @@ func (r *replayer) row(c *changed) {
 	}
 }
 
-// moves tells whether a change is of columns that tell rows apart.
+// moves reports whether a change is of columns that tell rows apart.
 func (tab *target) moves(c *changed) bool {
 	for i, v := range c.new {
 		if tab.unique[v.column] && fmt.Sprint(v.value) != fmt.Sprint(c.old[i].value) {

@@ -161,7 +161,7 @@ func (g *generator) handle(row []types.Datum) (kv.Handle, error) {
 	return kv.IntHandle(g.Int63()), nil
 }
 
-// canSkip tells whether an inserted row is without a column (tables.CanSkip).
+// canSkip reports whether an inserted row is without a column (tables.CanSkip).
 func (g *generator) canSkip(i int, d types.Datum) bool {
 	if g.info.PKIsHandle && i == 0 {
 		return true

@@ -17,7 +17,7 @@ func (p *pair) compare(text string) comparison {
 	return comparison{pair: p, text: text, old: p.oldOutcome(text), new: p.newOutcome(text)}
 }
 
-// same tells whether the two take the text alike.
+// same reports whether the two take the text alike.
 func (c comparison) same() bool {
 	return c.old.err == c.new.err && slices.Equal(c.old.stmts, c.new.stmts)
 }
@@ -46,7 +46,7 @@ func (p *pair) explain(text string) ([]string, bool) {
 	return names, false
 }
 
-// has tells whether the text has word, in any letter case, at an offset.
+// has reports whether the text has word, in any letter case, at an offset.
 func (c comparison) has(at int, word string) bool {
 	return at >= 0 && at+len(word) <= len(c.text) && strings.EqualFold(c.text[at:at+len(word)], word)
 }

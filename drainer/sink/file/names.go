@@ -34,7 +34,7 @@ type binlogFile struct {
 
 func (f binlogFile) compressed() bool { return strings.HasSuffix(f.path, gzipSuffix) }
 
-// parseName tells whether a name is that of a binlog file, ours or one of the older forms of
+// parseName reports whether a name is that of a binlog file, ours or one of the older forms of
 // the field.
 func parseName(name string) (number uint64, ok bool) {
 	m := namePattern.FindStringSubmatch(name)

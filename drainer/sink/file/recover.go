@@ -104,7 +104,7 @@ func (s *Sink) repair(file binlogFile, d *DamageError, last nodes.TSO) error {
 	return nil
 }
 
-// garbage tells whether a file begins with something else than a header, or what there is of one
+// garbage reports whether a file begins with something else than a header, or what there is of one
 // when a crash has torn it: zeros stand where the rest was not written. A torn tail may be anything,
 // but here nothing says that the file is one of ours, and all of it would be cut off.
 func garbage(f io.ReaderAt) (bool, error) {
@@ -159,7 +159,7 @@ func findRecord(f io.ReaderAt, from, size int64) (ts nodes.TSO, at int64, err er
 	return 0, 0, nil
 }
 
-// recordAt tells whether a whole record begins at byte at.
+// recordAt reports whether a whole record begins at byte at.
 func recordAt(f io.ReaderAt, at, size int64) (nodes.TSO, bool) {
 	head := make([]byte, headerSize)
 	if _, err := f.ReadAt(head, at); err != nil {

@@ -180,7 +180,7 @@ const (
 	errReadOnlyMode        = 1836
 )
 
-// passes tells whether an error is about the moment, not about the statement.
+// passes reports whether an error is about the moment, not about the statement.
 func passes(err error) bool {
 	switch code(err) {
 	case 0:
@@ -205,7 +205,7 @@ func passes(err error) bool {
 	return false
 }
 
-// lost tells whether an error is that of a connection that has gone, so that nobody knows
+// lost reports whether an error is that of a connection that has gone, so that nobody knows
 // what the statement did.
 func lost(err error) bool {
 	var network net.Error

@@ -81,7 +81,7 @@ func appendMatch(b []byte, f flavour, name string, c *schema.Column, v txn.Value
 	return b
 }
 
-// isText tells whether a column has text that is compared by a collation.
+// isText reports whether a column has text that is compared by a collation.
 func isText(c *schema.Column) bool {
 	switch c.Type.GetType() {
 	case mysql.TypeVarchar, mysql.TypeString, mysql.TypeVarString,

@@ -16,14 +16,14 @@ const (
 		"val BIGINT DEFAULT 0, channel_info VARCHAR(64) DEFAULT NULL, PRIMARY KEY (id, channel_id))"
 )
 
-// IsMarkTable tells whether a table is the mark table of loop-back control
+// IsMarkTable reports whether a table is the mark table of loop-back control
 // (retl._drainer_repl_mark). A drainer's filters must let it through when loop-back control
 // is on; the sink never applies its rows.
 func IsMarkTable(schema, table string) bool {
 	return strings.EqualFold(schema, markSchema) && strings.EqualFold(table, markTable)
 }
 
-// marked tells whether a change of the mark table is of a channel.
+// marked reports whether a change of the mark table is of a channel.
 func marked(c *txn.Change, channel int64) bool {
 	for i := range c.Table.Columns {
 		if !strings.EqualFold(c.Table.Columns[i].Name, "channel_id") {

@@ -131,10 +131,10 @@ func (r *rows) add(c *txn.Change) error {
 	return nil
 }
 
-// replaces tells whether changes are made by deleting the old rows and replacing the new ones.
+// replaces reports whether changes are made by deleting the old rows and replacing the new ones.
 func (r *rows) replaces(s *shape, op txn.Op) bool { return r.safe && op == txn.Update && s.key != nil }
 
-// collides tells whether the order between a change for group g and what another group has
+// collides reports whether the order between a change for group g and what another group has
 // already matters, or what g itself has, when it is to become one DELETE and one REPLACE.
 func (r *rows) collides(s *shape, g *group, whole bool) bool {
 	inside := g != nil && r.replaces(s, g.op)
@@ -319,7 +319,7 @@ func (r *rows) deleteByKeys(g *group) error {
 	return nil
 }
 
-// has tells whether the old rows of changes have values in all the places.
+// has reports whether the old rows of changes have values in all the places.
 func has(places []int, changes []*txn.Change) bool {
 	for _, c := range changes {
 		for _, i := range places {

@@ -264,7 +264,7 @@ func (s *scheduler) readyLocked(w int, batch []*job) []*job {
 	return batch
 }
 
-// mayLocked tells whether all that a job waits for is downstream.
+// mayLocked reports whether all that a job waits for is downstream.
 func (s *scheduler) mayLocked(w int, j *job) bool {
 	for other, seq := range j.after {
 		if other != w && s.lanes[other].done < seq {

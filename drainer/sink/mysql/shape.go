@@ -90,7 +90,7 @@ func (s *shape) value(row txn.Row, i int) txn.Value {
 	return s.fill[i]
 }
 
-// identifies tells whether a key's values are those of one row, and in every row.
+// identifies reports whether a key's values are those of one row, and in every row.
 func (s *shape) identifies(k *schema.Key, there *columnsThere) bool {
 	for _, i := range k.Columns {
 		c := &s.table.Columns[i]

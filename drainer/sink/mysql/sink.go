@@ -186,7 +186,7 @@ func (s *Sink) statements(t *sink.Txn) []sink.Statement {
 	})
 }
 
-// wanted tells whether the rows of a transaction are to be applied. Those of the mark table
+// wanted reports whether the rows of a transaction are to be applied. Those of the mark table
 // never are, and those of a transaction that another drainer has marked are not.
 func (s *Sink) wanted(t *sink.Txn) bool {
 	rows := 0

@@ -59,7 +59,7 @@ func bare(x *sink.Txn) *sink.Txn {
 	return out
 }
 
-// same tells whether two transactions are the same to a sink.
+// same reports whether two transactions are the same to a sink.
 func same(a, b *sink.Txn) bool {
 	if a.StartTS != b.StartTS || a.CommitTS != b.CommitTS || a.Query != b.Query || len(a.Changes) != len(b.Changes) {
 		return false
