@@ -41,6 +41,7 @@ type column struct {
 	name     string // as upstream
 	kind     kind
 	dataType string
+	latin1   bool // its text may be other bytes than UTF-8 in a TiDB
 }
 
 // text is an SQL expression whose text is the same, on every server, for equal values. Only of

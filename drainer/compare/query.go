@@ -126,12 +126,34 @@ func (s side) rows(ctx context.Context, p *pair, where string, f func(at bound, 
 		if err := rows.Scan(into...); err != nil {
 			return s.failed(err)
 		}
+		for i, c := range p.columns {
+			r[i] = c.inUTF8(r[i])
+		}
 		f(at, r)
 	}
 	if err := rows.Err(); err != nil {
 		return s.failed(err)
 	}
 	return nil
+}
+
+// readable reports whether all values of a key's columns are UTF-8: of others their texts say too little to find rows by them.
+func (s side) readable(ctx context.Context, k key) (bool, error) {
+	var conditions []string
+	for _, c := range k {
+		if c.latin1 {
+			conditions = append(conditions, fmt.Sprintf("HEX(%s)<>HEX(%s)", c.text(), quoteName(c.name)))
+		}
+	}
+	if conditions == nil {
+		return true, nil
+	}
+	var not bool
+	err := s.db.QueryRowContext(ctx, fmt.Sprintf("SELECT EXISTS(SELECT 1 FROM %s WHERE %s)", s.path, strings.Join(conditions, " OR "))).Scan(&not)
+	if err != nil {
+		return false, s.failed(err)
+	}
+	return !not, nil
 }
 
 // both runs f for both sides at the same time.

@@ -110,7 +110,12 @@ func (c *comparison) table(ctx context.Context, m matched) (t Table, err error) 
 	all := &chunks{pair: &p, size: c.opts.ChunkRows,
 		up:   side{c.opts.Upstream, "upstream", up.path()},
 		down: side{c.opts.Downstream, "downstream", down.path()}}
-	if p.key == nil {
+	readable, err := all.up.readable(ctx, p.key)
+	if err != nil {
+		return t, err
+	}
+	if p.key == nil || !readable {
+		p.key = nil
 		f, err := all.keyless(ctx)
 		if err == nil {
 			c.merge(&t, f, map[string]bool{})

@@ -50,12 +50,13 @@ func readCatalog(ctx context.Context, db *sql.DB, skip func(schema, table string
 	if err != nil {
 		return nil, err
 	}
-	err = each(ctx, db, "SELECT CONCAT_WS('\\0', table_schema, table_name), column_name, data_type, extra FROM information_schema.columns ORDER BY table_schema, table_name, ordinal_position", func(v [4]string) {
+	err = each(ctx, db, "SELECT CONCAT_WS('\\0', table_schema, table_name), column_name, CONCAT_WS(' ', data_type, character_set_name), extra FROM information_schema.columns ORDER BY table_schema, table_name, ordinal_position", func(v [4]string) {
 		r := all[strings.ToLower(v[0])]
 		if r == nil {
 			return
 		}
-		r.columns = append(r.columns, column{name: v[1], kind: kindOf(v[2]), dataType: v[2]})
+		dataType, set, _ := strings.Cut(v[2], " ")
+		r.columns = append(r.columns, column{name: v[1], kind: kindOf(dataType), dataType: dataType, latin1: set == "latin1"})
 		if extra := strings.ToUpper(v[3]); strings.Contains(extra, "VIRTUAL GENERATED") || strings.Contains(extra, "STORED GENERATED") {
 			r.generated[strings.ToLower(v[1])] = true
 		}

@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
+
+	"pumphouse/drainer/sink/mysql/rewrite"
 )
 
 // row are the values of one row by column, as the driver gives them in the binary protocol.
@@ -67,6 +70,14 @@ func (c column) canonicalText(s string) string {
 		}
 	}
 	return s
+}
+
+// inUTF8 is a value as the drainer writes it, if it is text that is not in UTF-8.
+func (c column) inUTF8(v any) any {
+	if b, ok := v.([]byte); ok && c.latin1 && !utf8.Valid(b) {
+		return []byte(rewrite.FromLatin1(b))
+	}
+	return v
 }
 
 // canonicalDocument is a JSON document with its keys in order and its numbers by their value.

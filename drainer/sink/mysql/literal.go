@@ -7,6 +7,7 @@ import (
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/txn"
 
+	"github.com/pingcap/tidb/pkg/parser/charset"
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 )
 
@@ -75,8 +76,12 @@ func appendMatch(b []byte, f flavour, name string, c *schema.Column, v txn.Value
 	}
 	b = appendValue(append(append(b, name...), " <=> "...), c, v)
 	if v.Kind == txn.Text && isText(c) {
-		b = append(append(b, " AND CAST(CONVERT("...), name...)
-		b = appendQuoted(append(b, " USING utf8mb4) AS BINARY) <=> _binary"...), v.Bytes)
+		if f == tiDB && c.Type.GetCharset() == charset.CharsetLatin1 { // bytes as they are, which a conversion would not keep
+			b = append(append(b, " AND CAST("...), name...)
+		} else {
+			b = append(append(append(b, " AND CAST(CONVERT("...), name...), " USING utf8mb4)"...)
+		}
+		b = appendQuoted(append(b, " AS BINARY) <=> _binary"...), v.Bytes)
 	}
 	return b
 }

@@ -27,13 +27,15 @@ type shape struct {
 	// whole: which rows get into each other's way cannot be told from their keys.
 	whole bool
 	mark  bool // it is the mark table
+	// latin1 are the places of columns that may have text which is not UTF-8.
+	latin1 []int
 	// lenient: the downstream has columns without a default that the upstream does not have; see partial.
 	lenient bool
 }
 
 // newShape makes the shape of a table of which the downstream has some columns; nil: all.
 func newShape(t *schema.Table, there *columnsThere) *shape {
-	s := &shape{table: t, name: quoteName(t.Schema) + "." + quoteName(t.Name), mark: IsMarkTable(t.Schema, t.Name)}
+	s := &shape{table: t, name: quoteName(t.Schema) + "." + quoteName(t.Name), mark: IsMarkTable(t.Schema, t.Name), latin1: latin1Places(t)}
 	for i := range t.Columns {
 		c := &t.Columns[i]
 		s.names = append(s.names, quoteName(c.Name))

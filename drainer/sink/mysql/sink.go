@@ -168,6 +168,7 @@ func (s *Sink) job(t *sink.Txn) *job {
 		only.Changes = nil
 		j.txn = &only
 	}
+	j.txn = s.inUTF8(j.txn)
 	return j
 }
 

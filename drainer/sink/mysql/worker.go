@@ -5,13 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"slices"
 	"time"
 
-	"pumphouse/drainer/schema"
 	"pumphouse/nodes"
 
-	"github.com/pingcap/tidb/pkg/parser/charset"
 	"github.com/sirupsen/logrus"
 )
 
@@ -232,7 +229,7 @@ func (w *worker) blame(j *job, refused error) error {
 	err := w.head(batch)
 	for i := 0; err == nil && i < len(j.txn.Changes); i++ {
 		c := j.txn.Changes[i]
-		bad.Table, bad.latin1 = c.Table.String(), hasLatin1(c.Table)
+		bad.Table, bad.latin1 = c.Table.String(), w.shapes.of(c.Table).latin1 != nil
 		if err = w.rows.add(c); err == nil {
 			err = w.rows.emit()
 		}
@@ -252,11 +249,6 @@ func (w *worker) blame(j *job, refused error) error {
 		bad.Err = err // ours: too large
 	}
 	return bad
-}
-
-// hasLatin1 reports whether a table has text in latin1 upstream.
-func hasLatin1(t *schema.Table) bool {
-	return slices.ContainsFunc(t.Columns, func(c schema.Column) bool { return c.Type.GetCharset() == charset.CharsetLatin1 })
 }
 
 const (

@@ -3,6 +3,7 @@ package rewrite
 import (
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
 	"github.com/pingcap/tidb/pkg/parser/charset"
@@ -48,6 +49,20 @@ func beyondLatin1(text string) bool {
 		_, ok := charmap.Windows1252.EncodeRune(r)
 		return !ok
 	})
+}
+
+// FromLatin1 is the text that servers other than TiDB take bytes for in latin1: Windows-1252, and the control characters of
+// the same number where that has none. Every byte is a character and comes back from it.
+func FromLatin1(text []byte) string {
+	var b strings.Builder
+	for _, c := range text {
+		r := charmap.Windows1252.DecodeByte(c)
+		if r == utf8.RuneError {
+			r = rune(c)
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
 }
 
 func widen(def *ast.ColumnDef) {
