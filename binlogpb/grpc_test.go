@@ -108,7 +108,7 @@ func speak(t *testing.T, pump PumpClient) {
 		}
 	}
 	if _, err := stream.Recv(); !errors.Is(err, io.EOF) {
-		t.Fatalf("behind the last: %v", err)
+		t.Fatalf("after the last: %v", err)
 	}
 }
 

@@ -93,7 +93,7 @@ func eachField(msg []byte, fn func(field)) error {
 // AppendCommitted appends a stored prewrite to dst with its commit TS filled in:
 // the entity a drainer gets. Where the prewrite has its commit_ts field, as all
 // that TiDB writes have, the value is replaced in place, and the result is the
-// very bytes the field's encoder makes.
+// very bytes upstream's encoder makes.
 func AppendCommitted(dst, prewrite []byte, commitTS int64) ([]byte, error) {
 	i, j, err := locateCommitTS(prewrite)
 	if err != nil {

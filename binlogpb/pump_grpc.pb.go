@@ -31,7 +31,7 @@ const (
 type PumpClient interface {
 	// Stores one Binlog message; answers once it is durable.
 	WriteBinlog(ctx context.Context, in *WriteBinlogReq, opts ...grpc.CallOption) (*WriteBinlogResp, error)
-	// Sends one Binlog a transaction in commit TS order, from behind a position.
+	// Sends one Binlog a transaction in commit TS order, after a position.
 	PullBinlogs(ctx context.Context, in *PullBinlogReq, opts ...grpc.CallOption) (grpc.ServerStreamingClient[PullBinlogResp], error)
 }
 
@@ -78,7 +78,7 @@ type Pump_PullBinlogsClient = grpc.ServerStreamingClient[PullBinlogResp]
 type PumpServer interface {
 	// Stores one Binlog message; answers once it is durable.
 	WriteBinlog(context.Context, *WriteBinlogReq) (*WriteBinlogResp, error)
-	// Sends one Binlog a transaction in commit TS order, from behind a position.
+	// Sends one Binlog a transaction in commit TS order, after a position.
 	PullBinlogs(*PullBinlogReq, grpc.ServerStreamingServer[PullBinlogResp]) error
 	mustEmbedUnimplementedPumpServer()
 }

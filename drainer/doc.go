@@ -18,7 +18,7 @@
 //	pull        a group of them, one a pump (package pull)
 //	decode      takes from the merge, decodes, fills a short queue
 //	apply       empties it into the sink
-//	saver       moves the checkpoint behind the sink, once a second
+//	saver       moves the checkpoint after the sink, once a second
 //	watcher     asks PD for the time, says who holds the merge
 //	lifecycle   carries out what signals, HTTP and the record order
 //
@@ -30,8 +30,8 @@
 // offline gives that up.
 //
 // A start claims the record as paused first and goes online when everything is there. So one
-// that fails, because the checkpoint is another cluster's for instance, leaves paused
-// behind, and no pump waits for it. As soon as the checkpoint is known /status says what the
+// that fails, because the checkpoint is another cluster's for instance, leaves "paused",
+// and no pump waits for it. As soon as the checkpoint is known /status says what the
 // start waits for.
 //
 // What filters leave of DDL is one table, in outcome.go: a statement runs, runs in part, is left out,

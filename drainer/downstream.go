@@ -21,7 +21,7 @@ type Downstream interface {
 	// Checkpoint gives the place where the drainer's checkpoint is kept. If the store is an
 	// io.Closer, the drainer closes it when it ends.
 	Checkpoint(ctx context.Context, site Site) (checkpoint.Store, error)
-	// Open gives the sink. Everything up to from is downstream; what is behind from and up to
+	// Open gives the sink. Everything up to from is downstream; what is after from and up to
 	// until may be, from a life of the drainer that did not end well.
 	Open(ctx context.Context, site Site, from, until nodes.TSO) (sink.Sink, error)
 }

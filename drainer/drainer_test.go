@@ -191,7 +191,7 @@ func TestSynced(t *testing.T) {
 	}
 }
 
-// The HTTP API and the gRPC service as tools and pumps of the field know them.
+// The HTTP API and the gRPC service as tools and upstream pumps know them.
 func TestServices(t *testing.T) {
 	r := newRig(t)
 	o := r.options("drainer1")

@@ -10,7 +10,7 @@ import (
 
 // early gives the DDL statements that have to be run before the rows of b, though their own
 // binlogs come later (see [schema.History.Early]). They go downstream with b, as one unit: a
-// checkpoint is before both or behind both.
+// checkpoint is before both or after both.
 func (dec *decoder) early(ctx context.Context, h *schema.History, b *txn.Binlog, find txn.Finder) ([]sink.Statement, error) {
 	unknown, err := b.Unknown(find)
 	if err != nil || len(unknown) == 0 {

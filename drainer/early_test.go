@@ -98,12 +98,12 @@ func TestEarly(t *testing.T) {
 	const alter = "ALTER TABLE `t` ADD COLUMN `b` INT, ADD COLUMN `c` INT"
 	for _, c := range []struct {
 		name    string
-		restart nodes.TSO // behind the first commit TS; 0: no restart
+		restart nodes.TSO // after the first commit TS; 0: no restart
 		ignored bool      // the transaction that is the first to need it
 		want    []string
 	}{
 		{"goes on", 0, false, []string{"10 row", "19 row", "19 use `one`; " + alter + ";", "20 row", "21 row", "70 row"}},
-		{"begins again behind the rows", 20, false, []string{"10 row", "19 row", "19 use `one`; " + alter + ";", "20 row", "21 row", "70 row"}},
+		{"begins again after the rows", 20, false, []string{"10 row", "19 row", "19 use `one`; " + alter + ";", "20 row", "21 row", "70 row"}},
 		{"begins again in front of them", 19, false, []string{"10 row", "19 row", "19 use `one`; " + alter + ";", "20 row", "21 row", "70 row"}},
 		{"the first rows are ignored", 20, true, []string{"10 row", "19 row", "21 row", "70 row"}},
 	} {
@@ -172,7 +172,7 @@ func (r *rig) serve(p binlogpb.PumpServer) {
 	}
 }
 
-// written is what a drainer has written to its files: commit TS behind base, and the statement.
+// written is what a drainer has written to its files: commit TS after base, and the statement.
 func (r *rig) written(o drainer.Options, base nodes.TSO) (list []string) {
 	r.Helper()
 	paths, err := file.Files(o.DataDir)

@@ -127,7 +127,7 @@ func (f *flow) pull() error {
 }
 
 // decode takes from the merge and makes transactions of it, until the flow is stopped or
-// something cannot be decoded; then what came before goes downstream, and nothing behind.
+// something cannot be decoded; then what came before goes downstream, and nothing after it.
 func (f *flow) decode() error {
 	defer close(f.decoded)
 	for {

@@ -15,7 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics are what dashboards and alerts of the field read, under its names, and a few of
+// metrics are what upstream dashboards and alerts read, under its names, and a few of
 // ours. Counters exist at 0 from the start, so that an alert sees the first error.
 type metrics struct {
 	pumpPosition *prometheus.GaugeVec     // {nodeID}; physical milliseconds
@@ -75,9 +75,9 @@ func newMetrics(reg *prometheus.Registry) (*metrics, error) {
 		ddlJobs:      prometheus.NewCounter(prometheus.CounterOpts(opts("ddl_jobs_total", "DDL jobs that the table definitions follow."))),
 		disorder:     prometheus.NewCounter(prometheus.CounterOpts(opts("disorder_binlog_count", "Binlogs that came after they were overtaken."))),
 		checkpoint:   prometheus.NewGauge(prometheus.GaugeOpts(opts("checkpoint_tso", "The checkpoint; milliseconds since the epoch."))),
-		delay:        prometheus.NewHistogram(histogram(opts("checkpoint_delay_seconds", "How far the checkpoint is behind PD's clock."), 0.001, 22)),
+		delay:        prometheus.NewHistogram(histogram(opts("checkpoint_delay_seconds", "How far the checkpoint lags PD's clock."), 0.001, 22)),
 		execute:      prometheus.NewHistogram(histogram(opts("execute_duration_time", "Seconds it took the downstream to take a batch."), shortest, 22)),
-		lag:          prometheus.NewGauge(prometheus.GaugeOpts(opts("lag_seconds", "How far the downstream is behind PD's clock."))),
+		lag:          prometheus.NewGauge(prometheus.GaugeOpts(opts("lag_seconds", "How far the downstream lags PD's clock."))),
 	}
 	for _, kind := range []string{"pull", "decode", "apply", "checkpoint"} {
 		m.errors.WithLabelValues(kind)

@@ -44,7 +44,7 @@ type Options struct {
 	// jobs (load-schema-snapshot). It is done without being asked when the jobs are incomplete.
 	LoadSchemaSnapshot bool
 
-	// InitialCommitTS is where a drainer begins that has no checkpoint: transactions behind
+	// InitialCommitTS is where a drainer begins that has no checkpoint: transactions after
 	// it are replicated. Negative: PD's time at the start.
 	InitialCommitTS nodes.TSO
 	// EnableDebug answers /debug/pprof to other machines too.

@@ -71,7 +71,7 @@ func TestCacheFollows(t *testing.T) {
 			t.Errorf("changed from %s to %s", was, now)
 		}
 	})
-	t.Run("deleted, broken and mended", func(t *testing.T) {
+	t.Run("deleted, broken and fixed", func(t *testing.T) {
 		if _, err := cli.Delete(ctx, Pump.Key("p1")); err != nil {
 			t.Fatal(err)
 		}

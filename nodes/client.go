@@ -120,7 +120,7 @@ func parseEndpoint(text string, secure bool) (string, error) {
 	return scheme + "://" + net.JoinHostPort(u.Hostname(), port), nil
 }
 
-// displayEndpoints strips the schemes, as error texts of the field show endpoints.
+// displayEndpoints strips the schemes, as upstream error texts show endpoints.
 func displayEndpoints(urls []string) []string {
 	out := make([]string, len(urls))
 	for i, u := range urls {

@@ -122,7 +122,7 @@ func TestDropRaces(t *testing.T) {
 	}
 }
 
-// TestClusterSeesItsDrop: who reads through the cluster right behind a drop does not see
+// TestClusterSeesItsDrop: who reads through the cluster right after a drop does not see
 // the node any more.
 func TestClusterSeesItsDrop(t *testing.T) {
 	addr := startEtcd(t).addr

@@ -294,12 +294,12 @@ func eventually(t testing.TB, what string, ok func() bool) {
 	}
 }
 
-// testRecord is a record as a pump of the field writes it.
+// testRecord is a record as an upstream pump writes it.
 func testRecord(id string, s State) Record {
 	return Record{NodeID: id, Host: "127.0.0.1:8250", State: s, MaxCommitTS: 470642465486929921, UpdateTS: 470642465971634178}
 }
 
-// put writes raw bytes, as other writers of the field do.
+// put writes raw bytes, as other upstream writers do.
 func put(t testing.TB, cli *clientv3.Client, key, value string) int64 {
 	t.Helper()
 	resp, err := cli.Put(context.Background(), key, value)

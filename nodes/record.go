@@ -11,7 +11,7 @@ import (
 	"unicode/utf8"
 )
 
-// Record is a node's record in PD. The JSON is fixed by the field: eight fields,
+// Record is a node's record in PD. The JSON is fixed by upstream: eight fields,
 // all always present, in this order. A field of our own would not survive the next
 // write by an old node.
 type Record struct {
@@ -36,7 +36,7 @@ func (r Record) Reporting(now time.Time, heartbeat time.Duration) bool {
 	return now.Sub(r.UpdateTS.Time()) <= 3*heartbeat
 }
 
-// Lag is how far behind PD's clock, now, the record's position is: for a node that runs and
+// Lag is how far the record's position lags PD's clock, now: for a node that runs and
 // reports, as it was when it wrote the record, else as it is by now. It is not known (false)
 // before the node has a position, and a node that is offline has none.
 func (r Record) Lag(now time.Time, heartbeat time.Duration) (time.Duration, bool) {
@@ -54,7 +54,7 @@ func (r Record) Lag(now time.Time, heartbeat time.Duration) (time.Duration, bool
 const maxNodeID = 261
 
 // ValidateNodeID tells why an ID cannot be the last part of a key in PD and a word in
-// every tool's output. What the field uses passes: host names, addresses with ports,
+// every tool's output. What upstream uses passes: host names, addresses with ports,
 // any printable Unicode.
 func ValidateNodeID(id string) error {
 	why := ""
@@ -88,7 +88,7 @@ func EncodeRecord(r Record) ([]byte, error) {
 	return b, nil
 }
 
-// DecodeRecord reads a record as any writer of the field may have written it.
+// DecodeRecord reads a record as any upstream writer may have written it.
 // It refuses what no node can have meant: no JSON object, no node ID, a state
 // that does not exist, a negative TSO.
 func DecodeRecord(b []byte) (Record, error) {

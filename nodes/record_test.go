@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// The golden files are records as the field's writers leave them in PD; if one of them
+// The golden files are records as upstream's writers leave them in PD; if one of them
 // has to change, every old node and tool is locked out.
 func TestRecordBytes(t *testing.T) {
 	labels := Record{
@@ -63,7 +63,7 @@ func TestDecodeRecordRefuses(t *testing.T) {
 
 func TestReplaceStateKeepsEveryOtherByte(t *testing.T) {
 	for _, c := range []struct{ name, raw, want string }{
-		{"as the field writes it",
+		{"as upstream writes it",
 			`{"nodeId":"p","host":"h:1","state":"online","isAlive":false,"score":0,"label":null,"maxCommitTS":1,"updateTS":2}`,
 			`{"nodeId":"p","host":"h:1","state":"paused","isAlive":false,"score":0,"label":null,"maxCommitTS":1,"updateTS":2}`},
 		{"spaces, unknown fields, another order",

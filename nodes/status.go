@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// Status is what a node says of itself at GET /status: what nodes of the field say, and
+// Status is what a node says of itself at GET /status: what upstream nodes say, and
 // what ours add. Fields that it does not say are empty.
 type Status struct {
 	State    State    // ours

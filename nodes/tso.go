@@ -39,5 +39,5 @@ func (ts TSO) Logical() int64 { return int64(ts) & MaxLogical }
 // Time is the wall clock time of the physical part, in UTC.
 func (ts TSO) Time() time.Time { return time.UnixMilli(ts.Physical()).UTC() }
 
-// String is the TSO as a decimal number, the form every tool of the field prints.
+// String is the TSO as a decimal number, the form every upstream tool prints.
 func (ts TSO) String() string { return strconv.FormatInt(int64(ts), 10) }

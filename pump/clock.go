@@ -20,7 +20,7 @@ const (
 
 // clock forwards PD's time to the store, so that a drainer which merges several pumps is
 // not held back by one without traffic. Every prewrite that is acknowledged after PD gave
-// out a TSO commits behind that TSO, whenever its news arrives here; what was acknowledged
+// out a TSO commits after that TSO, whenever its news arrives here; what was acknowledged
 // before and is still unresolved holds the order in the store. That is all that
 // [storage.Store.Advance] wants.
 type clock struct {

@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics are what dashboards and alerts of the field read, under its names. Counters
+// metrics are what upstream dashboards and alerts read, under its names. Counters
 // exist at 0 from the start, so that an alert sees the first error.
 type metrics struct {
 	reg *prometheus.Registry
@@ -160,7 +160,7 @@ func (m *metrics) watch(s *storage.Store) error {
 		func(s storage.Stats) float64 { return float64(s.Asked) }, true)
 	fn("pump_storage", "unresolved_count", "Prewrites that are neither committed nor rolled back.", nil,
 		func(s storage.Stats) float64 { return float64(s.Unresolved) }, false)
-	fn("pump_storage", "oldest_unresolved_seconds", "Age of the oldest of them, which holds back what is behind it.", nil,
+	fn("pump_storage", "oldest_unresolved_seconds", "Age of the oldest of them, which holds back what is after it.", nil,
 		func(s storage.Stats) float64 { return s.OldestAge.Seconds() }, false)
 	return register(m.reg, all...)
 }

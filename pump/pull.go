@@ -34,7 +34,7 @@ func (p *pullers) enter() {
 
 func (p *pullers) leave() { p.n.Add(-1) }
 
-// PullBinlogs sends what is committed behind the position until the drainer goes or the
+// PullBinlogs sends what is committed after the position until the drainer goes or the
 // pump pauses; the stream then ends without an error. gRPC's flow control is the
 // back-pressure: SendMsg waits while the drainer does not read.
 func (s service) PullBinlogs(req *binlogpb.PullBinlogReq, stream binlogpb.Pump_PullBinlogsServer) error {

@@ -179,7 +179,7 @@ func failedLogin(t *testing.T, h *house, user string) []byte {
 }
 
 // Whoever does not know the names cannot find them out: a user who does not exist gets
-// the bytes of one who does, with as much work behind them.
+// the bytes of one who does, with as much work after them.
 func TestUnknownUsersLookLikeKnownOnes(t *testing.T) {
 	h := open(t, Options{Users: testUsers(t)}, nil)
 	if err := h.db("boss:bpass", "").Ping(); err != nil { // makes the RSA key, fills the fast way in
@@ -300,7 +300,7 @@ func TestOldTLSIsRefused(t *testing.T) {
 	}
 }
 
-// What is sent in the clear behind the request for TLS must not be run.
+// What is sent in the clear after the request for TLS must not be run.
 func TestNothingIsSmuggledPastTLS(t *testing.T) {
 	cert, key := selfSigned(t)
 	h := open(t, Options{TLSCert: cert, TLSKey: key}, nil)

@@ -56,7 +56,7 @@ func TestActErrors(t *testing.T) {
 	for _, c := range []struct {
 		text string
 		mode mysql.SQLMode
-		want string // behind "… right syntax to use "
+		want string // after "… right syntax to use "
 	}{
 		{text: "pause", want: `line 1 column 5 near "" `},
 		{text: "pause pump", want: `line 1 column 10 near "" `},

@@ -63,7 +63,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// behind gives the text behind a statement that starts it, a line break apart.
+// behind gives the text after a statement that starts it, a line break apart.
 func behind(t *testing.T, text, statement string) string {
 	t.Helper()
 	for _, edge := range []string{"", "\n", "\n\n"} {

@@ -126,7 +126,7 @@ type managed struct {
 	literals          [maxLiterals]Literal // the first nliterals, in order
 	nliterals, params int                  // params: how many of them are ?
 
-	// stop is the token behind them: the end of the statement, the start of a filter,
+	// stop is the token after them: the end of the statement, the start of a filter,
 	// or, if wrong is true, what does not belong.
 	stop  token
 	wrong bool

@@ -85,13 +85,13 @@ func (l *lexer) next() token {
 	}
 }
 
-// cut makes a token of text[start:end] and moves behind it.
+// cut makes a token of text[start:end] and moves after it.
 func (l *lexer) cut(kind tokenKind, start, end int) token {
 	l.pos = end
 	return token{kind: kind, start: start, end: end}
 }
 
-// endOfWord gives the offset behind the name or number that starts at from.
+// endOfWord gives the offset after the name or number that starts at from.
 func (l *lexer) endOfWord(from int) int {
 	for from < len(l.text) && isWordByte(l.text[from]) {
 		from++
@@ -226,7 +226,7 @@ func featureList(text string) ([]string, int) {
 }
 
 // isKeyword reports whether a word may be a keyword: it may not if it is a part of a
-// qualified name. As in TiDB's scanner, spaces may stand before it and nothing behind.
+// qualified name. As in TiDB's scanner, spaces may stand before it and nothing after it.
 func (l *lexer) isKeyword(t token) bool {
 	if t.kind != tokenWord || t.end < len(l.text) && l.text[t.end] == '.' {
 		return false

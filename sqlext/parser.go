@@ -103,7 +103,7 @@ func (c *call) tidb(text string) (nodes []ast.StmtNode, warns []error, err error
 
 // blame gives the error of the text, given that of the rewritten text: the same, except
 // that it quotes the text from the mistake on, where our statements must stand as they
-// were sent. So those behind the mistake, which did not matter to it, are left as they
+// were sent. So those after the mistake, which did not matter to it, are left as they
 // are, and the text is parsed once more.
 func (c *call) blame(rewritten string, err error) error {
 	before := sort.Search(len(c.managed), func(i int) bool {

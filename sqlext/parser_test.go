@@ -109,7 +109,7 @@ func TestErrors(t *testing.T) {
 	for _, c := range []struct {
 		text string
 		mode mysql.SQLMode
-		want string // behind "… right syntax to use "
+		want string // after "… right syntax to use "
 	}{
 		{text: "show pump status x", want: `line 1 column 18 near "x" `},
 		{text: "show pump", want: `line 1 column 9 near "" `},

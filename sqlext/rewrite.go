@@ -8,7 +8,7 @@ const (
 	// standIn stands for a complete statement without expressions. TiDB does not take
 	// it in the body of a procedure, and so not ours either.
 	standIn = "DO 1"
-	// deadEnd stands for what was right in a statement with a mistake: behind it TiDB
+	// deadEnd stands for what was right in a statement with a mistake: after it TiDB
 	// takes nothing but the word deadEndNext …
 	deadEnd     = "PLAN"
 	deadEndNext = "REPLAYER"

@@ -31,7 +31,7 @@ func (k Kind) String() string {
 // Statement is one statement of a text. Exactly one of Node, Show, Change, Act, Resolve
 // and Help is set. It stays valid, and is never changed, after the Parser goes on to another text.
 type Statement struct {
-	// Text is the statement as it stands in the text, with the semicolon behind it.
+	// Text is the statement as it stands in the text, with the semicolon after it.
 	// Like TiDB's it also holds the white space and empty statements before it.
 	Text string
 

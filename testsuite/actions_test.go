@@ -176,7 +176,7 @@ func actKilled(c *pumps, console *console) {
 		c.t.Errorf("killed: %v", err)
 	}
 	if _, err := conn.ExecContext(c.t.Context(), "DO 1"); err != nil {
-		c.t.Errorf("the connection behind it: %v", err)
+		c.t.Errorf("the connection after it: %v", err)
 	}
 	p.hasState(nodes.Closing)
 	p.change(nodes.Offline)

@@ -123,7 +123,7 @@ func TestBinlogctlGenerateMeta(t *testing.T) {
 	})
 }
 
-// TestBinlogctlEncrypt decrypts as drainers of the field do: base64 of an IV, "@", and the
+// TestBinlogctlEncrypt decrypts as upstream drainers do: base64 of an IV, "@", and the
 // text under AES-CFB.
 func TestBinlogctlEncrypt(t *testing.T) {
 	const own = "00112233445566778899aabbccddeeff"
@@ -162,7 +162,7 @@ func decrypt(t *testing.T, hexKey, text string) string {
 		t.Fatal(err)
 	}
 	plain := make([]byte, len(raw)-aes.BlockSize-1)
-	//lint:ignore SA1019 the field's mode
+	//lint:ignore SA1019 upstream's mode
 	cipher.NewCFBDecrypter(block, raw[:aes.BlockSize]).XORKeyStream(plain, raw[aes.BlockSize+1:])
 	return string(plain)
 }

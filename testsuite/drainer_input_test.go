@@ -279,7 +279,7 @@ var badStreams = []struct {
 }
 
 // delivers lets a drainer pull one thing of nonsense: it ends or tries again for ever, but
-// applies nothing of it and nothing from behind it.
+// applies nothing of it and nothing after it.
 func (i *input) delivers(spoil func(*trade, *binlogpb.PullBinlogResp) *binlogpb.PullBinlogResp, want ...string) {
 	tr := i.newTrade("pump1")
 	old := i.oldPump("old")
@@ -423,7 +423,7 @@ func (i *input) secrets() {
 		"no quotes":           base + "password = " + secret + "\n",
 		"open string":         base + "password = \"" + secret + "\n",
 		"single quote":        base + "password = '" + secret + "\n",
-		"behind the string":   base + "password = \"x\" " + secret + "\n",
+		"after the string":    base + "password = \"x\" " + secret + "\n",
 		"bad escape":          base + "password = \"\\" + secret + "\"\n",
 		"a list":              base + "password = [\"" + secret + "\"]\n",
 		"a table":             base + "password = {\"" + secret + "\" = 1}\n",

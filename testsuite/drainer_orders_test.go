@@ -172,7 +172,7 @@ func (k *stalling) hangs() {
 	}
 }
 
-// commits reads the topic as its consumers do: what is not behind the one before is dropped.
+// commits reads the topic as its consumers do: what is not after the one before is dropped.
 func (k *stalling) commits() (all []nodes.TSO) {
 	k.t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(k.ListenAddrs()...), kgo.MetadataMinAge(10*time.Millisecond),

@@ -32,7 +32,7 @@ func TestDrainerAndItsPumps(t *testing.T) {
 	}{
 		{"a pump that cannot be reached at the start", drainerUnreachable},
 		{"a paused pump, a dead pump", drainerHeldUp},
-		{"a pump goes offline while the drainer is behind", drainerBehindOffline},
+		{"a pump goes offline while the drainer lags", drainerBehindOffline},
 		{"an old pump is offline and still delivers", drainerOldPump},
 		{"every way to end, with traffic", drainerEndsInTraffic},
 		{"an older checkpoint", drainerOlderCheckpoint},

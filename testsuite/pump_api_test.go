@@ -28,7 +28,7 @@ import (
 	"pumphouse/testsuite/pdtest"
 )
 
-// TestPumpHTTP holds the HTTP API to what tools of the field expect.
+// TestPumpHTTP holds the HTTP API to what upstream tools expect.
 func TestPumpHTTP(t *testing.T) {
 	c := newPumps(t, pdtest.StartEmbed(t))
 	c.drainer("drainer1", "127.0.0.1:8249", nodes.Offline, 7)
@@ -351,7 +351,7 @@ func TestPumpFlags(t *testing.T) {
 	}
 }
 
-// TestPumpConfigFile starts with every key of a configuration that the field uses; a flag
+// TestPumpConfigFile starts with every key of a configuration that upstream uses; a flag
 // wins over the file.
 func TestPumpConfigFile(t *testing.T) {
 	c := newPumps(t, pdtest.StartEmbed(t))

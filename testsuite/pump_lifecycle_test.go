@@ -31,7 +31,7 @@ func TestPumpLifecycle(t *testing.T) {
 		{"a signal while closing", signalWhileClosing},
 		{"pause-pump", pausePump},
 		{"offline-pump without a drainer", offlineAlone},
-		{"offline-pump with a drainer behind", offlineWaits},
+		{"offline-pump with a drainer that lags", offlineWaits},
 		{"offline-pump with a dead drainer", offlineDeadDrainer},
 		{"CHANGE while online", changeOnline},
 		{"CHANGE while closing", changeClosing},
@@ -97,7 +97,7 @@ func killStaysOnline(c *pumps) {
 	}
 }
 
-// stuck opens a pull that nobody reads, and more behind it than all buffers hold.
+// stuck opens a pull that nobody reads, and more after it than all buffers hold.
 func (n *pumpNode) stuck() {
 	cli := n.client()
 	for range 12 {
@@ -129,7 +129,7 @@ func secondSignal(c *pumps) {
 	hurried.hasState(nodes.Paused)
 }
 
-// behind starts a pump with one transaction that the drainer's record does not show as
+// after starts a pump with one transaction that the drainer's record does not show as
 // consumed.
 func (c *pumps) behind(id string) (p *pumpNode, last nodes.TSO) {
 	c.drainer("slow", deadAddr(c.t), nodes.Paused, 1)

@@ -342,7 +342,7 @@ func (c *client) transaction(value []byte) nodes.TSO {
 	return ts
 }
 
-// pull begins to pull behind a position.
+// pull begins to pull after a position.
 func (c *client) pull(from nodes.TSO, opts ...grpc.CallOption) *stream {
 	c.t.Helper()
 	s, err := c.PullBinlogs(c.t.Context(), &binlogpb.PullBinlogReq{ClusterID: c.c.cluster, StartFrom: &binlogpb.Pos{Offset: int64(from)}}, opts...)

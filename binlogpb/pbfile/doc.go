@@ -1,3 +1,3 @@
 // Package pbfile holds the messages in the files that the drainer's file sink writes
-// and the field's replay tool reads.
+// and upstream's replay tool reads.
 package pbfile

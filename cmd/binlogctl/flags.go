@@ -16,7 +16,7 @@ import (
 	"pumphouse/nodes/setting"
 )
 
-// options are the flags, under the names the field's scripts use.
+// options are the flags, under the names upstream's scripts use.
 type options struct {
 	cmd         string
 	pdURLs      string

@@ -24,7 +24,7 @@ type nodeStatus struct {
 	State      nodes.State `json:"state"`
 	Answers    bool        `json:"answers"` // the node was asked and said the rest
 	CommitTS   nodes.TSO   `json:"commitTS"`
-	LagSeconds float64     `json:"lagSeconds"` // of CommitTS behind PD's clock; -1: not known
+	LagSeconds float64     `json:"lagSeconds"` // of CommitTS from PD's clock; -1: not known
 	WaitingFor []string    `json:"waitingFor"`
 	Problem    string      `json:"problem"` // all in one line: the problems, or how it exited
 	// Problems are what the node reports, the oldest first.

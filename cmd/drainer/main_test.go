@@ -21,7 +21,7 @@ func write(t *testing.T, text string) string {
 	return path
 }
 
-// A configuration of the field, with every key it may have, is understood; the command line
+// An upstream configuration, with every key it may have, is understood; the command line
 // wins over it.
 func TestConfigOfTheField(t *testing.T) {
 	path := write(t, `

@@ -103,7 +103,7 @@ func (c *Checkpoint) Position() Position {
 	return c.last
 }
 
-// Save moves the checkpoint to p, whose cluster ID is filled in. One that is not behind
+// Save moves the checkpoint to p, whose cluster ID is filled in. One that is not after
 // the present one is not written: what is saved stands. While nothing is saved, the position
 // where the checkpoint begins is.
 func (c *Checkpoint) Save(ctx context.Context, p Position) error {

@@ -14,7 +14,7 @@
 //
 // # The file
 //
-// <data-dir>/savepoint, TOML, as drainers of the field and binlogctl write and read it:
+// <data-dir>/savepoint, TOML, as upstream drainers and binlogctl write and read it:
 //
 //	commitTS = 470642465486929921
 //	clusterID = "7412000000000000001"
@@ -22,6 +22,6 @@
 //
 // The field's drainers write commitTS, and beside it keys that mean nothing here (consistent,
 // ts-map, schema-version); they ignore clusterID and ddl-reached ([Position]), which we add. binlogctl -cmd
-// generate_meta wrote two lines behind it with the time in words, the old one without
+// generate_meta wrote two lines after it with the time in words, the old one without
 // marking them as comments; such lines are skipped.
 package checkpoint

@@ -20,7 +20,7 @@
 // of which nothing is queued, and head the least commit TS queued anywhere. Then
 //
 //	(1) when head <= low, no transaction below head is still to come from any source:
-//	    a source with something queued has all it will deliver from now on behind its
+//	    a source with something queued has all it will deliver from now on after its
 //	    queue, which is sorted, and one with nothing queued has it above its clock;
 //
 // so the transaction at head is next, and

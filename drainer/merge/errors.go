@@ -16,12 +16,12 @@ type DisorderError struct {
 	Pump     string
 	CommitTS nodes.TSO // of the transaction
 	StartTS  nodes.TSO
-	Behind   nodes.TSO // everything up to here was said to be delivered
+	After    nodes.TSO // everything up to here was said to be delivered
 	Reason   string
 }
 
 func (e *DisorderError) Error() string {
 	return fmt.Sprintf("pump %q delivers the transaction with commit TS %s (start TS %s) after everything up to commit TS %s: %s; "+
 		"it is missing downstream: repair the downstream or dump the upstream anew "+
-		"(a start from the checkpoint goes on without it)", e.Pump, e.CommitTS, e.StartTS, e.Behind, e.Reason)
+		"(a start from the checkpoint goes on without it)", e.Pump, e.CommitTS, e.StartTS, e.After, e.Reason)
 }

@@ -104,7 +104,7 @@ func New(opts Options) *Merger {
 	}
 }
 
-// Add lets a pump take part, read from behind position from. When Add has returned,
+// Add lets a pump take part, read after position from. When Add has returned,
 // nothing comes out that the pump has not passed. The sources of a first start are to be
 // added before any of them is pushed to.
 //

@@ -116,7 +116,7 @@ func TestDisorder(t *testing.T) {
 	push(t, p1, txn(10), txn(20))
 	next(t, m)
 	var d *DisorderError
-	if err := p1.Push(t.Context(), txn(15)); !errors.As(err, &d) || d.Pump != "p1" || d.CommitTS != 15 || d.Behind != 20 {
+	if err := p1.Push(t.Context(), txn(15)); !errors.As(err, &d) || d.Pump != "p1" || d.CommitTS != 15 || d.After != 20 {
 		t.Errorf("a pump that goes back: %v", err)
 	}
 
@@ -125,12 +125,12 @@ func TestDisorder(t *testing.T) {
 	push(t, p2, txn(12), txn(30))
 	push(t, p1, fake(40))
 	_, err := m.fill()
-	if !errors.As(err, &d) || d.Pump != "p2" || d.CommitTS != 12 || d.StartTS != 11 || d.Behind != 20 {
+	if !errors.As(err, &d) || d.Pump != "p2" || d.CommitTS != 12 || d.StartTS != 11 || d.After != 20 {
 		t.Errorf("a pump that comes back with old transactions: %v", err)
 	}
 	// Another transaction with the TS of the last one is no second copy.
 	push(t, add(t, m, "p3", 0), binlogpb.Delivery{StartTS: 3, CommitTS: 20, Payload: []byte("x")}, fake(40))
-	if _, err := m.fill(); !errors.As(err, &d) || d.Pump != "p3" || d.Behind != 20 {
+	if _, err := m.fill(); !errors.As(err, &d) || d.Pump != "p3" || d.After != 20 {
 		t.Errorf("two transactions with one commit TS: %v", err)
 	}
 	push(t, p2, fake(40))

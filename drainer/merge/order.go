@@ -111,7 +111,7 @@ func (m *Merger) emit(h heads) (full bool, err error) {
 				continue
 			}
 			return false, m.disorder(&DisorderError{Pump: s.pump, CommitTS: nodes.TSO(it.CommitTS), StartTS: nodes.TSO(it.StartTS),
-				Behind: m.passed, Reason: "its record said offline, so that nobody waited for it, or PD's clock went back"})
+				After: m.passed, Reason: "its record said offline, so that nobody waited for it, or PD's clock went back"})
 		}
 		m.batch = append(m.batch, *it)
 		m.bytes += size

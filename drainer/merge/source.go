@@ -44,7 +44,7 @@ func (s *Source) Position() nodes.TSO {
 }
 
 // Push adds what the pump delivered next. It waits while the buffer is full and then
-// fails only with ctx's cause. A delivery that is not behind the one before it is a
+// fails only with ctx's cause. A delivery that is not after the one before it is a
 // [*DisorderError]; a fake one is ignored then, since it says nothing new.
 func (s *Source) Push(ctx context.Context, d binlogpb.Delivery) error {
 	s.mu.Lock()
@@ -57,7 +57,7 @@ func (s *Source) Push(ctx context.Context, d binlogpb.Delivery) error {
 	case d.Fake():
 		return nil
 	default:
-		return s.m.disorder(&DisorderError{Pump: s.pump, CommitTS: ts, StartTS: nodes.TSO(d.StartTS), Behind: s.clock,
+		return s.m.disorder(&DisorderError{Pump: s.pump, CommitTS: ts, StartTS: nodes.TSO(d.StartTS), After: s.clock,
 			Reason: "the pump itself has delivered up to there"})
 	}
 	if !d.Fake() {

@@ -6,7 +6,7 @@
 //
 //   - Every pump that is not offline takes part in the merge from the moment its record is
 //     seen, reachable or not: what cannot be pulled holds the merge, and is said.
-//   - A stream that ends is opened again behind the last commit TS that the pump
+//   - A stream that ends is opened again after the last commit TS that the pump
 //     delivered, for ever, with growing pauses; a change of the record cuts a pause short.
 //   - A pump whose record says offline, or is deleted, is pulled from until its stream
 //     ends, and then waited for no more.

@@ -119,7 +119,7 @@ func (g *Group) Notify(ctx context.Context) error {
 
 // look applies the records as PD holds them now.
 func (g *Group) look(ctx context.Context) error {
-	// The cache may be a moment behind; a list is not, and says how far the cache must be.
+	// The cache may lag by a moment; a list is not, and says how far the cache must be.
 	list, err := g.opts.Registry.List(ctx)
 	if err != nil {
 		return err

@@ -280,7 +280,7 @@ func TestPumpOutOfOrderEndsEverything(t *testing.T) {
 	err := <-r.done
 	r.done <- nil
 	var d *merge.DisorderError
-	if !errors.As(err, &d) || d.Pump != "p" || d.CommitTS != 15 || d.Behind != 20 {
+	if !errors.As(err, &d) || d.Pump != "p" || d.CommitTS != 15 || d.After != 20 {
 		t.Fatalf("Run: %v", err)
 	}
 }

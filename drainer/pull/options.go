@@ -20,7 +20,7 @@ type Options struct {
 	Cache     *nodes.Cache    // required: of the same PD
 	Merger    *merge.Merger   // required
 	ClusterID uint64          // required: PD's
-	// From is the commit TS behind which pumps are pulled from that were not before: the
+	// From is the commit TS after which pumps are pulled from that were not before: the
 	// drainer's checkpoint.
 	From nodes.TSO
 

@@ -16,7 +16,7 @@
 //     is applied from the log, its files are moved away, and the upstream delivers all of it. If it cannot,
 //     because the pumps have purged it, pulling from them is an error that names both positions.
 //   - A tail that a crash has torn holds nothing that went downstream: it is cut off and said. Damage
-//     anywhere else is a [*file.DamageError], and nothing is applied from behind it.
+//     anywhere else is a [*file.DamageError], and nothing is applied after it.
 //
 // The inner sink has to make no difference of a transaction that is downstream already, as all sinks
 // do by contract: the log and the checkpoint do not tell which of the transactions between them are.
@@ -25,7 +25,7 @@
 //
 // A directory holds files as package file's (their names, their records), of at most
 // [Options].MaxFileBytes each but for a larger transaction. The payload of a record is a message of
-// package message with its additions, one stream a file. Drainers of the field write the
+// package message with its additions, one stream a file. Upstream drainers write the
 // same files, without the additions, and read ours; theirs are read here, too, so that a drainer can
 // be exchanged in the middle. Field 102 of a message is the commit TS that the record follows, a
 // varint; where it is missing, in an old drainer's files, a record follows the one before it in the log,

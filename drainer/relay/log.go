@@ -75,7 +75,7 @@ func (l *log) append(t *sink.Txn) (size int, err error) {
 }
 
 // largePayload is from what size on a payload is not copied to be written together with what
-// stands before and behind it.
+// stands before and after it.
 const largePayload = 1 << 20
 
 func (l *log) write(payload []byte) error {

@@ -206,7 +206,7 @@ func TestCrashBeforeTheDownstream(t *testing.T) {
 			after := &downstream{copyDir(t, d.dir), Options{Dir: copyDir(t, d.opts.Dir)}}
 			s.Close()
 
-			// The checkpoint may be behind what is downstream.
+			// The checkpoint may be before what is downstream.
 			s = after.over(t, after.inner(t, 20), 20)
 			if s.Applied() != 70 {
 				t.Errorf("Applied: %d, want 70", s.Applied())
@@ -349,7 +349,7 @@ func TestTornTail(t *testing.T) {
 	}
 }
 
-// Damage that no crash leaves is an error that names the place, and nothing behind it is applied.
+// Damage that no crash leaves is an error that names the place, and nothing after it is applied.
 func TestDamage(t *testing.T) {
 	dir, path := crashed(t)
 	b, err := os.ReadFile(path)

@@ -79,11 +79,11 @@ func scan(fsys disk.FS, dir string, from nodes.TSO) (*contents, error) {
 // tail is the error of damage that is no torn tail, as a crash leaves it in the newest file: no
 // whole record follows it then.
 func tail(fsys disk.FS, d *file.DamageError) error {
-	at, err := d.Behind(fsys)
+	at, err := d.NextRecord(fsys)
 	if err != nil || at == 0 {
 		return err
 	}
-	return fmt.Errorf("%w: a whole transaction is behind that, at byte %d, so no crash did it: "+
+	return fmt.Errorf("%w: a whole transaction follows that, at byte %d, so no crash did it: "+
 		"restore the file from a copy, or move the directory away (what was on its way downstream when the upstream was lost stays half done)", d, at)
 }
 

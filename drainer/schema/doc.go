@@ -60,7 +60,7 @@
 // moments of DROP INDEX, and a longer VARCHAR that a multi-schema change makes is there a moment
 // early. Rows that clients write in just that moment may be refused downstream; if they
 // have columns that the same statement adds, they have none of this.
-// Where the meta data of the time are gone (the drainer is further behind than TiDB's GC life time)
+// Where the meta data of the time are gone (the drainer lags by more than TiDB's GC life time)
 // or not there ([Dir]), schema versions decide on columns in use; they err for a transaction that
 // began before the change only.
 package schema

@@ -57,7 +57,7 @@ func (h *History) adds(ctx context.Context, t *Table, column int64, commitTS nod
 		return nil, err
 	}
 	// What TiDB's meta data said then is not known any more: the versions decide. They err only
-	// for a transaction that began before the job's step and came to the table behind it.
+	// for a transaction that began before the job's step and came to the table after it.
 	job, err := h.findJob(ctx, t, column)
 	if err != nil || job == nil || version < job.usable() {
 		return nil, err

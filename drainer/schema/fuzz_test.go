@@ -34,7 +34,7 @@ func (s someJobs) Job(_ context.Context, id int64) (*schema.Job, error) {
 	return nil, schema.ErrNoJob
 }
 
-// FuzzJob applies nonsense behind two tables: an error of a job, never a panic.
+// FuzzJob applies nonsense after two tables: an error of a job, never a panic.
 func FuzzJob(f *testing.F) {
 	data, err := golden.Load(2024)
 	if err != nil {

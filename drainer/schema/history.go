@@ -15,14 +15,14 @@ import (
 // Position is a place in the stream of binlogs: what a checkpoint keeps so that a [History] can
 // be opened there again.
 //
-// A job whose FinishedTS is at or below CommitTS is behind it: its DDL binlog has a smaller commit
-// TS. A few may be behind it with a larger FinishedTS, and DROP COLUMN counts from its first
+// A job whose FinishedTS is at or before CommitTS is covered: its DDL binlog has a smaller commit
+// TS. A few with a larger FinishedTS may be covered too, and DROP COLUMN counts from its first
 // binlog on; Reached lists those. A checkpoint without that list (of an old drainer, or just a
 // commit TS) leaves Exact false: then the schema versions that rows carry decide. That is wrong
 // for transactions that began before such a job's last step, and between the two binlogs of a
 // DROP COLUMN next to other DDL; a start that is not within a moment of DDL has neither.
 type Position struct {
-	CommitTS nodes.TSO // everything up to and including it is behind us
+	CommitTS nodes.TSO // everything up to and including it is covered
 	Reached  []int64   // IDs of jobs
 	Exact    bool      // Reached is complete
 }
@@ -47,7 +47,7 @@ type History struct {
 	opts   Options
 	tables *Tables
 	shared bool // tables were given away: clone before the next change
-	// pending are the jobs behind the start that were in the history when it was opened, by
+	// pending are the jobs after the start that were in the history when it was opened, by
 	// FinishedTS, without those applied since.
 	pending  []pendingJob
 	searched nodes.TSO         // where the source was searched last
@@ -61,7 +61,7 @@ type History struct {
 type pendingJob struct {
 	id       int64
 	finished nodes.TSO
-	// guess: its binlog may be behind the start, which rows of at least this schema version tell.
+	// guess: its binlog may precede the start, which rows of at least this schema version show.
 	guess int64 // 0: no
 }
 
@@ -112,7 +112,7 @@ func Open(ctx context.Context, source Source, at Position, opts Options) (*Histo
 	return h, h.applyReached(ctx, at)
 }
 
-// guess is the smallest schema version of rows that tells that a job's binlog is behind them.
+// guess is the smallest schema version of rows that shows that a job's binlog precedes them.
 func guess(job *Job) int64 {
 	version := job.Result.SchemaVersion
 	switch job.Type {
@@ -183,7 +183,7 @@ func (h *History) Position(commitTS nodes.TSO) Position {
 }
 
 // Advance is called before the rows of a binlog, with its commit TS and the schema version it
-// carries. It applies jobs that are behind the binlog and have none themselves.
+// carries. It applies jobs that precede the binlog and have none themselves.
 func (h *History) Advance(ctx context.Context, commitTS nodes.TSO, version int64) error {
 	for i := 0; i < len(h.pending); {
 		p := h.pending[i]

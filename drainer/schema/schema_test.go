@@ -363,7 +363,7 @@ func TestDropColumn(t *testing.T) {
 		if d, err := s.Reach(ctx, binlogTS(drop), int64(drop), schema.StateNone, "ALTER TABLE t DROP COLUMN b"); err != nil || d.Skip == "" {
 			t.Errorf("the second binlog: %+v, %v", d, err)
 		}
-		// The downstream is behind what has been decoded: its checkpoint may lie between the two.
+		// The downstream lags what has been decoded: its checkpoint may lie between the two.
 		if got := s.Position(binlogTS(drop) - 1).Reached; !slices.Equal(got, []int64{int64(drop)}) {
 			t.Errorf("between the two binlogs, of which both have come: %v", got)
 		}
@@ -379,7 +379,7 @@ func TestInexactStart(t *testing.T) {
 	h := newHistory(t)
 	h.create(10, "t", "a:1", "")
 	add := h.job(`"type":5,"schema_id":1,"table_id":10,"binlog":{` + tableJSON(10, "t", "a:1 b:2", "") + `}`)
-	between := binlogTS(add) + 1 // behind its binlog, before its FinishedTS
+	between := binlogTS(add) + 1 // after its binlog, before its FinishedTS
 	for version, want := range map[int]string{add - 1: "10 One.t(a)", add: "10 One.t(a,b)"} {
 		s := h.open(schema.Position{CommitTS: between})
 		if err := s.Advance(ctx, between+1, int64(version)); err != nil {

@@ -160,7 +160,7 @@ func (ts *Tables) change(job *Job) error {
 		return ts.exchange(job)
 	case ActionFlashbackCluster:
 		return fmt.Errorf("%w: FLASHBACK CLUSTER takes back changes without binlogs; "+
-			"copy the data anew and start at a commit TS behind it", ErrBadJob)
+			"copy the data anew and start at a later commit TS", ErrBadJob)
 	}
 	if job.Result.TableInfo == nil {
 		return nil // placement policies, resource groups and what else has no table
@@ -195,7 +195,7 @@ func (ts *Tables) dropDatabase(id int64) {
 func (ts *Tables) put(job *Job, schemaID int64, info *TableInfo) error {
 	db, ok := ts.databases[schemaID]
 	if !ok {
-		// The history may begin behind the database (of old TiDB versions: mysql).
+		// The history may begin after the database (of old TiDB versions: mysql).
 		if job.SchemaName == "" || schemaID != job.SchemaID {
 			return fmt.Errorf("%w: there is no database with the ID %d: %w", ErrBadJob, schemaID, errIncomplete)
 		}

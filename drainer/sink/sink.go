@@ -25,7 +25,7 @@ type Txn struct {
 	// Early are statements that have to be run before the changes, though their own binlogs
 	// come later. They and the changes are one unit: Applied does not rest between them, and
 	// a restart between them runs no statement twice. A sink may run them with no changes
-	// behind them. None with DDL; mostly there are none.
+	// after them. None with DDL; mostly there are none.
 	Early []Statement
 
 	Changes []*txn.Change // in the order they were made; none: everything was filtered out
@@ -44,7 +44,7 @@ func (t *Txn) Empty() bool { return t.DDL == nil && len(t.Early) == 0 && len(t.C
 // and whose readers go by the commit TS: each early statement becomes one of its own. They get
 // the commit TSs in front of the transaction's, but none below after, that of the last
 // record: mostly nobody has those. If the transaction before has one of them, a reader that drops what is
-// not behind the record before drops the statement, and then finds rows with an unknown
+// not after the record before drops the statement, and then finds rows with an unknown
 // column; under the commit TS of the rows it would drop the rows, and find nothing.
 //
 // Where the cache of a sequence has come to (SETVAL) is nothing for such readers: then there is none.
@@ -81,7 +81,7 @@ type Batch struct {
 // what is downstream until it is opened anew.
 type Sink interface {
 	// Apply hands over what comes next. It may return before that is downstream, and waits
-	// when too much is on the way. What is not behind the batch before is an [*OrderError].
+	// when too much is on the way. What is not after the batch before is an [*OrderError].
 	// A transaction that the sink finds downstream already, from before a restart, makes no
 	// difference there. When ctx is done first, the error is its cause, and the batch may
 	// have been taken in part: the sink is then good for nothing but Applied and Close.
@@ -105,14 +105,14 @@ type Sink interface {
 // ErrClosed says that a sink was used after Close.
 var ErrClosed = errors.New("the sink is closed")
 
-// OrderError says that a batch is not behind the one before.
+// OrderError says that a batch does not follow the one before.
 type OrderError struct {
 	CommitTS nodes.TSO // what was handed over, or Passed
-	Behind   nodes.TSO // what it should have been behind
+	After    nodes.TSO // what it should have been after
 }
 
 func (e *OrderError) Error() string {
-	return fmt.Sprintf("commit TS %s was handed to the sink after everything up to %s", e.CommitTS, e.Behind)
+	return fmt.Sprintf("commit TS %s was handed to the sink after everything up to %s", e.CommitTS, e.After)
 }
 
 // Check reports whether a batch follows after everything up to passed. Sinks call it first.
@@ -120,12 +120,12 @@ func (b Batch) Check(passed nodes.TSO) error {
 	last := passed
 	for _, t := range b.Txns {
 		if t.CommitTS <= last {
-			return &OrderError{CommitTS: t.CommitTS, Behind: last}
+			return &OrderError{CommitTS: t.CommitTS, After: last}
 		}
 		last = t.CommitTS
 	}
 	if b.Passed < last {
-		return &OrderError{CommitTS: b.Passed, Behind: last}
+		return &OrderError{CommitTS: b.Passed, After: last}
 	}
 	return nil
 }

@@ -9,7 +9,7 @@
 //	"m" | name, memory-comparable | 8 bytes big-endian: 'h' | field, memory-comparable
 //
 // Memory-comparable is TiKV's form of a byte string: groups of 8 bytes, the last padded with
-// zeroes, each with a byte behind it: 0xFF less the number of bytes of padding.
+// zeroes, each with a byte after it: 0xFF less the number of bytes of padding.
 //
 //	name           field                           value
 //	DDLJobHistory  job ID, 8 bytes big-endian      the ended job's JSON

@@ -59,7 +59,7 @@ func jobOfKey(key []byte) (int64, error) {
 	return int64(binary.BigEndian.Uint64(id)), nil
 }
 
-// after is the smallest key behind all those with a prefix that does not end in 0xFF.
+// after is the smallest key after all those with a prefix that does not end in 0xFF.
 func after(prefix []byte) []byte {
 	end := bytes.Clone(prefix)
 	end[len(end)-1]++

@@ -29,6 +29,6 @@ func TestKeys(t *testing.T) {
 		}
 	}
 	if end := string(after([]byte(history))); end != history[:len(history)-1]+"i" {
-		t.Errorf("behind the history: %q", end)
+		t.Errorf("after the history: %q", end)
 	}
 }

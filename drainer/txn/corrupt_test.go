@@ -46,9 +46,9 @@ func TestCorruptRows(t *testing.T) {
 		"length beyond":        {txn.Delete, "\x08\x0c\x02\x80\x80\x80\x80\x10", "name", "cut off"},
 		"no new row":           {txn.Update, "\x08\x0c\x02\x02a", "", "new row is not there"},
 		"other columns":        {txn.Update, "\x08\x0c\x02\x02a\x08\x0c\x02\x02b\x08\x02\x08\x02", "id", "one of"},
-		"three rows":           {txn.Update, "\x08\x0c\x02\x02a\x08\x0c\x02\x02b\x08\x0c\x02\x02c", "", "behind the new row"},
+		"three rows":           {txn.Update, "\x08\x0c\x02\x02a\x08\x0c\x02\x02b\x08\x0c\x02\x02c", "", "follow the new row"},
 		"column twice":         {txn.Delete, "\x08\x02\x08\x02\x08\x0c\x02\x02a\x08\x0c\x02\x02b", "name", "twice"},
-		"nothing and more":     {txn.Delete, "\x00\x00", "", "behind the row"},
+		"nothing and more":     {txn.Delete, "\x00\x00", "", "follow the row"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			payload, err := binlogOf(100, c.op, []byte(c.row))

@@ -42,7 +42,7 @@ func (d *decoder) insert(t *schema.Table, b []byte) (Row, int64, error) {
 	if _, b, err := d.columns(t, b, row); err != nil {
 		return nil, 0, err
 	} else if len(b) > 0 {
-		return nil, 0, corrupt("%d bytes are behind the row", len(b))
+		return nil, 0, corrupt("%d bytes follow the row", len(b))
 	}
 	for i, h := range t.HandleColumns {
 		if row[h.Column].Kind != Missing || h.Prefix {
@@ -85,7 +85,7 @@ func (d *decoder) update(t *schema.Table, b []byte) (old, new Row, id int64, err
 		return nil, nil, 0, err
 	}
 	if len(b) > 0 {
-		return nil, nil, 0, corrupt("%d bytes are behind the new row", len(b))
+		return nil, nil, 0, corrupt("%d bytes follow the new row", len(b))
 	}
 	for i := range old {
 		if (old[i].Kind == Missing) != (new[i].Kind == Missing) {
@@ -103,7 +103,7 @@ func (d *decoder) delete(t *schema.Table, b []byte) (Row, int64, error) {
 		return nil, 0, err
 	}
 	if len(b) > 0 {
-		return nil, 0, corrupt("%d bytes are behind the row", len(b))
+		return nil, 0, corrupt("%d bytes follow the row", len(b))
 	}
 	return row, id, nil
 }

@@ -60,7 +60,7 @@ func (f *fixture) client() (*clientv3.Client, *nodes.Registry) {
 	return cli, nodes.NewRegistry(cli, 10*time.Second)
 }
 
-// put writes a record as a node or a tool of the field does, and gives the revision.
+// put writes a record as an upstream node or tool does, and gives the revision.
 func (f *fixture) put(kind nodes.Kind, id string, state nodes.State, updated nodes.TSO) int64 {
 	f.t.Helper()
 	raw, err := nodes.EncodeRecord(nodes.Record{NodeID: id, Host: "h:1", State: state, UpdateTS: updated})

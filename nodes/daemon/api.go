@@ -24,7 +24,7 @@ func (e *HTTPError) Error() string { return e.Err.Error() }
 func (e *HTTPError) Unwrap() error { return e.Err }
 
 // Answer turns (value, error) into JSON, or text for a string, and a status code: 500 for an
-// error that is no [*HTTPError]. The body of an error is the one that clients of the field
+// error that is no [*HTTPError]. The body of an error is the one that upstream clients
 // know.
 func Answer(log logrus.FieldLogger, handle func(*http.Request) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
@@ -78,7 +78,7 @@ func PutState(kind nodes.Kind, nodeID string, ask func(context.Context, nodes.Or
 			return nil, &HTTPError{http.StatusBadRequest, fmt.Errorf("action %s does not exist: use pause or close", action)}
 		}
 		if err := ask(r.Context(), order); err != nil {
-			//lint:ignore ST1005 tools of the field know this text
+			//lint:ignore ST1005 upstream tools know this text
 			return nil, &HTTPError{http.StatusConflict, fmt.Errorf("%w, apply %s failed!", err, action)}
 		}
 		return nodes.Reply{Message: fmt.Sprintf("apply action %s success!", action), Code: http.StatusOK}, nil

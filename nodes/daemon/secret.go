@@ -14,11 +14,11 @@ import (
 // 16, 24 or 32 bytes in hexadecimal.
 const SecretKeyVar = "BINLOG_SECRET_KEY"
 
-// defaultKey is the key that every installation of the field shares unless SecretKeyVar names
+// defaultKey is the key that every upstream installation shares unless SecretKeyVar names
 // another: it hides a password from a glance, no more.
 const defaultKey = "a529b7665997f043a30ac8fadcb51d6aa032c226ab5b7750530b12b8c1a16a48"
 
-// Encrypt gives a text in the field's form: base64 of a random IV, "@", and the text under
+// Encrypt gives a text in upstream's form: base64 of a random IV, "@", and the text under
 // AES-CFB. hexKey is the value of [SecretKeyVar]; with "" it is the key that everybody has.
 func Encrypt(hexKey, text string) (string, error) {
 	block, err := secretCipher(hexKey)
@@ -31,7 +31,7 @@ func Encrypt(hexKey, text string) (string, error) {
 		return "", fmt.Errorf("get random bytes: %w", err)
 	}
 	buf[aes.BlockSize] = '@'
-	//lint:ignore SA1019 the mode is the field's, old drainers decrypt nothing else
+	//lint:ignore SA1019 the mode is upstream's, old drainers decrypt nothing else
 	cipher.NewCFBEncrypter(block, iv).XORKeyStream(buf[aes.BlockSize+1:], []byte(text))
 	return base64.StdEncoding.EncodeToString(buf), nil
 }
@@ -48,7 +48,7 @@ func Decrypt(hexKey, encrypted string) (string, error) {
 		return "", errors.New("this is not what binlogctl -cmd encrypt prints")
 	}
 	text := b[aes.BlockSize+1:]
-	//lint:ignore SA1019 the mode is the field's
+	//lint:ignore SA1019 the mode is upstream's
 	cipher.NewCFBDecrypter(block, b[:aes.BlockSize]).XORKeyStream(text, text)
 	return string(text), nil
 }

@@ -10,11 +10,11 @@ import (
 func TestSecrets(t *testing.T) {
 	const own = "00112233445566778899aabbccddeeff"
 	for _, c := range []struct{ name, key, encrypted, want, err string }{
-		{"the field's own form", "", "rSxhxPGNIh2ZJ/t0MuaV1kDcpYrvSFuaLHOnRA==", "open sesame", ""},
+		{"upstream's own form", "", "rSxhxPGNIh2ZJ/t0MuaV1kDcpYrvSFuaLHOnRA==", "open sesame", ""},
 		{"empty, by everybody's key", "", encrypt(t, "", ""), "", ""},
 		{"by a key of one's own", own, encrypt(t, own, "pässword"), "pässword", ""},
 		{"no base64", "", "secret!", "", "binlogctl -cmd encrypt"},
-		{"no @ behind the IV", "", "AAAAAAAAAAAAAAAAAAAAAAA=", "", "binlogctl -cmd encrypt"},
+		{"no @ after the IV", "", "AAAAAAAAAAAAAAAAAAAAAAA=", "", "binlogctl -cmd encrypt"},
 		{"shorter than an IV", "", "AAAA", "", "binlogctl -cmd encrypt"},
 		{"a key that is none", "zz", encrypt(t, "", "a"), "", "BINLOG_SECRET_KEY is not hexadecimal"},
 		{"a key too short", "0011", encrypt(t, "", "a"), "", "BINLOG_SECRET_KEY holds 2 bytes"},

@@ -13,7 +13,7 @@ import (
 )
 
 // Security names the PEM files of TLS between the parts of a cluster, under the names
-// the field's configuration files use. The zero value means no TLS.
+// upstream's configuration files use. The zero value means no TLS.
 type Security struct {
 	CA        string   `toml:"ssl-ca" value:"file" example:"\"/etc/pumphouse/ca.pem\"" doc:"PEM file with the authorities that sign the other side's certificate"`
 	Cert      string   `toml:"ssl-cert" value:"file" example:"\"/etc/pumphouse/node.pem\"" doc:"PEM file with the certificate of this side; it goes with ssl-key, and both are read again when they change"`

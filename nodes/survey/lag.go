@@ -7,11 +7,11 @@ import (
 	"pumphouse/nodes"
 )
 
-// Point is how far a node was behind at a time.
+// Point is how far a node lagged at a time.
 type Point struct {
 	At time.Time
 	// Lag is PD's time less that of the node's position: for a drainer how far the downstream
-	// is behind, for a pump how far what it has sorted is.
+	// lags, for a pump how far what it has sorted does.
 	Lag time.Duration
 }
 

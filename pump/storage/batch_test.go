@@ -95,7 +95,7 @@ func unsyncedPartly(disk *faultfs.FS, rnd *rand.Rand) *faultfs.FS {
 	return after
 }
 
-// TestCutTailStaysCut: a whole record in a torn write, behind one that is not, does not
+// TestCutTailStaysCut: a whole record in a torn write, after one that is not, does not
 // come back when new records fill the space before it.
 func TestCutTailStaysCut(t *testing.T) {
 	disk, _ := failBatch(t, 2, "sync", faultfs.Fault{Err: errPower})

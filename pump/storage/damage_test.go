@@ -95,7 +95,7 @@ func TestTornTail(t *testing.T) {
 					t.Fatal(err)
 				}
 				if got := delivered(t, s, 6); !equal(got, 8) {
-					t.Fatalf("written behind the cut, delivered %v", got)
+					t.Fatalf("written after the cut, delivered %v", got)
 				}
 				s.Close()
 			}
@@ -103,7 +103,7 @@ func TestTornTail(t *testing.T) {
 	}
 }
 
-// TestDamageInTheMiddle: any changed byte of a record that others were stored behind
+// TestDamageInTheMiddle: any changed byte of a record that others were stored after
 // keeps the store from opening, and the error says where. Repair saves all others.
 func TestDamageInTheMiddle(t *testing.T) {
 	whole := aLog(t, 4, 1<<16)

@@ -6,7 +6,7 @@
 //
 //   - What [Store.Append] acknowledged survives a crash of the process, and, with
 //     SyncLog, of the machine. What it did not is stored whole or not at all.
-//   - A [Puller] delivers every committed transaction behind its position once, in
+//   - A [Puller] delivers every committed transaction after its position once, in
 //     strictly increasing commit TS order, the same from every position and after
 //     every restart.
 //   - What it cannot know or keep it says: damage, purged positions, lost prewrites and
@@ -19,7 +19,7 @@
 // them while binlog is on.) Acknowledged means: after the record was placed in the
 // log. Hence
 //
-//	(1) a prewrite placed behind a commit C has a larger commit TS than C,
+//	(1) a prewrite placed after a commit C has a larger commit TS than C,
 //
 // because C's TS was drawn before C was sent, C was sent before it was placed, and
 // the prewrite's TS is drawn after. The largest commit TS placed before a prewrite is
@@ -30,7 +30,7 @@
 //	(2) every transaction with a commit TS up to the mark is known,
 //
 // because one that is not would belong to a prewrite that is unresolved or still to
-// come. It stands, or will stand, at or behind the oldest unresolved one, so by (1)
+// come. It stands, or will stand, at or after the oldest unresolved one, so by (1)
 // its commit TS is larger than that one's floor, the mark. And so
 //
 //	(3) all known transactions up to the mark can be delivered, sorted, for good.
@@ -43,7 +43,7 @@
 // meanwhile is above the mark and so after all that is being merged.
 //
 // A TSO that the pump gets from PD itself tells as much as a commit does: a prewrite
-// not yet acknowledged will commit behind it ([Store.Advance]). Such times raise the
+// not yet acknowledged will commit after it ([Store.Advance]). Such times raise the
 // floors of later prewrites and pullers are told of them, but they are not written
 // down one by one: after a restart the mark may be lower than before, which delays
 // and never reorders. Since floors are stored with their prewrites, reading the log
@@ -168,7 +168,7 @@
 // The checkpoint gives the state; the log after it is read and applied, and
 // what the index holds beyond it is made again, as are the runs that it does not refer
 // to. In the last segment, bytes that are no
-// record are damage if a record behind them says that they had been on disk when it was
+// record are damage if a record after them says that they had been on disk when it was
 // written, for then somebody may have been told that they are stored; otherwise they
 // are a write that a crash cut short, and are cut off. In all other segments they are
 // damage. The last records whose durability nothing proves are written again and
@@ -213,7 +213,7 @@
 //   - Log and index are two files for one fact; in return nothing is ever
 //     rewritten, there is no compaction, a pull reads both forward, and the hot path
 //     syncs one file.
-//   - Only the log behind the checkpoint is checked when the store opens; damage
+//   - Only the log after the checkpoint is checked when the store opens; damage
 //     further back shows when it is pulled, as an error. [Repair] reads everything.
 //   - Damage to the very last write cannot be told from a torn one, nor, when the checkpoint is damaged,
 //     a missing first segment from a purged one.

@@ -123,7 +123,7 @@ func (s *Store) forget(before nodes.TSO, p *Purge) (gone []*segment, index []uin
 	p.Segments, p.Purged = n, s.purged
 	if n > 0 {
 		index = s.index.dropBefore(s.purged)
-		s.wakeLocked() // a puller that is behind must hear of it
+		s.wakeLocked() // a puller that lags must hear of it
 	}
 	return gone, index
 }

@@ -236,7 +236,7 @@ func checkKilled(t *testing.T, dir string, end nodes.TSO, committed, begun map[n
 		t.Fatal(err)
 	}
 	defer p.Close()
-	// Commits behind the oldest unresolved prewrite are waiting; end those.
+	// Commits after the oldest unresolved prewrite are waiting; end those.
 	for start := range unresolved {
 		put(t, s, rol(start))
 		delete(begun, start)
@@ -250,7 +250,7 @@ func checkKilled(t *testing.T, dir string, end nodes.TSO, committed, begun map[n
 			t.Fatal(err)
 		}
 		if e.CommitTS <= last {
-			t.Fatalf("%s came behind %s", e.CommitTS, last)
+			t.Fatalf("%s came after %s", e.CommitTS, last)
 		}
 		last = e.CommitTS
 		switch {

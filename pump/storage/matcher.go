@@ -125,7 +125,7 @@ func (m *matcher) rollback(startTS nodes.TSO) outcome {
 	return accepted
 }
 
-// advance says that every prewrite not yet in the log will commit behind ts.
+// advance says that every prewrite not yet in the log will commit after ts.
 func (m *matcher) advance(ts nodes.TSO) {
 	if ts > m.top {
 		m.top = ts

@@ -29,7 +29,7 @@ func runSchedule(t *testing.T, rnd *rand.Rand) {
 	var emitted []entry
 	m := newMatcher(func(e entry) {
 		if n := len(emitted); n > 0 && emitted[n-1].commitTS >= e.commitTS {
-			t.Fatalf("commit TS %s was emitted behind %s", e.commitTS, emitted[n-1].commitTS)
+			t.Fatalf("commit TS %s was emitted after %s", e.commitTS, emitted[n-1].commitTS)
 		}
 		emitted = append(emitted, e)
 	}, func(place) {}, 0)

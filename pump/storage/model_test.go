@@ -106,14 +106,14 @@ func (u *upstream) committed(pump int) map[nodes.TSO]*txn {
 	return all
 }
 
-// check holds what a pump delivered behind from against what it must deliver.
+// check holds what a pump delivered after from against what it must deliver.
 func (u *upstream) check(t *testing.T, pump int, from nodes.TSO, got []storage.Entry) {
 	t.Helper()
 	want := u.committed(pump)
 	last := from
 	for _, e := range got {
 		if e.CommitTS <= last {
-			t.Fatalf("pump %d: commit TS %s came behind %s", pump, e.CommitTS, last)
+			t.Fatalf("pump %d: commit TS %s came after %s", pump, e.CommitTS, last)
 		}
 		last = e.CommitTS
 		u.mu.Lock()
@@ -127,7 +127,7 @@ func (u *upstream) check(t *testing.T, pump int, from nodes.TSO, got []storage.E
 	}
 	for ts, tx := range want {
 		if ts > from {
-			t.Fatalf("pump %d did not deliver start TS %s commit TS %s (of %d delivered behind %s)", pump, tx.start, ts, len(got), from)
+			t.Fatalf("pump %d did not deliver start TS %s commit TS %s (of %d delivered after %s)", pump, tx.start, ts, len(got), from)
 		}
 	}
 }
@@ -163,7 +163,7 @@ func small(fs disk.FS, u *upstream) storage.Options {
 	}
 }
 
-// pullAll waits until nothing is unresolved and returns all the transactions behind a
+// pullAll waits until nothing is unresolved and returns all the transactions after a
 // position.
 func pullAll(t *testing.T, u *upstream, s *storage.Store, from nodes.TSO) []storage.Entry {
 	t.Helper()
@@ -180,7 +180,7 @@ func pullAll(t *testing.T, u *upstream, s *storage.Store, from nodes.TSO) []stor
 	for {
 		e, err := p.Next(ctx)
 		if err != nil {
-			t.Fatalf("pull behind %s: %v (%+v)", from, err, s.Stats())
+			t.Fatalf("pull after %s: %v (%+v)", from, err, s.Stats())
 		}
 		if !e.Fake() {
 			e.Payload = bytes.Clone(e.Payload)
@@ -425,7 +425,7 @@ func writeRandomly(ctx context.Context, u *upstream, pumps []*node, rnd *rand.Ra
 		}
 		u.commit(tx)
 		if rnd.IntN(10) == 0 {
-			continue // TiDB died: nobody tells the pump
+			continue // TiDB died: the pump is never told
 		}
 		_ = n.put(ctx, commit(tx))
 		if rnd.IntN(10) == 0 {
@@ -486,7 +486,7 @@ func (n *node) follow(t *testing.T, ctx context.Context) (got []storage.Entry) {
 				break
 			}
 			if e.CommitTS <= last {
-				t.Errorf("pump %d: %s came behind %s", n.id, e.CommitTS, last)
+				t.Errorf("pump %d: %s came after %s", n.id, e.CommitTS, last)
 			}
 			last = e.CommitTS
 			if !e.Fake() {
@@ -501,7 +501,7 @@ func (n *node) follow(t *testing.T, ctx context.Context) (got []storage.Entry) {
 			return got
 		}
 		if !errors.Is(err, storage.ErrClosed) {
-			t.Errorf("pump %d: pull behind %s: %v", n.id, last, err)
+			t.Errorf("pump %d: pull after %s: %v", n.id, last, err)
 			return got
 		}
 		time.Sleep(100 * time.Microsecond) // until the pump is up again

@@ -35,14 +35,14 @@ type Options struct {
 	// back are kept in memory, 32 bytes each; the others are on disk. Default: 65,536.
 	WaitInMemory int
 
-	// Resolver is asked about transactions whose end nobody tells. nil: there is
+	// Resolver is asked about unresolved transactions. nil: there is
 	// no TiKV to ask.
 	Resolver Resolver
 	// ResolveAfter is how old a prewrite is when the Resolver is asked first.
 	// Default: 3 s.
 	ResolveAfter time.Duration
 	// OrphanTimeout rolls back a prewrite that is that old, when there is no
-	// Resolver. 0: never; it holds back everything behind it.
+	// Resolver. 0: never; it holds back everything after it.
 	OrphanTimeout time.Duration
 
 	// Now is the clock that ages are measured with. Default: time.Now.

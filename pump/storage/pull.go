@@ -25,7 +25,7 @@ type Entry struct {
 // Fake reports whether e only tells the time.
 func (e Entry) Fake() bool { return e.Payload == nil }
 
-// Puller delivers the binlogs behind a position in commit TS order. It is used by one
+// Puller delivers the binlogs after a position in commit TS order. It is used by one
 // goroutine at a time, and holds about 2 MiB of memory.
 type Puller struct {
 	s    *Store
@@ -41,7 +41,7 @@ type Puller struct {
 // pullBatch is how many index entries a puller reads at once.
 const pullBatch = 1024
 
-// Pull begins to deliver what is committed behind from, the last commit TS the caller
+// Pull begins to deliver what is committed after from, the last commit TS the caller
 // has. The error is a [*PurgedError] when some of that is gone, a [*LostError] when damage may have
 // taken what comes next.
 func (s *Store) Pull(from nodes.TSO) (*Puller, error) {

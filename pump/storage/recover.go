@@ -14,7 +14,7 @@ import (
 	"pumphouse/nodes/disk"
 )
 
-// Open opens the store in opts.Dir, or makes one there. It reads the log behind the
+// Open opens the store in opts.Dir, or makes one there. It reads the log after the
 // last checkpoint. A write that a crash cut short is cut off, which the log says. Damage
 // is a [*DamageError]: see [Repair].
 func Open(opts Options) (*Store, error) {
@@ -218,9 +218,9 @@ type openSegment struct {
 	size int64
 }
 
-// replay reads the log behind the checkpoint.
+// replay reads the log after the checkpoint.
 func (s *Store) replay(c *checkpoint, ids []uint32, now time.Time) error {
-	var ahead *openSegment // the segment behind the one being read
+	var ahead *openSegment // the segment after the one being read
 	for i, id := range ids {
 		cur := ahead
 		var err error
@@ -262,7 +262,7 @@ func (s *Store) replay(c *checkpoint, ids []uint32, now time.Time) error {
 }
 
 func damaged(seg *openSegment, at int64) error {
-	return &DamageError{File: seg.name, Offset: at, Reason: "there is no whole record, but records were stored behind it"}
+	return &DamageError{File: seg.name, Offset: at, Reason: "there is no whole record, but records were stored after it"}
 }
 
 func (s *Store) openSegment(id uint32) (*openSegment, error) {
@@ -300,7 +300,7 @@ func (s *Store) replayRun(seg *openSegment, from, to int64, now time.Time, see f
 }
 
 // replayLast applies the last segment's records and makes it the one to be written.
-// What stands behind them is either nothing, or a write that was never acknowledged
+// What follows them is either nothing, or a write that was never acknowledged
 // and is cut off, or, when a record further on proves that it was, damage.
 func (s *Store) replayLast(seg *openSegment, from int64, now time.Time) error {
 	w := &s.writer
@@ -331,7 +331,7 @@ func (s *Store) replayLast(seg *openSegment, from int64, now time.Time) error {
 	return s.readyLast(proven, end)
 }
 
-// readyLast cuts the last segment off behind its records and makes those durable
+// readyLast cuts the last segment off after its records and makes those durable
 // that nothing proves to be: when a sync fails, the system's cache may show what
 // the disk does not hold, so they are written again before they are believed.
 func (s *Store) readyLast(proven, end int64) error {

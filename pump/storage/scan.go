@@ -96,7 +96,7 @@ func (s *scanner) run(at int64, fn func(at int64, h header)) (end int64, err err
 	return at, nil
 }
 
-// find looks for the next record at or behind a place that does not belong to one,
+// find looks for the next record at or after a place that does not belong to one,
 // for which want is true; -1: there is none.
 func (s *scanner) find(at int64, want func(at int64, h header) bool) (int64, error) {
 	for ; at+headerSize <= s.limit; at += align {
@@ -124,7 +124,7 @@ func (s *scanner) find(at int64, want func(at int64, h header) bool) (int64, err
 	return -1, nil
 }
 
-// lastByte is where the last byte that is not 0 at or behind a place ends; at itself
+// lastByte is where the last byte that is not 0 at or after a place ends; at itself
 // when there is none.
 func (s *scanner) lastByte(at int64) (int64, error) {
 	end := at

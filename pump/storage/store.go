@@ -97,7 +97,7 @@ func (s *Store) fail(cause error) error {
 }
 
 // Advance tells the store that PD has given out ts: every prewrite that is not yet
-// acknowledged will commit behind it. Pulls pass it on as a fake entry as soon as
+// acknowledged will commit after it. Pulls pass it on as a fake entry as soon as
 // nothing older is unresolved. ts must come from PD, nothing from a client.
 // It is not written to the log.
 func (s *Store) Advance(ts nodes.TSO) {

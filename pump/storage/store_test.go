@@ -100,7 +100,7 @@ func TestOrderWaitsForOlderPrewrites(t *testing.T) {
 	}
 	put(t, s, pre(5, 10), pre(6, 10), com(6, 7), rol(5))
 	if got := delivered(t, s, 3); !equal(got, 4, 7) {
-		t.Fatalf("delivered %v behind 3", got)
+		t.Fatalf("delivered %v after 3", got)
 	}
 	if s.MaxCommitTS() != 7 || s.LastCommitTS() != 7 {
 		t.Errorf("max commit TS %s, last commit TS %s", s.MaxCommitTS(), s.LastCommitTS())
@@ -129,7 +129,7 @@ func TestOddRecords(t *testing.T) {
 	if e := hook.LastEntry(); e == nil || e.Level != logrus.ErrorLevel || e.Data["start_ts"] != nodes.TSO(98) {
 		t.Errorf("the lost transaction was not reported: %v", e)
 	}
-	// The commit waits behind an older prewrite, and comes again.
+	// The commit waits after an older prewrite, and comes again.
 	put(t, s, pre(10, 10), pre(11, 10), com(11, 13), com(11, 13), com(10, 12))
 	if st := s.Stats(); st.Repeated != 3 || st.Lost != 1 {
 		t.Errorf("%+v", st)
@@ -593,7 +593,7 @@ func TestGC(t *testing.T) {
 			t.Fatalf("pull from a purged position: %v", err)
 		}
 		if got := delivered(t, s, purge.Purged); len(got) == 0 || got[0] != purge.Purged+2 {
-			t.Fatalf("behind %s are delivered %v", purge.Purged, got)
+			t.Fatalf("after %s are delivered %v", purge.Purged, got)
 		}
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
@@ -631,7 +631,7 @@ func TestGCOvertakesPuller(t *testing.T) {
 	for err == nil {
 		var e storage.Entry
 		if e, err = p.Next(ctx); err == nil && e.CommitTS != last+2 {
-			t.Fatalf("%s came behind %s", e.CommitTS, last)
+			t.Fatalf("%s came after %s", e.CommitTS, last)
 		}
 		last = e.CommitTS
 	}

@@ -145,7 +145,7 @@ func (s *Store) observe(batch []*request, bytes int64, write, sync time.Duration
 // zeroBytes is how far zeros are written ahead.
 const zeroBytes = 512 << 10
 
-// zeroAhead writes zeros behind a batch that takes the bytes from begin to end. The
+// zeroAhead writes zeros after a batch that takes the bytes from begin to end. The
 // file system has reserved the space, but it notes for each block when it is written
 // first, and to sync that note takes longer than to sync the records. So it happens
 // once for many small batches; a large one would gain nothing by it.

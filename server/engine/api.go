@@ -15,7 +15,7 @@ type Column struct {
 	Type     uint8  // MySQL type code (mysql.MYSQL_TYPE_*)
 	Flags    uint16 // mysql.NOT_NULL_FLAG, UNSIGNED_FLAG, BINARY_FLAG …
 	Length   uint32 // display length in bytes
-	Decimals uint8  // digits behind the point; 31 = as many as needed
+	Decimals uint8  // digits after the point; 31 = as many as needed
 	Charset  uint16 // collation ID; 63 = binary, also for numbers and times
 }
 

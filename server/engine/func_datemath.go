@@ -369,7 +369,7 @@ func extract(c *compiler, k call) (*expr, error) {
 	}), nil
 }
 
-// extractPart is one part and the power of ten its digits need behind others.
+// extractPart is one part and the power of ten its digits need after others.
 func extractPart(t time.Time, d time.Duration, unit ast.TimeUnitType) (value, width int64) {
 	switch unit {
 	case ast.TimeUnitYear:

@@ -149,7 +149,7 @@ func (n *jsonNode) get(key string) *jsonNode {
 	return nil
 }
 
-// String is the document as MySQL prints it: one blank behind commas and colons.
+// String is the document as MySQL prints it: one blank after commas and colons.
 func (n *jsonNode) String() string { return string(n.append(nil)) }
 
 func (n *jsonNode) append(b []byte) []byte {

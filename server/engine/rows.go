@@ -10,7 +10,7 @@ import (
 type rowSink struct {
 	s    *selection
 	f    *frame
-	rows [][]Value // with the sort keys behind the select list
+	rows [][]Value // with the sort keys after the select list
 	seen map[string]bool
 }
 
@@ -117,7 +117,7 @@ func (c *compiler) compileOrder(items []*ast.ByItem) ([]orderKey, error) {
 	return keys, nil
 }
 
-// sortRows sorts by the keys that stand behind width values of each row; NULL comes first.
+// sortRows sorts by the keys that stand after width values of each row; NULL comes first.
 func sortRows(st *statement, rows [][]Value, width int, keys []orderKey) error {
 	if len(keys) == 0 {
 		return nil

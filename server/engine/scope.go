@@ -10,7 +10,7 @@ import (
 type scopeColumn struct {
 	col    Column
 	typ    typ
-	hidden bool  // behind the common column of USING or NATURAL: only by its table's name
+	hidden bool  // after the common column of USING or NATURAL: only by its table's name
 	need   *bool // set when an expression reads the column; nil = nobody wants to know
 }
 

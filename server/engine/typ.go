@@ -8,7 +8,7 @@ import (
 type typ struct {
 	kind    Kind   // KindNull only for what is always NULL
 	length  uint32 // display width: characters of a text, digits with sign and point of a number
-	dec     uint8  // digits behind the point or of a second; notFixed = as many as needed
+	dec     uint8  // digits after the point or of a second; notFixed = as many as needed
 	null    bool   // may be NULL
 	coll    uint16 // collation of texts
 	coer    uint8
@@ -115,7 +115,7 @@ func (t typ) intDigits() int {
 	return max(n, 1)
 }
 
-// scale is how many digits the type has behind the point when it becomes a decimal.
+// scale is how many digits the type has after the point when it becomes a decimal.
 func (t typ) scale() uint8 {
 	if t.kind == KindDecimal || t.isTemporal() {
 		return t.dec

@@ -9,7 +9,7 @@ import (
 	"github.com/shopspring/decimal"
 )
 
-// maxDecimalScale is the most digits a decimal has behind its point, and
+// maxDecimalScale is the most digits a decimal has after its point, and
 // maxDecimalPrecision the most it has at all.
 const (
 	maxDecimalScale     = 30
@@ -112,7 +112,7 @@ func parseDecimal(text string) decimal.Decimal {
 	return clampDecimal(d)
 }
 
-// clampDecimal keeps a decimal within 65 digits, 30 of them behind the point.
+// clampDecimal keeps a decimal within 65 digits, 30 of them after the point.
 func clampDecimal(d decimal.Decimal) decimal.Decimal {
 	if d.Exponent() > 0 {
 		d = rescale(d, 0)
@@ -212,7 +212,7 @@ func (v Value) integer(w warner) (bits int64, unsigned bool) {
 		if rest {
 			w.truncated("INTEGER", v.str)
 		}
-		// Digits behind the point and exponents do not count for an integer.
+		// Digits after the point and exponents do not count for an integer.
 		if i := strings.IndexAny(prefix, ".eE"); i >= 0 {
 			if !rest {
 				w.truncated("INTEGER", v.str)

@@ -184,7 +184,7 @@ func TestWait(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := cells(t, s, "SHOW PUMP STATUS LIKE 'pump1'"); got[0][2] != "Paused" {
-		t.Errorf("behind it SHOW says %q", got)
+		t.Errorf("after it SHOW says %q", got)
 	}
 
 	for _, wait := range []string{"'soon'", "''", "31536001", "99999999999999999999"} {
@@ -226,7 +226,7 @@ func TestDropNode(t *testing.T) {
 	fails(t, s, "DROP PUMP 'nope'", 1105, "node pump, id nope from etcd")
 	mustRun(t, s, "DROP PUMP 'pump3'")
 	if got := cells(t, s, "SHOW FULL PUMP STATUS LIKE 'pump3'"); len(got) != 0 {
-		t.Errorf("behind it SHOW FULL says %q", got)
+		t.Errorf("after it SHOW FULL says %q", got)
 	}
 	fails(t, s, "DROP PUMP 'pump3'", 1105, "not found")
 	if s.Warnings() != 0 {

@@ -18,7 +18,7 @@ import (
 	"github.com/sirupsen/logrus"
 )
 
-// TestSessionSeesItsOwnChange: SHOW right behind CHANGE shows it, every time, although
+// TestSessionSeesItsOwnChange: SHOW right after CHANGE shows it, every time, although
 // SHOW costs no round trip to PD.
 func TestSessionSeesItsOwnChange(t *testing.T) {
 	takePD(t, standard())

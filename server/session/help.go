@@ -87,7 +87,7 @@ The table binlog.events keeps who did it.
 `},
 }
 
-// help answers HELP 'text' as MySQL does: one topic, or nothing found. Words behind the
+// help answers HELP 'text' as MySQL does: one topic, or nothing found. Words after the
 // statement's name (PUMP, DRAINER, TRANSACTION) do not matter; the code of a problem is a topic; HELP 'contents' is the overview.
 func help(topic string) *engine.Result {
 	words := strings.Fields(strings.ToUpper(strings.TrimRight(topic, " \t\n;")))

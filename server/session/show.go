@@ -156,7 +156,7 @@ func (s *Session) showSchema(n *ast.ShowStmt) (*showing, error) {
 	return showTables(n, db), nil
 }
 
-// likeSuffix is what MySQL puts behind the column's name: "Database (bin%)".
+// likeSuffix is what MySQL puts after the column's name: "Database (bin%)".
 func likeSuffix(n *ast.ShowStmt) string {
 	if n.Pattern == nil {
 		return ""

@@ -91,7 +91,7 @@ func (s *Session) savepoint(name string) int {
 	return -1
 }
 
-// toSavepoint drops the savepoints behind one, and with RELEASE that one too.
+// toSavepoint drops the savepoints after one, and with RELEASE that one too.
 func (s *Session) toSavepoint(name string, keep bool) error {
 	i := s.savepoint(name)
 	if i < 0 {

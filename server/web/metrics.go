@@ -86,7 +86,7 @@ func (c *collector) node(gauge func(*prometheus.Desc, float64, ...string), n nod
 	put("node_update_age_seconds", "Seconds since the node wrote its record.", n.Silent.Seconds())
 	put("node_max_commit_ts_seconds", "Time of the node's position, seconds since 1970.", float64(n.Record.MaxCommitTS.Time().UnixMilli())/1e3)
 	if n.HasLag {
-		put("node_lag_seconds", "Seconds that the node's position is behind PD's clock.", n.Lag.Seconds())
+		put("node_lag_seconds", "Seconds by which the node's position lags PD's clock.", n.Lag.Seconds())
 	}
 	if !n.Asked {
 		return

@@ -35,7 +35,7 @@ type Verdict struct {
 }
 
 // Authenticate carries out the exchange in which the client proves that it knows the
-// password behind cred; it serves login and COM_CHANGE_USER. Neither the bytes nor the
+// password after cred; it serves login and COM_CHANGE_USER. Neither the bytes nor the
 // work depend on whether cred belongs to anybody. Nothing final is sent: the caller
 // answers with OK or an error. An error means that there can be no verdict.
 func (c *Conn) Authenticate(l *Login, cred *Credential, opts AuthOptions) (Verdict, error) {

@@ -57,7 +57,7 @@ func TestPacketsOfAllSizesGoBothWays(t *testing.T) {
 			t.Fatalf("%d bytes: read %d, error %v", n, len(got), err)
 		}
 		if got, err := c.ReadPacket(); err != nil || string(got) != "next" {
-			t.Fatalf("behind %d bytes: %q, error %v", n, got, err)
+			t.Fatalf("after %d bytes: %q, error %v", n, got, err)
 		}
 		c.StartCommand()
 		at := c.begin()

@@ -114,7 +114,7 @@ func isSSLRequest(payload []byte) bool {
 }
 
 // startTLS lets TLS take over the socket, bytes already read included: what a client
-// (or someone between) sent in the clear behind its request is never taken for protocol.
+// (or someone between) sent in the clear after its request is never taken for protocol.
 func (c *Conn) startTLS(config *tls.Config) error {
 	early := append([]byte(nil), c.buf[c.rpos:c.rend]...)
 	c.rpos, c.rend = 0, 0

@@ -30,7 +30,7 @@ type upstream struct {
 	cluster uint64
 	jobs    string
 	job     int64     // ID of the last one, and the schema version
-	origin  nodes.TSO // everything is behind it
+	origin  nodes.TSO // everything is after it
 }
 
 func newUpstream(ctx context.Context, s *site, pumps ...*process) (*upstream, error) {

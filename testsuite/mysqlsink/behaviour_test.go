@@ -42,7 +42,7 @@ func mustApply(t *testing.T, s sink.Sink, txns ...*sink.Txn) {
 // and either cure lets the sink go on.
 func TestRefusedRow(t *testing.T) {
 	srv := mariadbtest.Start(t)
-	for _, cure := range []string{"skip", "mend", "safe mode"} {
+	for _, cure := range []string{"skip", "fix", "safe mode"} {
 		t.Run(cure, func(t *testing.T) {
 			l := sinkLab(t, srv)
 			l.exec(t, "INSERT INTO sinktest.t VALUES (20, 'somebody else', 0)")
@@ -68,7 +68,7 @@ func TestRefusedRow(t *testing.T) {
 			case "skip":
 				l.opts.IgnoreTxnCommitTS = []nodes.TSO{20}
 				want = "[10 11 20]"
-			case "mend":
+			case "fix":
 				l.exec(t, "DELETE FROM sinktest.t WHERE id = 20")
 			default:
 				l.opts.SafeMode = true
@@ -104,7 +104,7 @@ func TestTakeOver(t *testing.T) {
 }
 
 // TestFirstStart: what another drainer may have applied is replayed without difference, and
-// so is what is behind a checkpoint that was set back.
+// so is what is after a checkpoint that was set back.
 func TestSafeUntil(t *testing.T) {
 	l := sinkLab(t, mariadbtest.Start(t))
 	l.exec(t, "INSERT INTO sinktest.t VALUES (20, 'of another drainer', 0)")
@@ -116,7 +116,7 @@ func TestSafeUntil(t *testing.T) {
 	}
 	s.Close()
 	if n := column[int](t, l, "SELECT COUNT(*) FROM tidb_binlog.checkpoint_applied"); n[0] != 0 {
-		t.Errorf("%d rows are kept behind the checkpoint", n[0])
+		t.Errorf("%d rows are kept after the checkpoint", n[0])
 	}
 	mustApply(t, l.open(t, 10), sinktest.Insert(20), sinktest.Insert(30), sinktest.Insert(40))
 	if got := column[string](t, l, "SELECT name FROM sinktest.t ORDER BY id"); fmt.Sprint(got) != "[name 20 name 30 name 40]" {
@@ -124,7 +124,7 @@ func TestSafeUntil(t *testing.T) {
 	}
 }
 
-// TestLostAnswers: the connection is cut again and again, also behind a COMMIT whose answer
+// TestLostAnswers: the connection is cut again and again, also after a COMMIT whose answer
 // is on its way.
 func TestLostAnswers(t *testing.T) {
 	srv := mariadbtest.Start(t)
@@ -248,7 +248,7 @@ func TestLoopback(t *testing.T) {
 	}
 }
 
-// TestStore: the checkpoint is where the field's drainers have it, and a damaged one is no
+// TestStore: the checkpoint is where upstream's drainers have it, and a damaged one is no
 // new beginning.
 func TestStore(t *testing.T) {
 	l := newLab(t, mariadbtest.Start(t))

@@ -17,7 +17,7 @@ import (
 	pmysql "github.com/pingcap/tidb/pkg/parser/mysql"
 )
 
-// wide is table d.t behind the statements of earlyTxn; it has no key, so that a row that is
+// wide is table d.t after the statements of earlyTxn; it has no key, so that a row that is
 // applied twice is there twice.
 var wide = &schema.Table{ID: 300, Schema: "d", Name: "t", Columns: []schema.Column{
 	sinktest.Column("a", pmysql.TypeLong, 0), sinktest.Column("b", pmysql.TypeLong, 0), sinktest.Column("c", pmysql.TypeLong, 0),
@@ -147,12 +147,12 @@ func TestEarlyServerCrash(t *testing.T) {
 	l.wantEarly(t)
 }
 
-// TestEarlyRefused: what is refused behind a statement does not make it run again, whatever
-// somebody mends by hand, nor does a refusal of the second one repeat the first.
+// TestEarlyRefused: what is refused after a statement does not make it run again, whatever
+// an operator fixes by hand, nor does a refusal of the second one repeat the first.
 func TestEarlyRefused(t *testing.T) {
 	srv := mariadbtest.Start(t)
 	for _, c := range []struct {
-		name, broken, mend, statement string
+		name, broken, fix, statement string
 	}{
 		{"rows", "CREATE TABLE d.t (a INT CHECK (a <> 2))", "ALTER TABLE d.t MODIFY a INT", "INSERT INTO `d`.`t`"},
 		{"the second statement", "CREATE TABLE d.t (a INT, c INT)", "ALTER TABLE d.t DROP COLUMN c", "ADD COLUMN `c`"},
@@ -172,7 +172,7 @@ func TestEarlyRefused(t *testing.T) {
 				}
 				s.Close()
 			}
-			l.exec(t, c.mend)
+			l.exec(t, c.fix)
 			mustApply(t, l.open(t, 50), before(99), earlyTxn(100))
 			l.wantEarly(t)
 		})

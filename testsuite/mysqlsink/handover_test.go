@@ -20,7 +20,7 @@ func TestHandover(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer store.Close()
-	// upstream leaves a checkpoint as that drainer does, and rows up to one behind it.
+	// upstream leaves a checkpoint as that drainer does, and rows up to one after it.
 	upstream := func(checkpoint nodes.TSO, rows ...nodes.TSO) {
 		t.Helper()
 		l.exec(t, fmt.Sprintf(`REPLACE INTO tidb_binlog.checkpoint VALUES (%d, '{"consistent":false,"commitTS":%d,"ts-map":{"primary-ts":1,"secondary-ts":2},"schema-version":17}')`,

@@ -98,7 +98,7 @@ func tableInfo(id int, name string, parts ...string) string {
 }
 
 // col is a column's JSON. kind is "int", "uint", "bigint", "varchar(20)", "timestamp", each with " not null"
-// behind it or not; more are other fields.
+// after it or not; more are other fields.
 func col(id int, name, kind string, more ...string) string {
 	flag := uint(0)
 	kind, notNull := strings.CutSuffix(kind, " not null")

@@ -1,5 +1,5 @@
 // Package replication shows the product as a whole: a real pd-server, a real TiDB on
-// unistore, two pumps, a drainer and a MariaDB or another TiDB behind it.
+// unistore, two pumps, a drainer and a MariaDB or another TiDB downstream.
 //
 //   - [Workload] changes a TiDB as many clients do: some sixty column types, every shape of
 //     key, large and conflicting transactions, and every kind of DDL that a MariaDB knows, from

@@ -17,7 +17,7 @@ package replication
 // TiDB no longer enforces it before the statement's binlog, so rows come that the downstream's key refuses; and what TiDB cannot: another letter case of a table's name by one RENAME.
 
 // notYet says why a kind of DDL is left out for a downstream; empty: it is not. Each is a fault or
-// a limit that is known: who mends it takes the line away.
+// a limit that is known: whoever fixes it takes the line away.
 func notYet(kind string, toTiDB bool) string {
 	list := notYetMySQL
 	if toTiDB {

@@ -58,7 +58,7 @@ func (b *broker) stop() {
 	}
 }
 
-// read gives the messages as a consumer takes them: one that is not behind the one before is
+// read gives the messages as a consumer takes them: one that is not after the one before is
 // dropped, and has to be the same as when it came first.
 func (b *broker) read(t *testing.T) (all []recorded) {
 	t.Helper()
@@ -98,7 +98,7 @@ func (b *broker) read(t *testing.T) (all []recorded) {
 					t.Errorf("the message of %d is not the same the second time", ts)
 				}
 			} else if ts < last {
-				t.Fatalf("%d comes first behind %d", ts, last)
+				t.Fatalf("%d comes first after %d", ts, last)
 			}
 			if _, ok := seen[key]; !ok {
 				last = ts

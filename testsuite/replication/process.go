@@ -120,7 +120,7 @@ func (n *Node) TryStart() error {
 	}
 }
 
-// announced gives the address in the ready line behind an offset of the log.
+// announced gives the address in the ready line after an offset of the log.
 func (n *Node) announced(offset int64) string {
 	text, err := os.ReadFile(n.log())
 	if err != nil || int64(len(text)) < offset {

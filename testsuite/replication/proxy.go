@@ -44,7 +44,7 @@ func StartProxy(t testing.TB, to string) *Proxy {
 	return p
 }
 
-// At has do called at a step from now on, once, and gives what is closed behind that.
+// At has do called at a step from now on, once, and gives what is closed after that.
 func (p *Proxy) At(step int, after bool, do func()) (done <-chan struct{}) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -53,7 +53,7 @@ func TestRelay(t *testing.T) {
 	at := reachedByLog(t, c.Drainer)
 	t.Logf("from the relay log came %s of transactions", at.Time().Sub(before.MaxCommitTS.Time()))
 	if at <= before.MaxCommitTS {
-		t.Errorf("the relay log had nothing behind the checkpoint %d", before.MaxCommitTS)
+		t.Errorf("the relay log had nothing after the checkpoint %d", before.MaxCommitTS)
 	}
 	then := c.Open(fmt.Sprintf("tidb_snapshot=%%27%d%%27", at))
 	defer then.Close()

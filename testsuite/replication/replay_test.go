@@ -133,7 +133,7 @@ func sameTransactions(t *testing.T, a, b []recorded) {
 	for _, list := range [][]recorded{a, b} {
 		for i := 1; i < len(list); i++ {
 			if list[i].ts <= list[i-1].ts {
-				t.Fatalf("%d comes behind %d", list[i].ts, list[i-1].ts)
+				t.Fatalf("%d comes after %d", list[i].ts, list[i-1].ts)
 			}
 		}
 	}

@@ -11,7 +11,7 @@ type table struct {
 	db, name string
 	columns  []column
 	rest     string // keys and options, from the first comma on
-	options  string // behind the closing bracket
+	options  string // after the closing bracket
 }
 
 // column is one of a table. Without a source nobody writes it: it is generated, or a

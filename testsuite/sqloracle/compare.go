@@ -51,7 +51,7 @@ func (c comparison) has(at int, word string) bool {
 	return at >= 0 && at+len(word) <= len(c.text) && strings.EqualFold(c.text[at:at+len(word)], word)
 }
 
-// statementStart gives where the statement around an offset starts: behind the last
+// statementStart gives where the statement around an offset starts: after the last
 // semicolon up to which both accept the text, and at which a statement can start.
 func (c comparison) statementStart(at int) int {
 	const wrong = " foo"

@@ -60,7 +60,7 @@ var Differences = []Difference{
 	},
 	{
 		Name:    "PAUSE, OFFLINE and RESOLVE",
-		Reason:  "ours alone: these words start statements, so a mistake is what stands behind them",
+		Reason:  "ours alone: these words start statements, so a mistake is what follows them",
 		Example: "PAUSE PUMP 'p' WAIT 10; OFFLINE DRAINER 'd'; RESOLVE TRANSACTION 1 ON PUMP 'p' ROLLBACK",
 		Edit: func(c comparison) (string, bool) {
 			at := c.old.errorOffset(c.text)
@@ -72,7 +72,7 @@ var Differences = []Difference{
 	},
 	{
 		Name:    "DROP PUMP and DROP DRAINER",
-		Reason:  "ours alone: what the old grammar refuses is the word behind DROP, or DROP itself where nothing follows it",
+		Reason:  "ours alone: what the old grammar refuses is the word after DROP, or DROP itself where nothing follows it",
 		Example: "SELECT 1; DROP PUMP 'p'",
 		Edit: func(c comparison) (string, bool) {
 			at := c.old.errorOffset(c.text)
@@ -95,8 +95,8 @@ var Differences = []Difference{
 		},
 	},
 	{
-		Name: "*/ behind TO",
-		Reason: "the old scanner looks two tokens ahead behind TO and forgets that a */ it met there ended an " +
+		Name: "*/ after TO",
+		Reason: "the old scanner looks two tokens ahead after TO and forgets that a */ it met there ended an " +
 			"executable comment, so it refuses the */; sqlext does not look ahead",
 		Example: "/*! CHANGE PUMP TO */ NODE_STATE = 'paused' FOR NODE_ID 'pump1'",
 		Edit: func(c comparison) (string, bool) {
@@ -108,7 +108,7 @@ var Differences = []Difference{
 		},
 	},
 	{
-		Name: "/*! behind TO",
+		Name: "/*! after TO",
 		Reason: "likewise it believes to be in an executable comment that starts within these two tokens, and skips " +
 			"a */ before it that ends none; sqlext reports the *",
 		Example: "CHANGE PUMP TO */*! NODE_STATE = 'paused' FOR NODE_ID 'pump1' */",
@@ -121,8 +121,8 @@ var Differences = []Difference{
 		},
 	},
 	{
-		Name: "open comment behind TO",
-		Reason: "for the same reason the old parser reports a comment without an end within two tokens behind TO " +
+		Name: "open comment after TO",
+		Reason: "for the same reason the old parser reports a comment without an end within two tokens after TO " +
 			"even if the token before the comment does not belong; sqlext reports that token",
 		Example: "CHANGE PUMP TO NODE_ID /* = 'x'",
 		Edit: func(c comparison) (string, bool) {
@@ -135,7 +135,7 @@ var Differences = []Difference{
 	},
 	{
 		Name: "TO TIMESTAMP",
-		Reason: "to the old scanner TO TIMESTAMP is one token if a string follows (of FLASHBACK), behind which " +
+		Reason: "to the old scanner TO TIMESTAMP is one token if a string follows (of FLASHBACK), after which " +
 			"IGNORE_SPACE does not skip spaces, so that its error names a smaller column; both quote the same",
 		Example: "CHANGE PUMP TO TIMESTAMP '2020-01-01'",
 		Mode:    mysql.ModeIgnoreSpace,
@@ -183,7 +183,7 @@ var Differences = []Difference{
 	},
 	{
 		Name:    "KILL PAUSE",
-		Reason:  "likewise KILL, which takes functions, refuses this word; the old one misses the parenthesis behind it",
+		Reason:  "likewise KILL, which takes functions, refuses this word; the old one misses the parenthesis after it",
 		Example: "KILL pause",
 		Edit: func(c comparison) (string, bool) {
 			at := c.new.errorOffset(c.text)
@@ -194,7 +194,7 @@ var Differences = []Difference{
 		},
 	},
 	{
-		Name: "number behind pause and a dot",
+		Name: "number after pause and a dot",
 		Reason: "likewise TiDB's scanner does not take the number for a name any more, as the old one does with " +
 			"IGNORE_SPACE if there are spaces before the dot",
 		Example: "SELECT pause .5",
@@ -209,8 +209,8 @@ var Differences = []Difference{
 		},
 	},
 	{
-		Name: "number behind pump or drainer and a dot",
-		Reason: "TiDB's scanner takes the number for a name, as behind other names, because these words are no " +
+		Name: "number after pump or drainer and a dot",
+		Reason: "TiDB's scanner takes the number for a name, as after other names, because these words are no " +
 			"keywords; with IGNORE_SPACE, if there are spaces before the dot, also if other keywords stand between",
 		Example: "SELECT pump . 1e999 FROM t",
 		Mode:    mysql.ModeIgnoreSpace,
@@ -221,7 +221,7 @@ var Differences = []Difference{
 		},
 	},
 	{
-		Name:    "keyword behind a dot",
+		Name:    "keyword after a dot",
 		Reason:  "TiDB's scanner takes a word for a name now also if there are spaces between a dot and it",
 		Example: "SHOW PUMP STATUS WHERE a . and",
 		Edit: func(c comparison) (string, bool) {
@@ -237,7 +237,7 @@ var Differences = []Difference{
 		},
 	},
 	{
-		Name:    "keyword behind a number that ends in a dot",
+		Name:    "keyword after a number that ends in a dot",
 		Reason:  "likewise, because TiDB's scanner does not ask what the dot belongs to",
 		Example: "SHOW PUMP STATUS WHERE 1. IN (1)",
 		Edit: func(c comparison) (string, bool) {
@@ -251,7 +251,7 @@ var Differences = []Difference{
 		},
 	},
 	{
-		Name: "@@ behind CHANGE",
+		Name: "@@ after CHANGE",
 		Reason: "to TiDB's scanners an @@ without a name is the sign that follows at once, so that the old parser ends " +
 			"the statement there, as TiDB's still does with ordinary ones; to sqlext the @@ does not belong",
 		Example: "CHANGE PUMP TO NODE_STATE = 'paused' FOR NODE_ID 'pump1' @@;",
@@ -264,9 +264,9 @@ var Differences = []Difference{
 		},
 	},
 	{
-		Name: "number behind a keyword behind a dot",
-		Reason: "once a name has a dot behind it, both scanners take numbers for names until another name comes; for " +
-			"the same reason that is now the word behind the dot and spaces, where the old one has a keyword",
+		Name: "number after a keyword after a dot",
+		Reason: "once a name has a dot after it, both scanners take numbers for names until another name comes; for " +
+			"the same reason that is now the word after the dot and spaces, where the old one has a keyword",
 		Example: "SHOW PUMP STATUS WHERE a. status = 1",
 		Edit: func(c comparison) (string, bool) {
 			end := min(c.old.reach(c.text), c.new.reach(c.text))

@@ -70,7 +70,7 @@ func newPair(mode mysql.SQLMode) *pair {
 // oldOutcome asks the old grammar.
 func (p *pair) oldOutcome(text string) outcome {
 	// Its scanner remembers from one text to the next whether the last name had a dot
-	// behind it, and then misreads a number.
+	// after it, and then misreads a number.
 	if _, _, err := p.old.Parse("do x", "", ""); err != nil {
 		return outcome{err: err.Error()}
 	}

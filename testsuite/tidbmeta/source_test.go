@@ -143,7 +143,7 @@ func sameJobs(t *testing.T, s *drainertikv.Source, tidb *tidbtest.TiDB) {
 	half := got[len(got)/2].ID
 	n := 0
 	if err := s.History(t.Context(), half, func(*schema.Job) error { n++; return nil }); err != nil || n != len(got)-len(got)/2-1 {
-		t.Errorf("%d jobs behind %d, %v", n, half, err)
+		t.Errorf("%d jobs after %d, %v", n, half, err)
 	}
 	stop := errors.New("stop")
 	if err := s.History(t.Context(), 0, func(*schema.Job) error { return stop }); !errors.Is(err, stop) {

@@ -201,7 +201,7 @@ func (w *workload) statement(q string) {
 }
 
 // join repeats the statements of during until the one in the background has ended. Some of them
-// fail at some of the moments, as they would in the field; what does not is in the binlogs.
+// fail at some of the moments, as they would in production; what does not is in the binlogs.
 func (w *workload) join() {
 	w.t.Helper()
 	if w.background == nil {

@@ -153,10 +153,10 @@ func TestHistoryOverRegions(t *testing.T) {
 		t.Errorf("a job that is not there: %v", err)
 	}
 	if got := all(t, s, 1000); got != nil {
-		t.Errorf("behind the last: %v", got)
+		t.Errorf("after the last: %v", got)
 	}
 	if got := all(t, s, math.MaxInt64-1); got != nil {
-		t.Errorf("behind everything: %v", got)
+		t.Errorf("after everything: %v", got)
 	}
 }
 

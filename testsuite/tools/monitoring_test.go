@@ -85,7 +85,7 @@ func fetchUntil(t *testing.T, url string, wants ...string) string {
 	}
 }
 
-// onlyOldNames reports whether promtool complains of nothing but names that the field's
+// onlyOldNames reports whether promtool complains of nothing but names that upstream's
 // dashboards fix.
 func onlyOldNames(complaints string) bool {
 	for line := range strings.Lines(complaints) {

@@ -1,4 +1,4 @@
-// Package file writes transactions to files in the binlog file format of the field, which
+// Package file writes transactions to files in upstream's binlog file format, which
 // its replay tool (reparo) reads, and reads such files again.
 //
 // # What it guarantees
@@ -17,7 +17,7 @@
 // # The format
 //
 // A directory holds files named binlog-<16 digits, ascending>-<yyyymmddhhmmss>, the time
-// being that of the first transaction, in local time; with .gz behind it, one is compressed
+// being that of the first transaction, in local time; with .gz after it, one is compressed
 // as a whole (the replay tool wants it uncompressed). A file is a sequence of records:
 //
 //	 0       4                12            12+size     16+size
@@ -55,7 +55,7 @@
 //
 // # What can be lost
 //
-// Nothing behind the checkpoint. A crash of the machine may take what was written after the
+// Nothing after the checkpoint. A crash of the machine may take what was written after the
 // last fsync (at most [Options].SyncInterval and what was being written); the drainer
 // delivers it again, since the checkpoint is not ahead of it.
 //

@@ -96,7 +96,7 @@ func (e *encoder) append(b []byte, t *sink.Txn) []byte {
 	return append(b, sum[:]...)
 }
 
-// Frame gives what stands before and behind a payload in a record.
+// Frame gives what stands before and after a payload in a record.
 func Frame(payload []byte) (head [headerSize]byte, sum [trailerSize]byte) {
 	binary.LittleEndian.PutUint32(head[:], magic)
 	binary.LittleEndian.PutUint64(head[4:], uint64(len(payload)))

@@ -37,7 +37,7 @@ func FuzzReader(f *testing.F) {
 					t.Errorf("damage is told at byte %d, the records end at %d", d.Offset, end)
 				}
 				if _, at, err := findRecord(bytes.NewReader(b), d.Offset+1, int64(len(b))); err != nil || at != 0 && at <= d.Offset {
-					t.Errorf("a record behind byte %d is found at %d: %v", d.Offset, at, err)
+					t.Errorf("a record after byte %d is found at %d: %v", d.Offset, at, err)
 				}
 				return
 			}

@@ -35,7 +35,7 @@ type binlogFile struct {
 func (f binlogFile) compressed() bool { return strings.HasSuffix(f.path, gzipSuffix) }
 
 // parseName reports whether a name is that of a binlog file, ours or one of the older forms of
-// the field.
+// upstream.
 func parseName(name string) (number uint64, ok bool) {
 	m := namePattern.FindStringSubmatch(name)
 	if m == nil {

@@ -189,7 +189,7 @@ func Value(b []byte) (any, error) {
 		return nil, fmt.Errorf("a value of the unknown form %d", b[0])
 	}
 	if n != len(rest) {
-		return nil, fmt.Errorf("%d bytes behind a value", len(rest)-n)
+		return nil, fmt.Errorf("%d bytes after a value", len(rest)-n)
 	}
 	return v, nil
 }

@@ -30,7 +30,7 @@ type Record struct {
 	Payload []byte // a marshalled pbfile.Binlog; valid until the next call of Next
 }
 
-// End is the offset behind the record.
+// End is the offset after the record.
 func (r Record) End() int64 { return r.Offset + headerSize + int64(len(r.Payload)) + trailerSize }
 
 // Decode unmarshals the payload.

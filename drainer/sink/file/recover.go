@@ -120,8 +120,8 @@ func garbage(f io.ReaderAt) (bool, error) {
 	return binary.LittleEndian.Uint64(head[4:]) > maxPayload, nil
 }
 
-// Behind is where a whole record begins after the damage, 0 if there is none.
-func (e *DamageError) Behind(fsys disk.FS) (at int64, err error) {
+// NextRecord is where a whole record begins after the damage, 0 if there is none.
+func (e *DamageError) NextRecord(fsys disk.FS) (at int64, err error) {
 	f, err := disk.OpenToRead(fsys, e.File)
 	if err != nil {
 		return 0, err

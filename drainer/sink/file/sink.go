@@ -54,7 +54,7 @@ type openFile struct {
 	size   int64 // what is in buf included
 }
 
-// New opens a directory: it repairs the tail that a crash may have torn and goes on behind
+// New opens a directory: it repairs the tail that a crash may have torn and goes on after
 // the last transaction. Errors: one that wraps [ErrLocked], a [*DamageError], or what the
 // file system came to.
 func New(opts Options) (*Sink, error) {

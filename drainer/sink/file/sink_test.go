@@ -292,7 +292,7 @@ func newest(t *testing.T, dir string) (path string, content []byte) {
 	return paths[0], content
 }
 
-// The file is cut, or filled with zeros or nonsense, at every byte behind the checkpoint: it
+// The file is cut, or filled with zeros or nonsense, at every byte after the checkpoint: it
 // is repaired, and in the end every transaction is there once.
 func TestTornTail(t *testing.T) {
 	dir := t.TempDir()

@@ -53,7 +53,7 @@ func (s *Sink) begin(ctx context.Context) error {
 	}
 	if err != nil {
 		s.opts.Logger.WithError(err).WithField("topic", s.opts.Topic).
-			Info("what is in the topic already is not known: transactions behind the checkpoint are sent again")
+			Info("what is in the topic already is not known: transactions after the checkpoint are sent again")
 	}
 	return nil
 }
@@ -186,7 +186,7 @@ func (s *Sink) topicMax(ctx context.Context) (int, error) {
 }
 
 // lastCommitTS is the commit TS of the topic's last message, 0 when there is none. The error says
-// why it is not known, or not this drainer's. One that is not behind From is of no use: 0.
+// why it is not known, or not this drainer's. One at or before From is of no use: 0.
 func (s *Sink) lastCommitTS(ctx context.Context) (nodes.TSO, error) {
 	if s.mark == "" {
 		return 0, nil
@@ -227,7 +227,7 @@ func (s *Sink) ours(r *kgo.Record) bool {
 	return false
 }
 
-// endOffset is the offset behind the last message, 0 when the partition is empty.
+// endOffset is the offset after the last message, 0 when the partition is empty.
 func (s *Sink) endOffset(ctx context.Context) (int64, error) {
 	offset := func(at int64) (int64, error) {
 		req := kmsg.NewPtrListOffsetsRequest()

@@ -1,4 +1,4 @@
-// Package kafka writes transactions to a Kafka topic in the message format of the field, one
+// Package kafka writes transactions to a Kafka topic in upstream's message format, one
 // message a transaction, in the order of their commit TS.
 //
 // # What it guarantees
@@ -14,10 +14,10 @@
 // # After a restart
 //
 // The topic's last message tells how far a drainer came: when it carries the drainer's own
-// mark, what is not behind it is not sent again. In the other cases (another producer wrote
+// mark, what is at or before it is not sent again. In the other cases (another producer wrote
 // last, reading is not allowed, the message was still on its way when the process died)
-// messages behind the checkpoint are sent a second time. So consumers drop every message
-// whose commit TS is not above the one before from the same cluster, as those of the field's
+// messages after the checkpoint are sent a second time. So consumers drop every message
+// whose commit TS is not above the one before from the same cluster, as those of upstream's
 // drainers have to. To have messages written again on purpose, use another topic.
 //
 // A statement that rows need before its own binlog comes ([sink.Txn].Early) is a message of its own in

@@ -29,7 +29,7 @@ type Options struct {
 	Topic string
 	// Version is kafka-version: the newest version of the protocol to be used, like "2.4.0".
 	// Default: what the brokers say. Below 0.11, which is too old, it is taken for the default:
-	// many configurations still have the field's default of 0.8.2.0.
+	// many configurations still have upstream's default of 0.8.2.0.
 	Version string
 	// ClientID is kafka-client-id: how brokers call this client in their logs and quotas. Default
 	// pumphouse-drainer.

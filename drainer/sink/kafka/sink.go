@@ -49,7 +49,7 @@ var _ sink.Sink = (*Sink)(nil)
 type outgoing struct {
 	commitTS nodes.TSO
 	value    []byte
-	part     bool // of a transaction: the rest of it comes behind
+	part     bool // of a transaction: the rest of it comes after
 }
 
 // New connects to the brokers, makes the topic if it is not there, and finds out what is in it

@@ -134,12 +134,12 @@ func (d *downstream) IDs(t testing.TB) []int64 {
 
 func TestContract(t *testing.T) {
 	for name, set := range map[string]func(*Options){
-		"plain":                    func(*Options) {},
-		"one message at a time":    func(o *Options) { o.MaxMessages = 1 },
-		"compressed":               func(o *Options) { o.Compression = "zstd" },
-		"the newest protocol":      func(o *Options) { o.Version = "4.0.0" },
-		"an old protocol":          func(o *Options) { o.Version = "2.4.0" },
-		"the field's old settings": func(o *Options) { o.Version, o.MaxMessageBytes = "0.8.2.0", 1<<30 },
+		"plain":                   func(*Options) {},
+		"one message at a time":   func(o *Options) { o.MaxMessages = 1 },
+		"compressed":              func(o *Options) { o.Compression = "zstd" },
+		"the newest protocol":     func(o *Options) { o.Version = "4.0.0" },
+		"an old protocol":         func(o *Options) { o.Version = "2.4.0" },
+		"upstream's old settings": func(o *Options) { o.Version, o.MaxMessageBytes = "0.8.2.0", 1<<30 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -323,7 +323,7 @@ func TestBadOptions(t *testing.T) {
 	}
 }
 
-// What brokers refuse for good ends the sink, and nothing behind it is written.
+// What brokers refuse for good ends the sink, and nothing after it is written.
 func TestRefused(t *testing.T) {
 	cluster := brokers(t)
 	s := open(t, options(cluster))

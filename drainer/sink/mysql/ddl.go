@@ -65,9 +65,9 @@ func (w *worker) runStatement(j *job, n int, st statement, before *intent) error
 		return err
 	}
 	if code(err) != 0 && (before == nil || !before.Executed) {
-		// It has not been run, and what somebody mends now must not look like its effect.
+		// It has not been run, and what an operator fixes now must not look like its effect.
 		if err := w.unbegin(j, n); err != nil {
-			w.opts.Logger.WithError(err).Error("a statement of DDL that was refused is still noted as begun: skip it when it has been mended by hand")
+			w.opts.Logger.WithError(err).Error("a statement of DDL that was refused is still noted as begun: skip it when the downstream has been fixed by hand")
 		}
 	}
 	return &StatementError{CommitTS: j.txn.CommitTS, Table: j.ddl[n].DDL.Name(), Statement: shorten([]byte(st.text)), Err: err}

@@ -7,7 +7,7 @@
 //     two commits. Many whole ones may share one.
 //   - Transactions that touch the same row, or compete for the same unique value, take effect
 //     in commit order; others in parallel. A statement of DDL, and a transaction of more than
-//     5,000 rows or 8 MiB, waits for everything before it, and everything behind waits for it.
+//     5,000 rows or 8 MiB, waits for everything before it, and everything after waits for it.
 //   - Every transaction takes effect once, whatever is killed or cut in between; also in
 //     tables without a key, and also if it is DDL.
 //   - Two drainers with the same checkpoint do not mix: the second takes over, and the first
@@ -36,7 +36,7 @@
 // an order to apply again.
 //
 // DDL commits by itself, so a row with a fingerprint of the definitions is written before a
-// statement and removed, together with the record of it, behind it. Who finds that row after
+// statement and removed, together with the record of it, after it. Who finds that row after
 // a crash first waits, on a lock by name, until the server has ended the statement, and
 // looks whether the definitions are as the statement leaves them upstream, or as before; package
 // definition compares them. Where a statement changes nothing that shows (TRUNCATE, EXCHANGE PARTITION, RENAME
@@ -65,11 +65,11 @@
 //
 // Its tables, in the checkpoint's database (names for the default [Place]):
 //
-//	checkpoint          clusterID, checkPoint: JSON as the field's drainers have it, and our
+//	checkpoint          clusterID, checkPoint: JSON as upstream's drainers have it, and our
 //	                    key ddl-reached
 //	checkpoint_applied  cluster_id, commit_ts: the last one in a downstream transaction;
 //	                    txns: those before it, as distances from the last backwards (uvarint)
-//	checkpoint_state    cluster_id, name, value, detail: base (the record is complete behind
+//	checkpoint_state    cluster_id, name, value, detail: base (the record is complete after
 //	                    it), safe-until, ddl (the statement begun: its text, fingerprint, number
 //	                    in the transaction, and whether it has been run), epoch/<worker>
 //

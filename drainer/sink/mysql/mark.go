@@ -6,7 +6,7 @@ import (
 	"pumphouse/drainer/txn"
 )
 
-// The mark table, by which drainers of the field know what another drainer wrote. It is in
+// The mark table, by which upstream drainers know what another drainer wrote. It is in
 // the downstream; a drainer in the other direction finds its rows in the binlogs.
 const (
 	markSchema = "retl"

@@ -43,7 +43,7 @@ func (s Server) withDefaults() Server {
 func (s Server) addr() string { return fmt.Sprintf("%s@%s:%d", s.User, s.Host, s.Port) }
 
 // Place is where in the downstream a drainer keeps its own tables. The checkpoint is in
-// Schema.Table; two more have that name with _applied and _state behind it (see the
+// Schema.Table; two more have that name with _applied and _state after it (see the
 // package comment). Drainers of one cluster that write different tables to one downstream
 // need different places.
 type Place struct {

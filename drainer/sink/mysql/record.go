@@ -18,8 +18,8 @@ import (
 
 // Names of rows in the state table.
 const (
-	stateBase  = "base"       // applied rows exist for everything behind this commit TS
-	stateSafe  = "safe-until" // what is not behind it may be downstream without a record
+	stateBase  = "base"       // applied rows exist for everything after this commit TS
+	stateSafe  = "safe-until" // what is at or before it may be downstream without a record
 	stateDDL   = "ddl"        // the statement of DDL that is being run: value is its commit TS
 	stateEpoch = "epoch/"     // and the worker's number: which opening of the sink owns it
 )
@@ -29,7 +29,7 @@ type record struct {
 	place Place
 	epoch int64
 
-	applied   map[nodes.TSO]struct{} // behind From
+	applied   map[nodes.TSO]struct{} // after From
 	safeUntil nodes.TSO
 	intent    *intent // a statement of DDL that may have been run; nil: none
 }
@@ -45,7 +45,7 @@ type intent struct {
 	Numbered bool `json:"numbered"`
 	// Number is that of the statement in its transaction; those before it have been run.
 	Number int `json:"number,omitempty"`
-	// Executed: it has been run, but not yet what the transaction has behind it.
+	// Executed: it has been run, but not yet what the transaction has after it.
 	Executed bool `json:"executed,omitempty"`
 	// Differs: it has been run, and the downstream is not as the upstream after it.
 	Differs bool `json:"differs,omitempty"`
@@ -173,7 +173,7 @@ func (r *record) takeBack(ctx context.Context, tx *sql.Tx, o Options, base nodes
 }
 
 // rewind forgets the record: somebody has set the checkpoint back, which is an order to
-// apply again what is behind it.
+// apply again what is after it.
 func (r *record) rewind(ctx context.Context, tx *sql.Tx, o Options, base nodes.TSO) error {
 	var last sql.NullInt64
 	q := fmt.Sprintf("SELECT MAX(commit_ts) FROM %s WHERE cluster_id=%d", r.place.applied(), r.place.ClusterID)
@@ -182,7 +182,7 @@ func (r *record) rewind(ctx context.Context, tx *sql.Tx, o Options, base nodes.T
 	}
 	r.safeUntil = max(r.safeUntil, o.SafeUntil, base, nodes.TSO(last.Int64))
 	o.Logger.WithFields(logrus.Fields{"commit_ts": o.From, "was": base, "safe_until": r.safeUntil}).Warn(
-		"the checkpoint was set back: what was applied behind it is applied again, in safe mode; rows of tables without a key will be there twice")
+		"the checkpoint was set back: what was applied after it is applied again, in safe mode; rows of tables without a key will be there twice")
 	for _, q := range []string{
 		fmt.Sprintf("DELETE FROM %s WHERE cluster_id=%d", r.place.applied(), r.place.ClusterID),
 		fmt.Sprintf("DELETE FROM %s WHERE cluster_id=%d AND name='%s'", r.place.state(), r.place.ClusterID, stateDDL),
@@ -211,7 +211,7 @@ func (r *record) set(ctx context.Context, tx *sql.Tx, name string, ts nodes.TSO)
 }
 
 // prune removes what a checkpoint makes needless. It deletes as many rows as there are: the
-// server would look at, and wait for, the row behind them too, which a worker is writing.
+// server would look at, and wait for, the row after them too, which a worker is writing.
 func (r *record) prune(ctx context.Context, tx *sql.Tx, upTo nodes.TSO) error {
 	var n int
 	of := fmt.Sprintf(" FROM %s WHERE cluster_id=%d AND commit_ts<=%d", r.place.applied(), r.place.ClusterID, upTo)

@@ -51,7 +51,7 @@ const (
 
 // New connects to the downstream and takes it over: it makes the sink's tables if there are
 // none, waits until transactions of the drainer before have ended, and reads which ones
-// have been applied behind opts.From. ctx is for that alone.
+// have been applied after opts.From. ctx is for that alone.
 func New(ctx context.Context, opts Options) (*Sink, error) {
 	opts, err := opts.withDefaults()
 	if err != nil {

@@ -41,7 +41,7 @@ func (s *Store) String() string {
 	return fmt.Sprintf("the table %s at %s, row clusterID = %d", s.place.checkpoint(), s.server.addr(), s.place.ClusterID)
 }
 
-// contents is the JSON of a checkpoint. The drainers of the field know the first four keys.
+// contents is the JSON of a checkpoint. The upstream drainers know the first four keys.
 type contents struct {
 	Consistent    bool             `json:"consistent"`
 	CommitTS      *int64           `json:"commitTS"`

@@ -41,7 +41,7 @@ func Run(t *testing.T, open func(t *testing.T) Downstream) {
 		{"Applied moves without transactions", testPassed},
 		{"Applied is never ahead of the downstream, and never goes back", testApplied},
 		{"what was applied before a restart makes no difference", testRestart},
-		{"what is not behind is refused", testDisorder},
+		{"what does not follow is refused", testDisorder},
 		{"early statements and rows are one unit", testEarly},
 		{"is closed once and for all", testClose},
 		{"obeys its context", testContext},
@@ -165,7 +165,7 @@ func testRestart(t *testing.T, d Downstream) {
 	apply(t, s, 50, 40, 50) // not flushed: there or not
 	closeSink(t, s)
 
-	s = d.Open(t, 15) // the checkpoint is behind what is applied
+	s = d.Open(t, 15) // the checkpoint is before what is applied
 	if s.Applied() < 15 {
 		t.Errorf("Applied: %d, want 15 at least", s.Applied())
 	}

@@ -1,4 +1,4 @@
-// Package message writes transactions as messages in the format of the field's Kafka topics and
+// Package message writes transactions as messages in the format of upstream's Kafka topics and
 // relay logs, and reads such messages again.
 //
 // # The format

@@ -172,7 +172,7 @@ func plainColumn(info *pbkafka.ColumnInfo, unsigned bool) schema.Column {
 	name := info.GetMysqlType()
 	tp := types.StrToType(name)
 	if tp == mysql.TypeEnum || tp == mysql.TypeSet {
-		tp = mysql.TypeLonglong // nobody tells the members' names
+		tp = mysql.TypeLonglong // the members' names are not known
 	}
 	ft := types.NewFieldType(tp)
 	ft.SetCharset(charset.CharsetUTF8MB4)
