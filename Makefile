@@ -43,28 +43,26 @@ deps: ## what the tests need beside Go: MariaDB, MySQL clients and tools, Chromi
 test: deps ## everything CI runs; STRICT=1 makes a skipped check a failure, PUMPHOUSE_SEED=n repeats a run
 	@testsuite/counted.sh $(MAKE) --no-print-directory lint race oracles suite
 
-# One area, with what it needs alone. A test of ./testsuite that is of no other area is the console's.
-PUMP_TESTS    := ^TestPump|Resolver|TiDB|SafePoint|OperatorResolves
-DRAINER_TESTS := Drainer|Divergence|DemoDownstream
-CLIENT_TESTS  := EveryClient|Recorded|OnConnect|CommandLine|Compressed
-AREA = @testsuite/deps.sh $(subst test-,,$@) && testsuite/counted.sh bash -ec
+# One area, with what it needs alone.
+AREA  = @testsuite/deps.sh $(subst test-,,$@) && testsuite/counted.sh bash -ec
+WHOLE = go test -count=1 -vet=off -p 2 -timeout 25m
 
 test-console: build ## the console, binlogctl, nodes and packaging
-	$(AREA) 'go test ./nodes/... ./sqlext/... ./server/... ./cmd/pumphouse ./cmd/binlogctl ./testsuite/form ./testsuite/engineoracle; \
-		go test -count=1 -timeout 25m -skip "$(PUMP_TESTS)|$(DRAINER_TESTS)|$(CLIENT_TESTS)" ./testsuite'
+	$(AREA) 'go test ./nodes/... ./sqlext/... ./server/... ./cmd/pumphouse ./cmd/binlogctl; \
+		$(WHOLE) ./testsuite $(addprefix ./testsuite/,console engineoracle form packaging problems)'
 
 test-pump: build ## the pump, and TiDB that writes to it
-	$(AREA) 'go test ./nodes/... ./binlogpb/... ./pump/... ./cmd/pump ./testsuite/tidbtest; go test -count=1 -timeout 25m -run "$(PUMP_TESTS)" ./testsuite'
+	$(AREA) 'go test ./nodes/... ./binlogpb/... ./pump/... ./cmd/pump; $(WHOLE) ./testsuite/pump ./testsuite/tidbtest; $(WHOLE) -run Pump ./testsuite/durability'
 
 test-drainer: build ## the drainer and its downstreams
-	$(AREA) 'go test ./nodes/... ./binlogpb/... ./drainer/... ./cmd/drainer $(addprefix ./testsuite/,compare filters mysqlsink relaylog tidbmeta upstream); \
-		go test -count=1 -timeout 25m -run "$(DRAINER_TESTS)" ./testsuite'
+	$(AREA) 'go test ./nodes/... ./binlogpb/... ./drainer/... ./cmd/drainer; \
+		$(WHOLE) $(addprefix ./testsuite/,compare drainer filters mysqlsink relaylog tidbmeta upstream); $(WHOLE) -run Drainer ./testsuite/durability'
 
 test-clients: build ## MySQL clients and tools at the console
-	$(AREA) 'go test -count=1 -timeout 25m ./testsuite/tools; go test -count=1 -timeout 25m -run "$(CLIENT_TESTS)" ./testsuite'
+	$(AREA) '$(WHOLE) ./testsuite/clients ./testsuite/tools'
 
 test-replication: build ## from TiDB through pumps and a drainer into a database
-	$(AREA) 'go test -count=1 -timeout 25m -v ./testsuite/replication'
+	$(AREA) '$(WHOLE) -v ./testsuite/replication'
 
 unit: ## quick tests, no set-up
 	go test $(UNIT)

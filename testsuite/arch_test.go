@@ -17,6 +17,9 @@ import (
 	"testing"
 )
 
+// root is the repository.
+const root = ".."
+
 // listed is what `go list` says of one of our packages.
 type listed struct {
 	ImportPath, Name, Dir, Doc string
@@ -348,7 +351,10 @@ func f(s struct{ counter int }) int {
 	return fine.NumSubexp() + once()
 }
 `
-	file := writeFile(t, "p.go", code)
+	file := filepath.Join(t.TempDir(), "p.go")
+	if err := os.WriteFile(file, []byte(code), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	found := faultsOf(t, "p", filepath.Dir(file), []string{filepath.Base(file)})
 	want := []string{
 		"Exported can be written by other packages", "counter has no value", "cache holds state", "mu holds state", "ready holds state",

@@ -1,28 +1,16 @@
 package replication
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"strconv"
 	"testing"
 	"time"
+
+	"pumphouse/testsuite/programs"
 )
 
-func TestMain(m *testing.M) {
-	// The programs are what is tested: build them from the tree the tests stand in.
-	root := filepath.Join("..", "..")
-	build := exec.Command("go", "build", "-trimpath", "-o", "bin/", "./cmd/pump", "./cmd/binlogctl", "./cmd/drainer")
-	build.Dir, build.Stdout, build.Stderr = root, os.Stderr, os.Stderr
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if err := build.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "build the programs:", err)
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
-}
+func TestMain(m *testing.M) { programs.Main(m) }
 
 // seconds is how long a part of a test takes in its short form, or what REPLICATION_SECONDS says.
 func seconds(t *testing.T, n int) time.Duration {

@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"pumphouse/testsuite/programs"
 )
 
 const (
@@ -202,9 +204,5 @@ func program(name string) string {
 	if other := os.Getenv("PUMPHOUSE_" + strings.ToUpper(name)); other != "" {
 		return other
 	}
-	path, err := filepath.Abs(filepath.Join("..", "..", "bin", name))
-	if err != nil {
-		return name
-	}
-	return path
+	return programs.Path(name)
 }

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"flag"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"pumphouse/testsuite/programs"
 )
 
 var update = flag.Bool("update", false, "write SUPPORTED_CLIENTS.md from what the tests did")
@@ -22,15 +23,7 @@ var root = filepath.Join("..", "..")
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	// The programs are what is tested: build them from the tree the tests stand in.
-	build := exec.Command("go", "build", "-trimpath", "-o", "bin/", "./cmd/...")
-	build.Dir, build.Stdout, build.Stderr = root, os.Stderr, os.Stderr
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if err := build.Run(); err != nil {
-		fmt.Fprintln(os.Stderr, "build the programs:", err)
-		os.Exit(1)
-	}
-	os.Exit(m.Run())
+	programs.Main(m)
 }
 
 // absolute is a path of the repository that holds whatever the working directory is.

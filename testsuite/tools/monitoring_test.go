@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pumphouse/testsuite/programs"
 )
 
 // The rules and the dashboard in packaging/ ask for metrics and labels that the programs
@@ -17,7 +19,7 @@ func TestPackagedMonitoring(t *testing.T) {
 	rules := absolute(t, "packaging", "prometheus", "pumphouse.rules.yml")
 	contains(t, command(t, "", "promtool", "check", "rules", rules), "SUCCESS")
 	contains(t, command(t, "", "promtool", "check", "config", absolute(t, "packaging", "prometheus", "scrape.yml")), "1 rule files found", "is valid prometheus config file syntax")
-	demo := start(t, "ready:", exec.Command(absolute(t, "bin", "pumphouse"), "demo", "-addr", "127.0.0.1:0", "-data-dir", t.TempDir()))
+	demo := start(t, "ready:", exec.Command(programs.Path("pumphouse"), "demo", "-addr", "127.0.0.1:0", "-data-dir", t.TempDir()))
 	r := &rig{host: demo.after(t, " -h "), port: demo.after(t, " -P "), page: demo.after(t, "page: ")}
 	db := r.open(t, "")
 	pump, drainer := scalar(t, db, "SELECT address FROM pumps ORDER BY node_id LIMIT 1"), scalar(t, db, "SELECT address FROM drainers LIMIT 1")

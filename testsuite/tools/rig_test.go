@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"pumphouse/testsuite/pdtest"
+	"pumphouse/testsuite/programs"
 
 	_ "github.com/go-sql-driver/mysql" // the driver that open uses
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -49,7 +50,7 @@ type secure struct {
 // one for each test that changes states.
 func newRig(t testing.TB, own ...string) *rig {
 	t.Helper()
-	r := &rig{pd: start(t, "ready:", exec.Command(absolute(t, "bin", "pumphouse"), "pd", "-addr", "127.0.0.1:0", "-data-dir", t.TempDir()))}
+	r := &rig{pd: start(t, "ready:", exec.Command(programs.Path("pumphouse"), "pd", "-addr", "127.0.0.1:0", "-data-dir", t.TempDir()))}
 	endpoint := r.pd.after(t, "-pd-urls ")
 	var err error
 	r.etcd, err = clientv3.New(clientv3.Config{Endpoints: []string{endpoint}, DialTimeout: 10 * time.Second, Logger: zap.NewNop()})
@@ -74,7 +75,7 @@ func newRig(t testing.TB, own ...string) *rig {
 // serve starts a console on the rig's PD.
 func (r *rig) serve(t testing.TB, more ...string) *process {
 	t.Helper()
-	serve := exec.Command(absolute(t, "bin", "pumphouse"), append([]string{"serve", "-addr", "127.0.0.1:0", "-http-addr", "127.0.0.1:0", "-pd-urls", r.pdURL}, more...)...)
+	serve := exec.Command(programs.Path("pumphouse"), append([]string{"serve", "-addr", "127.0.0.1:0", "-http-addr", "127.0.0.1:0", "-pd-urls", r.pdURL}, more...)...)
 	serve.Env = append(os.Environ(), "TZ=UTC")
 	return start(t, "ready:", serve)
 }
@@ -86,7 +87,7 @@ func (r *rig) startSecure(t testing.TB) {
 	r.secure.ca, r.secure.password = certs.CAFile, "pass word'1"
 	config := fmt.Sprintf("tls-cert = %q\ntls-key = %q\n", certs.CertFile, certs.KeyFile)
 	for name, plugin := range map[string]string{"sha2": "caching_sha2_password", "native": "mysql_native_password"} {
-		hash := exec.Command(absolute(t, "bin", "pumphouse"), "passwd", "-plugin", plugin)
+		hash := exec.Command(programs.Path("pumphouse"), "passwd", "-plugin", plugin)
 		hash.Stdin = strings.NewReader(r.secure.password + "\n")
 		out, err := hash.Output()
 		if err != nil {

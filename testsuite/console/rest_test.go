@@ -1,0 +1,56 @@
+package console
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"pumphouse/nodes"
+	"pumphouse/testsuite/form"
+	"pumphouse/testsuite/pdtest"
+	"pumphouse/testsuite/rig"
+)
+
+// TestLogsAtRest: a cluster in which nothing happens logs nothing. The time is that of the pump's
+// heartbeats; what a machine that stands still for seconds makes nodes say may spoil a few attempts, but what is logged
+// regularly spoils all of them.
+func TestLogsAtRest(t *testing.T) {
+	beats, attempts := 20, 5
+	if form.Long() {
+		beats = 60 // a minute
+	}
+	c := rig.NewPumps(t, pdtest.StartEmbed(t))
+	pump := c.Start("pump1")
+	drainer := c.NewDrainer("drainer1").Launch()
+	drainer.HasState(nodes.Online)
+	serve := rig.StartConsole(t, c.Endpoints, "-http-addr", "127.0.0.1:0")
+	said := func() string {
+		var lines []string
+		for _, text := range []string{pump.Output(), drainer.Output(), serve.Output()} {
+			for line := range strings.Lines(text) {
+				if strings.Contains(line, "level=") {
+					lines = append(lines, line)
+				}
+			}
+		}
+		return strings.Join(lines, "")
+	}
+	var more string
+	for range attempts {
+		before := said()
+		last, seen := c.Record("pump1").UpdateTS, 0
+		rig.Eventually(t, 10*time.Minute, fmt.Sprintf("%d heartbeats", beats), func() (bool, string) {
+			if now := c.Record("pump1").UpdateTS; now != last {
+				last, seen = now, seen+1
+			}
+			return seen >= beats, said()
+		})
+		after := said()
+		if strings.Count(after, "\n") == strings.Count(before, "\n") {
+			return
+		}
+		more = after
+	}
+	t.Errorf("in every one of %d times %d heartbeats something was logged:\n%s", attempts, beats, more)
+}

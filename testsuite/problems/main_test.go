@@ -1,0 +1,9 @@
+package problems
+
+import (
+	"testing"
+
+	"pumphouse/testsuite/programs"
+)
+
+func TestMain(m *testing.M) { programs.Main(m) }

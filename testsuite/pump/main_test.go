@@ -1,0 +1,9 @@
+package pump
+
+import (
+	"testing"
+
+	"pumphouse/testsuite/programs"
+)
+
+func TestMain(m *testing.M) { programs.Main(m) }
