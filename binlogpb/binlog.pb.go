@@ -302,7 +302,7 @@ func (x *PrewriteValue) GetMutations() []*TableMutation {
 	return nil
 }
 
-// One step of a transaction. Writers of the field always write the fields 1, 2,
+// One step of a transaction. Upstream writers always write the fields 1, 2,
 // 3, 7 and 8, also when they are 0.
 type Binlog struct {
 	state          protoimpl.MessageState `protogen:"open.v1"`

@@ -2,7 +2,7 @@ package binlogpb
 
 import "google.golang.org/protobuf/proto"
 
-// EncodeBinlog marshals b as every writer of the field does: the fields tp,
+// EncodeBinlog marshals b as every upstream writer does: the fields tp,
 // start_ts, commit_ts, ddl_job_id and ddl_schema_state are written even when b
 // leaves them unset.
 func EncodeBinlog(b *Binlog) ([]byte, error) {

@@ -19,7 +19,7 @@
 //	decode      takes from the merge, decodes, fills a short queue
 //	apply       empties it into the sink
 //	saver       moves the checkpoint after the sink, once a second
-//	watcher     asks PD for the time, says who holds the merge
+//	watcher     asks PD for the time, says who holds back the merge
 //	lifecycle   carries out what signals, HTTP and the record order
 //
 // A drainer ends in this order: PD shows pausing or closing; nothing more is pulled or

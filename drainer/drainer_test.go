@@ -248,7 +248,7 @@ func TestServices(t *testing.T) {
 	}
 }
 
-// A pump that cannot be reached holds everything; the drainer says which and why, in its log
+// A pump that cannot be reached blocks replication; the drainer says which and why, in its log
 // once, in /status and as a metric.
 func TestHeldByAPump(t *testing.T) {
 	r := newRig(t)
@@ -261,7 +261,7 @@ func TestHeldByAPump(t *testing.T) {
 	}
 	d := r.open(o)
 	const said = "replication is blocked by this pump"
-	r.eventually("saying who holds the merge", func() bool { return strings.Contains(log.String(), said) })
+	r.eventually("saying who holds back the merge", func() bool { return strings.Contains(log.String(), said) })
 	var st struct {
 		HeldBy struct{ Pump, Reason string }
 		Pumps  []struct {
@@ -277,7 +277,7 @@ func TestHeldByAPump(t *testing.T) {
 	var text string
 	r.call(http.MethodGet, "http://"+d.Addr().String()+"/metrics", &text)
 	if !strings.Contains(text, `binlog_drainer_merge_held_seconds{nodeID="pump1"}`) || strings.Contains(text, `merge_held_seconds{nodeID="pump1"} 0`+"\n") {
-		t.Error("no metric says that pump1 holds the merge")
+		t.Error("no metric says that pump1 holds back the merge")
 	}
 	// The operator gives the pump up.
 	if _, _, err := r.registry.SetState(context.Background(), nodes.Pump, "pump1", nodes.Offline, nil); err != nil {

@@ -203,7 +203,7 @@ func (d *Drainer) settled(err error) {
 // resume goes on: going offline is cancelled.
 func (d *Drainer) resume() stateFunc {
 	if d.flowing.get().applying.Err() != nil {
-		return d.broken(errors.New("going offline was cancelled, but the downstream did not take in time what was in flight: start the drainer again"))
+		return d.broken(errors.New("going offline was cancelled, but in-flight transactions were not flushed downstream in time: start the drainer again"))
 	}
 	d.log.Info("going offline is cancelled: the drainer goes on")
 	d.life.Leaving.Store(false)

@@ -69,7 +69,7 @@ type Options struct {
 	Heartbeat time.Duration // default 2 s
 	// SaveEvery is how often the checkpoint is moved, default 1 s.
 	SaveEvery time.Duration
-	// HeldAfter is how long a pump may hold the merge before that is said, default 5 s.
+	// HeldAfter is how long a pump may hold back the merge before that is said, default 5 s.
 	HeldAfter time.Duration
 	// SyncedAfter is how long no transaction must have come for /status to say Synced,
 	// default 5 min.

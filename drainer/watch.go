@@ -72,14 +72,14 @@ func (q *quiet) disturb(now time.Time) { q.since.Store(now.UnixNano()) }
 const syncedLag = 10 * time.Second
 
 // synced reports whether the downstream has everything: for SyncedAfter no transaction has
-// come, everything that came is downstream, and no pump holds the merge (the lag is small).
+// come, everything that came is downstream, and no pump holds back the merge (the lag is small).
 func (d *Drainer) synced() bool {
 	f := d.flowing.get()
 	return d.opts.Now().UnixNano()-d.quiet.since.Load() >= int64(d.opts.SyncedAfter) &&
 		f.merger.Stats().QueuedBytes == 0 && d.sink.Applied() >= nodes.TSO(d.passed.Load()) && d.lag() < syncedLag
 }
 
-// holding is the pump that holds the merge for so long that it was said.
+// holding is the pump that holds back the merge for so long that it was said.
 type holding struct {
 	mu   sync.Mutex
 	now  heldBy
@@ -97,7 +97,7 @@ type heldBy struct {
 	Reason  string    `json:"Reason"`
 }
 
-// watch looks once a second at what people want to know: the lag, and who holds the merge.
+// watch looks once a second at what people want to know: the lag, and who holds back the merge.
 func (d *Drainer) watch(ctx context.Context) error {
 	tlsConfig, err := d.opts.Security.Client()
 	if err != nil {
@@ -169,7 +169,7 @@ func (d *Drainer) holder(pumps []pull.Status) (heldBy, bool) {
 	return by, true
 }
 
-// sayHolder logs, once each time, that somebody holds the merge, and that it is over.
+// sayHolder logs, once each time, that somebody holds back the merge, and that it is over.
 func (d *Drainer) sayHolder(pumps []pull.Status) {
 	by, held := d.holder(pumps)
 	for _, p := range pumps {

@@ -333,7 +333,7 @@ func (a *Agent) judge(e Entry) error {
 			a.takeBack(e)
 			return nil
 		}
-		log.Warn("somebody set the record of this node, which is no order in its state: writing its own state again")
+		log.Warn("ignoring an external change of the record: it is not valid in this state; writing the own record again")
 		a.setPending(nil)
 		return nil
 	}

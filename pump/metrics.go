@@ -156,7 +156,7 @@ func (m *metrics) watch(s *storage.Store) error {
 	size("index", func(s storage.Stats) float64 { return float64(s.IndexBytes) })
 	fn("pump_storage", "max_commit_ts", "Up to here binlogs are in order; milliseconds since the epoch.", nil,
 		func(s storage.Stats) float64 { return float64(s.MaxCommitTS.Physical()) }, false)
-	fn("pump_storage", "query_tikv_count", "Questions to TiKV about transactions whose end nobody told.", nil,
+	fn("pump_storage", "query_tikv_count", "Questions to TiKV about unresolved transactions.", nil,
 		func(s storage.Stats) float64 { return float64(s.Asked) }, true)
 	fn("pump_storage", "unresolved_count", "Prewrites that are neither committed nor rolled back.", nil,
 		func(s storage.Stats) float64 { return float64(s.Unresolved) }, false)

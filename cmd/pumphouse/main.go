@@ -35,7 +35,7 @@ type stdio struct {
 func commands() []command {
 	return []command{
 		{"serve", "run the console on the records of a PD", serve},
-		{"pd", "run a PD good for one machine", servePD},
+		{"pd", "run a single-node PD for trials and tests", servePD},
 		{"demo", "run PD, nodes and console in one process", demo},
 		{"passwd", "make a password hash for the console's configuration", passwd},
 	}

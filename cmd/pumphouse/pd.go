@@ -10,7 +10,7 @@ import (
 	"pumphouse/nodes/logs"
 )
 
-// servePD is `pumphouse pd`: a PD good for one machine. A cluster has a real one.
+// servePD is `pumphouse pd`: a single-node PD for trials and tests. A cluster has a real one.
 func servePD(ctx context.Context, args []string, std stdio) error {
 	var (
 		opts    embedpd.Options

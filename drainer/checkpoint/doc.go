@@ -20,7 +20,7 @@
 //	clusterID = "7412000000000000001"
 //	ddl-reached = [118]
 //
-// The field's drainers write commitTS, and beside it keys that mean nothing here (consistent,
+// Upstream drainers write commitTS, and beside it keys that mean nothing here (consistent,
 // ts-map, schema-version); they ignore clusterID and ddl-reached ([Position]), which we add. binlogctl -cmd
 // generate_meta wrote two lines after it with the time in words, the old one without
 // marking them as comments; such lines are skipped.

@@ -55,7 +55,7 @@
 // at the head of its queue, or comes at the head later: it is equal to what came out
 // last, and is dropped and counted.
 //
-// # Who holds the merge
+// # Who holds back the merge
 //
 // The source with the least clock among those with nothing queued: nothing can come out
 // before it delivers. [Merger.Holder] names it.
@@ -76,11 +76,11 @@
 // None of its own: the merge happens in the goroutine that calls Next. Sources are pushed
 // to by a goroutine each. A push takes the source's own mutex for an append; Next takes
 // it once for everything queued, and only sleeps, and is only woken, for the source that
-// holds the merge.
+// holds back the merge.
 //
 // # Trade-offs
 //
 // Heads are found by a scan over the sources, not a heap: with the tens of pumps that
-// clusters have at most it is quicker. One pump that stands still holds everything; that
+// clusters have at most it is quicker. One pump that stands still blocks all; that
 // is what order costs, and why Holder exists.
 package merge

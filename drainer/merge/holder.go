@@ -12,7 +12,7 @@ type Holder struct {
 	Pump string
 	At   nodes.TSO // the pump has delivered everything up to here
 	// Since is when the merge began to wait for the pump to get further than At. Every pump
-	// holds the merge for moments; one that tells the time does it for less than its
+	// holds back the merge for moments; one that tells the time does it for less than its
 	// fake-binlog interval.
 	Since time.Time
 }
@@ -58,7 +58,7 @@ func (m *Merger) rouse() {
 	}
 }
 
-// sleep waits until the source that holds the merge has news, or one joins.
+// sleep waits until the source that holds back the merge has news, or one joins.
 func (m *Merger) sleep(ctx context.Context, s *Source) error {
 	if s != nil {
 		if !s.want() {

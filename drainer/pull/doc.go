@@ -5,7 +5,7 @@
 // # What it guarantees
 //
 //   - Every pump that is not offline takes part in the merge from the moment its record is
-//     seen, reachable or not: what cannot be pulled holds the merge, and is said.
+//     seen, reachable or not: what cannot be pulled holds back the merge, and is said.
 //   - A stream that ends is opened again after the last commit TS that the pump
 //     delivered, for ever, with growing pauses; a change of the record cuts a pause short.
 //   - A pump whose record says offline, or is deleted, is pulled from until its stream

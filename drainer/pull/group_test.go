@@ -183,7 +183,7 @@ func TestOfflinePumpIsPulledFromUntilItsStreamEnds(t *testing.T) {
 	}
 }
 
-// A dead pump holds the merge until an operator sets it to offline, or deletes its record.
+// A dead pump holds back the merge until an operator sets it to offline, or deletes its record.
 func TestDeadPumpHoldsUntilItIsOffline(t *testing.T) {
 	for name, release := range map[string]func(c *cluster){
 		"offline": func(c *cluster) { c.record("dead", "127.0.0.1:1", nodes.Offline) },

@@ -310,7 +310,7 @@ func (ts *Tables) exchange(job *Job) error {
 		return slices.ContainsFunc(info.Partition.Definitions, func(q Partition) bool { return p.ID == q.ID })
 	})
 	if len(free) != 1 {
-		return fmt.Errorf("%w: %d partitions of %s are not there any more, one is exchanged", ErrBadJob, len(free), parted)
+		return fmt.Errorf("%w: %d partitions of %s disappeared, an exchange removes exactly one", ErrBadJob, len(free), parted)
 	}
 	moved := *plain
 	moved.ID, moved.Version, moved.job = free[0].ID, job.Result.SchemaVersion, job.ID

@@ -107,7 +107,7 @@ type jsonWriter struct {
 
 func (w *jsonWriter) spend(n int) error {
 	if w.budget -= n; w.budget < 0 {
-		return corrupt("parts of JSON lie on each other")
+		return corrupt("overlapping JSON elements")
 	}
 	return nil
 }

@@ -326,7 +326,7 @@ func TestAway(t *testing.T) {
 	if took := time.Since(began); took > 30*time.Second {
 		t.Errorf("it took %v", took)
 	}
-	if !strings.Contains(said.String(), "the audit lacks an event") || !strings.Contains(said.String(), "node=p") {
+	if !strings.Contains(said.String(), "failed to record an audit event") || !strings.Contains(said.String(), "node=p") {
 		t.Errorf("the log says %s", said.String())
 	}
 

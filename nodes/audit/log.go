@@ -82,7 +82,7 @@ func (l *Log) Note(e Event) nodes.Note {
 		e.Operation = operation
 		text, err := encode(e)
 		if err != nil {
-			l.opts.Logger.WithError(err).Warn("the audit lacks an event")
+			l.opts.Logger.WithError(err).Warn("failed to record an audit event")
 			return ""
 		}
 		l.wrote.Add(1)
@@ -112,7 +112,7 @@ func (l *Log) Record(ctx context.Context, e Event) {
 	}
 	if err != nil {
 		l.opts.Logger.WithFields(logrus.Fields{"kind": e.Kind.String(), "node": e.NodeID}).WithError(err).
-			Warn("the audit lacks an event")
+			Warn("failed to record an audit event")
 		return
 	}
 	l.wrote.Add(1)

@@ -1,4 +1,4 @@
-// Package embedpd is a PD good for one machine: an etcd in this process with the part
+// Package embedpd is a single-node PD for trials and tests: an etcd in this process with the part
 // of PD's gRPC service that TiDB servers, pumps, drainers and their tools call, on the
 // same client port. A cluster that matters runs a real PD instead; nothing else changes,
 // because everybody speaks to both by the same protocol.

@@ -21,7 +21,7 @@ type Options struct {
 	// AdvertiseAddr is the host:port that clients are told to use. Default: the address
 	// listened on; needed when that is 0.0.0.0 or ::. Port 0 means the port listened on.
 	AdvertiseAddr string
-	// DataDir holds everything that must survive; it is made if it is not there.
+	// DataDir keeps what must survive; it is made if it is not there.
 	DataDir string
 	// CAFile, CertFile and KeyFile are PEM files. With CertFile and KeyFile the port
 	// speaks TLS only; with CAFile too, clients must show a certificate it has signed.
@@ -63,7 +63,7 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.AdvertiseAddr == "" {
 		if ip != nil && ip.IsUnspecified() {
-			return o, fmt.Errorf("embedded PD: clients cannot dial %q: also give the address they shall use", o.Addr)
+			return o, fmt.Errorf("embedded PD: clients cannot dial %q: also give the address that others should dial", o.Addr)
 		}
 		return o, nil
 	}

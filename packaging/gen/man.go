@@ -12,7 +12,7 @@ func pages() []page {
 			about: "Answers SHOW PUMP STATUS, SHOW DRAINER STATUS and CHANGE PUMP|DRAINER TO NODE_STATE over the MySQL protocol, from the node records in PD."},
 		{name: "pumphouse-serve", args: []string{"serve"}, title: "run the console on the records of a PD",
 			about: "Listens for MySQL clients and answers them from the node records in PD. Without users in its configuration it takes root without a password, from this machine only."},
-		{name: "pumphouse-pd", args: []string{"pd"}, title: "run a PD good for one machine",
+		{name: "pumphouse-pd", args: []string{"pd"}, title: "run a single-node PD for trials and tests",
 			about: "An embedded etcd with what pumps, drainers and TiDB ask PD for. It is not replicated: a cluster that matters has a real PD."},
 		{name: "pumphouse-demo", args: []string{"demo"}, title: "run PD, pumps, drainers and the console in one process",
 			about: "For a first look: everything on this machine, with a writer in the place of TiDB."},

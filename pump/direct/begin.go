@@ -24,7 +24,7 @@ func (c *conn) begin() (given bool, err error) {
 		return false, err
 	}
 	if string(preface) != http2.ClientPreface {
-		return false, fmt.Errorf("%q is no beginning of HTTP/2", preface)
+		return false, fmt.Errorf("invalid HTTP/2 preface %q", preface)
 	}
 	c.keep(len(preface))
 	c.out.settings(c.srv.opts.MaxStreams, c.srv.opts.StreamWindow)

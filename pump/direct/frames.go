@@ -27,7 +27,7 @@ const (
 )
 
 // errEnded ends a connection that is through.
-var errEnded = errors.New("the connection is through")
+var errEnded = errors.New("the connection is finished")
 
 type frameHeader struct {
 	length int

@@ -25,7 +25,7 @@ const patient = 20 * time.Second
 
 const maxMessage = 6 << 20
 
-// pump is what stands behind both ends: it records each payload, and refuses those that ask
+// pump is what both ends serve: it records each payload, and refuses those that ask
 // for it.
 type pump struct {
 	binlogpb.UnimplementedPumpServer

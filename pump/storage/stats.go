@@ -18,7 +18,7 @@ type Stats struct {
 	IndexBytes int64
 
 	Unresolved    int           // prewrites whose end is not known
-	OldestStartTS nodes.TSO     // of the oldest of them, which holds everything after it
+	OldestStartTS nodes.TSO     // of the oldest of them, which holds back everything after it
 	OldestAge     time.Duration // since it was written, or the store was opened
 	Waiting       int           // committed transactions that it holds
 

@@ -32,8 +32,8 @@ func TestSessionSeesItsOwnChange(t *testing.T) {
 	}
 }
 
-// TestChangeKeepsEverythingElse: only the state's bytes in PD change, whatever a writer
-// of the field put around it.
+// TestChangeKeepsEverythingElse: only the state's bytes in PD change, whatever an
+// upstream writer put around it.
 func TestChangeKeepsEverythingElse(t *testing.T) {
 	takePD(t, nil)
 	s := newSession(t, testOptions(), admin)

@@ -302,7 +302,7 @@ func drainerHeir(c *rig.Pumps) {
 	heir.Exact(tr)
 }
 
-// drainerNonsense: a pump's record that cannot be read holds everything, for nobody knows what
+// drainerNonsense: a pump's record that cannot be read blocks replication, for nobody knows what
 // it has; other nonsense is of no account.
 func drainerNonsense(c *rig.Pumps) {
 	rig.Put(c.T, c.Etcd, nodes.Drainer.Key("mad"), "\x00 no JSON")

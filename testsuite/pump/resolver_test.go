@@ -124,7 +124,7 @@ func (p *prewritten) rollback() {
 }
 
 // TestResolver: a real pump on a storage that speaks TiKV's protocol finds out how
-// transactions ended whose end nobody tells it, and changes nothing there.
+// unresolved transactions ended, and changes nothing there.
 func TestResolver(t *testing.T) {
 	pd := pdtest.StartReal(t, 1)
 	all := rig.NewPumps(t, pd)

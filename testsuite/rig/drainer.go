@@ -232,7 +232,7 @@ func (n *DrainerNode) Metric(series string) string {
 	return ""
 }
 
-// Held waits until the drainer names who holds everything: in /status, as a metric, and in
+// Held waits until the drainer names who blocks replication: in /status, as a metric, and in
 // its log, with the state of the pump and a part of the reason.
 func (n *DrainerNode) Held(pump, state, reason string) {
 	n.Pumps.T.Helper()
