@@ -16,8 +16,8 @@ import (
 	"pumphouse/binlogpb"
 	"pumphouse/binlogpb/pbfile"
 	"pumphouse/drainer"
+	"pumphouse/drainer/binlogfile"
 	"pumphouse/drainer/schema"
-	"pumphouse/drainer/sink/file"
 	"pumphouse/nodes"
 
 	"google.golang.org/grpc"
@@ -175,12 +175,12 @@ func (r *rig) serve(p binlogpb.PumpServer) {
 // written is what a drainer has written to its files: commit TS after base, and the statement.
 func (r *rig) written(o drainer.Options, base nodes.TSO) (list []string) {
 	r.Helper()
-	paths, err := file.Files(o.DataDir)
+	paths, err := binlogfile.Files(o.DataDir)
 	if err != nil {
 		r.Fatal(err)
 	}
 	for _, path := range paths {
-		err := file.Each(path, func(rec file.Record) error {
+		err := binlogfile.Each(path, func(rec binlogfile.Record) error {
 			b, err := rec.Decode()
 			text := "row"
 			if b.GetTp() == pbfile.BinlogType_DDL {

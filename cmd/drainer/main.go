@@ -14,7 +14,7 @@ import (
 	_ "time/tzdata" // ddl-time-zone works where the machine has no zone files
 
 	"pumphouse/drainer"
-	"pumphouse/drainer/sink/file"
+	"pumphouse/drainer/binlogfile"
 	"pumphouse/nodes"
 	"pumphouse/nodes/daemon"
 	"pumphouse/nodes/logs"
@@ -80,7 +80,7 @@ func printFiles(paths []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "drainer: -print needs the binlog files to print")
 		return 2
 	}
-	if err := file.Print(stdout, paths...); err != nil {
+	if err := binlogfile.Print(stdout, paths...); err != nil {
 		fmt.Fprintln(stderr, "drainer:", err)
 		return 1
 	}

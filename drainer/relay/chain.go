@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"pumphouse/drainer/sink/file"
+	"pumphouse/drainer/binlogfile"
 	"pumphouse/nodes"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -58,7 +58,7 @@ type gap struct {
 }
 
 // add adds the next record, which is in the file with an index.
-func (c *chain) add(index int, r file.Record) {
+func (c *chain) add(index int, r binlogfile.Record) {
 	ts := r.CommitTS()
 	prev := c.prev
 	c.prev = max(prev, ts)

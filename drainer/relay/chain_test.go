@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"pumphouse/drainer/binlogfile"
+	"pumphouse/drainer/message"
 	"pumphouse/drainer/sink"
-	"pumphouse/drainer/sink/file"
-	"pumphouse/drainer/sink/kafka/message"
 	"pumphouse/drainer/sink/sinktest"
 	"pumphouse/nodes"
 	"pumphouse/nodes/disk"
@@ -107,7 +107,7 @@ func TestRestoredDownstream(t *testing.T) {
 // A file that is missing in the middle, by hand or by accident: the log gives what is before it.
 func TestGapInTheMiddle(t *testing.T) {
 	d := few(t)
-	paths, err := file.Files(d.opts.Dir)
+	paths, err := binlogfile.Files(d.opts.Dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -225,7 +225,7 @@ func TestLast(t *testing.T) {
 	if err := os.WriteFile(path, b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var damage *file.DamageError
+	var damage *binlogfile.DamageError
 	if _, err := Last(dir); !errors.As(err, &damage) {
 		t.Errorf("damaged: %v", err)
 	}

@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"pumphouse/drainer/binlogfile"
+	"pumphouse/drainer/message"
 	"pumphouse/drainer/sink"
-	"pumphouse/drainer/sink/file"
-	"pumphouse/drainer/sink/kafka/message"
 	"pumphouse/nodes"
 	"pumphouse/nodes/disk"
 )
@@ -79,7 +79,7 @@ func (l *log) append(t *sink.Txn) (size int, err error) {
 const largePayload = 1 << 20
 
 func (l *log) write(payload []byte) error {
-	head, sum := file.Frame(payload)
+	head, sum := binlogfile.Frame(payload)
 	at := l.size
 	l.size += int64(len(head) + len(payload) + len(sum))
 	put := func(b []byte) error {
@@ -103,7 +103,7 @@ func (l *log) write(payload []byte) error {
 
 // create begins a file, which makes its name durable.
 func (l *log) create(ts nodes.TSO) error {
-	l.path = filepath.Join(l.dir, file.Name(l.next, ts))
+	l.path = filepath.Join(l.dir, binlogfile.Name(l.next, ts))
 	f, err := l.fs.OpenFile(l.path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o640)
 	if err != nil {
 		return fmt.Errorf("begin a file of the relay log: %w", err)

@@ -11,8 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"pumphouse/drainer/binlogfile"
 	"pumphouse/drainer/sink"
-	"pumphouse/drainer/sink/file"
 	"pumphouse/nodes"
 	"pumphouse/nodes/disk"
 
@@ -79,7 +79,7 @@ var ErrLocked = errors.New("another drainer keeps its relay log there")
 // far as it is continuous with it: files from a gap on are moved out of the log, as what is
 // missing has to come from the pumps, with everything after it. The inner sink then
 // belongs to the Sink, and is closed with it; after an error it does not. Errors
-// wrap [ErrLocked], a [*file.DamageError], or what the file system or the inner sink came to.
+// wrap [ErrLocked], a [*binlogfile.DamageError], or what the file system or the inner sink came to.
 func New(ctx context.Context, inner sink.Sink, opts Options) (*Sink, error) {
 	opts, err := opts.withDefaults()
 	if err != nil {
@@ -171,7 +171,7 @@ func (s *Sink) disconnect(found *contents) error {
 	return nil
 }
 
-func (s *Sink) cut(d *file.DamageError) error {
+func (s *Sink) cut(d *binlogfile.DamageError) error {
 	f, err := disk.Open(s.opts.FS, d.File)
 	if err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"pumphouse/binlogpb/pbfile"
+	"pumphouse/drainer/binlogfile"
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/file"
@@ -68,7 +69,7 @@ func (d *downstream) IDs(t testing.TB) []int64 {
 			if err := proto.Unmarshal(e.GetRow()[0], &c); err != nil {
 				t.Error(err)
 			}
-			id, err := file.Value(c.GetValue())
+			id, err := binlogfile.Value(c.GetValue())
 			if err != nil {
 				t.Error(err)
 			}
@@ -82,7 +83,7 @@ func (d *downstream) IDs(t testing.TB) []int64 {
 func binlogs(t testing.TB, dir string) []*pbfile.Binlog {
 	t.Helper()
 	var list []*pbfile.Binlog
-	eachRecord(t, dir, func(r file.Record) {
+	eachRecord(t, dir, func(r binlogfile.Record) {
 		b, err := r.Decode()
 		if err != nil {
 			t.Error(err)
@@ -92,15 +93,15 @@ func binlogs(t testing.TB, dir string) []*pbfile.Binlog {
 	return list
 }
 
-func eachRecord(t testing.TB, dir string, do func(file.Record)) {
+func eachRecord(t testing.TB, dir string, do func(binlogfile.Record)) {
 	t.Helper()
-	paths, err := file.Files(dir)
+	paths, err := binlogfile.Files(dir)
 	if err != nil {
 		t.Error(err)
 	}
 	for _, p := range paths {
-		err := file.Each(p, func(r file.Record) error { do(r); return nil })
-		var damage *file.DamageError
+		err := binlogfile.Each(p, func(r binlogfile.Record) error { do(r); return nil })
+		var damage *binlogfile.DamageError
 		if err != nil && !errors.Is(err, os.ErrNotExist) && !(errors.As(err, &damage) && damage.Torn) {
 			t.Error(err)
 		}
@@ -109,7 +110,7 @@ func eachRecord(t testing.TB, dir string, do func(file.Record)) {
 
 func logged(t testing.TB, dir string) []nodes.TSO {
 	var list []nodes.TSO
-	eachRecord(t, dir, func(r file.Record) { list = append(list, r.CommitTS()) })
+	eachRecord(t, dir, func(r binlogfile.Record) { list = append(list, r.CommitTS()) })
 	return list
 }
 
@@ -262,14 +263,14 @@ func TestFilesAreRemoved(t *testing.T) {
 		want = append(want, ts)
 	}
 	waitFor(t, "all is written", func() bool { return slices.Equal(logged(t, d.opts.Dir), want) })
-	paths, err := file.Files(d.opts.Dir)
+	paths, err := binlogfile.Files(d.opts.Dir)
 	if err != nil || len(paths) < 10 {
 		t.Fatalf("%d files, %v", len(paths), err)
 	}
 	close(g.open)
 	flush(t, s)
 	all := len(paths)
-	if paths, err = file.Files(d.opts.Dir); err != nil || len(paths) != all {
+	if paths, err = binlogfile.Files(d.opts.Dir); err != nil || len(paths) != all {
 		t.Errorf("%d of %d files are left before the checkpoint is saved, %v", len(paths), all, err)
 	}
 	s.Saved(20)
@@ -279,7 +280,7 @@ func TestFilesAreRemoved(t *testing.T) {
 	}
 	s.Saved(40)
 	flush(t, s)
-	if paths, err = file.Files(d.opts.Dir); err != nil || len(paths) != 1 {
+	if paths, err = binlogfile.Files(d.opts.Dir); err != nil || len(paths) != 1 {
 		t.Errorf("%d files are left, want the one that is written to; %v", len(paths), err)
 	}
 }
@@ -294,7 +295,7 @@ func crashed(t testing.TB) (dir, path string) {
 	waitFor(t, "all is written", func() bool { return len(logged(t, d.opts.Dir)) == 3 })
 	dir = copyDir(t, d.opts.Dir)
 	s.Close()
-	paths, err := file.Files(dir)
+	paths, err := binlogfile.Files(dir)
 	if err != nil || len(paths) != 1 {
 		t.Fatal(paths, err)
 	}
@@ -303,7 +304,7 @@ func crashed(t testing.TB) (dir, path string) {
 
 func offsets(t testing.TB, path string) (list []int64) {
 	t.Helper()
-	if err := file.Each(path, func(r file.Record) error { list = append(list, r.Offset); return nil }); err != nil {
+	if err := binlogfile.Each(path, func(r binlogfile.Record) error { list = append(list, r.Offset); return nil }); err != nil {
 		t.Fatal(err)
 	}
 	return list
@@ -368,7 +369,7 @@ func TestDamage(t *testing.T) {
 		"New":    func() error { _, err := New(t.Context(), inner, d.opts); return err },
 		"Replay": func() error { _, err := Replay(t.Context(), dir, 0, inner); return err },
 	} {
-		var damage *file.DamageError
+		var damage *binlogfile.DamageError
 		if err := open(); !errors.As(err, &damage) || damage.Offset != at || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v, want damage at byte %d", name, err, at)
 		}

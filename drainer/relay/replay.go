@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"os"
 
+	"pumphouse/drainer/binlogfile"
+	"pumphouse/drainer/message"
 	"pumphouse/drainer/sink"
-	"pumphouse/drainer/sink/file"
-	"pumphouse/drainer/sink/kafka/message"
 	"pumphouse/nodes"
 	"pumphouse/nodes/disk"
 )
@@ -39,7 +39,7 @@ type contents struct {
 	files []ended
 	last  nodes.TSO // commit TS of the last transaction
 	next  uint64    // number of the next new file
-	torn  *file.DamageError
+	torn  *binlogfile.DamageError
 	chain chain
 }
 
@@ -47,7 +47,7 @@ type contents struct {
 // error, other damage is.
 func scan(fsys disk.FS, dir string, from nodes.TSO) (*contents, error) {
 	found := &contents{fs: fsys, chain: chain{at: from}}
-	paths, err := file.FilesOn(fsys, dir)
+	paths, err := binlogfile.FilesOn(fsys, dir)
 	if errors.Is(err, os.ErrNotExist) {
 		return found, nil
 	}
@@ -58,12 +58,12 @@ func scan(fsys disk.FS, dir string, from nodes.TSO) (*contents, error) {
 	for i, path := range paths {
 		found.next = max(found.next, number(path)+1)
 		last := found.last
-		err := file.EachOn(fsys, path, func(r file.Record) error {
+		err := binlogfile.EachOn(fsys, path, func(r binlogfile.Record) error {
 			last = max(last, r.CommitTS())
 			found.chain.add(i, r)
 			return nil
 		})
-		var damage *file.DamageError
+		var damage *binlogfile.DamageError
 		if errors.As(err, &damage) && i == len(paths)-1 {
 			found.torn, err = damage, tail(fsys, damage)
 		}
@@ -78,7 +78,7 @@ func scan(fsys disk.FS, dir string, from nodes.TSO) (*contents, error) {
 
 // tail is the error of damage that is no torn tail, as a crash leaves it in the newest file: no
 // whole record follows it then.
-func tail(fsys disk.FS, d *file.DamageError) error {
+func tail(fsys disk.FS, d *binlogfile.DamageError) error {
 	at, err := d.NextRecord(fsys)
 	if err != nil || at == 0 {
 		return err
@@ -98,8 +98,8 @@ func (c *contents) replay(ctx context.Context, from nodes.TSO, inner sink.Sink, 
 			break // what is left comes after a gap
 		}
 		p := &player{ctx: ctx, inner: inner, keep: keep, dec: message.NewDecoder(), at: at, until: c.chain.at, handed: at}
-		err := file.EachOn(c.fs, f.path, p.record)
-		var damage *file.DamageError
+		err := binlogfile.EachOn(c.fs, f.path, p.record)
+		var damage *binlogfile.DamageError
 		if errors.As(err, &damage) && c.torn != nil && damage.File == c.torn.File && damage.Offset == c.torn.Offset {
 			err = nil
 		}
@@ -132,7 +132,7 @@ const (
 	batchBytes = 4 << 20
 )
 
-func (p *player) record(r file.Record) error {
+func (p *player) record(r binlogfile.Record) error {
 	// Also what is not applied: it may have definitions for what follows.
 	t, err := p.dec.Decode(r.Payload)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"time"
 
 	"pumphouse/binlogpb"
+	"pumphouse/drainer/binlogfile"
 	"pumphouse/drainer/schema"
-	"pumphouse/drainer/sink/file"
 	"pumphouse/nodes"
 	"pumphouse/testsuite/mariadbtest"
 	"pumphouse/testsuite/pdtest"
@@ -311,7 +311,7 @@ func (i *input) unopened() {
 	d.Signal(syscall.SIGTERM)
 	d.Ends(0)
 
-	paths, err := file.Files(d.Dir)
+	paths, err := binlogfile.Files(d.Dir)
 	if err != nil || len(paths) == 0 {
 		i.T.Fatal(paths, err)
 	}

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/drainer/sink/file"
+	"pumphouse/drainer/binlogfile"
 	"pumphouse/nodes"
 	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/mariadbtest"
@@ -207,12 +207,12 @@ func TestDrainerSavesWhatIsOnDisk(t *testing.T) {
 		from, to int64
 	}
 	records := map[string][]record{}
-	paths, err := file.Files(n.Dir)
+	paths, err := binlogfile.Files(n.Dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range paths {
-		err := file.Each(path, func(r file.Record) error {
+		err := binlogfile.Each(path, func(r binlogfile.Record) error {
 			records[path] = append(records[path], record{r.CommitTS(), r.Offset, r.End()})
 			return nil
 		})

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"pumphouse/binlogpb/pbfile"
-	"pumphouse/drainer/sink/file"
+	"pumphouse/drainer/binlogfile"
 	"pumphouse/nodes"
 	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/mariadbtest"
@@ -150,12 +150,12 @@ func sameTransactions(t *testing.T, a, b []recorded) {
 // readFiles reads what a drainer has written.
 func readFiles(t *testing.T, dir string) (all []recorded) {
 	t.Helper()
-	paths, err := file.Files(dir)
+	paths, err := binlogfile.Files(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range paths {
-		err := file.Each(path, func(rec file.Record) error {
+		err := binlogfile.Each(path, func(rec binlogfile.Record) error {
 			b, err := rec.Decode()
 			x := recorded{ts: nodes.TSO(b.GetCommitTs())}
 			if b.GetTp() == pbfile.BinlogType_DDL {
@@ -181,7 +181,7 @@ func eventOf(t *testing.T, e *pbfile.Event) changed {
 		if err := proto.Unmarshal(raw, &col); err != nil {
 			t.Fatal(err)
 		}
-		value, err := file.Value(col.GetValue())
+		value, err := binlogfile.Value(col.GetValue())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -191,7 +191,7 @@ func eventOf(t *testing.T, e *pbfile.Event) changed {
 		case pbfile.EventType_Delete:
 			c.old = append(c.old, cell{col.GetName(), value})
 		case pbfile.EventType_Update:
-			then, err := file.Value(col.GetChangedValue())
+			then, err := binlogfile.Value(col.GetChangedValue())
 			if err != nil {
 				t.Fatal(err)
 			}

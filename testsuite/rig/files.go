@@ -13,9 +13,9 @@ import (
 
 	"pumphouse/binlogpb/pbfile"
 	"pumphouse/drainer"
+	"pumphouse/drainer/binlogfile"
 	"pumphouse/drainer/downstream"
 	"pumphouse/drainer/schema"
-	"pumphouse/drainer/sink/file"
 	"pumphouse/nodes"
 
 	"github.com/sirupsen/logrus"
@@ -115,12 +115,12 @@ type Written struct {
 // Written reads the files.
 func (f *Files) Written() (all []Written) {
 	f.u.Helper()
-	paths, err := file.Files(f.Opts.DataDir)
+	paths, err := binlogfile.Files(f.Opts.DataDir)
 	if err != nil {
 		f.u.Fatal(err)
 	}
 	for _, path := range paths {
-		err := file.Each(path, func(rec file.Record) error {
+		err := binlogfile.Each(path, func(rec binlogfile.Record) error {
 			b, err := rec.Decode()
 			if err != nil {
 				f.u.Fatal(err)
@@ -128,7 +128,7 @@ func (f *Files) Written() (all []Written) {
 			all = append(all, Written{nodes.TSO(b.GetCommitTs()), summary(f.u, b)})
 			return nil
 		})
-		var torn *file.DamageError // by a drainer that is writing
+		var torn *binlogfile.DamageError // by a drainer that is writing
 		if err != nil && !errors.As(err, &torn) {
 			f.u.Fatal(err)
 		}
@@ -149,7 +149,7 @@ func summary(t testing.TB, b *pbfile.Binlog) string {
 			if err := proto.Unmarshal(raw, &c); err != nil {
 				t.Fatal(err)
 			}
-			v, err := file.Value(c.GetValue())
+			v, err := binlogfile.Value(c.GetValue())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -15,9 +15,9 @@ import (
 	"testing"
 	"time"
 
+	"pumphouse/drainer/message"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/file"
-	"pumphouse/drainer/sink/kafka/message"
 	"pumphouse/testsuite/upstream"
 )
 

@@ -11,8 +11,8 @@ import (
 
 	"pumphouse/binlogpb/pbfile"
 	"pumphouse/drainer"
+	"pumphouse/drainer/binlogfile"
 	"pumphouse/drainer/downstream"
-	"pumphouse/drainer/sink/file"
 	"pumphouse/drainer/tikv"
 	"pumphouse/nodes"
 	"pumphouse/nodes/daemon"
@@ -74,7 +74,7 @@ func TestSameStatementsThroughOurs(t *testing.T) {
 	var got []string
 	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		got = got[:0]
-		paths, err := file.Files(dir)
+		paths, err := binlogfile.Files(dir)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -123,7 +123,7 @@ func run(t *testing.T, db *sql.DB) {
 // texts are the records of a file without their timestamps. The last may be being written.
 func texts(t *testing.T, path string) (list []string) {
 	t.Helper()
-	_ = file.Each(path, func(r file.Record) error {
+	_ = binlogfile.Each(path, func(r binlogfile.Record) error {
 		b, err := r.Decode()
 		if err != nil {
 			t.Fatal(err)

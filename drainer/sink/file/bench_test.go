@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"testing"
 
+	"pumphouse/drainer/binlogfile"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/sinktest"
 	"pumphouse/drainer/txn"
@@ -25,7 +26,7 @@ func BenchmarkApply(b *testing.B) {
 			for i := range changes {
 				changes[i] = sinktest.Insert(470642465486929921).Changes[0]
 			}
-			size := int64(len(newEncoder().append(nil, &sink.Txn{CommitTS: 470642465486929921, Changes: changes})))
+			size := int64(len(binlogfile.NewEncoder().Append(nil, &sink.Txn{CommitTS: 470642465486929921, Changes: changes})))
 			const batch = 256
 			b.SetBytes(size * batch)
 			b.ReportAllocs()

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"pumphouse/drainer/binlogfile"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/sinktest"
 	"pumphouse/nodes"
@@ -87,12 +88,12 @@ func TestPowerCut(t *testing.T) {
 			}
 		}
 		var got []nodes.TSO
-		paths, err := FilesOn(fsys, opts.Dir)
+		paths, err := binlogfile.FilesOn(fsys, opts.Dir)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, path := range paths {
-			if err := EachOn(fsys, path, func(r Record) error { got = append(got, r.CommitTS()); return nil }); err != nil {
+			if err := binlogfile.EachOn(fsys, path, func(r binlogfile.Record) error { got = append(got, r.CommitTS()); return nil }); err != nil {
 				t.Fatalf("seed %d: %v", seed, err)
 			}
 		}
@@ -100,7 +101,7 @@ func TestPowerCut(t *testing.T) {
 			t.Fatalf("seed %d: in the files are %v", seed, got)
 		}
 		if after := fsys.Crash(nil); seed%10 == 0 { // and a last cut takes nothing
-			if paths, err := FilesOn(after, opts.Dir); err != nil || len(paths) == 0 {
+			if paths, err := binlogfile.FilesOn(after, opts.Dir); err != nil || len(paths) == 0 {
 				t.Fatalf("seed %d: %v, %v", seed, paths, err)
 			}
 		}

@@ -11,9 +11,13 @@ import (
 	"path/filepath"
 	"time"
 
+	"pumphouse/drainer/binlogfile"
 	"pumphouse/nodes/disk"
 	"pumphouse/nodes/logs"
 )
+
+// tmpSuffix ends the name of a file that is being made.
+const tmpSuffix = ".tmp"
 
 // keepEvery is how often old files are looked for, beside whenever a file is full.
 const keepEvery = 10 * time.Minute
@@ -45,7 +49,7 @@ func (s *Sink) keep() error {
 	if s.opts.Retention <= 0 && !s.opts.Gzip {
 		return nil
 	}
-	files, err := list(s.opts.FS, s.opts.Dir)
+	files, err := binlogfile.List(s.opts.FS, s.opts.Dir)
 	if err != nil {
 		return err
 	}
@@ -54,22 +58,22 @@ func (s *Sink) keep() error {
 		if s.ctx.Err() != nil {
 			return nil
 		}
-		if f.number >= open || i == len(files)-1 {
+		if f.Number >= open || i == len(files)-1 {
 			break
 		}
-		modified, err := s.opts.FS.ModTime(f.path)
+		modified, err := s.opts.FS.ModTime(f.Path)
 		if err != nil {
 			return err
 		}
 		switch {
 		case s.opts.Retention > 0 && s.opts.Now().Sub(modified) > s.opts.Retention:
-			if err := s.opts.FS.Remove(f.path); err != nil {
+			if err := s.opts.FS.Remove(f.Path); err != nil {
 				return err
 			}
-			s.opts.Logger.WithField("file", f.path).Info("a binlog file is older than retention-time and is removed")
-		case s.opts.Gzip && !f.compressed():
-			if err := compress(s.ctx, s.opts.FS, f.path, modified); err != nil {
-				return fmt.Errorf("compress %s: %w", f.path, err)
+			s.opts.Logger.WithField("file", f.Path).Info("a binlog file is older than retention-time and is removed")
+		case s.opts.Gzip && !f.Compressed():
+			if err := compress(s.ctx, s.opts.FS, f.Path, modified); err != nil {
+				return fmt.Errorf("compress %s: %w", f.Path, err)
 			}
 		}
 	}
@@ -95,7 +99,7 @@ func compress(ctx context.Context, fsys disk.FS, path string, modified time.Time
 		return err
 	}
 	defer in.Close()
-	tmp := path + gzipSuffix + tmpSuffix
+	tmp := path + binlogfile.GzipSuffix + tmpSuffix
 	out, err := disk.Create(fsys, tmp)
 	if err != nil {
 		return err
@@ -110,7 +114,7 @@ func compress(ctx context.Context, fsys disk.FS, path string, modified time.Time
 		err = fsys.SetModTime(tmp, modified)
 	}
 	if err == nil {
-		err = fsys.Rename(tmp, path+gzipSuffix)
+		err = fsys.Rename(tmp, path+binlogfile.GzipSuffix)
 	}
 	if err != nil {
 		return errors.Join(err, fsys.Remove(tmp))

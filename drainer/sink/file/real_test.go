@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"pumphouse/binlogpb/pbfile"
+	"pumphouse/drainer/binlogfile"
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/txn"
@@ -36,7 +37,7 @@ func TestRealTransactions(t *testing.T) {
 				t.Fatal(err)
 			}
 			s.Close()
-			paths, err := Files(dir)
+			paths, err := binlogfile.Files(dir)
 			if err != nil || len(paths) < 5 {
 				t.Fatal(paths, err)
 			}
@@ -54,7 +55,7 @@ func TestRealTransactions(t *testing.T) {
 				t.Errorf("%d transactions are not in the files", len(txns))
 			}
 			var text bytes.Buffer
-			if err := Print(&text, paths...); err != nil || text.Len() < 10_000 {
+			if err := binlogfile.Print(&text, paths...); err != nil || text.Len() < 10_000 {
 				t.Errorf("%d bytes were printed: %v", text.Len(), err)
 			}
 		})
@@ -118,7 +119,7 @@ func compareEvent(t *testing.T, e *pbfile.Event, want *txn.Change) {
 
 func compareValue(t *testing.T, def *schema.Column, raw []byte, want txn.Value) {
 	t.Helper()
-	got, err := Value(raw)
+	got, err := binlogfile.Value(raw)
 	if err != nil {
 		t.Fatalf("column %s: %v", def.Name, err)
 	}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"pumphouse/drainer/binlogfile"
 	"pumphouse/drainer/sink"
 	"pumphouse/nodes"
 	"pumphouse/nodes/disk"
@@ -32,7 +33,7 @@ type Sink struct {
 	durable  synced    // what it says
 
 	mu       sync.Mutex
-	enc      *encoder
+	enc      *binlogfile.Encoder
 	buf      []byte    // records that are not yet in the file
 	cur      *openFile // nil: the next transaction begins a new one
 	next     uint64    // number of the next new file
@@ -55,7 +56,7 @@ type openFile struct {
 }
 
 // New opens a directory: it repairs the tail that a crash may have torn and goes on after
-// the last transaction. Errors: one that wraps [ErrLocked], a [*DamageError], or what the
+// the last transaction. Errors: one that wraps [ErrLocked], a [*binlogfile.DamageError], or what the
 // file system came to.
 func New(opts Options) (*Sink, error) {
 	opts, err := opts.withDefaults()
@@ -73,7 +74,7 @@ func New(opts Options) (*Sink, error) {
 		return nil, fmt.Errorf("file sink: %w", err)
 	}
 	s := &Sink{
-		opts: opts, lock: lock, enc: newEncoder(), passed: opts.From, applied: opts.From,
+		opts: opts, lock: lock, enc: binlogfile.NewEncoder(), passed: opts.From, applied: opts.From,
 		dirty: make(chan struct{}, 1), full: make(chan struct{}, 1),
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
@@ -135,7 +136,7 @@ func (s *Sink) write(b sink.Batch) (unsynced int64, err error) {
 func (s *Sink) leftLocked(t *sink.Txn) []*sink.Txn {
 	list := t.Records(s.written)
 	for i, rec := range list {
-		if rec.DDL != nil && s.found != "" && statement(rec) == s.found {
+		if rec.DDL != nil && s.found != "" && binlogfile.Statement(rec) == s.found {
 			list = list[i+1:]
 			break
 		}
@@ -161,6 +162,9 @@ func (s *Sink) addLocked(t *sink.Txn) error {
 	return nil
 }
 
+// keepBytes is how large the buffer may be to be used again: a giant transaction is rare.
+const keepBytes = 4 << 20
+
 // bufBytes is how much is gathered for one write.
 const bufBytes = 1 << 20
 
@@ -171,7 +175,7 @@ func (s *Sink) writeLocked(t *sink.Txn) error {
 		}
 	}
 	before := len(s.buf)
-	s.buf = s.enc.append(s.buf, t)
+	s.buf = s.enc.Append(s.buf, t)
 	n := int64(len(s.buf) - before)
 	s.cur.size += n
 	s.unsynced += n
@@ -213,7 +217,7 @@ func (s *Sink) finish() error {
 }
 
 func (s *Sink) createLocked(ts nodes.TSO) error {
-	path := filepath.Join(s.opts.Dir, Name(s.next, ts))
+	path := filepath.Join(s.opts.Dir, binlogfile.Name(s.next, ts))
 	f, err := s.opts.FS.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o640)
 	if err != nil {
 		return fmt.Errorf("begin a binlog file: %w", err)

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -15,18 +14,15 @@ import (
 	"time"
 
 	"pumphouse/binlogpb/pbfile"
+	"pumphouse/drainer/binlogfile"
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/sinktest"
-	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
 
-	"github.com/pingcap/tidb/pkg/parser/mysql"
 	logtest "github.com/sirupsen/logrus/hooks/test"
 	"google.golang.org/protobuf/proto"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // directory is the downstream of the contract's tests.
 type directory struct{ opts Options }
@@ -45,7 +41,7 @@ func (d directory) Open(t testing.TB, from nodes.TSO) sink.Sink {
 func (d directory) IDs(t testing.TB) []int64 {
 	t.Helper()
 	var ids []int64
-	paths, err := Files(d.opts.Dir)
+	paths, err := binlogfile.Files(d.opts.Dir)
 	if err != nil {
 		t.Error(err)
 	}
@@ -56,14 +52,14 @@ func (d directory) IDs(t testing.TB) []int64 {
 				if err := proto.Unmarshal(e.GetRow()[0], &c); err != nil {
 					t.Error(err)
 				}
-				id, err := Value(c.GetValue())
+				id, err := binlogfile.Value(c.GetValue())
 				if err != nil {
 					t.Error(err)
 				}
 				ids = append(ids, id.(int64))
 			}
 		})
-		var damage *DamageError
+		var damage *binlogfile.DamageError
 		if err != nil && !errors.Is(err, os.ErrNotExist) && !(errors.As(err, &damage) && damage.Torn) {
 			t.Error(err)
 		}
@@ -72,7 +68,7 @@ func (d directory) IDs(t testing.TB) []int64 {
 }
 
 func eachIn(path string, do func(*pbfile.Binlog)) error {
-	return Each(path, func(rec Record) error {
+	return binlogfile.Each(path, func(rec binlogfile.Record) error {
 		b, err := rec.Decode()
 		if err == nil {
 			do(b)
@@ -93,128 +89,6 @@ func TestContract(t *testing.T) {
 				return directory{opts}
 			})
 		})
-	}
-}
-
-// everyType is a table with every kind of value, and a row of it.
-func everyType() (*schema.Table, txn.Row, txn.Row) {
-	enum := sinktest.Column("e", mysql.TypeEnum, 0)
-	enum.Type.SetElems([]string{"a", "b"})
-	set := sinktest.Column("s", mysql.TypeSet, 0)
-	set.Type.SetElems([]string{"x", "y", "z"})
-	bit := sinktest.Column("bits", mysql.TypeBit, mysql.UnsignedFlag)
-	bit.Type.SetFlen(12)
-	generated := sinktest.Column("generated", mysql.TypeLonglong, 0)
-	generated.Generated, generated.Stored = true, true
-	hidden := sinktest.Column("hidden", mysql.TypeLonglong, 0)
-	hidden.Public = false
-	t := &schema.Table{Schema: "a`b", Name: "Every Type"}
-	var old, new txn.Row
-	for _, c := range []struct {
-		col      schema.Column
-		old, new string
-	}{
-		{sinktest.Column("id", mysql.TypeLong, mysql.PriKeyFlag), "-5", "2147483647"},
-		{sinktest.Column("u", mysql.TypeLonglong, mysql.UnsignedFlag), "18446744073709551615", "0"},
-		{sinktest.Column("f", mysql.TypeFloat, 0), "-1.5", "0"},
-		{sinktest.Column("d", mysql.TypeDouble, 0), "1e300", "-0.25"},
-		{sinktest.Column("dec", mysql.TypeNewDecimal, 0), "-12.50", "99999999999999999999.999"},
-		{sinktest.Column("text", mysql.TypeVarchar, 0), "ä\n'\"", ""},
-		{sinktest.Column("bin", mysql.TypeBlob, mysql.BinaryFlag), "\x00\xff", "plain"},
-		{sinktest.Column("y", mysql.TypeYear, 0), "1999", "0"},
-		{sinktest.Column("date", mysql.TypeDate, 0), "2026-11-22", "0000-00-00"},
-		{sinktest.Column("t", mysql.TypeDuration, 0), "-838:59:59", "00:00:00.123456"},
-		{sinktest.Column("j", mysql.TypeJSON, 0), `{"a": [1, 2.5, null]}`, `""`},
-		{enum, "b", "a"},
-		{set, "x,z", ""},
-		{bit, "\x0f\xff", "\x00\x01"},
-		{generated, "7", "8"},
-		{hidden, "7", "8"},
-	} {
-		t.Columns = append(t.Columns, c.col)
-		old = append(old, sinktest.Value(c.col, c.old))
-		new = append(new, sinktest.Value(c.col, c.new))
-	}
-	t.Columns = append(t.Columns, sinktest.Column("nil", mysql.TypeLonglong, 0), sinktest.Column("missing", mysql.TypeLonglong, 0))
-	return t, append(old, sinktest.Null(), txn.Value{}), append(new, sinktest.Null(), txn.Value{})
-}
-
-// sample are transactions with everything the format has.
-func sample() []*sink.Txn {
-	const day = nodes.TSO(86400000 << 18)
-	base := nodes.MakeTSO(time.Date(2026, 11, 22, 18, 30, 0, 0, time.UTC), 1)
-	tab, old, new := everyType()
-	return []*sink.Txn{
-		{StartTS: base - 9, CommitTS: base, Query: "CREATE DATABASE `a``b`",
-			DDL: &schema.DDL{Job: &schema.Job{Type: schema.ActionCreateSchema}, Schema: "a`b"}},
-		{StartTS: base, CommitTS: base + 1, Query: "create table `Every Type` (id int)",
-			DDL: &schema.DDL{Job: &schema.Job{Type: schema.ActionCreateTable}, Schema: "a`b", Table: "Every Type"}},
-		{StartTS: base + 1, CommitTS: base + 2, Changes: []*txn.Change{
-			{Table: tab, Op: txn.Insert, New: new},
-			{Table: tab, Op: txn.Update, Old: old, New: new},
-			{Table: tab, Op: txn.Delete, Old: old},
-		}},
-		sinktest.Insert(base + day),
-	}
-}
-
-// The bytes of the format never change.
-func TestGolden(t *testing.T) {
-	e := newEncoder()
-	var got []byte
-	for _, x := range sample() {
-		got = e.append(got, x)
-	}
-	golden := filepath.Join("testdata", "golden", "binlog-0000000000000000-20261122183000")
-	var text bytes.Buffer
-	if *update {
-		if err := errors.Join(os.MkdirAll(filepath.Dir(golden), 0o755), os.WriteFile(golden, got, 0o644)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !bytes.Equal(got, want) {
-		t.Error("the bytes of the format have changed: see testdata/golden")
-	}
-	if err := Print(&text, golden); err != nil {
-		t.Error(err)
-	}
-	if *update {
-		if err := os.WriteFile(golden+".txt", text.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if want, err = os.ReadFile(golden + ".txt"); err != nil || text.String() != string(want) {
-		t.Errorf("%v; printed:\n%s", err, text.String())
-	}
-}
-
-// Our encoder writes the messages as the generated code does.
-func TestRecordsAreCanonical(t *testing.T) {
-	e := newEncoder()
-	for _, x := range sample() {
-		r := NewReader("x", bytes.NewReader(e.append(nil, x)))
-		rec, err := r.Next()
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := rec.Decode()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if nodes.TSO(b.GetCommitTs()) != x.CommitTS || rec.CommitTS() != x.CommitTS {
-			t.Errorf("commit TS %d, %d; want %d", b.GetCommitTs(), rec.CommitTS(), x.CommitTS)
-		}
-		again, err := proto.MarshalOptions{Deterministic: true}.Marshal(b)
-		if err != nil || !bytes.Equal(again, rec.Payload) {
-			t.Errorf("the generated code writes it otherwise: %v\n%x\n%x", err, again, rec.Payload)
-		}
-		if len(b.ProtoReflect().GetUnknown()) > 0 {
-			t.Error("it has unknown fields")
-		}
 	}
 }
 
@@ -248,7 +122,7 @@ func TestRotationNamesAndOrder(t *testing.T) {
 		put(t, s, base+i*(1000<<18)) // a second apart
 	}
 	s.Close()
-	paths, err := Files(dir)
+	paths, err := binlogfile.Files(dir)
 	if err != nil || len(paths) != 6 {
 		t.Fatal(paths, err)
 	}
@@ -261,7 +135,7 @@ func TestRotationNamesAndOrder(t *testing.T) {
 	// It goes on with the last one when there is room, and with the number after.
 	s = open(t, Options{Dir: dir, MaxFileBytes: 300})
 	put(t, s, base+100_000<<18, base+200_000<<18)
-	if again, _ := Files(dir); len(again) != 7 || !slices.Equal(again[:6], paths) {
+	if again, _ := binlogfile.Files(dir); len(again) != 7 || !slices.Equal(again[:6], paths) {
 		t.Errorf("after a restart: %v", again)
 	}
 }
@@ -282,7 +156,7 @@ func newest(t *testing.T, dir string) (path string, content []byte) {
 	s := open(t, Options{Dir: dir})
 	put(t, s, 10, 20, 30)
 	s.Close()
-	paths, err := Files(dir)
+	paths, err := binlogfile.Files(dir)
 	if err != nil || len(paths) != 1 {
 		t.Fatal(paths, err)
 	}
@@ -373,14 +247,14 @@ func TestDamageIsNoTornTail(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err := New(Options{Dir: dir, From: 30})
-			var d *DamageError
+			var d *binlogfile.DamageError
 			if !errors.As(err, &d) || d.File != path || d.Offset != int64(second) || !strings.Contains(err.Error(), "restore the file") {
 				t.Errorf("got %v", err)
 			}
 			if now, _ := os.ReadFile(path); !bytes.Equal(now, whole) {
 				t.Error("the damaged file was changed")
 			}
-			if err := Print(io.Discard, path); !errors.As(err, &d) || d.Offset != int64(second) {
+			if err := binlogfile.Print(io.Discard, path); !errors.As(err, &d) || d.Offset != int64(second) {
 				t.Errorf("print: %v", err)
 			}
 		})
@@ -422,7 +296,7 @@ func TestBeginningOfTheNewestFile(t *testing.T) {
 			s := open(t, d.opts)
 			put(t, s, 5, 10)
 			s.Close()
-			paths, err := Files(d.opts.Dir)
+			paths, err := binlogfile.Files(d.opts.Dir)
 			if err != nil || len(paths) != 2 {
 				t.Fatal(paths, err)
 			}
@@ -444,7 +318,7 @@ func TestBeginningOfTheNewestFile(t *testing.T) {
 				}
 				return
 			}
-			var damage *DamageError
+			var damage *binlogfile.DamageError
 			if !errors.As(err, &damage) || damage.File != path || damage.Offset != 0 || !strings.Contains(err.Error(), "move it away") {
 				t.Errorf("got %v", err)
 			}
@@ -463,7 +337,7 @@ func TestGzipAndRetention(t *testing.T) {
 	put(t, s, 10, 20, 30, 40)
 	var paths []string
 	until(t, "three compressed files and one that is not", func() bool {
-		paths, _ = Files(dir)
+		paths, _ = binlogfile.Files(dir)
 		return len(paths) == 4 && strings.HasSuffix(paths[2], ".gz") && !strings.HasSuffix(paths[3], ".gz")
 	})
 	s.Close()
@@ -479,7 +353,7 @@ func TestGzipAndRetention(t *testing.T) {
 	if err := errors.Join(os.WriteFile(twice, plain, 0o640), os.WriteFile(paths[3]+".gz.tmp", nil, 0o640)); err != nil {
 		t.Fatal(err)
 	}
-	if again, _ := Files(dir); !slices.Equal(again, paths) {
+	if again, _ := binlogfile.Files(dir); !slices.Equal(again, paths) {
 		t.Errorf("files: %v", again)
 	}
 	old := now.Add(-2 * time.Hour)
@@ -496,7 +370,7 @@ func TestGzipAndRetention(t *testing.T) {
 		t.Error("the half-made file is still there")
 	}
 	until(t, "the young file and the newest to be left", func() bool {
-		left, _ := Files(dir)
+		left, _ := binlogfile.Files(dir)
 		return slices.Equal(left, paths[2:])
 	})
 }
@@ -543,7 +417,7 @@ func TestReaderOfCompressedDamage(t *testing.T) {
 		if err := os.WriteFile(p, content, 0o640); err != nil {
 			t.Fatal(err)
 		}
-		var d *DamageError
+		var d *binlogfile.DamageError
 		if err := eachIn(p, func(*pbfile.Binlog) {}); !errors.As(err, &d) || d.File != p {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -574,7 +448,7 @@ func TestEarlyTorn(t *testing.T) {
 				}
 			}
 			write()
-			paths, err := Files(d.opts.Dir)
+			paths, err := binlogfile.Files(d.opts.Dir)
 			if err != nil {
 				t.Fatal(err)
 			}

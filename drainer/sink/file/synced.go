@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"pumphouse/drainer/binlogfile"
 	"pumphouse/nodes"
 	"pumphouse/nodes/disk"
 )
@@ -30,7 +31,7 @@ func (p synced) line() string {
 }
 
 func (p synced) sum() uint32 {
-	return crc32.Checksum(fmt.Appendf(nil, "%d %d", p.number, p.offset), castagnoli)
+	return crc32.Checksum(fmt.Appendf(nil, "%d %d", p.number, p.offset), crc32.MakeTable(crc32.Castagnoli))
 }
 
 // openSynced opens the file and reads what it says; one that a crash has torn promises nothing.
@@ -72,8 +73,8 @@ func (s *Sink) promiseCurrent() error {
 }
 
 // durableIn is how many bytes of a file are known to have been durable.
-func (s *Sink) durableIn(f binlogFile) int64 {
-	if s.durable.number != f.number {
+func (s *Sink) durableIn(f binlogfile.File) int64 {
+	if s.durable.number != f.Number {
 		return 0
 	}
 	return s.durable.offset
@@ -83,7 +84,7 @@ func (s *Sink) durableIn(f binlogFile) int64 {
 // crash: everything up to the checkpoint was durable, so what a crash tears is after it. "" when it
 // can be, and may be cut off. last is the commit TS of the file's last record before it, 0 if there
 // is none.
-func (s *Sink) covered(file binlogFile, f disk.File, at int64, last nodes.TSO) (why string, err error) {
+func (s *Sink) covered(file binlogfile.File, f disk.File, at int64, last nodes.TSO) (why string, err error) {
 	from := s.opts.From
 	if last >= from {
 		return "", nil // whatever it was, the checkpoint does not cover it
@@ -91,14 +92,14 @@ func (s *Sink) covered(file binlogFile, f disk.File, at int64, last nodes.TSO) (
 	if n := s.durableIn(file); at < n {
 		return fmt.Sprintf("the file had been durable up to byte %d", n), nil
 	}
-	if ts := commitTSAt(f, at); ts > last && ts <= from {
+	if ts := binlogfile.CommitTSAt(f, at); ts > last && ts <= from {
 		return fmt.Sprintf("the transaction there has the commit TS %s", ts), nil
 	}
 	size, err := f.Size()
 	if err != nil {
 		return "", err
 	}
-	ts, next, err := findRecord(f, at+1, size)
+	ts, next, err := binlogfile.FindRecord(f, at+1, size)
 	if err != nil {
 		return "", fmt.Errorf("look for records after the damage in %s: %w", f.Name(), err)
 	}
@@ -109,7 +110,7 @@ func (s *Sink) covered(file binlogFile, f disk.File, at int64, last nodes.TSO) (
 }
 
 // refuse is the error for damage that the checkpoint covers.
-func (s *Sink) refuse(d *DamageError, why string) error {
+func (s *Sink) refuse(d *binlogfile.DamageError, why string) error {
 	return fmt.Errorf("%w; no crash did that, as %s and the drainer's checkpoint %s covers it: what is lost there would not be delivered again; "+
 		"restore the file from a copy, or move the directory away and begin with a new dump", d, why, s.opts.From)
 }

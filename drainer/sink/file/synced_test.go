@@ -9,11 +9,9 @@ import (
 	"strings"
 	"testing"
 
-	"pumphouse/binlogpb/pbfile"
+	"pumphouse/drainer/binlogfile"
 	"pumphouse/drainer/sink"
 	"pumphouse/nodes"
-
-	"github.com/pingcap/tidb/pkg/parser/mysql"
 )
 
 // forgetSynced makes what is in the files something that was never durable, as a crash finds it.
@@ -38,7 +36,7 @@ func TestDamageThatTheCheckpointCovers(t *testing.T) {
 			put(t, s, 30)
 		}
 		s.Close()
-		paths, err := Files(dir)
+		paths, err := binlogfile.Files(dir)
 		if err != nil || len(paths) != 1 {
 			t.Fatal(paths, err)
 		}
@@ -47,7 +45,7 @@ func TestDamageThatTheCheckpointCovers(t *testing.T) {
 			t.Fatal(err)
 		}
 		ends := []int64{0}
-		if err := Each(paths[0], func(r Record) error { ends = append(ends, r.End()); return nil }); err != nil {
+		if err := binlogfile.Each(paths[0], func(r binlogfile.Record) error { ends = append(ends, r.End()); return nil }); err != nil {
 			t.Fatal(err)
 		}
 		refused := func(what string, at int64) {
@@ -60,7 +58,7 @@ func TestDamageThatTheCheckpointCovers(t *testing.T) {
 			if err == nil {
 				s.Close()
 			}
-			var damage *DamageError
+			var damage *binlogfile.DamageError
 			if !errors.As(err, &damage) || damage.Offset != at || !strings.Contains(err.Error(), "restore the file") || !strings.Contains(err.Error(), "checkpoint 25") {
 				t.Errorf("30 is there: %v; %s: %v", !last, what, err)
 			}
@@ -154,15 +152,5 @@ func TestSyncedIsTrueAfterRepairs(t *testing.T) {
 	s.Close()
 	if got := (directory{Options{Dir: dir}}).IDs(t); !slices.Equal(got, []int64{10, 20}) {
 		t.Errorf("%v", got)
-	}
-}
-
-// Bits that an early version of ours wrote as bytes read as the number that files have now.
-func TestPrintTakesBothFormsOfBit(t *testing.T) {
-	for _, v := range [][]byte{{flagUvarint, 0xd5, 0xaa, 0x05}, {flagBytes, 6, 1, 0x55, 0x55}} {
-		c := &pbfile.Column{Tp: []byte{mysql.TypeBit}}
-		if text, err := valueText(c, v); err != nil || text != "87381" {
-			t.Errorf("%x: %s, %v", v, text, err)
-		}
 	}
 }

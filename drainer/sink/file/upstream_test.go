@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"pumphouse/binlogpb/pbfile"
+	"pumphouse/drainer/binlogfile"
 	"pumphouse/drainer/sink"
 	"pumphouse/testsuite/upstream"
 
@@ -31,7 +32,7 @@ func TestUpstreamsFile(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.Close()
-	paths, err := Files(dir)
+	paths, err := binlogfile.Files(dir)
 	if err != nil || len(paths) != 1 {
 		t.Fatal(paths, err)
 	}
@@ -48,7 +49,7 @@ func TestUpstreamsFile(t *testing.T) {
 		}
 	}
 	var text strings.Builder
-	if err := Print(&text, path); err != nil || !strings.Contains(text.String(), "b17=87381, b64=18446744073709551615") {
+	if err := binlogfile.Print(&text, path); err != nil || !strings.Contains(text.String(), "b17=87381, b64=18446744073709551615") {
 		t.Errorf("printed, %v:\n%s", err, text.String())
 	}
 }

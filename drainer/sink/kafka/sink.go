@@ -7,8 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"pumphouse/drainer/message"
 	"pumphouse/drainer/sink"
-	"pumphouse/drainer/sink/kafka/message"
 	"pumphouse/nodes"
 
 	"github.com/twmb/franz-go/pkg/kgo"

@@ -1,4 +1,4 @@
-package file
+package binlogfile
 
 import (
 	"bufio"
@@ -49,7 +49,7 @@ func Print(w io.Writer, paths ...string) error {
 }
 
 func printFile(w io.Writer, path string) error {
-	_, named := parseName(filepath.Base(path))
+	_, named := ParseName(filepath.Base(path))
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return ErrNotBinlog
 	}

@@ -1,4 +1,4 @@
-package file
+package binlogfile
 
 import (
 	"bytes"
@@ -10,10 +10,10 @@ import (
 // Any bytes are read as records or end in an error that tells where, and what is printed of
 // them does not end the process.
 func FuzzReader(f *testing.F) {
-	e := newEncoder()
+	e := NewEncoder()
 	var all []byte
 	for _, x := range sample() {
-		one := e.append(nil, x)
+		one := e.Append(nil, x)
 		f.Add(one)
 		all = append(all, one...)
 	}
@@ -36,7 +36,7 @@ func FuzzReader(f *testing.F) {
 				if d.Offset != end {
 					t.Errorf("damage is told at byte %d, the records end at %d", d.Offset, end)
 				}
-				if _, at, err := findRecord(bytes.NewReader(b), d.Offset+1, int64(len(b))); err != nil || at != 0 && at <= d.Offset {
+				if _, at, err := FindRecord(bytes.NewReader(b), d.Offset+1, int64(len(b))); err != nil || at != 0 && at <= d.Offset {
 					t.Errorf("a record after byte %d is found at %d: %v", d.Offset, at, err)
 				}
 				return

@@ -1,4 +1,4 @@
-package file
+package binlogfile
 
 import (
 	"bufio"
@@ -42,8 +42,8 @@ func (r Record) Decode() (*pbfile.Binlog, error) {
 	return b, nil
 }
 
-// statement is the record's statement, empty when it has rows.
-func (r Record) statement() string {
+// Statement is the record's statement, empty when it has rows.
+func (r Record) Statement() string {
 	if len(r.Payload) < 2 || r.Payload[0] != 1<<3 || r.Payload[1] != byte(pbfile.BinlogType_DDL) { // tp comes first
 		return ""
 	}
@@ -93,16 +93,16 @@ func Open(path string) (*Reader, error) { return openOn(disk.OS{}, path) }
 
 func openOn(fsys disk.FS, path string) (*Reader, error) {
 	f, err := disk.OpenToRead(fsys, path)
-	if errors.Is(err, fs.ErrNotExist) && !strings.HasSuffix(path, gzipSuffix) {
-		if z, zerr := disk.OpenToRead(fsys, path+gzipSuffix); zerr == nil {
-			path, f, err = path+gzipSuffix, z, nil
+	if errors.Is(err, fs.ErrNotExist) && !strings.HasSuffix(path, GzipSuffix) {
+		if z, zerr := disk.OpenToRead(fsys, path+GzipSuffix); zerr == nil {
+			path, f, err = path+GzipSuffix, z, nil
 		}
 	}
 	if err != nil {
 		return nil, err
 	}
 	r := &Reader{name: path, f: f, src: bufio.NewReaderSize(io.NewSectionReader(f, 0, math.MaxInt64), 1<<20)}
-	if strings.HasSuffix(path, gzipSuffix) {
+	if strings.HasSuffix(path, GzipSuffix) {
 		z, err := gzip.NewReader(r.src)
 		if err != nil {
 			return nil, errors.Join(&DamageError{File: path, Reason: "not compressed with gzip: " + err.Error()}, f.Close())

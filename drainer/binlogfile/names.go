@@ -1,4 +1,4 @@
-package file
+package binlogfile
 
 import (
 	"cmp"
@@ -14,10 +14,8 @@ import (
 	"pumphouse/nodes/disk"
 )
 
-const (
-	gzipSuffix = ".gz"
-	tmpSuffix  = ".tmp"
-)
+// GzipSuffix ends the name of a file that is compressed.
+const GzipSuffix = ".gz"
 
 var namePattern = regexp.MustCompile(`^binlog-(?:v[^-]*-)?(\d{16})(?:-\d{14})?(?:\.gz)?$`)
 
@@ -26,17 +24,18 @@ func Name(number uint64, ts nodes.TSO) string {
 	return fmt.Sprintf("binlog-%016d-%s", number, ts.Time().In(time.Local).Format("20060102150405"))
 }
 
-// binlogFile is a file in the directory.
-type binlogFile struct {
-	path   string
-	number uint64
+// File is a file in the directory.
+type File struct {
+	Path   string
+	Number uint64
 }
 
-func (f binlogFile) compressed() bool { return strings.HasSuffix(f.path, gzipSuffix) }
+// Compressed reports whether the file is compressed as a whole.
+func (f File) Compressed() bool { return strings.HasSuffix(f.Path, GzipSuffix) }
 
-// parseName reports whether a name is that of a binlog file, ours or one of the older forms of
+// ParseName reports whether a name is that of a binlog file, ours or one of the older forms of
 // upstream.
-func parseName(name string) (number uint64, ok bool) {
+func ParseName(name string) (number uint64, ok bool) {
 	m := namePattern.FindStringSubmatch(name)
 	if m == nil {
 		return 0, false
@@ -45,25 +44,25 @@ func parseName(name string) (number uint64, ok bool) {
 	return number, err == nil
 }
 
-// list gives the binlog files of a directory in order. When both forms of a file are there,
+// List gives the binlog files of a directory in order. When both forms of a file are there,
 // because a crash came between making one and removing the other, it is the compressed one,
 // which is complete.
-func list(fsys disk.FS, dir string) ([]binlogFile, error) {
+func List(fsys disk.FS, dir string) ([]File, error) {
 	names, err := fsys.List(dir)
 	if err != nil {
 		return nil, fmt.Errorf("list the binlog files: %w", err)
 	}
-	var files []binlogFile
+	var files []File
 	for _, name := range names {
-		if number, ok := parseName(name); ok {
-			files = append(files, binlogFile{filepath.Join(dir, name), number})
+		if number, ok := ParseName(name); ok {
+			files = append(files, File{filepath.Join(dir, name), number})
 		}
 	}
-	slices.SortFunc(files, func(a, b binlogFile) int {
-		return cmp.Or(cmp.Compare(a.number, b.number), cmp.Compare(b.path, a.path))
+	slices.SortFunc(files, func(a, b File) int {
+		return cmp.Or(cmp.Compare(a.Number, b.Number), cmp.Compare(b.Path, a.Path))
 	})
-	return slices.CompactFunc(files, func(a, b binlogFile) bool {
-		return strings.TrimSuffix(a.path, gzipSuffix) == strings.TrimSuffix(b.path, gzipSuffix)
+	return slices.CompactFunc(files, func(a, b File) bool {
+		return strings.TrimSuffix(a.Path, GzipSuffix) == strings.TrimSuffix(b.Path, GzipSuffix)
 	}), nil
 }
 
@@ -72,10 +71,10 @@ func Files(dir string) ([]string, error) { return FilesOn(disk.OS{}, dir) }
 
 // FilesOn is [Files] on any file system.
 func FilesOn(fsys disk.FS, dir string) ([]string, error) {
-	files, err := list(fsys, dir)
+	files, err := List(fsys, dir)
 	paths := make([]string, len(files))
 	for i, f := range files {
-		paths[i] = f.path
+		paths[i] = f.Path
 	}
 	return paths, err
 }

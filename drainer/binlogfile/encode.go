@@ -1,4 +1,4 @@
-package file
+package binlogfile
 
 import (
 	"encoding/binary"
@@ -20,16 +20,17 @@ const (
 	trailerSize = 4
 )
 
-// encoder makes records. It writes the messages itself, inside out: building them first
+// Encoder makes records. It writes the messages itself, inside out: building them first
 // would cost several times as much as everything else here.
-type encoder struct {
+type Encoder struct {
 	tables map[*schema.Table]*tableHead
 	events []byte // the events of a DMLData
 	row    []byte // the columns of an event
 	value  []byte
 }
 
-func newEncoder() *encoder { return &encoder{tables: make(map[*schema.Table]*tableHead)} }
+// NewEncoder makes an encoder, for one goroutine.
+func NewEncoder() *Encoder { return &Encoder{tables: make(map[*schema.Table]*tableHead)} }
 
 // tableHead is what of the messages is the same for every row of a table.
 type tableHead struct {
@@ -46,7 +47,7 @@ type columnHead struct {
 // keepTables is how many tables' heads are kept; definitions come and go with DDL.
 const keepTables = 4096
 
-func (e *encoder) table(t *schema.Table) *tableHead {
+func (e *Encoder) table(t *schema.Table) *tableHead {
 	h := e.tables[t]
 	if h != nil {
 		return h
@@ -72,14 +73,14 @@ func (e *encoder) table(t *schema.Table) *tableHead {
 	return h
 }
 
-// append appends the record of a transaction.
-func (e *encoder) append(b []byte, t *sink.Txn) []byte {
+// Append appends the record of a transaction.
+func (e *Encoder) Append(b []byte, t *sink.Txn) []byte {
 	start := len(b)
 	b = append(b, make([]byte, headerSize)...)
 	if t.DDL != nil {
 		b = appendVarint(b, 1, uint64(pbfile.BinlogType_DDL))
 		b = appendVarint(b, 2, uint64(t.CommitTS))
-		b = appendString(b, 4, statement(t))
+		b = appendString(b, 4, Statement(t))
 	} else {
 		e.events = e.events[:0]
 		for _, c := range t.Changes {
@@ -107,7 +108,7 @@ func Frame(payload []byte) (head [headerSize]byte, sum [trailerSize]byte) {
 // keepBytes is how large a buffer may be to be used again: a giant transaction is rare.
 const keepBytes = 4 << 20
 
-func (e *encoder) shrink() {
+func (e *Encoder) shrink() {
 	for _, buf := range []*[]byte{&e.events, &e.row, &e.value} {
 		if cap(*buf) > keepBytes {
 			*buf = nil
@@ -115,8 +116,8 @@ func (e *encoder) shrink() {
 	}
 }
 
-// statement is the text of a DDL: with its database, unless it makes that itself.
-func statement(t *sink.Txn) string {
+// Statement is the text of a DDL in its record: with its database, unless it makes that itself.
+func Statement(t *sink.Txn) string {
 	if t.DDL.Schema == "" || t.DDL.Job != nil && t.DDL.Job.Type == schema.ActionCreateSchema {
 		return t.Query + ";"
 	}
@@ -136,7 +137,7 @@ func quote(name string) string {
 }
 
 // event appends a row's change to the events.
-func (e *encoder) event(c *txn.Change) {
+func (e *Encoder) event(c *txn.Change) {
 	h := e.table(c.Table)
 	e.row = e.row[:0]
 	tp := pbfile.EventType_Insert
