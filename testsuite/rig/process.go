@@ -122,6 +122,7 @@ func (p *Proc) Output() string {
 // Stop ends the process by its own pid, orderly first, and waits for it.
 func (p *Proc) Stop(t testing.TB) {
 	p.Cmd.Process.Signal(syscall.SIGTERM)
+	p.Cmd.Process.Signal(syscall.SIGCONT) // it may be stopped
 	select {
 	case <-p.Done:
 	case <-time.After(Patience):
