@@ -161,6 +161,7 @@ func (p *Puller) refill() (fake nodes.TSO, wait <-chan struct{}, err error) {
 		}
 	}
 	p.next += uint64(len(p.batch))
+	p.i = firstAfter(p.batch, p.last) // what committed before the position and was sorted after the pull began
 	return 0, nil, nil
 }
 
