@@ -51,6 +51,12 @@ func (u *upstream) begin(size int) *txn {
 	return t
 }
 
+func (u *upstream) acknowledged(t *txn, pump int) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	t.acked = append(t.acked, pump)
+}
+
 func (u *upstream) commit(t *txn) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -267,7 +273,7 @@ func work(u *upstream, s *storage.Store, rnd *rand.Rand) (purged nodes.TSO) {
 			if s.Append(ctx, prewrite(tx)) != nil {
 				return purged
 			}
-			tx.acked = append(tx.acked, 0)
+			u.acknowledged(tx, 0)
 			open = append(open, tx)
 		case what == 19:
 			purged = s.MaxCommitTS() / 2
@@ -410,9 +416,7 @@ func writeRandomly(ctx context.Context, u *upstream, pumps []*node, rnd *rand.Ra
 		if n.put(context.Background(), prewrite(tx)) != nil {
 			return
 		}
-		u.mu.Lock()
-		tx.acked = append(tx.acked, n.id)
-		u.mu.Unlock()
+		u.acknowledged(tx, n.id)
 		if rnd.IntN(4) == 0 {
 			time.Sleep(time.Duration(rnd.IntN(1000)) * time.Microsecond) // TiKV takes its time
 		}

@@ -253,9 +253,9 @@ func (s *Store) roll(need int64) error {
 	}
 	s.seal(w)
 	w.id, w.seed, w.offset, w.size, w.zeroed = h.id, seed, segmentHeaderSize, size, 0
-	w.durable.Store(segmentHeaderSize)
 	s.mu.Lock()
 	w.file = f
+	w.durable.Store(segmentHeaderSize) // under the lock: syncLog's word on the segment before must not count for this one
 	s.segments = append(s.segments, &segment{id: h.id, end: segmentHeaderSize})
 	s.mu.Unlock()
 	s.checkSpace()
