@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 
@@ -95,28 +96,49 @@ func unsyncedPartly(disk *faultfs.FS, rnd *rand.Rand) *faultfs.FS {
 	return after
 }
 
-// TestCutTailStaysCut: a whole record in a torn write, after one that is not, does not
-// come back when new records fill the space before it.
-func TestCutTailStaysCut(t *testing.T) {
-	disk, _ := failBatch(t, 2, "sync", faultfs.Fault{Err: errPower})
-	shown := disk.Read(firstSegment)
-	after := disk.Crash(nil)
-	record := (40 + len(prewritePayload(3, 600)) + 7) &^ 7
-	begin := logEnd(disk, firstSegment) - 2*record
-	begin = (begin + 7) &^ 7
-	after.Corrupt(firstSegment, func(b []byte) []byte { // only the second record got to the disk
-		copy(b[begin+record:], shown[begin+record:])
-		return b
-	})
-	opts := storage.Options{Dir: "d", FS: after, SyncLog: true, SegmentBytes: 1 << 16}
-	s := open(t, opts)
-	if got := s.Unresolved(0); !equal(got, 1, 2) {
-		t.Fatalf("unresolved are %v", got)
+// TestFailedBatchIsWrittenAgain: after a failed sync the cache shows records that the disk does not hold. A
+// program that starts then believes them all, so it must have put them all on the disk.
+func TestFailedBatchIsWrittenAgain(t *testing.T) {
+	disk, failed := failBatch(t, 8, "sync", faultfs.Fault{Err: errPower})
+	failed.Close()
+	opts := storage.Options{Dir: "d", FS: disk, SyncLog: true, SegmentBytes: 1 << 16}
+	believed := open(t, opts).Unresolved(0)
+	if len(believed) != 10 {
+		t.Fatalf("unresolved are %v, want all 10 that the cache shows", believed)
 	}
-	put(t, s, pre(9, 600)) // as long as the record that was lost
-	opts.FS = after.Crash(nil)
-	if got := open(t, opts).Unresolved(0); !equal(got, 1, 2, 9) {
-		t.Fatalf("after another crash unresolved are %v", got)
+	opts.FS = disk.Crash(nil)
+	if got := open(t, opts).Unresolved(0); !slices.Equal(got, believed) {
+		t.Errorf("after the power failed unresolved are %v, before %v", got, believed)
+	}
+}
+
+// TestCutTailStaysCut: a whole record in a torn write, after one that is not, does not
+// come back when new records fill the space before it, whether they are synced or not.
+func TestCutTailStaysCut(t *testing.T) {
+	for _, syncLog := range []bool{true, false} {
+		disk, _ := failBatch(t, 2, "sync", faultfs.Fault{Err: errPower})
+		shown := disk.Read(firstSegment)
+		after := disk.Crash(nil)
+		record := (40 + len(prewritePayload(3, 600)) + 7) &^ 7
+		begin := logEnd(disk, firstSegment) - 2*record
+		begin = (begin + 7) &^ 7
+		after.Corrupt(firstSegment, func(b []byte) []byte { // only the second record got to the disk
+			copy(b[begin+record:], shown[begin+record:])
+			return b
+		})
+		opts := storage.Options{Dir: "d", FS: after, SyncLog: syncLog, SegmentBytes: 1 << 16}
+		s := open(t, opts)
+		if got := s.Unresolved(0); !equal(got, 1, 2) {
+			t.Fatalf("unresolved are %v", got)
+		}
+		put(t, s, pre(9, 600)) // as long as the record that was lost
+		if err := s.Checkpoint(); err != nil {
+			t.Fatal(err)
+		}
+		opts.FS = after.Crash(nil)
+		if got := open(t, opts).Unresolved(0); !equal(got, 1, 2, 9) {
+			t.Fatalf("SyncLog %v: after another crash unresolved are %v", syncLog, got)
+		}
 	}
 }
 

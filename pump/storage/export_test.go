@@ -62,3 +62,9 @@ func (s *Store) Checkpoint() error {
 	defer s.checkpointing.Unlock()
 	return s.checkpoint()
 }
+
+// HoldSorter keeps the sorter from doing anything until release is called.
+func (s *Store) HoldSorter() (release func()) {
+	s.sorting.Lock()
+	return s.sorting.Unlock
+}

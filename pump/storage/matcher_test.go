@@ -122,3 +122,22 @@ func TestMatcherOutcomes(t *testing.T) {
 		t.Errorf("%d prewrites were settled without being emitted, want 3", settled)
 	}
 }
+
+// TestCommitTSOnce: of two transactions with one commit TS, which PD never gives, the second is dropped: it would
+// break the order of the index, which nothing could be found in any more.
+func TestCommitTSOnce(t *testing.T) {
+	var emitted, settled []uint32
+	m := newMatcher(func(e entry) { emitted = append(emitted, e.at.off) }, func(at place) { settled = append(settled, at.off) }, 0)
+	for i, start := range []nodes.TSO{10, 11, 12} {
+		m.prewrite(start, 0, place{1, uint32(i)}, 1, time.Time{})
+	}
+	m.commit(11, 20)
+	m.commit(12, 20)
+	m.rollback(10)
+	if len(emitted) != 1 || m.last != 20 || m.mark != 20 {
+		t.Errorf("emitted are the prewrites at %v, the mark is %s", emitted, m.mark)
+	}
+	if len(settled) != 2 {
+		t.Errorf("settled are the prewrites at %v, want the one rolled back and the second", settled)
+	}
+}

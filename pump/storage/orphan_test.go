@@ -11,6 +11,7 @@ import (
 	"pumphouse/nodes"
 	"pumphouse/nodes/disk/faultfs"
 	"pumphouse/pump/storage"
+	"pumphouse/testsuite/form"
 )
 
 // orphanTS is the start TS of the prewrite that holds back everything in these tests.
@@ -107,7 +108,7 @@ func TestOrphan(t *testing.T) {
 			opts := storage.Options{Dir: "d", FS: disk, SyncLog: true, WaitInMemory: inMemory, SegmentBytes: 1 << 16}
 			s := open(t, opts)
 			const n = 3000
-			want, free := afterOrphan(t, s, rand.New(rand.NewPCG(1, 1)), n)
+			want, free := afterOrphan(t, s, rand.New(rand.NewPCG(form.Seed(t), 1)), n)
 			rec := resolve(free, want[n-1])
 			check := func() {
 				t.Helper()
@@ -177,11 +178,41 @@ func TestOrphan(t *testing.T) {
 	}
 }
 
+// TestCheckpointWhileDelivering: a checkpoint that is written while what has waited is still being delivered says so:
+// the store that opens with it delivers the rest without being told anything new.
+func TestCheckpointWhileDelivering(t *testing.T) {
+	for _, inMemory := range []int{0, 16} {
+		disk := faultfs.New()
+		opts := storage.Options{Dir: "d", FS: disk, SyncLog: true, WaitInMemory: inMemory}
+		s := open(t, opts)
+		want, _ := afterOrphan(t, s, rand.New(rand.NewPCG(form.Seed(t), 1)), 3000)
+		s.Sort()
+		release := s.HoldSorter()
+		put(t, s, rol(orphanTS))
+		if err := s.Checkpoint(); err != nil {
+			t.Fatal(err)
+		}
+		if got, end := s.MaxCommitTS(), want[len(want)-1]; got >= end {
+			t.Fatalf("everything up to %s of %s is delivered before the checkpoint", got, end)
+		}
+		after := disk.Crash(nil)
+		release()
+		opts.FS = after
+		s = open(t, opts)
+		if got, end := s.MaxCommitTS(), want[len(want)-1]; got != end {
+			t.Errorf("%d in memory: after the restart everything up to %s is delivered, want %s", inMemory, got, end)
+		}
+		if got := pulled(t, s, 0, want[len(want)-1]); !slices.Equal(got, want) {
+			t.Errorf("%d in memory: %d delivered, want %d", inMemory, len(got), len(want))
+		}
+	}
+}
+
 // TestOrphanAnyOrder: commits that come in no order at all wait and are delivered in order, too.
 func TestOrphanAnyOrder(t *testing.T) {
 	disk := faultfs.New()
 	s := open(t, storage.Options{Dir: "d", FS: disk, WaitInMemory: 8})
-	rnd := rand.New(rand.NewPCG(3, 3))
+	rnd := rand.New(rand.NewPCG(form.Seed(t), 3))
 	put(t, s, pre(orphanTS, 10))
 	const n = 1000
 	var want []nodes.TSO
@@ -239,9 +270,10 @@ func TestOrphansInTurn(t *testing.T) {
 // TestOrphanCrash cuts the power at changes of the disk while transactions wait, and while
 // they are delivered.
 func TestOrphanCrash(t *testing.T) {
+	seed := form.Seed(t)
 	for at := 1; ; at++ {
 		disk := faultfs.New()
-		rnd := rand.New(rand.NewPCG(uint64(at), 9))
+		rnd := rand.New(rand.NewPCG(seed, uint64(at)))
 		ops, off := 0, false
 		disk.Inject(func(faultfs.Op) faultfs.Fault {
 			if ops++; ops > at {
@@ -351,7 +383,7 @@ func TestDamagedRun(t *testing.T) {
 	disk := faultfs.New()
 	opts := storage.Options{Dir: "d", FS: disk, SyncLog: true, WaitInMemory: 200}
 	s := open(t, opts)
-	want, _ := afterOrphan(t, s, rand.New(rand.NewPCG(2, 2)), 1000)
+	want, _ := afterOrphan(t, s, rand.New(rand.NewPCG(form.Seed(t), 2)), 1000)
 	s.Sort()
 	if err := s.Close(); err != nil {
 		t.Fatal(err)
