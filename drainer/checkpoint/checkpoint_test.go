@@ -69,12 +69,16 @@ func TestNeverGoesBack(t *testing.T) {
 	if _, err := f.Load(t.Context()); !errors.Is(err, ErrNone) {
 		t.Errorf("something was saved by Open: %v", err)
 	}
-	for _, s := range []struct{ save, want nodes.TSO }{{90, 100}, {150, 150}, {120, 150}, {150, 150}, {151, 151}} {
+	for _, s := range []struct{ save, want nodes.TSO }{{90, 100}, {100, 100}, {150, 150}, {120, 150}, {150, 150}, {151, 151}} {
 		if err := c.Save(t.Context(), Position{CommitTS: s.save}); err != nil {
 			t.Fatal(err)
 		}
 		if c.CommitTS() != s.want {
 			t.Errorf("after Save(%d): %d, want %d", s.save, c.CommitTS(), s.want)
+		}
+		// Where the checkpoint begins is written once it is saved, too.
+		if got, err := f.Load(t.Context()); s.save == 100 && (err != nil || got.CommitTS != 100 || !c.Saved()) || s.save == 90 && !errors.Is(err, ErrNone) {
+			t.Errorf("after Save(%d) the file has %+v, %v", s.save, got, err)
 		}
 	}
 	again, err := Open(t.Context(), f, 42, 7)

@@ -119,6 +119,9 @@ func TestDisorder(t *testing.T) {
 	if err := p1.Push(t.Context(), txn(15)); !errors.As(err, &d) || d.Pump != "p1" || d.CommitTS != 15 || d.After != 20 {
 		t.Errorf("a pump that goes back: %v", err)
 	}
+	if err := p1.Push(t.Context(), txn(20)); !errors.As(err, &d) || d.Pump != "p1" || d.CommitTS != 20 || d.After != 20 {
+		t.Errorf("a pump that repeats itself: %v", err)
+	}
 
 	// A pump that was set to offline comes back with what nobody waited for.
 	p2 := add(t, m, "p2", 0)
@@ -137,8 +140,8 @@ func TestDisorder(t *testing.T) {
 	if got, passed := next(t, m); !slices.Equal(got, []int64{30}) || passed != 40 {
 		t.Errorf("the merge does not go on: %v, passed %d", got, passed)
 	}
-	if st := m.Stats(); st.Disorders != 3 || st.QueuedBytes != 0 {
-		t.Errorf("%+v: want 3 disorders counted and nothing held", st)
+	if st := m.Stats(); st.Disorders != 4 || st.QueuedBytes != 0 {
+		t.Errorf("%+v: want 4 disorders counted and nothing held", st)
 	}
 }
 
@@ -180,6 +183,28 @@ func TestAddTwice(t *testing.T) {
 	next(t, m)
 	if m.Stats().Pumps != 1 {
 		t.Error("p1 has not gone")
+	}
+}
+
+// What a source delivers after Next has looked at it, and before Next sleeps for it, is not slept through: neither a
+// transaction nor a time nor the end.
+func TestNewsBeforeSleep(t *testing.T) {
+	for what, news := range map[string]func(*Source){
+		"a transaction": func(s *Source) { push(t, s, txn(20)) },
+		"a time":        func(s *Source) { push(t, s, fake(20)) },
+		"the end":       func(s *Source) { s.End() },
+	} {
+		m := New(Options{})
+		s := add(t, m, "p1", 7)
+		s.take()
+		news(s)
+		if s.want() {
+			t.Errorf("%s came, and the merge would sleep", what)
+		}
+		s.take()
+		if what != "the end" && !s.want() {
+			t.Errorf("after %s nothing more came, and the merge would not sleep", what)
+		}
 	}
 }
 
