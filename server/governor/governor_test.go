@@ -66,6 +66,44 @@ func TestMemory(t *testing.T) {
 	}
 }
 
+// TestConnections: all users, one user, and what is kept for admins.
+func TestConnections(t *testing.T) {
+	g := New(Limits{Connections: 4, UserConnections: 3})
+	refused := func(user string, admin bool, code uint16, setting string) {
+		t.Helper()
+		_, err := g.Enter(user, admin)
+		wantCode(t, err, code, setting)
+	}
+	for range 3 {
+		enter(t, g, "many", false)
+	}
+	refused("many", false, 1226, "max-user-connections")
+	one := enter(t, g, "one", false)
+	refused("late", false, 1040, "max-connections (4)")
+	for i := range AdminConnections {
+		enter(t, g, fmt.Sprint("admin", i), true)
+	}
+	refused("admin", true, 1040, "max-connections (4)")
+	one.Leave()
+	enter(t, g, "admin", true)
+}
+
+// TestAdminsStayWithinTheMemory: what is kept for admins is not beyond what there is.
+func TestAdminsStayWithinTheMemory(t *testing.T) {
+	g := New(Limits{Memory: 4 << 20})
+	var err error
+	for n := 0; err == nil; n++ {
+		var s *Share
+		if s, err = g.Enter(fmt.Sprint("admin", n), true); err == nil {
+			err = s.Take(base / 2)
+		}
+	}
+	wantCode(t, err, 1038, "max-memory (4194304,")
+	if held := g.Usage().Bytes; held > 4<<20 {
+		t.Errorf("%d bytes are held, more than there are", held)
+	}
+}
+
 // TestEverythingComesBack: whatever sessions take, and however often they leave.
 func TestEverythingComesBack(t *testing.T) {
 	g := New(Limits{})
