@@ -18,6 +18,7 @@ import (
 	"pumphouse/nodes"
 	"pumphouse/nodes/disk/faultfs"
 	"pumphouse/pump/storage"
+	"pumphouse/testsuite/form"
 )
 
 // tells is a resolver with one answer.
@@ -169,15 +170,16 @@ func (f resolveFunc) Resolve(ctx context.Context, q storage.Question) (storage.V
 // TestDecideCrashAtEveryWrite: with the power cut at every change of the disk, a decision that was
 // answered with success is there afterwards, and one that was not is there whole or not at all.
 func TestDecideCrashAtEveryWrite(t *testing.T) {
+	fresh := form.Seed(t)
 	for _, commit := range []nodes.TSO{0, 15} {
 		for at := 0; ; at++ {
 			if at > 20 {
 				t.Fatal("a decision makes more than 20 changes on disk")
 			}
 			for seed := range uint64(8) {
-				decideCrash(t, commit, at, seed)
+				decideCrash(t, commit, at, fresh+1+seed)
 			}
-			if !decideCrash(t, commit, at, 8) {
+			if !decideCrash(t, commit, at, fresh) {
 				break
 			}
 		}

@@ -66,8 +66,9 @@ func writeUntilKilled(dir string) {
 			fmt.Printf("r %d\n", start)
 		}
 	}()
+	seed, _ := strconv.ParseUint(os.Getenv(killedDir+"_SEED"), 10, 64)
 	for w := range 64 {
-		rnd := rand.New(rand.NewPCG(uint64(w), uint64(base)))
+		rnd := rand.New(rand.NewPCG(seed, uint64(base)+uint64(w)))
 		go func() {
 			for {
 				transactions := 1
@@ -137,7 +138,8 @@ func TestKill(t *testing.T) {
 	if form.Long() {
 		kills = 200
 	}
-	dir := t.TempDir()
+	dir, seed := t.TempDir(), form.Seed(t)
+	rnd := rand.New(rand.NewPCG(seed, 0)) // of when to kill
 	var (
 		clock     int64
 		committed = map[nodes.TSO]nodes.TSO{} // commit TS: start TS
@@ -146,7 +148,7 @@ func TestKill(t *testing.T) {
 		ending    = map[nodes.TSO]bool{}      // whose rollback may be stored or not
 	)
 	for range kills {
-		for line := range lifeAndDeath(t, dir, clock+1_000_000) {
+		for line := range lifeAndDeath(t, dir, clock+1_000_000, seed, time.Duration(50+rnd.IntN(100))*time.Millisecond) {
 			var start, commit nodes.TSO
 			switch line[0] {
 			case 'p':
@@ -181,10 +183,10 @@ func TestKill(t *testing.T) {
 	t.Logf("%d transactions survived %d kills", len(committed), kills)
 }
 
-// lifeAndDeath runs the writer for a moment, kills it, and returns what it said.
-func lifeAndDeath(t *testing.T, dir string, clock int64) map[string]bool {
+// lifeAndDeath runs the writer, kills it when it has been up for some time, and returns what it said.
+func lifeAndDeath(t *testing.T, dir string, clock int64, seed uint64, life time.Duration) map[string]bool {
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), killedDir+"="+dir, fmt.Sprintf("%s_CLOCK=%d", killedDir, clock))
+	cmd.Env = append(os.Environ(), killedDir+"="+dir, fmt.Sprintf("%s_CLOCK=%d", killedDir, clock), fmt.Sprintf("%s_SEED=%d", killedDir, seed))
 	cmd.Stderr = os.Stderr
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -208,7 +210,7 @@ func lifeAndDeath(t *testing.T, dir string, clock int64) map[string]bool {
 		}
 		if line == "up\n" && !up {
 			up = true
-			time.AfterFunc(time.Duration(50+rand.IntN(100))*time.Millisecond, func() { cmd.Process.Kill() })
+			time.AfterFunc(life, func() { cmd.Process.Kill() })
 			continue
 		}
 		said[line] = true

@@ -6,6 +6,7 @@ import (
 
 	"pumphouse/nodes"
 	"pumphouse/pump/storage"
+	"pumphouse/testsuite/form"
 )
 
 // TestOldestUnresolved: the smallest start TS is known after every prewrite, commit and
@@ -13,7 +14,7 @@ import (
 func TestOldestUnresolved(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, storage.Options{Dir: dir, SegmentBytes: 8192})
-	r := rand.New(rand.NewPCG(7, 7))
+	r := rand.New(rand.NewPCG(form.Seed(t), 7))
 	live := make(map[nodes.TSO]bool)
 	smallest := func() (least nodes.TSO) {
 		for ts := range live {

@@ -9,6 +9,7 @@ import (
 	"pumphouse/nodes"
 	"pumphouse/nodes/disk/faultfs"
 	"pumphouse/pump/storage"
+	"pumphouse/testsuite/form"
 )
 
 // TestRepairCrashAtEveryWrite cuts the power at every change that a repair makes on disk, of a log
@@ -37,8 +38,9 @@ func TestRepairCrashAtEveryWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	corrupt("d/log-0000000003")
+	seed := form.Seed(t)
 	for at := 0; ; at++ {
-		disk, rnd := damaged.Crash(nil), rand.New(rand.NewPCG(uint64(at), 1))
+		disk, rnd := damaged.Crash(nil), rand.New(rand.NewPCG(seed, uint64(at)))
 		changes, off := 0, false
 		disk.Inject(func(faultfs.Op) faultfs.Fault {
 			if changes++; changes > at {

@@ -61,7 +61,7 @@ func TestKilled(t *testing.T) {
 	if form.Long() {
 		kills = 50
 	}
-	rnd := rand.New(rand.NewPCG(5, 0))
+	rnd := rand.New(rand.NewPCG(form.Seed(t), 0))
 	for killed := 0; killed < kills; {
 		dir := t.TempDir()
 		l, w := valueLog(t, dir), upstream.NewWorkload(rnd.Uint64(), begin)

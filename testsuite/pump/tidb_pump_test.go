@@ -235,13 +235,14 @@ func firstDifference(a, b []int64) string {
 // workload is clients of TiDB that insert, update, delete and roll back until stopped.
 type workload struct {
 	t    testing.TB
+	seed uint64
 	done atomic.Int64 // statements that succeeded
 	end  chan struct{}
 	wg   sync.WaitGroup
 }
 
 func startWorkload(t testing.TB, db *sql.DB) *workload {
-	w := &workload{t: t, end: make(chan struct{})}
+	w := &workload{t: t, seed: form.Seed(t), end: make(chan struct{})}
 	for i := range 6 {
 		w.wg.Go(func() { w.client(db, i) })
 	}
@@ -249,7 +250,7 @@ func startWorkload(t testing.TB, db *sql.DB) *workload {
 }
 
 func (w *workload) client(db *sql.DB, number int) {
-	r := rand.New(rand.NewPCG(uint64(number), 1))
+	r := rand.New(rand.NewPCG(w.seed, uint64(number)))
 	next := int64(number) << 32
 	var mine []int64
 	for {
