@@ -391,6 +391,25 @@ func TestInexactStart(t *testing.T) {
 	}
 }
 
+// TestInexactStartWhileDropping: the first binlog of a DROP COLUMN is of the state delete-only, two schema versions before
+// the last. Rows of that version on lack the column.
+func TestInexactStartWhileDropping(t *testing.T) {
+	h := newHistory(t)
+	h.create(10, "t", "a:1 b:2", "")
+	h.n += 2
+	drop := h.job(`"type":6,"schema_id":1,"table_id":10,"binlog":{` + tableJSON(10, "t", "a:1", "") + `}`)
+	between := binlogTS(drop) - 20 // after its first binlog
+	for version, want := range map[int]string{drop - 3: "10 One.t(a,b)", drop - 2: "10 One.t(a)", drop: "10 One.t(a)"} {
+		s := h.open(schema.Position{CommitTS: between})
+		if err := s.Advance(t.Context(), between+1, int64(version)); err != nil {
+			t.Fatal(err)
+		}
+		if got := shape(s.Tables()); got != want {
+			t.Errorf("rows of version %d of %d: %s, want %s", version, drop, got, want)
+		}
+	}
+}
+
 var historyJobs = flag.Int("jobs", 20_000, "jobs of the long history")
 
 // TestLongHistory: what is kept does not grow with the jobs.

@@ -7,6 +7,9 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
+	"pumphouse/binlogpb"
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/txn"
 )
@@ -73,6 +76,33 @@ func TestCorruptRows(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestSequenceOfAnotherLength: a sequence that does not name every row would leave rows out.
+func TestSequenceOfAnotherLength(t *testing.T) {
+	row := []byte("\x08\x02\x08\x0c\x02\x02a")
+	for inserts := range 4 {
+		table := int64(100)
+		m := &binlogpb.TableMutation{TableId: &table, InsertedRows: [][]byte{row, row}}
+		for range inserts {
+			m.Sequence = append(m.Sequence, binlogpb.MutationType_Insert)
+		}
+		value, err := binlogpb.EncodePrewriteValue(&binlogpb.PrewriteValue{Mutations: []*binlogpb.TableMutation{m}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		payload, err := binlogpb.EncodeBinlog(&binlogpb.Binlog{StartTs: proto.Int64(1), CommitTs: proto.Int64(2), PrewriteValue: value})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := txn.Parse(payload)
+		if err == nil {
+			_, err = b.Changes(func(int64) (*schema.Table, error) { return oracleTable(t, json.RawMessage(everyType)), nil }, time.UTC)
+		}
+		if good := inserts == 2; good != (err == nil) || !good && !errors.Is(err, txn.ErrCorrupt) {
+			t.Errorf("2 rows, %d in the sequence: %v", inserts, err)
+		}
 	}
 }
 

@@ -20,7 +20,7 @@ func TestFilter(t *testing.T) {
 			[][2]string{{"mysql", "user"}, {"MySQL", ""}, {"information_schema", "x"}}, [][2]string{{"mysql2", "t"}}},
 		{"one database", txn.FilterRules{DoDBs: []string{"a"}},
 			[][2]string{{"b", "t"}, {"b", ""}}, [][2]string{{"a", "t"}, {"A", ""}}},
-		{"a regular expression is not bound to the whole name", txn.FilterRules{DoDBs: []string{"~^shop_", "~x"}},
+		{"a regular expression is not bound to the whole name, nor to a case", txn.FilterRules{DoDBs: []string{"~^shop_", "~X"}},
 			[][2]string{{"the_shop_", "t"}}, [][2]string{{"SHOP_1", "t"}, {"axb", "t"}}},
 		{"tables, and the statements on their database", txn.FilterRules{DoTables: []txn.TableName{table("a", "t"), table("b", "~^log.*")}},
 			[][2]string{{"a", "u"}, {"b", "t"}, {"c", ""}}, [][2]string{{"a", "t"}, {"a", ""}, {"B", "Log_1"}}},
