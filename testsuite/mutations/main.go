@@ -184,7 +184,7 @@ func killer(out []byte) string {
 func goTest(root string, tests, env []string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), testLimit+10*time.Minute) // linking comes before the tests
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-failfast", "-timeout", testLimit.String()}, tests...)...)
+	cmd := exec.CommandContext(ctx, "go", append([]string{"test", "-vet=off", "-ldflags=-s -w", "-failfast", "-timeout", testLimit.String()}, tests...)...)
 	cmd.Dir, cmd.Env = root, append(os.Environ(), env...)
 	return cmd.CombinedOutput()
 }
