@@ -99,7 +99,7 @@ func TestStopping(t *testing.T) {
 			r := newRig(t)
 			down := &stuck{flushing: make(chan struct{}, 4)}
 			o := r.options("drainer1")
-			o.Downstream = down
+			o.Downstream, o.StopGrace = down, time.Hour // longer than the test: what hurries it is what ends it
 			d := r.open(o)
 			c.first(r, d)
 			<-down.flushing

@@ -37,7 +37,7 @@ func (p *Pump) live() {
 
 	// Streams end, calls that were let in are finished, nothing more comes in.
 	p.endPulls()
-	p.stopServing(stopGrace)
+	p.stopServing(p.opts.stopGrace)
 	endWorkers()
 	p.workers.Wait()
 	if p.safePoint != nil {
@@ -50,9 +50,6 @@ func (p *Pump) live() {
 	p.log.WithField("state", p.final).Info("pump has stopped")
 	p.life.End(err)
 }
-
-// stopGrace is how long calls under way may take when the pump stops.
-const stopGrace = 5 * time.Second
 
 // stateFunc is one state of the pump's life; it gives the next, nil = stop everything.
 type stateFunc func(p *Pump, ctx context.Context) stateFunc

@@ -84,6 +84,7 @@ type Options struct {
 
 	segmentBytes  int64         // of the log, for tests; 0: the log's default
 	cleanInterval time.Duration // how often old binlogs are looked for, for tests; default a minute
+	stopGrace     time.Duration // how long calls under way may take when the pump stops, for tests; default 5 s
 }
 
 func (o Options) withDefaults() (Options, error) {
@@ -101,6 +102,7 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.OrphanTimeout, 10*time.Minute)
 	setDefault(&o.GCTTL, 24*time.Hour)
 	setDefault(&o.cleanInterval, time.Minute)
+	setDefault(&o.stopGrace, 5*time.Second)
 	if o.Logger == nil {
 		silent := logrus.New()
 		silent.SetOutput(io.Discard)

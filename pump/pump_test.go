@@ -358,46 +358,62 @@ func TestRefusedIsNotStored(t *testing.T) {
 }
 
 // TestPauseIsBounded pauses while a drainer does not read and a writer does not finish
-// its message: they are cut, and the other drainers end cleanly.
+// its message: they are cut, when the time is over that calls get or when the pump is told
+// a second time, and the other drainers end cleanly.
 func TestPauseIsBounded(t *testing.T) {
-	r := newRig(t)
-	p := r.open(r.options("pump1"))
-	conn := r.dial(p)
-	var last nodes.TSO
-	for range 12 {
-		last = r.transaction(conn, make([]byte, 1<<20))
-	}
-	stuck := r.pull(r.dial(p), 0)
-	if _, err := stuck.Recv(); err != nil {
-		t.Fatal(err)
-	}
-	half, err := r.dial(p).NewStream(t.Context(), &grpc.StreamDesc{ClientStreams: true}, "/binlog.Pump/WriteBinlog")
-	if err != nil {
-		t.Fatal(err)
-	}
-	good := r.pull(conn, 0)
-	r.until(good, last)
+	for _, c := range []struct {
+		name    string
+		grace   time.Duration
+		hurried bool
+	}{
+		{"by the time that calls get", 700 * time.Millisecond, false},
+		{"by a second signal", time.Hour, true}, // longer than the test: only the signal can end it
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t)
+			o := r.options("pump1")
+			o.stopGrace = c.grace
+			p := r.open(o)
+			conn := r.dial(p)
+			var last nodes.TSO
+			for range 12 {
+				last = r.transaction(conn, make([]byte, 1<<20))
+			}
+			stuck := r.pull(r.dial(p), 0)
+			if _, err := stuck.Recv(); err != nil {
+				t.Fatal(err)
+			}
+			half, err := r.dial(p).NewStream(t.Context(), &grpc.StreamDesc{ClientStreams: true}, "/binlog.Pump/WriteBinlog")
+			if err != nil {
+				t.Fatal(err)
+			}
+			good := r.pull(conn, 0)
+			r.until(good, last)
 
-	began := time.Now()
-	done := make(chan error)
-	go func() { done <- p.Close() }()
-	if err := ended(good); err != io.EOF {
-		t.Errorf("a drainer that reads ended with %v", err)
-	}
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
-	if took := time.Since(began); took < 4*time.Second || took > 30*time.Second {
-		t.Errorf("it took %v, want the 5 s that calls get", took)
-	}
-	if err := half.RecvMsg(&binlogpb.WriteBinlogResp{}); err == nil {
-		t.Error("a call without a message succeeds")
-	}
-	if err := ended(stuck); err == io.EOF {
-		t.Error("a stream that was cut off looks complete")
-	}
-	if got := r.state("pump1"); got != nodes.Paused {
-		t.Errorf("it is %s", got)
+			began := time.Now()
+			p.Pause()
+			if err := ended(good); err != io.EOF {
+				t.Errorf("a drainer that reads ended with %v", err)
+			}
+			if c.hurried {
+				p.Pause()
+			}
+			if err := p.Wait(); err != nil {
+				t.Error(err)
+			}
+			if took := time.Since(began); !c.hurried && took < c.grace {
+				t.Errorf("it took %v, and calls get %v", took, c.grace)
+			}
+			if err := half.RecvMsg(&binlogpb.WriteBinlogResp{}); err == nil {
+				t.Error("a call without a message succeeds")
+			}
+			if err := ended(stuck); err == io.EOF {
+				t.Error("a stream that was cut off looks complete")
+			}
+			if got := r.state("pump1"); got != nodes.Paused {
+				t.Errorf("it is %s", got)
+			}
+		})
 	}
 }
 
