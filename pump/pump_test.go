@@ -357,6 +357,25 @@ func TestRefusedIsNotStored(t *testing.T) {
 	t.Logf("%d acknowledged, %d refused", len(acked), len(refused))
 }
 
+// TestSilentConnectionsDoNotHoldTheEnd: whoever has connected and says nothing is not a call under way.
+func TestSilentConnectionsDoNotHoldTheEnd(t *testing.T) {
+	r := newRig(t)
+	o := r.options("pump1")
+	o.stopGrace = time.Hour // longer than the test
+	p := r.open(o)
+	for i := range 50 {
+		c, err := net.Dial("tcp", p.Addr().String())
+		if err != nil {
+			t.Fatalf("connection %d: %v", i, err)
+		}
+		defer c.Close()
+	}
+	r.transaction(r.dial(p), []byte("v")) // by now the pump has them all
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestPauseIsBounded pauses while a drainer does not read and a writer does not finish
 // its message: they are cut, when the time is over that calls get or when the pump is told
 // a second time, and the other drainers end cleanly.

@@ -41,7 +41,7 @@ func TestClientsOfOtherYears(t *testing.T) {
 				if len(words) != 4 || words[0] != want {
 					continue
 				}
-				if took, err := time.ParseDuration(words[3]); err != nil || took > 3*time.Second {
+				if took, err := time.ParseDuration(words[3]); err != nil || took > 30*time.Second {
 					t.Errorf("the first timestamp took %s (%v)", took, err)
 				}
 				return
