@@ -60,6 +60,7 @@ func drainerEnds(c *rig.Pumps) {
 	}{
 		{"SIGTERM", func(n *rig.DrainerNode) { n.Signal(syscall.SIGTERM) }, nodes.Pausing, nodes.Paused},
 		{"SIGINT", func(n *rig.DrainerNode) { n.Signal(syscall.SIGINT) }, nodes.Pausing, nodes.Paused},
+		{"SIGQUIT", func(n *rig.DrainerNode) { n.Signal(syscall.SIGQUIT) }, nodes.Pausing, nodes.Paused},
 		{"pause-drainer", ctl("pause-drainer"), nodes.Pausing, nodes.Paused},
 		{"offline-drainer", ctl("offline-drainer"), nodes.Closing, nodes.Offline},
 		{"record pausing", change(nodes.Pausing), nodes.Pausing, nodes.Paused},

@@ -48,7 +48,7 @@ func TestPumpLifecycle(t *testing.T) {
 }
 
 func signalPauses(c *rig.Pumps) {
-	for _, sig := range []os.Signal{syscall.SIGTERM, syscall.SIGINT} {
+	for _, sig := range []os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGQUIT} {
 		id := "pump" + sig.String()[:1]
 		states := c.History(id)
 		p := c.Start(id)

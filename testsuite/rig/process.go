@@ -41,7 +41,7 @@ func AwaitReady(t testing.TB, p *Proc) *Proc {
 		if p.Ready == "" {
 			t.Fatalf("%s ended before it was ready: %v\n%s", p.Cmd, p.Err, p.Output())
 		}
-	case <-p.announced():
+	case <-p.Announced():
 	}
 	return p
 }
@@ -89,8 +89,8 @@ func (p *Proc) collect(r io.Reader) {
 	close(p.Done)
 }
 
-// announced is closed once the ready line is there or the process is gone.
-func (p *Proc) announced() <-chan struct{} {
+// Announced is closed once the ready line is there or the process is gone.
+func (p *Proc) Announced() <-chan struct{} {
 	c := make(chan struct{})
 	go func() {
 		defer close(c)
