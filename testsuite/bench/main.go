@@ -34,7 +34,7 @@ func run() error {
 		workers = flag.Int("c", 0, "the drainer's -c; 0: its default")
 		batch   = flag.Int("txn-batch", 0, "the drainer's -txn-batch; 0: its default")
 		pdURL   = flag.String("pd", "", "`URL` of a running PD for the pumps; default: one that -bin embeds")
-		cells   = flag.String("cells", "", "of the pump's writes only those whose sync-log/bytes/writers this `regexp` finds, such as on/256/128, and of its peers those whose name it finds; of the drainer's lines those whose name it finds")
+		cells   = flag.String("cells", "", "of the pump's writes only those whose sync-log/bytes/writers this `regexp` finds, such as on/256/128, and of its peers those whose name it finds; of the drainer's lines those whose name it finds; of the import those sizes in bytes (^1024$)")
 		d       = flag.Duration("time", 5*time.Second, "how long each figure is measured")
 		binlogs = flag.Int("binlogs", 1_000_000, "how many binlogs of 256 B to pull; an eighth of 4 KiB")
 	)
@@ -65,7 +65,7 @@ func run() error {
 		}
 	}
 	if wanted("import") {
-		if err := benchImport(*mib); err != nil {
+		if err := benchImport(*mib, pattern); err != nil {
 			return err
 		}
 	}
