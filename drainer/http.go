@@ -17,7 +17,7 @@ import (
 	"google.golang.org/grpc/status"
 )
 
-// routes is the HTTP API of a drainer (interop.md).
+// routes is the HTTP API of a drainer (docs/wire-contract.md).
 func (d *Drainer) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", daemon.Answer(d.log, d.getStatus))

@@ -15,7 +15,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// routes is the HTTP API of a pump (interop.md).
+// routes is the HTTP API of a pump (docs/wire-contract.md).
 func (p *Pump) routes() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /status", daemon.Answer(p.log, p.getStatus))

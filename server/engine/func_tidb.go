@@ -2,7 +2,7 @@ package engine
 
 import "time"
 
-// tsoLogicalBits is how many bits of a TSO count within its millisecond (interop.md).
+// tsoLogicalBits is how many bits of a TSO count within its millisecond (docs/wire-contract.md).
 const tsoLogicalBits = 18
 
 // tidbFunction finds functions that only TiDB has and that runbooks for TiDB Binlog use.

@@ -113,7 +113,7 @@ type Server interface {
 // Compat is whose answers SHOW gives where the document and TiDB differ.
 type Compat string
 
-// The compatibility modes (lifecycle.md, "SHOW and CHANGE").
+// The compatibility modes (docs/wire-contract.md, "SQL").
 const (
 	CompatDocs Compat = "docs"
 	CompatTiDB Compat = "tidb"

@@ -12,7 +12,7 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/ast"
 )
 
-// statusColumns are those of SHOW PUMP|DRAINER STATUS (interop.md).
+// statusColumns are those of SHOW PUMP|DRAINER STATUS (docs/wire-contract.md).
 func statusColumns() []engine.Column {
 	return []engine.Column{
 		text("NodeID", 255), text("Address", 255), text("State", 16), number("Max_Commit_Ts"), text("Update_Time", 19),
