@@ -150,7 +150,7 @@ func TestImportIsSeen(t *testing.T) {
 	w.Size = 4000
 	w.Write(t, l, 20_000)
 	w.End(t, l, 0)
-	if err := l.Stop(); err != nil {
+	if err := l.Finish(); err != nil {
 		t.Fatal(err)
 	}
 	free, err := net.Listen("tcp", "127.0.0.1:0")

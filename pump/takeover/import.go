@@ -124,6 +124,7 @@ func (j *job) copy(ctx context.Context, im *storage.Import, l *oldlog.Log, st *s
 		}
 		if b.err != nil {
 			if errors.Is(b.err, io.EOF) {
+				j.progress.done.Store(j.progress.total) // with the last footer
 				return nil
 			}
 			return errors.Join(b.err, st.save(im))
