@@ -52,7 +52,7 @@ test-console: build ## the console, binlogctl, nodes and packaging
 		$(WHOLE) ./testsuite $(addprefix ./testsuite/,console engineoracle form packaging problems)'
 
 test-pump: build ## the pump, and TiDB that writes to it
-	$(AREA) 'go test ./nodes/... ./binlogpb/... ./pump/... ./cmd/pump; $(WHOLE) ./testsuite/pump ./testsuite/tidbtest; $(WHOLE) -run Pump ./testsuite/durability'
+	$(AREA) 'go test ./nodes/... ./binlogpb/... ./pump/... ./cmd/pump; $(WHOLE) $(addprefix ./testsuite/,pump takeover tidbtest); $(WHOLE) -run Pump ./testsuite/durability'
 
 test-drainer: build ## the drainer and its downstreams
 	$(AREA) 'go test ./nodes/... ./binlogpb/... ./drainer/... ./cmd/drainer; \
@@ -73,9 +73,10 @@ race: ## the same with the race detector (vet is lint's)
 suite: build ## the whole thing against real PD, TiDB, MariaDB and real clients, short form
 	go test -count=1 -vet=off -p 2 -timeout 35m ./testsuite/...
 
-oracles: ## comparisons with other people's implementations, in modules of their own; 100,000 DDL jobs
+oracles: build ## comparisons with other people's implementations, in modules of their own; Kubernetes' types; 100,000 DDL jobs
 	cd testsuite/sqloracle && go test ./...
 	cd testsuite/tipboracle && go test ./...
+	cd testsuite/manifests && go test ./...
 	go test -run Oracle ./drainer/txn -rows 20000
 	go test -run LongHistory ./drainer/schema -jobs 100000
 

@@ -51,7 +51,8 @@ if wanted console clients; then
   command_of npm npm
   has python3-pymysql /usr/bin/python3 -c 'import pymysql'
 fi
-if wanted console; then # the monitoring and the units beside it
+if wanted console; then # the monitoring, the units and the image beside it
+  command_of busybox-static busybox
   command_of prometheus promtool
 fi
 if wanted clients; then

@@ -1,5 +1,6 @@
 // Command gen writes man pages, bash completions, sample configurations and docs/configuration.md from what the
-// programs say of themselves with -h and -help-config, so that none can differ from the code. Run by `make docs`
+// programs say of themselves with -h and -help-config, so that none can differ from the code, and the alerts as Kubernetes takes
+// them. Run by `make docs`
 // from the repository's root, with the programs in bin/. Arguments: their directory, and where to write to (.).
 package main
 
@@ -35,6 +36,9 @@ func run(bin, out string) error {
 		return err
 	}
 	out = filepath.Join(out, "packaging")
+	if err := monitoring(out); err != nil {
+		return err
+	}
 	var done []documented
 	for _, p := range pages() {
 		d, err := ask(bin, p)
