@@ -295,38 +295,3 @@ $`)
 		t.Errorf("the audit says\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }
-
-func TestBinlogctlExitCodes(t *testing.T) {
-	for _, c := range []struct {
-		what        string
-		args        []string
-		code        int
-		out, stderr string
-	}{
-		{"an unknown command", []string{"-cmd", "pump"}, 2, "", "-cmd pump does not exist"},
-		{"an unknown flag", []string{"-pd-url", "x"}, 2, "", "-pd-url"},
-		{"an argument", []string{"pumps"}, 2, "", `unexpected argument "pumps": write -cmd pumps`},
-		{"no node", []string{"-cmd", "pause-pump"}, 2, "", "needs -node-id"},
-		{"an unknown form", []string{"-o", "xml"}, 2, "", "-o xml does not exist"},
-		{"a bad PD address", []string{"-pd-urls", "ftp://h"}, 2, "", "ftp"},
-		{"a wait that is no time", []string{"-cmd", "pause-pump", "-node-id", "a", "-wait", "soon"}, 2, "", "use seconds, or a time like 90s"},
-		{"a wait for a list", []string{"-wait", "5"}, 2, "", "-wait does not go with -cmd pumps"},
-		{"no node to drop", []string{"-cmd", "drop-drainer"}, 2, "", "needs -node-id"},
-		{"no state", []string{"-cmd", "update-pump", "-node-id", "a"}, 2, "", "-cmd update-pump needs -state: online, pausing"},
-		{"a zone that is none", []string{"-cmd", "generate_meta", "-time-zone", "Nowhere/Else"}, 2, "", "-time-zone Nowhere/Else"},
-		{"nothing to encrypt", []string{"-cmd", "encrypt"}, 2, "", "needs -text"},
-		{"half a certificate", []string{"-ssl-cert", "/nonexistent"}, 2, "", "ssl-"},
-		{"the version", []string{"-V"}, 0, "binlogctl (Pumphouse) ", ""},
-		{"help", []string{"-h"}, 0, "Usage: binlogctl", ""},
-	} {
-		rig.RunToEnd(t, "", nil, "binlogctl", c.args...).Expect(t, c.what, c.code, c.out, c.stderr)
-	}
-	for _, cmd := range [][]string{{"-cmd", "pumps"}, {"-cmd", "update-pump", "-node-id", "a", "-state", "paused"}, {"-cmd", "generate_meta", "-data-dir", t.TempDir()}} {
-		began := time.Now()
-		args := append([]string{"-pd-urls", "http://127.0.0.1:1", "-timeout", "300ms"}, cmd...)
-		rig.RunToEnd(t, "", nil, "binlogctl", args...).Expect(t, strings.Join(cmd, " ")+" while PD is away", 1, "", "127.0.0.1:1")
-		if took := time.Since(began); took > 30*time.Second {
-			t.Errorf("%v took %v to notice that PD is away", cmd, took)
-		}
-	}
-}
