@@ -44,7 +44,7 @@ func TestCorruptRows(t *testing.T) {
 		"month 12, hour 31":    {txn.Delete, "\x08\x06\x04\xff\xff\xff\xff\xff\xff\xff\xff", "at", "a time is"},
 		"JSON of no type":      {txn.Delete, "\x08\x08\x0a\x02", "doc", "no type 2"},
 		"JSON larger than it":  {txn.Delete, "\x08\x08\x0a\x03\x01\x00\x00\x00\xff\x00\x00\x00", "doc", "cut off"},
-		"JSON in itself":       {txn.Delete, "\x08\x08\x0a\x03\x01\x00\x00\x00\x0d\x00\x00\x00\x03\x00\x00\x00\x00", "doc", "on each other"},
+		"JSON in itself":       {txn.Delete, "\x08\x08\x0a\x03\x01\x00\x00\x00\x0d\x00\x00\x00\x03\x00\x00\x00\x00", "doc", "overlapping"},
 		"no such member":       {txn.Delete, "\x08\x0a\x09\x02", "tags", "1 members"},
 		"length beyond":        {txn.Delete, "\x08\x0c\x02\x80\x80\x80\x80\x10", "name", "cut off"},
 		"no new row":           {txn.Update, "\x08\x0c\x02\x02a", "", "new row is not there"},
