@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 export CGO_ENABLED ?= 0
 BIN   := $(CURDIR)/bin
-PROGS := pumphouse pump drainer binlogctl
+PROGS := pumphouse pump drainer reparo binlogctl
 UNIT  := ./nodes/... ./sqlext/... ./server/... ./binlogpb/... ./pump/... ./drainer/... ./cmd/...
 LINT  := -modfile=testsuite/lint/go.mod
 FUZZTIME ?= 20s
@@ -56,7 +56,7 @@ test-pump: build ## the pump, and TiDB that writes to it
 
 test-drainer: build ## the drainer and its downstreams
 	$(AREA) 'go test ./nodes/... ./binlogpb/... ./drainer/... ./cmd/drainer; \
-		$(WHOLE) $(addprefix ./testsuite/,compare drainer filters mysqlsink relaylog tidbmeta upstream); $(WHOLE) -run Drainer ./testsuite/durability'
+		$(WHOLE) $(addprefix ./testsuite/,compare drainer filters mysqlsink relaylog restore tidbmeta upstream); $(WHOLE) -run Drainer ./testsuite/durability'
 
 test-clients: build ## MySQL clients and tools at the console
 	$(AREA) '$(WHOLE) ./testsuite/clients ./testsuite/tools'

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"io"
 	"testing"
+
+	"pumphouse/drainer/schema"
 )
 
 // Any bytes are read as records or end in an error that tells where, and what is printed of
@@ -46,7 +48,11 @@ func FuzzReader(f *testing.F) {
 			}
 			end = rec.End()
 			rec.CommitTS()
-			_ = printRecord(io.Discard, rec)
+			_ = PrintRecord(io.Discard, rec, nil)
+			dec := Decoder{Find: func(schemaName, table string) (*schema.Table, error) {
+				return &schema.Table{Schema: schemaName, Name: table}, nil
+			}}
+			_, _ = dec.Changes(rec.Payload)
 		}
 	})
 }

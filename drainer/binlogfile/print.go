@@ -54,7 +54,7 @@ func printFile(w io.Writer, path string) error {
 		return ErrNotBinlog
 	}
 	err := Each(path, func(rec Record) error {
-		if err := printRecord(w, rec); err != nil {
+		if err := PrintRecord(w, rec, nil); err != nil {
 			return &DamageError{File: path, Offset: rec.Offset, Reason: err.Error()}
 		}
 		return nil
@@ -66,7 +66,9 @@ func printFile(w io.Writer, path string) error {
 	return err
 }
 
-func printRecord(w io.Writer, rec Record) error {
+// PrintRecord is [Print] for one record, of which it leaves out rows of tables that are not to be kept;
+// nil: all are. The error names the table and the column whose value does not decode.
+func PrintRecord(w io.Writer, rec Record, keep func(schema, table string) bool) error {
 	b, err := rec.Decode()
 	if err != nil {
 		return err
@@ -78,6 +80,9 @@ func printRecord(w io.Writer, rec Record) error {
 		return err
 	}
 	for _, e := range b.GetDmlData().GetEvents() {
+		if keep != nil && !keep(e.GetSchemaName(), e.GetTableName()) {
+			continue
+		}
 		line, err := eventText(e)
 		if err != nil {
 			return fmt.Errorf("%s.%s: %w", e.GetSchemaName(), e.GetTableName(), err)

@@ -74,3 +74,11 @@ func (v Value) String() string {
 	}
 	return string(v.AppendText(nil))
 }
+
+// IntOf, UintOf, FloatOf, TextOf and BytesOf make values for those who read rows in another form than
+// a binlog's. The bytes are kept, not copied.
+func IntOf(n int64) Value     { return intValue(n) }
+func UintOf(n uint64) Value   { return uintValue(n) }
+func FloatOf(f float64) Value { return floatValue(Float64, f) }
+func TextOf(b []byte) Value   { return textValue(b) }
+func BytesOf(b []byte) Value  { return Value{Kind: Bytes, Bytes: b} }

@@ -22,6 +22,8 @@ func pages() []page {
 			about: "TiDB servers write each transaction to a pump; drainers pull them in commit TS order. A signal pauses the pump; a second one ends it at once."},
 		{name: "drainer", title: "merge the binlogs of all pumps and apply them downstream",
 			about: "Pulls from every pump, merges by commit TS and applies to MySQL, TiDB, Kafka or files. A signal pauses the drainer; a second one ends it at once. With -compare it does not run, but compares the database downstream with the upstream: exit status 0 if they are equal."},
+		{name: "reparo", title: "restore a database from binlog files, to any commit TS",
+			about: "Applies the binlog files of a drainer (db-type = \"file\") to a MySQL, MariaDB or TiDB, each transaction once, or prints them. How far it has come is in the database: after an interruption the same command resumes. docs/point-in-time-restore.md has the whole way, from the dump on."},
 		{name: "binlogctl", title: "look at and manage TiDB Binlog nodes",
 			about: "Reads and writes the node records in PD, and asks live nodes to pause or to go offline. Exit status 0 on success; otherwise the reason is on standard error."},
 	}
@@ -67,7 +69,9 @@ func (d documented) man() string {
 	if d.name == "binlogctl" {
 		b.WriteString(".TP\n.B 3\nwith \\-wait: the node has accepted, but was not there in time\n")
 	}
-	if c, ok := configurationOf(d.name); ok {
+	if c, ok := configurationOf(d.name); ok && d.name == "reparo" {
+		b.WriteString(".SH FILES\n.TP\n.I /etc/pumphouse/reparo.toml\na sample configuration, see\n.BR reparo.toml (5)\n")
+	} else if ok {
 		fmt.Fprintf(&b, ".SH FILES\n.TP\n.I /etc/pumphouse/%s.toml\nthe configuration of the unit %s.service, see\n.BR %s.toml (5)\n", c.file, c.file, c.file)
 	}
 	if d.name == "pumphouse" {
@@ -75,7 +79,7 @@ func (d documented) man() string {
 	} else {
 		b.WriteString(".SH SEE ALSO\n.BR pumphouse (1),\n")
 	}
-	b.WriteString(".BR pump (1),\n.BR drainer (1),\n.BR binlogctl (1)\n")
+	b.WriteString(".BR pump (1),\n.BR drainer (1),\n.BR reparo (1),\n.BR binlogctl (1)\n")
 	return b.String()
 }
 

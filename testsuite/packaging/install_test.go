@@ -36,7 +36,7 @@ func TestInstall(t *testing.T) {
 		}
 		return info.Mode()
 	}
-	for _, p := range []string{"pumphouse", "pump", "drainer", "binlogctl"} {
+	for _, p := range []string{"pumphouse", "pump", "drainer", "reparo", "binlogctl"} {
 		if m := mode("usr/bin/" + p); m != 0o755 {
 			t.Errorf("%s has the mode %v", p, m)
 		}

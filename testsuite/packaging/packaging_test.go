@@ -168,7 +168,7 @@ COMP_WORDS=(` + words + `); COMP_CWORD=$((${#COMP_WORDS[@]}-1)); _` + program + 
 
 // samples are the sample configurations with the programs that take them.
 func samples() map[string][]string {
-	return map[string][]string{"pump": {"pump"}, "drainer": {"drainer"}, "pumphouse": {"pumphouse", "serve"}}
+	return map[string][]string{"pump": {"pump"}, "drainer": {"drainer"}, "reparo": {"reparo"}, "pumphouse": {"pumphouse", "serve"}}
 }
 
 // TestSampleConfigurations: the samples are good as they are; with every key set they have none that

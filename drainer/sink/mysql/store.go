@@ -108,6 +108,22 @@ func (s *Store) Save(ctx context.Context, p checkpoint.Position) error {
 	}), s.server.Server)
 }
 
+// Forget removes the checkpoint and everything that a Sink of the same place has recorded, as if neither
+// had been there. Transactions that such a Sink has not ended yet cannot commit any more once another is opened.
+func (s *Store) Forget(ctx context.Context) error {
+	p := s.place
+	for _, q := range []string{
+		fmt.Sprintf("DELETE FROM %s WHERE cluster_id=%d AND name NOT LIKE '%s%%'", p.state(), p.ClusterID, stateEpoch),
+		fmt.Sprintf("DELETE FROM %s WHERE cluster_id=%d", p.applied(), p.ClusterID),
+		fmt.Sprintf("DELETE FROM %s WHERE clusterID=%d", p.checkpoint(), p.ClusterID),
+	} {
+		if _, err := s.server.db.ExecContext(ctx, q); err != nil {
+			return known(err, s.server.Server)
+		}
+	}
+	return nil
+}
+
 // savedBase moves the record's beginning to a checkpoint, in one transaction with first.
 func savedBase(ctx context.Context, db *sql.DB, p Place, upTo nodes.TSO, first func(*sql.Tx) error) error {
 	tx, err := db.BeginTx(ctx, nil)
