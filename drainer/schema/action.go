@@ -14,6 +14,7 @@ const (
 	ActionAddColumn           Action = 5
 	ActionDropColumn          Action = 6
 	ActionAddIndex            Action = 7
+	ActionDropIndex           Action = 8
 	ActionTruncateTable       Action = 11
 	ActionModifyColumn        Action = 12
 	ActionRenameTable         Action = 14
@@ -21,6 +22,7 @@ const (
 	ActionDropView            Action = 24
 	ActionRecoverTable        Action = 25
 	ActionModifySchemaCharset Action = 26
+	ActionDropPrimaryKey      Action = 33
 	ActionCreateSequence      Action = 34
 	ActionAlterSequence       Action = 35
 	ActionDropSequence        Action = 36

@@ -7,7 +7,7 @@
 //   - [History.Reach] for a DDL binlog: the job is looked up and applied, and what is to be done
 //     with the statement comes back;
 //   - [History.Advance] before the rows of a data binlog, with the schema version they carry;
-//   - [History.Early] when rows have values of columns that the definitions do not know;
+//   - [History.Early] for each table of them, which finds statements that they need already;
 //   - [History.Tables] for the definitions as they are now: immutable, safe to hand to decoders
 //     that run in parallel.
 //
@@ -24,7 +24,7 @@
 // DROP COLUMN alone has two DDL binlogs: one as soon as rows lack the column, one at the end.
 // The first one counts, the second is to be skipped.
 //
-// # Columns in use before their binlog
+// # What clients may write before the binlog
 //
 // The DDL binlog of a job is written in the transaction that marks the job as done. That of ADD
 // COLUMN and MODIFY COLUMN is also the one that makes the column public, and a server shows a
@@ -32,14 +32,20 @@
 // has a smaller commit TS. Until then rows have the column's default, which the downstream gives
 // them too, or, while a type is changed, the value in the old column as well.
 //
-// A multi-schema change (ALTER TABLE with several changes, which any two of them are, also
-// MODIFY COLUMN and ADD INDEX) makes all of them public in one transaction, and is done some
-// transactions later: at the least one, three for each DROP COLUMN or DROP INDEX, and each waits for
-// all servers. In between rows come with values of the new columns. [History.Early] finds that
-// out from TiDB's meta data as of the row's commit TS (the schema version in the binlog does
-// not tell: a transaction may begin before the change and come to the table after it), waits for
-// the job to end, and has the statement run before the first such row.
-// testsuite/tidbmeta shows all of this with a real TiDB.
+// Two jobs let clients write what the definition does not allow some transactions before they are done, each of which
+// waits for all servers:
+//
+//   - A multi-schema change (ALTER TABLE with several changes, which any two of them are, also MODIFY COLUMN
+//     and ADD INDEX) makes all of them public in one transaction, and is done at least one transaction later, or three
+//     with DROP COLUMN or DROP INDEX. In between rows come with values of new columns, longer texts, or NULL.
+//   - DROP INDEX and DROP PRIMARY KEY, alone or in such a change, and DROP COLUMN with its key in one, do not enforce a
+//     unique key any more when it is delete-only, and are done two transactions later.
+//
+// No row shows that, nor does the schema version in its binlog: a transaction may begin before the change and
+// come to the table after it. [History.Early] asks TiDB which tables it has altered since the last time, which covers all
+// that has been committed by then, compares the definitions of those in TiDB's meta data, and finds the first
+// commit TS at which clients may write more. It waits for the job to end, which cannot be undone by then, and has the statement
+// run before the first rows of that commit TS or a later one. testsuite/tidbmeta and testsuite/replication show this with a real TiDB.
 //
 // # Tables that no job made
 //
@@ -55,12 +61,12 @@
 // Only present definitions are kept, and the number of every dropped table: rows of a table
 // that a transaction still wrote to while it was truncated are dropped, as TiDB does. A job of
 // which TiDB writes no binlog (ALTER TABLE … CACHE, TiFlash) is applied together with the next
-// one that has; it has no effect on rows. What a job only loosens is usable before its binlog too and
-// is not looked for, as no row shows it: a unique key is not enforced any more in the last
-// moments of DROP INDEX, and a longer VARCHAR that a multi-schema change makes is there a moment
-// early. Rows that clients write in just that moment may be refused downstream; if they
-// have columns that the same statement adds, they have none of this.
+// one that has; it has no effect on rows.
+//
+// Asking costs a time stamp of PD and one key of TiKV, at most once for each answer of theirs while rows come, and
+// one key more for each table that was altered. So the drainer does not go on while TiKV cannot be reached.
+//
 // Where the meta data of the time are gone (the drainer lags by more than TiDB's GC life time)
-// or not there ([Dir]), schema versions decide on columns in use; they err for a transaction that
-// began before the change only.
+// or not there ([Dir]), schema versions decide. They err for a transaction that began before the change, and for one that
+// drops a key while other jobs take steps; and of a [Dir] only rows with columns that the definition does not have are noticed.
 package schema

@@ -39,9 +39,25 @@ func (m *metaData) TableAt(_ context.Context, schemaID, tableID int64, ts nodes.
 			at = max(at, v)
 		}
 	}
+	if m.versions[at] == "null" {
+		return nil, nil
+	}
 	info := new(schema.TableInfo)
 	err := json.Unmarshal([]byte(m.versions[at]), info)
 	return info, err
+}
+
+func (m *metaData) Altered(_ context.Context, since int64) (schema.Altered, error) {
+	a := schema.Altered{Now: m.now, Version: 1}
+	for v := range m.versions {
+		if v <= m.now {
+			a.Version++
+		}
+	}
+	if since != 0 && since != a.Version {
+		a.Tables = []int64{10}
+	}
+	return a, nil
 }
 
 // version is a definition of table 10 with the column b in a state.
@@ -85,7 +101,12 @@ func open(t *testing.T, s schema.Source, at schema.Position) *schema.History {
 	return h
 }
 
-var b2 = []int64{2}
+func columns(ids ...int64) func() []int64 { return func() []int64 { return ids } }
+
+// notAsked is for rows that nobody has to look at.
+func notAsked(t *testing.T) func() []int64 {
+	return func() []int64 { t.Error("the columns of rows are asked for"); return nil }
+}
 
 // TestEarly: the statement is due with the first row that is committed when the column is public,
 // and only then; its binlog is skipped, also after a restart in between.
@@ -93,18 +114,18 @@ func TestEarly(t *testing.T) {
 	_, m, _ := adding(t, false)
 	at := schema.Position{CommitTS: 250, Exact: true}
 	s := open(t, m, at)
-	if d, err := s.Early(t.Context(), publicAt-1, 99, 10, b2); d != nil || err != nil {
+	if d, err := s.Early(t.Context(), publicAt-1, 99, 10, notAsked(t)); d != nil || err != nil {
 		t.Fatalf("while it is write-only: %+v, %v", d, err)
 	}
 	if got := shape(s.Tables()); got != "10 One.t(a)" {
 		t.Errorf("while it is write-only: %s", got)
 	}
 	const row = publicAt + 5
-	d, err := s.Early(t.Context(), row, 1, 10, []int64{1, 2})
+	d, err := s.Early(t.Context(), row, 1, 10, notAsked(t))
 	if err != nil || d == nil || d.Skip != "" || d.Job.ID != 3 || d.Schema != "One" || d.Table != "t" || d.After == nil || d.After.Column(2) < 0 {
 		t.Fatalf("when it is public: %+v, %v", d, err)
 	}
-	if d, err := s.Early(t.Context(), row+1, 1, 10, b2); d != nil || err != nil {
+	if d, err := s.Early(t.Context(), row+1, 1, 10, notAsked(t)); d != nil || err != nil {
 		t.Errorf("twice: %+v, %v", d, err)
 	}
 
@@ -127,23 +148,23 @@ func TestEarly(t *testing.T) {
 		}
 	}
 	// From before the row it is all the same again.
-	if d, err := open(t, m, at).Early(t.Context(), row, 1, 10, b2); d == nil || err != nil {
+	if d, err := open(t, m, at).Early(t.Context(), row, 1, 10, notAsked(t)); d == nil || err != nil {
 		t.Errorf("restarted before: %+v, %v", d, err)
 	}
 }
 
-// TestEarlyAsksSeldom: a table whose definition does not change takes two questions, whatever the
+// TestEarlyAsksSeldom: a table whose definition does not change takes one question, whatever the
 // number of rows.
 func TestEarlyAsksSeldom(t *testing.T) {
 	_, m, _ := adding(t, true)
 	m.now = publicAt - 1
 	s := open(t, m, schema.Position{CommitTS: 250, Exact: true})
 	for ts := writeOnlyAt; ts <= m.now; ts++ {
-		if d, err := s.Early(t.Context(), ts, 3, 10, b2); d != nil || err != nil {
+		if d, err := s.Early(t.Context(), ts, 3, 10, notAsked(t)); d != nil || err != nil {
 			t.Fatalf("%+v, %v", d, err)
 		}
 	}
-	if m.asked != 2 {
+	if m.asked != 1 {
 		t.Errorf("asked %d times", m.asked)
 	}
 }
@@ -155,7 +176,7 @@ func TestEarlyWaits(t *testing.T) {
 	s := open(t, waits, schema.Position{CommitTS: 250, Exact: true})
 	done := make(chan error, 1)
 	go func() {
-		d, err := s.Early(t.Context(), publicAt, 3, 10, b2)
+		d, err := s.Early(t.Context(), publicAt, 3, 10, notAsked(t))
 		if err == nil && (d == nil || d.Job.ID != 3) {
 			err = fmt.Errorf("%+v", d)
 		}
@@ -175,13 +196,13 @@ func TestEarlyWaits(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = impatient.Early(t.Context(), publicAt, 3, 10, b2)
+	_, err = impatient.Early(t.Context(), publicAt, 3, 10, notAsked(t))
 	if !errors.Is(err, schema.ErrNoJob) || !strings.Contains(err.Error(), "ADMIN SHOW DDL JOBS") || !strings.Contains(err.Error(), "`One`.`t`") {
 		t.Errorf("a job that does not end: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := open(t, m, schema.Position{CommitTS: 250, Exact: true}).Early(ctx, publicAt, 3, 10, b2); !errors.Is(err, context.Canceled) {
+	if _, err := open(t, m, schema.Position{CommitTS: 250, Exact: true}).Early(ctx, publicAt, 3, 10, notAsked(t)); !errors.Is(err, context.Canceled) {
 		t.Errorf("given up: %v", err)
 	}
 }
@@ -202,19 +223,116 @@ func (s *countedSource) History(ctx context.Context, after int64, each func(*sch
 func TestEarlyByVersion(t *testing.T) {
 	h, m, _ := adding(t, false)
 	m.safe = 900
+	at := schema.Position{CommitTS: 250, Exact: true}
 	for name, source := range map[string]schema.Source{"gone": m, "directory": schema.Dir(h.dir)} {
 		for version, early := range map[int64]bool{2: false, 3: true} {
-			d, err := open(t, source, schema.Position{CommitTS: 250, Exact: true}).Early(t.Context(), publicAt, version, 10, b2)
+			d, err := open(t, source, at).Early(t.Context(), publicAt, version, 10, columns(1, 2))
 			if err != nil || (d != nil) != early {
 				t.Errorf("%s: rows of version %d: %+v, %v", name, version, d, err)
 			}
 		}
 	}
-	s := open(t, schema.Dir(h.dir), schema.Position{CommitTS: 250, Exact: true})
-	if d, err := s.Early(t.Context(), publicAt, 99, 10, []int64{5}); d != nil || err != nil {
-		t.Errorf("a column of no job: %+v, %v", d, err)
+	s := open(t, schema.Dir(h.dir), at)
+	if d, err := s.Early(t.Context(), publicAt, 99, 10, columns(1)); d != nil || err != nil {
+		t.Errorf("rows without an unknown column: %+v, %v", d, err)
 	}
-	if d, err := s.Early(t.Context(), publicAt, 99, 4711, b2); d != nil || err != nil {
+	if d, err := s.Early(t.Context(), publicAt, 99, 4711, columns(5)); d != nil || err != nil {
 		t.Errorf("a table of no job: %+v, %v", d, err)
+	}
+}
+
+// TestEarlyLoosened: what a definition forbids and clients may write before the binlog of the job that allows it is
+// noticed at the first commit TS at which they may, whatever the rows say, and not before.
+func TestEarlyLoosened(t *testing.T) {
+	const flagNotNull = 1
+	table := func(column, indexes string) string {
+		return `"TableInfo":{"id":10,"name":{"O":"t","L":"t"},"state":5,"cols":[{"id":1,"name":{"O":"a","L":"a"},"offset":0,"state":5,"type":` +
+			column + `}],"index_info":[` + indexes + `]}`
+	}
+	key := func(id int, kind string, state schema.State) string {
+		return fmt.Sprintf(`{"id":%d,"idx_name":{"O":"k%[1]d","L":"k%[1]d"},"idx_cols":[{"name":{"O":"a","L":"a"},"offset":0,"length":-1}],%q:true,"state":%d}`, id, kind, state)
+	}
+	varchar := func(length, flag int) string { return fmt.Sprintf(`{"Tp":15,"Flag":%d,"Flen":%d}`, flag, length) }
+	plain := varchar(10, flagNotNull)
+	for name, c := range map[string]struct {
+		steps [4]string // before the job; in a step that allows nothing more; in the one that does; after the job
+		early bool
+	}{
+		"a unique key is dropped": {[4]string{table(plain, key(7, "is_unique", schema.StatePublic)), table(plain, key(7, "is_unique", schema.StateWriteOnly)),
+			table(plain, key(7, "is_unique", schema.StateDeleteOnly)), table(plain, "")}, true},
+		"a primary key is dropped": {[4]string{table(plain, key(1, "is_primary", schema.StatePublic)), table(plain, key(1, "is_primary", schema.StateWriteOnly)),
+			table(plain, key(1, "is_primary", schema.StateDeleteReorg)), table(plain, "")}, true},
+		"another key takes its name": {[4]string{table(plain, key(7, "is_unique", schema.StatePublic)), table(plain, key(7, "is_unique", schema.StatePublic)+","+key(8, "is_unique", schema.StateWriteReorg)),
+			table(plain, key(8, "is_unique", schema.StatePublic)), table(plain, key(8, "is_unique", schema.StatePublic))}, true},
+		"a text may be longer": {[4]string{table(plain, ""), table(plain, ""), table(varchar(20, flagNotNull), ""), table(varchar(20, flagNotNull), "")}, true},
+		"NULL is allowed":      {[4]string{table(plain, ""), table(plain, ""), table(varchar(10, 0), ""), table(varchar(10, 0), "")}, true},
+		"NULL is forbidden":    {[4]string{table(varchar(10, 0), ""), table(varchar(10, 0), ""), table(plain, ""), table(plain, "")}, false},
+		"an index that forbids nothing is dropped": {[4]string{table(plain, key(7, "is_invisible", schema.StatePublic)), table(plain, key(7, "is_invisible", schema.StateWriteOnly)),
+			table(plain, key(7, "is_invisible", schema.StateDeleteOnly)), table(plain, "")}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := newHistory(t)
+			h.job(`"type":3,"schema_id":1,"table_id":10,"binlog":{` + c.steps[0] + `}`)
+			h.job(`"type":61,"schema_id":1,"table_id":10,"query":"ALTER TABLE t …","binlog":{` + c.steps[3] + `}`)
+			m := &metaData{Source: schema.Dir(h.dir), now: 1000, versions: map[nodes.TSO]string{
+				0: bare(c.steps[0]), writeOnlyAt: bare(c.steps[1]), publicAt: bare(c.steps[2]), binlogAt: bare(c.steps[3])}}
+			s := open(t, m, schema.Position{CommitTS: 250, Exact: true})
+			for _, ts := range []nodes.TSO{260, writeOnlyAt, publicAt - 1} {
+				if d, err := s.Early(t.Context(), ts, 99, 10, notAsked(t)); d != nil || err != nil {
+					t.Fatalf("rows with commit TS %d: %+v, %v", ts, d, err)
+				}
+			}
+			d, err := s.Early(t.Context(), publicAt+1, 1, 10, notAsked(t))
+			if err != nil || (d != nil) != c.early || d != nil && d.Job.ID != 3 {
+				t.Errorf("when it is allowed: %+v, %v", d, err)
+			}
+		})
+	}
+}
+
+// TestEarlyOfWhatIsGone: a table that was dropped since, after a key of it, is as it was at the time of its rows.
+func TestEarlyOfWhatIsGone(t *testing.T) {
+	_, m, _ := adding(t, false)
+	m.versions[400] = "null"
+	s := open(t, m, schema.Position{CommitTS: 250, Exact: true})
+	if d, err := s.Early(t.Context(), publicAt-1, 99, 10, notAsked(t)); d != nil || err != nil {
+		t.Errorf("before the table had the column: %+v, %v", d, err)
+	}
+	if d, err := s.Early(t.Context(), publicAt, 1, 10, notAsked(t)); d == nil || err != nil {
+		t.Errorf("when the table had the column: %+v, %v", d, err)
+	}
+
+	delete(m.versions, publicAt)
+	delete(m.versions, binlogAt)
+	s = open(t, m, schema.Position{CommitTS: 250, Exact: true})
+	for _, ts := range []nodes.TSO{publicAt, 399, 401} {
+		if d, err := s.Early(t.Context(), ts, 99, 10, notAsked(t)); d != nil || err != nil {
+			t.Errorf("rows with commit TS %d of a table that never had it: %+v, %v", ts, d, err)
+		}
+	}
+}
+
+// TestEarlyForgotten: where garbage collection has taken the meta data of a part of the time, what they were after it
+// decides if that tells, else the versions of rows, after one look into the history.
+func TestEarlyForgotten(t *testing.T) {
+	_, m, _ := adding(t, false)
+	waits := &countedSource{metaData: m, asked: make(chan struct{}, 1000)}
+	at := schema.Position{CommitTS: 250, Exact: true}
+	m.safe = writeOnlyAt
+	if d, err := open(t, waits, at).Early(t.Context(), 260, 99, 10, notAsked(t)); d != nil || err != nil {
+		t.Errorf("the column could not be used later: %+v, %v", d, err)
+	}
+	m.safe = publicAt + 10
+	s := open(t, waits, at)
+	for ts := nodes.TSO(260); ts < m.safe; ts++ {
+		if d, err := s.Early(t.Context(), ts, 2, 10, notAsked(t)); d != nil || err != nil {
+			t.Fatalf("rows with commit TS %d: %+v, %v", ts, d, err)
+		}
+	}
+	if n := len(waits.asked); n != 3 { // Open does it twice
+		t.Errorf("the history was read %d times", n)
+	}
+	if d, err := s.Early(t.Context(), m.safe, 1, 10, notAsked(t)); d == nil || err != nil {
+		t.Errorf("the meta data tell that it can be used: %+v, %v", d, err)
 	}
 }

@@ -50,8 +50,8 @@ type History struct {
 	// pending are the jobs after the start that were in the history when it was opened, by
 	// FinishedTS, without those applied since.
 	pending  []pendingJob
-	searched nodes.TSO         // where the source was searched last
-	present  map[int64]present // by table ID
+	searched nodes.TSO // where the source was searched last
+	looks    looks
 
 	mu      sync.Mutex
 	reached map[int64]reachedJob // jobs that a Position may have to list
@@ -77,7 +77,7 @@ func Open(ctx context.Context, source Source, at Position, opts Options) (*Histo
 	opts.Patience = cmp.Or(opts.Patience, 10*time.Minute)
 	opts.Poll = cmp.Or(opts.Poll, 100*time.Millisecond)
 	h := &History{source: source, opts: opts, tables: newTables(),
-		present: make(map[int64]present), reached: make(map[int64]reachedJob)}
+		looks: looks{tables: make(map[int64]look)}, reached: make(map[int64]reachedJob)}
 	load, working := opts.LoadSnapshot, busy{}
 	err := source.History(ctx, 0, func(job *Job) error {
 		switch {

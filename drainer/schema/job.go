@@ -136,18 +136,26 @@ func (j *Job) Ended() bool {
 // has a DDL binlog too.
 func (j *Job) Succeeded() bool { return j.State == JobDone || j.State == JobSynced }
 
-// usable is the schema version from which on clients can use what the job adds. Parts of a
-// multi-schema change become so together, and others may go on for some versions.
+// usable is the schema version from which on clients can use what the job adds, or write what it no longer
+// forbids. Parts of a multi-schema change become so together, and others may go on for some versions.
 func (j *Job) usable() int64 {
-	version := j.Result.SchemaVersion
+	version := j.Type.usable(j.Result.SchemaVersion)
 	if j.Multi != nil {
 		for _, sub := range j.Multi.SubJobs {
 			if sub.SchemaVersion > 0 {
-				version = min(version, sub.SchemaVersion)
+				version = min(version, sub.Type.usable(sub.SchemaVersion))
 			}
 		}
 	}
 	return version
+}
+
+// usable is that version of a job whose last step has a version.
+func (a Action) usable(last int64) int64 {
+	if a == ActionDropIndex || a == ActionDropPrimaryKey || a == ActionDropColumn {
+		return last - 2 // delete-only, the second of four steps; or a little more
+	}
+	return last
 }
 
 // String names the job in errors and logs.

@@ -34,6 +34,17 @@ type Meta interface {
 	TableAt(ctx context.Context, schemaID, tableID int64, ts nodes.TSO) (*TableInfo, error)
 	// Now is a time stamp larger than those of all transactions that have been committed.
 	Now(ctx context.Context) (nodes.TSO, error)
+	// Altered says whose definitions TiDB has changed since a schema version, as of now: with 0 for that
+	// version, of none of them.
+	Altered(ctx context.Context, since int64) (Altered, error)
+}
+
+// Altered is what TiDB has changed up to a time.
+type Altered struct {
+	Now     nodes.TSO // larger than the commit TSs of all transactions that have been committed
+	Version int64     // the newest schema version as of then
+	Tables  []int64   // IDs of the tables that later versions than the one asked about have changed
+	All     bool      // any table may have been changed
 }
 
 // Snapshot is what a [Source] that reads TiDB's meta data can tell of all tables at a time, also of

@@ -68,6 +68,7 @@ type ColumnInfo struct {
 // IndexInfo is an index in a job (model.IndexInfo). An integer primary key that is the handle is
 // in no index: its column has the flag.
 type IndexInfo struct {
+	ID         int64         `json:"id"`
 	Name       ast.CIStr     `json:"idx_name"`
 	Columns    []IndexColumn `json:"idx_cols"`
 	State      State         `json:"state"`
@@ -243,9 +244,10 @@ type State uint8
 
 // States that are asked for by name.
 const (
-	StateNone       State = 0
-	StateDeleteOnly State = 1
-	StateWriteOnly  State = 2
-	StateWriteReorg State = 3
-	StatePublic     State = 5
+	StateNone        State = 0
+	StateDeleteOnly  State = 1
+	StateWriteOnly   State = 2
+	StateWriteReorg  State = 3
+	StateDeleteReorg State = 4
+	StatePublic      State = 5
 )

@@ -8,6 +8,10 @@
 //
 //	"m" | name, memory-comparable | 8 bytes big-endian: 'h' | field, memory-comparable
 //
+// or strings, a name alone:
+//
+//	"m" | name, memory-comparable | 8 bytes big-endian: 's'
+//
 // Memory-comparable is TiKV's form of a byte string: groups of 8 bytes, the last padded with
 // zeroes, each with a byte after it: 0xFF less the number of bytes of padding.
 //
@@ -15,6 +19,13 @@
 //	DDLJobHistory  job ID, 8 bytes big-endian      the ended job's JSON
 //	DBs            DB:<ID>, in decimal             the database's JSON
 //	DB:<ID>        Table:<ID>, in decimal          the table's JSON
+//
+//	string            value
+//	SchemaVersionKey  the newest schema version, in decimal
+//	Diff:<version>    JSON: what that version has changed
+//
+// TiDB takes a version in a transaction of its own and writes the rest in the next one, before it takes
+// another version: so only the newest may lack its diff for now, and any other without one has changed nothing.
 //
 // Since 6.2 TiDB writes ended jobs into the table mysql.tidb_ddl_history as well; the hash always
 // has them all. Running jobs are elsewhere, in a hash or, since 6.2, a table.

@@ -9,8 +9,11 @@ import (
 	"github.com/tikv/client-go/v2/util/codec"
 )
 
-// hashData is the flag of a field of a hash.
-const hashData = 'h'
+// Flags in keys: of a string, and of a field of a hash.
+const (
+	stringData = 's'
+	hashData   = 'h'
+)
 
 // Names of hashes.
 const (
@@ -42,6 +45,14 @@ func tableKeys(schemaID int64) (from, end []byte) {
 	name := fmt.Sprintf("DB:%d", schemaID)
 	return fieldKey(name, []byte("Table:")), fieldKey(name, []byte("Table;"))
 }
+
+// stringKey is the key of a string.
+func stringKey(name string) []byte {
+	key := codec.EncodeBytes([]byte{'m'}, []byte(name))
+	return binary.BigEndian.AppendUint64(key, stringData)
+}
+
+func diffKey(version int64) []byte { return stringKey(fmt.Sprintf("Diff:%d", version)) }
 
 // jobOfKey is the ID in a key of the history.
 func jobOfKey(key []byte) (int64, error) {

@@ -302,19 +302,16 @@ func replayOne(t *testing.T, ctx context.Context, h *schema.History, r *replica,
 		t.Fatal(err)
 	}
 	find := func(id int64) (*schema.Table, error) { return h.Find(ctx, id, b.CommitTS) }
-	unknown, err := b.Unknown(find)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, u := range unknown {
+	err = b.Tables(find, func(table *schema.Table, unknown func() []int64) error {
 		before := h.Tables()
-		d, err := h.Early(ctx, b.CommitTS, b.SchemaVersion, u.Table.ID, u.Columns)
-		if err != nil {
-			t.Fatal(err)
-		}
+		d, err := h.Early(ctx, b.CommitTS, b.SchemaVersion, table.ID, unknown)
 		if d != nil {
 			r.ddl(before, h.Tables(), d)
 		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	err = b.Each(find, time.UTC, func(c *txn.Change) error {
 		r.change(c)

@@ -8,30 +8,24 @@ import (
 	"pumphouse/drainer/schema"
 )
 
-// Unknown are columns that rows of a table have and its definition has not.
-type Unknown struct {
-	Table   *schema.Table
-	Columns []int64 // IDs, as they come
-}
-
-// Unknown finds the columns that the definitions do not know; decoding leaves out their values.
-// They are for [schema.History.Early], which tells when they must not be left out. It looks at
-// every row, without decoding values; what is malformed it leaves to the decoder.
-func (b *Binlog) Unknown(find Finder) ([]Unknown, error) {
-	var list []Unknown
+// Tables calls each with every table that the binlog has rows of, as find knows it then, but not with those that
+// find leaves out. unknown gives the IDs of the columns that the rows have and the definition does not know, whose
+// values decoding leaves out; it looks at every row, without decoding values, and what is malformed it leaves to
+// the decoder. Both are for [schema.History.Early]. An error of each ends it and comes back.
+func (b *Binlog) Tables(find Finder, each func(t *schema.Table, unknown func() []int64) error) error {
 	for _, m := range b.mutations {
 		t, err := find(m.table)
 		if err != nil {
-			return nil, &RowError{CommitTS: b.CommitTS, TableID: m.table, Err: err}
+			return &RowError{CommitTS: b.CommitTS, TableID: m.table, Err: err}
 		}
 		if t == nil {
 			continue
 		}
-		if ids := unknownColumns(t, m.body); len(ids) > 0 {
-			list = append(list, Unknown{t, ids})
+		if err := each(t, func() []int64 { return unknownColumns(t, m.body) }); err != nil {
+			return err
 		}
 	}
-	return list, nil
+	return nil
 }
 
 // unknownColumns looks the rows of a marshalled TableMutation over.

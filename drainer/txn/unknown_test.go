@@ -2,6 +2,7 @@ package txn_test
 
 import (
 	"encoding/json"
+	"errors"
 	"slices"
 	"testing"
 
@@ -46,20 +47,20 @@ func TestUnknown(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := b.Unknown(func(int64) (*schema.Table, error) { return tab, nil })
+		var ids []int64
+		err = b.Tables(func(int64) (*schema.Table, error) { return tab, nil }, func(_ *schema.Table, unknown func() []int64) error {
+			ids = append(ids, unknown()...)
+			return nil
+		})
 		if err != nil {
 			t.Errorf("%s: %v", c.name, err)
-			continue
-		}
-		var ids []int64
-		for _, u := range got {
-			ids = append(ids, u.Columns...)
 		}
 		if !slices.Equal(ids, c.want) {
 			t.Errorf("%s: %v, want %v", c.name, ids, c.want)
 		}
-		if got, err := b.Unknown(func(int64) (*schema.Table, error) { return nil, nil }); got != nil || err != nil {
-			t.Errorf("%s: of a table that is gone: %v, %v", c.name, got, err)
+		err = b.Tables(func(int64) (*schema.Table, error) { return nil, nil }, func(*schema.Table, func() []int64) error { return errors.New("called") })
+		if err != nil {
+			t.Errorf("%s: of a table that is gone: %v", c.name, err)
 		}
 	}
 }

@@ -23,12 +23,6 @@ func alter(name string, change func(f *Fuzz, s *session, t *subject) string) fuz
 	}}
 }
 
-// alone is a kind during which no other session writes rows.
-func alone(k fuzzKind) fuzzKind {
-	k.alone = true
-	return k
-}
-
 // alterFuzz changes tables, but for their partitions.
 var alterFuzz = []fuzzKind{
 	alter("add column", func(f *Fuzz, s *session, t *subject) string { return f.addColumn(s, t) }),
@@ -129,7 +123,7 @@ var alterFuzz = []fuzzKind{
 		}
 		return ""
 	}),
-	{name: "drop index", alone: true, make: func(f *Fuzz, s *session) []string {
+	{name: "drop index", make: func(f *Fuzz, s *session) []string {
 		t := f.pick(func(t *subject) bool { return len(t.indexes) > 0 })
 		if t == nil {
 			return nil
@@ -152,12 +146,12 @@ var alterFuzz = []fuzzKind{
 		}
 		return "add primary key (" + f.column(s, c[0].name) + ")" + f.maybe(2, " nonclustered")
 	}),
-	alone(alter("drop primary key", func(f *Fuzz, s *session, t *subject) string {
+	alter("drop primary key", func(f *Fuzz, s *session, t *subject) string {
 		if !t.primary || t.clustered || t.referred {
 			return ""
 		}
 		return "drop primary key"
-	})),
+	}),
 	{name: "add foreign key", make: func(f *Fuzz, s *session) []string {
 		t := f.pick(func(t *subject) bool { return t.clustered && t.partitioned == "" && f.parentColumn(t) != "" })
 		if t == nil {

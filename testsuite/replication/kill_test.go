@@ -16,6 +16,9 @@ import (
 var killed = []struct {
 	name        string
 	before, run []string // before is downstream before the drainer is to be killed
+	// change is of killed.a, before what is run; early is run while that is under way, and refused until it has come far enough.
+	change string
+	early  []string
 }{
 	{name: "create like", before: []string{"create table killed.a (id int primary key, v varchar(10) default 'd', key k (v))", "insert into killed.a values (1, 'x')"},
 		run: []string{"create table killed.b like killed.a", "insert into killed.b (id) values (7)"}},
@@ -35,6 +38,10 @@ var killed = []struct {
 		run: []string{"alter table killed.a modify column v varchar(20) not null default '7' comment 'm'", "insert into killed.a (id) values (2)"}},
 	{name: "drop a partition", before: []string{"create table killed.p (id int) partition by range (id) (partition p0 values less than (10), partition p1 values less than (20))", "insert into killed.p values (1), (11)"},
 		run: []string{"alter table killed.p drop partition p0", "alter table killed.p add partition (partition p0 values less than (30))", "insert into killed.p values (2), (22)"}},
+	{name: "drop a unique key", before: []string{"create table killed.a (k int not null, v int, unique key u (k))", "insert into killed.a values (1, 1), (2, 2)"},
+		change: "drop key u", early: []string{"insert into killed.a values (1, 10)", "insert into killed.a values (2, 20)", "update killed.a set v = 11 where v = 10"}, run: []string{"delete from killed.a where v = 2", "insert into killed.a values (1, 12)"}},
+	{name: "drop keys and columns and add one", before: []string{"create table killed.a (k int, l int, v int, w int, unique key u (k), unique key x (l))", "insert into killed.a values (1, 1, 1, 1)"},
+		change: "drop key u, drop column l, add column c int not null default 5", early: []string{"insert into killed.a (k, v, w) values (1, 10, 10)", "update killed.a set v = 11 where v = 10"}, run: []string{"insert into killed.a (k, v, c) values (1, 12, 6)"}},
 	{name: "comment and default", before: []string{"create table killed.a (id int primary key, v int)", "insert into killed.a values (1, 2)"},
 		run: []string{"alter table killed.a alter column v set default 4", "alter table killed.a comment 'c'", "insert into killed.a (id) values (2)"}},
 	{name: "views and databases", before: []string{"create table killed.a (id int primary key, v int)", "insert into killed.a values (1, 2)", "create view killed.w as select v from killed.a"},
@@ -92,9 +99,14 @@ func killAt(t *testing.T, c *Cluster, p *Proxy, db *sql.DB, i, step int, after b
 	t.Helper()
 	prepare(t, c, db, killed[i].before)
 	done := p.At(step, after, c.Drainer.Kill)
-	execAll(t, db, killed[i].run)
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
+	if killed[i].change != "" {
+		if err := loosen(ctx, db, "killed.a", killed[i].change, killed[i].early); err != nil {
+			t.Fatalf("%s: %v", killed[i].name, err)
+		}
+	}
+	execAll(t, db, killed[i].run)
 	caughtUp := make(chan error, 1)
 	go func() { caughtUp <- c.CatchUp(ctx, 60*time.Second) }()
 	select {

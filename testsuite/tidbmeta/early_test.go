@@ -254,20 +254,19 @@ func (f *follower) apply(payload []byte) error {
 		return err
 	}
 	find := func(id int64) (*schema.Table, error) { return f.h.Find(ctx, id, b.CommitTS) }
-	unknown, err := b.Unknown(find)
-	if err != nil {
-		return err
-	}
-	for _, u := range unknown {
-		f.unknown[u.Table.Name]++
-		d, err := f.h.Early(ctx, b.CommitTS, b.SchemaVersion, u.Table.ID, u.Columns)
-		if err != nil {
-			return err
+	err = b.Tables(find, func(t *schema.Table, unknown func() []int64) error {
+		if len(unknown()) > 0 {
+			f.unknown[t.Name]++
 		}
-		if d != nil {
-			f.early[u.Table.Name]++
+		d, err := f.h.Early(ctx, b.CommitTS, b.SchemaVersion, t.ID, unknown)
+		if err == nil && d != nil {
+			f.early[t.Name]++
 			f.ddl(d)
 		}
+		return err
+	})
+	if err != nil {
+		return err
 	}
 	return b.Each(find, time.UTC, func(c *txn.Change) error {
 		f.change(c)

@@ -219,7 +219,16 @@ func tablesAt(t *testing.T, db *sql.DB, s *drainertikv.Source, ts *schema.Tables
 		}
 	}
 	last, _ := ts.Named("late", "b")
+	before, err := s.Altered(t.Context(), 0)
+	if err != nil || before.All || len(before.Tables) > 0 || before.Now <= now {
+		t.Errorf("altered at first: %+v, %v", before, err)
+	}
 	mustExec(t, db, "alter table late.b add column later int")
+	if a, err := s.Altered(t.Context(), before.Version); err != nil || a.All || a.Version <= before.Version || slices.ContainsFunc(a.Tables, func(id int64) bool { return id != 0 && id != last.ID }) || !slices.Contains(a.Tables, last.ID) {
+		t.Errorf("late.b (%d) was altered after %d: %+v, %v", last.ID, before.Version, a, err)
+	} else if again, err := s.Altered(t.Context(), a.Version); err != nil || again.Version != a.Version || len(again.Tables) > 0 {
+		t.Errorf("nothing was altered after %d: %+v, %v", a.Version, again, err)
+	}
 	after, err := s.Now(t.Context())
 	if err != nil {
 		t.Fatal(err)

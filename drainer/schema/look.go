@@ -1,0 +1,116 @@
+package schema
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/pingcap/tidb/pkg/parser/mysql"
+	"github.com/pingcap/tidb/pkg/parser/types"
+
+	"pumphouse/nodes"
+)
+
+// look is what was found in TiDB's meta data about a table.
+type look struct {
+	of *Table // the definition that it was compared with
+	// since is the first commit TS at which clients may write what the definition does not allow; 0: they may not.
+	since nodes.TSO
+	// forgotten: whether they might up to this commit TS nobody can tell.
+	forgotten nodes.TSO
+	// next is the job that then decides, once it is searched for.
+	next     *Job
+	searched bool
+}
+
+// looks are those that still hold.
+type looks struct {
+	until   nodes.TSO // for what was committed up to here
+	version int64     // the newest schema version as of then; 0: not asked yet
+	tables  map[int64]look
+}
+
+// look gives what there is to know about a table for rows with a commit TS. TiDB is asked what it has altered
+// once for all that has been committed by then, which mostly is all that waits to be decoded; and about a table only
+// when it was altered.
+func (h *History) look(ctx context.Context, meta Meta, t *Table, commitTS nodes.TSO) (look, error) {
+	if commitTS > h.looks.until {
+		a, err := meta.Altered(ctx, h.looks.version)
+		if err != nil {
+			return look{}, err
+		}
+		for _, id := range a.Tables {
+			delete(h.looks.tables, id)
+		}
+		if a.All || len(h.looks.tables) > 2*len(h.tables.tables) { // mostly of tables that are gone
+			clear(h.looks.tables)
+		}
+		h.looks.until, h.looks.version = max(a.Now, commitTS), a.Version
+	}
+	if l := h.looks.tables[t.ID]; l.of == t {
+		return l, nil
+	}
+	l, err := h.compare(ctx, meta, t, commitTS)
+	if err == nil {
+		h.looks.tables[t.ID] = l
+	}
+	return l, err
+}
+
+// compare compares a definition with those that TiDB has had from a commit TS on. They only ever outgrow it: what
+// TiDB allows while a job runs, which is once begun never taken back, the job's end allows as well.
+func (h *History) compare(ctx context.Context, meta Meta, t *Table, commitTS nodes.TSO) (look, error) {
+	l := look{of: t}
+	last, err := meta.TableAt(ctx, t.SchemaID, t.ID, h.looks.until)
+	if err != nil || last != nil && !t.outgrown(last) {
+		return l, err
+	}
+	// The first of them that is another one, or none, when the table is gone.
+	before, at := commitTS-1, h.looks.until
+	for at-before > 1 {
+		middle := before + (at-before)/2
+		info, err := meta.TableAt(ctx, t.SchemaID, t.ID, middle)
+		switch {
+		case errors.Is(err, ErrNoMeta):
+			before, l.forgotten = middle, middle
+		case err != nil:
+			return l, err
+		case info != nil && !t.outgrown(info):
+			before, l.forgotten = middle, 0
+		default:
+			at, last = middle, info
+		}
+	}
+	if last != nil {
+		l.since = at
+	}
+	return l, nil
+}
+
+// outgrown reports whether clients may write what the definition does not allow: values of a column that it does not
+// have, other values or NULL in one that it has, or rows that a key of it forbids.
+func (t *Table) outgrown(now *TableInfo) bool {
+	enforced := make(map[int64]bool, len(now.Indices))
+	for _, idx := range now.Indices {
+		enforced[idx.ID] = idx.State == StateWriteOnly || idx.State == StateWriteReorg || idx.State == StatePublic
+	}
+	for _, idx := range t.Info.Indices {
+		if idx.State == StatePublic && (idx.Unique || idx.Primary) && !enforced[idx.ID] {
+			return true
+		}
+	}
+	return slices.ContainsFunc(now.Columns, func(c ColumnInfo) bool {
+		if c.State != StatePublic || c.Hidden {
+			return false
+		}
+		i := t.Column(c.ID)
+		return i < 0 || !t.Columns[i].Public || takesMore(&t.Columns[i].Type, &c.Type)
+	})
+}
+
+// takesMore reports whether a type takes other values than it did.
+func takesMore(was, is *types.FieldType) bool {
+	return was.GetType() != is.GetType() || was.GetFlen() != is.GetFlen() || was.GetDecimal() != is.GetDecimal() ||
+		was.GetCharset() != is.GetCharset() || len(was.GetElems()) != len(is.GetElems()) ||
+		mysql.HasNotNullFlag(was.GetFlag()) && !mysql.HasNotNullFlag(is.GetFlag())
+}
