@@ -40,12 +40,13 @@ docs: build ## man pages, completions, sample configurations and docs/configurat
 deps: ## what the tests need beside Go: MariaDB, MySQL clients and tools, Chromium, a real PD and TiDB
 	@testsuite/deps.sh
 
+# The suite waits more than it computes: the others run beside it, one after the other.
 test: deps ## everything CI runs; STRICT=1 makes a skipped check a failure, PUMPHOUSE_SEED=n repeats a run
-	@testsuite/counted.sh $(MAKE) --no-print-directory lint race oracles suite
+	@testsuite/counted.sh $(MAKE) --no-print-directory -j2 -Oline suite race lint oracles
 
 # One area, with what it needs alone.
 AREA  = @testsuite/deps.sh $(subst test-,,$@) && testsuite/counted.sh bash -ec
-WHOLE = go test -count=1 -vet=off -p 2 -timeout 25m
+WHOLE = go test -count=1 -vet=off -p 3 -timeout 25m
 
 test-console: build ## the console, binlogctl, nodes and packaging
 	$(AREA) 'go test ./nodes/... ./sqlext/... ./server/... ./cmd/pumphouse ./cmd/binlogctl; \
@@ -71,7 +72,7 @@ race: ## the same with the race detector (vet is lint's)
 	CGO_ENABLED=1 go test -race -vet=off $(UNIT)
 
 suite: build ## the whole thing against real PD, TiDB, MariaDB and real clients, short form
-	go test -count=1 -vet=off -p 2 -timeout 35m ./testsuite/...
+	go test -count=1 -vet=off -p 3 -timeout 35m ./testsuite/...
 
 oracles: build ## comparisons with other people's implementations, in modules of their own; Kubernetes' types; 100,000 DDL jobs
 	cd testsuite/sqloracle && go test ./...
