@@ -44,7 +44,7 @@ func TestDefinitionDiffers(t *testing.T) {
 		{"too much", "ALTER TABLE `t` ADD COLUMN `c` INT, ADD COLUMN `e` INT", []string{id, pk, col(2, "c", "int")}, "column `e` is only downstream", "DROP COLUMN e"},
 		{"unique", "ALTER TABLE `t` ADD INDEX `k`(`id`)", []string{id, pk, key("k", true, "id/0")}, "key `k`: definition is UNIQUE KEY `k` (`id`) upstream, KEY `k` (`id`) downstream", "DROP KEY k, ADD UNIQUE KEY k (id)"},
 		{"prefix", "ALTER TABLE `t` ADD COLUMN `c` VARCHAR(20) COLLATE utf8mb4_bin, ADD INDEX `k`(`c`)", []string{id, pk, col(2, "c", "varchar(20)"), key("k", false, "c/1/5")}, "KEY `k` (`c`(5)) upstream", "DROP KEY k, ADD KEY k (c(5))"},
-		{"name of a key", "ALTER TABLE `t` ADD INDEX(`id`)", []string{id, pk, key("other", false, "id/0")}, "key `other` is missing downstream", "RENAME KEY id TO other"},
+		{"name of a key", "ALTER TABLE `t` ADD INDEX `id`(`id`)", []string{id, pk, key("other", false, "id/0")}, "key `other` is missing downstream", "RENAME KEY id TO other"},
 		{"table comment", "ALTER TABLE `t` ADD COLUMN `c` INT", []string{id, pk, col(2, "c", "int"), `"comment":"x"`}, `the table: comment is "x" upstream`, "COMMENT 'x'"},
 		{"foreign key", "ALTER TABLE `t` ADD INDEX `k`(`id`)", []string{id, pk, key("k", false, "id/0"), `"fk_info":[{"fk_name":"f","cols":["id"],"ref_table":"p","ref_cols":["id"],"on_delete":2,"state":5,"version":1}]`}, "foreign key on (`id`) is missing downstream", "ADD FOREIGN KEY (id) REFERENCES p (id) ON DELETE CASCADE"},
 	} {

@@ -16,6 +16,14 @@ import (
 // alterTable leaves the changes that the server is to make.
 func (r *rewriter) alterTable(n *ast.AlterTableStmt) (keep bool, err error) {
 	var specs []*ast.AlterTableSpec
+	var added []*ast.Constraint
+	for _, s := range n.Specs {
+		added = append(added, s.NewConstraints...)
+		if s.Constraint != nil && s.Tp == ast.AlterTableAddConstraint {
+			added = append(added, s.Constraint)
+		}
+	}
+	r.nameKeys(added)
 	for _, s := range n.Specs {
 		ok, err := r.spec(s)
 		if err != nil {

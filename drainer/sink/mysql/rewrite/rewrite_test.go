@@ -176,6 +176,33 @@ func TestClauses(t *testing.T) {
 	}
 }
 
+// TestKeyNames: an index without a name gets the one that the upstream has given it.
+func TestKeyNames(t *testing.T) {
+	index := func(name string, unique bool, at ...int) schema.IndexInfo {
+		x := schema.IndexInfo{Name: ast.NewCIStr(name), Unique: unique, State: schema.StatePublic}
+		for _, i := range at {
+			x.Columns = append(x.Columns, schema.IndexColumn{Offset: i})
+		}
+		return x
+	}
+	columns := []schema.Column{typed("a", mysql.TypeLong, 0, nil), typed("b", mysql.TypeLong, 0, nil)}
+	before := table(schema.TableInfo{Indices: []schema.IndexInfo{index("a_2", false, 0)}}, columns...)
+	after := table(schema.TableInfo{Indices: []schema.IndexInfo{index("a_2", false, 0), index("a_3", false, 0), index("a", false, 0, 1), index("b", true, 1)}}, columns...)
+	for _, c := range []struct {
+		query, want string
+		d           schema.DDL
+	}{
+		{"CREATE TABLE t (a INT, b INT, PRIMARY KEY (a), KEY (A), INDEX (a), INDEX (a, b), UNIQUE (b))",
+			"(`a` INT,`b` INT,PRIMARY KEY(`a`),INDEX `a_2`(`A`),INDEX `a_3`(`a`),INDEX `a`(`a`, `b`),UNIQUE `b`(`b`))", schema.DDL{After: after}},
+		{"CREATE TABLE t (a INT, b INT, KEY a_2 (a), INDEX (a))", "(`a` INT,`b` INT,INDEX `a_2`(`a`),INDEX `a_3`(`a`))", schema.DDL{After: after}},
+		{"ALTER TABLE t ADD INDEX (a), ADD UNIQUE (b)", " ADD INDEX `a_3`(`a`), ADD UNIQUE `b`(`b`)", schema.DDL{Before: before, After: after}},
+	} {
+		if p := plan(t, c.query, c.d, mariaDB); !strings.HasSuffix(p.Text, "`t`"+c.want) && !strings.HasSuffix(p.Text, "`t` "+c.want) {
+			t.Errorf("%s:\n\t%s\nwant\n\t%s", c.query, p.Text, c.want)
+		}
+	}
+}
+
 // TestColumns: a column is what the definition says, not what the text says in a session that is not
 // ours.
 func TestColumns(t *testing.T) {

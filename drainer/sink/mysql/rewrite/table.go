@@ -57,6 +57,7 @@ func (r *rewriter) createTable(n *ast.CreateTableStmt) error {
 			return err
 		}
 	}
+	r.nameKeys(n.Constraints)
 	var kept []*ast.Constraint
 	for _, c := range n.Constraints {
 		if !r.constraint(c) {
@@ -184,6 +185,41 @@ func (r *rewriter) constraint(c *ast.Constraint) bool {
 		return r.to.Kind == TiDB
 	}
 	return r.index(c.Name, c.Keys, c.Option)
+}
+
+// nameKeys gives indexes without a name the one they have upstream: servers number names otherwise.
+func (r *rewriter) nameKeys(list []*ast.Constraint) {
+	if !r.known() {
+		return
+	}
+	taken := func(x *schema.IndexInfo) bool {
+		same := func(name string) bool { return strings.EqualFold(name, x.Name.O) }
+		return slices.ContainsFunc(list, func(c *ast.Constraint) bool { return same(c.Name) }) ||
+			r.d.Before != nil && r.d.Before.Info != nil && slices.ContainsFunc(r.d.Before.Info.Indices, func(y schema.IndexInfo) bool { return same(y.Name.O) })
+	}
+	for _, c := range list {
+		unique := c.Tp == ast.ConstraintUniq || c.Tp == ast.ConstraintUniqKey || c.Tp == ast.ConstraintUniqIndex
+		if c.Name != "" || !unique && c.Tp != ast.ConstraintKey && c.Tp != ast.ConstraintIndex {
+			continue
+		}
+		for i := range r.d.After.Info.Indices {
+			if x := &r.d.After.Info.Indices[i]; !x.Primary && x.Unique == unique && r.hasParts(x, c.Keys) && !taken(x) {
+				c.Name = x.Name.O
+				break
+			}
+		}
+	}
+}
+
+// hasParts reports whether an index is one on these columns; expressions are not compared.
+func (r *rewriter) hasParts(x *schema.IndexInfo, parts []*ast.IndexPartSpecification) bool {
+	return slices.EqualFunc(x.Columns, parts, func(col schema.IndexColumn, p *ast.IndexPartSpecification) bool {
+		if col.Offset < 0 || col.Offset >= len(r.d.After.Columns) {
+			return false
+		}
+		c := &r.d.After.Columns[col.Offset]
+		return p.Column == nil && c.Hidden || p.Column != nil && strings.EqualFold(c.Name, p.Column.Name.O)
+	})
 }
 
 // keyIndex is the index that TiDB has made for a foreign key, under the key's name: it stays when the key
