@@ -221,6 +221,8 @@ func (c *comparison) sameDefault(w, g *Column) bool {
 		return true // they have no such default
 	case wd.Kind == Expression && gd.Kind == NoDefault && c.flavour == MySQL && c.got.plain:
 		return true // MySQL 5.7 neither
+	case wd.Kind == NoDefault && gd.Kind == Literal && c.flavour == MariaDB && w.OnUpdate && strings.HasPrefix(gd.Text, "0000-00-00 00:00:00"):
+		return true // MariaDB gives it to every TIMESTAMP with ON UPDATE; no row uses it
 	case capacity(w.Type.Base) > 0 && wd == (Default{Literal, ""}) && gd.Kind == NoDefault:
 		return true
 	case wd.Kind == Expression && gd.Kind == Literal && c.flavour == TiDB,

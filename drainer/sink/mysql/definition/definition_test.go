@@ -77,6 +77,8 @@ func TestColumns(t *testing.T) {
 		{"TEXT(100) in four bytes", MySQL, "COLUMN_TYPE=text|IS_NULLABLE=YES", Column{Type: text("tinytext", 100), Null: true}, ""},
 		{"TEXT(1000), not TINYTEXT", MySQL, "COLUMN_TYPE=tinytext|IS_NULLABLE=YES", Column{Type: text("text", 1000), Null: true}, "type"},
 		{"TEXT, not MEDIUMTEXT", MySQL, "COLUMN_TYPE=mediumtext|IS_NULLABLE=YES", Column{Type: text("text", 0), Null: true}, "type"},
+		{"the default beside ON UPDATE", MariaDB, "COLUMN_TYPE=timestamp|IS_NULLABLE=NO|COLUMN_DEFAULT='0000-00-00 00:00:00'|EXTRA=on update current_timestamp()", Column{Type: Type{Base: "timestamp"}, OnUpdate: true}, ""},
+		{"a zero default", MariaDB, "COLUMN_TYPE=timestamp|IS_NULLABLE=NO|COLUMN_DEFAULT='0000-00-00 00:00:00'", Column{Type: Type{Base: "timestamp"}}, "default"},
 		{"JSON in MariaDB", MariaDB, "COLUMN_TYPE=longtext|IS_NULLABLE=YES|CHARACTER_SET_NAME=utf8mb4|COLLATION_NAME=utf8mb4_bin|COLUMN_DEFAULT=NULL", Column{Type: Type{Base: "json"}, Null: true}, ""},
 		{"JSON in MySQL", MySQL, "COLUMN_TYPE=longtext|IS_NULLABLE=YES", Column{Type: Type{Base: "json"}, Null: true}, "type"},
 

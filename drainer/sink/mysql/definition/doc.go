@@ -44,8 +44,8 @@
 // On TiDB, ZEROFILL and the database that a foreign key refers to: its information_schema has not got the one, and the table's own
 // database for the other. On MySQL and MariaDB a default from a sequence and a foreign key that TiDB only notes (before 6.6),
 // if it is missing; an empty text as the default of a TEXT or BLOB, which MySQL drops. On servers without keys on
-// expressions (MariaDB, MySQL 5.7), those; on MySQL 5.7, a default that is an expression, if it is missing. On MariaDB, JSON and LONGTEXT, as which it keeps it. On MySQL
-// a default of a TIMESTAMP that differs by a whole time zone: MySQL 8 keeps the text as the session had
+// expressions (MariaDB, MySQL 5.7), those; on MySQL 5.7, a default that is an expression, if it is missing. On MariaDB, JSON and LONGTEXT, as which it keeps it, and the zero default of a
+// TIMESTAMP that has ON UPDATE and no other. On MySQL a default of a TIMESTAMP that differs by a whole time zone: MySQL 8 keeps the text as the session had
 // it that made it.
 //
 // # Trade-offs

@@ -176,14 +176,21 @@ func (r *rewriter) modifyColumn(s *ast.AlterTableSpec) (keep bool, err error) {
 	return true, nil
 }
 
-// alterColumn takes a new default from the definition.
+// alterColumn takes a new default from the definition. Where the server would do something else, or something more, the whole
+// column is written out: servers other than TiDB forget ON UPDATE with any new default, and with none.
 func (r *rewriter) alterColumn(s *ast.AlterTableSpec) error {
 	def := s.NewColumns[0]
-	if len(def.Options) != 1 || !r.known() {
+	if !r.known() {
 		return nil
 	}
 	c := column(r.d.After, def.Name.Name.O)
 	if c == nil {
+		return nil
+	}
+	if r.to.Kind != TiDB && mysql.HasOnUpdateNowFlag(c.Type.GetFlag()) {
+		return r.modifyInstead(s, c)
+	}
+	if len(def.Options) != 1 {
 		return nil
 	}
 	expr, err := schema.DefaultExpr(c)
@@ -197,12 +204,7 @@ func (r *rewriter) alterColumn(s *ast.AlterTableSpec) error {
 	now := call != nil && strings.EqualFold(call.FnName.O, "current_timestamp") // SET DEFAULT takes no function in old servers
 	text, _ := literal(expr)
 	if r.to.Kind != TiDB && (now || c.Type.GetCharset() == charset.CharsetLatin1 && beyondLatin1(text)) {
-		own, err := schema.ColumnDef(c)
-		if err != nil {
-			return err
-		}
-		s.Tp, s.NewColumns, s.Position = ast.AlterTableModifyColumn, []*ast.ColumnDef{own}, &ast.ColumnPosition{Tp: ast.ColumnPositionNone}
-		return r.column(own)
+		return r.modifyInstead(s, c)
 	}
 	def.Options[0].Expr = expr
 	if c.Type.GetType() == mysql.TypeTimestamp {
@@ -214,6 +216,16 @@ func (r *rewriter) alterColumn(s *ast.AlterTableSpec) error {
 	return nil
 }
 
+// modifyInstead makes a change of a column one that says all of it.
+func (r *rewriter) modifyInstead(s *ast.AlterTableSpec, c *schema.Column) error {
+	own, err := schema.ColumnDef(c)
+	if err != nil {
+		return err
+	}
+	s.Tp, s.NewColumns, s.Position = ast.AlterTableModifyColumn, []*ast.ColumnDef{own}, &ast.ColumnPosition{Tp: ast.ColumnPositionNone}
+	return r.column(own)
+}
+
 // renameColumn writes the whole column out where there is no RENAME COLUMN.
 func (r *rewriter) renameColumn(s *ast.AlterTableSpec) error {
 	if r.to.renamesColumns() {
@@ -223,12 +235,9 @@ func (r *rewriter) renameColumn(s *ast.AlterTableSpec) error {
 	if !r.known() || c == nil {
 		return fmt.Errorf("%w: %s has no RENAME COLUMN, and the column's definition is not known: use CHANGE COLUMN by hand, then skip the statement", ErrImpossible, r.to)
 	}
-	def, err := schema.ColumnDef(c)
-	if err != nil {
-		return err
-	}
-	s.Tp, s.NewColumns, s.Position = ast.AlterTableChangeColumn, []*ast.ColumnDef{def}, &ast.ColumnPosition{Tp: ast.ColumnPositionNone}
-	return r.column(def)
+	err := r.modifyInstead(s, c)
+	s.Tp = ast.AlterTableChangeColumn
+	return err
 }
 
 // lacksIndex reports whether the downstream has no such index: it could not have it, or IF EXISTS

@@ -203,6 +203,29 @@ func TestKeyNames(t *testing.T) {
 	}
 }
 
+// TestOnUpdate: servers other than TiDB forget ON UPDATE with a new default, so the whole column is said.
+func TestOnUpdate(t *testing.T) {
+	updated := func(value any) schema.Column {
+		return typed("c", mysql.TypeTimestamp, mysql.NotNullFlag|mysql.OnUpdateNowFlag, value)
+	}
+	for _, c := range []struct {
+		query  string
+		column schema.Column
+		to     rewrite.Server
+		want   string
+	}{
+		{"SET DEFAULT 'x'", updated("2020-01-01 00:00:00"), mariaDB, "MODIFY COLUMN `c` TIMESTAMP NOT NULL DEFAULT '2020-01-01 00:00:00' ON UPDATE CURRENT_TIMESTAMP()"},
+		{"DROP DEFAULT", updated(nil), mysql8, "MODIFY COLUMN `c` TIMESTAMP NOT NULL ON UPDATE CURRENT_TIMESTAMP()"},
+		{"DROP DEFAULT", updated(nil), tidb, "ALTER COLUMN `c` DROP DEFAULT"},
+		{"DROP DEFAULT", typed("c", mysql.TypeTimestamp, mysql.NotNullFlag, nil), mariaDB, "ALTER COLUMN `c` DROP DEFAULT"},
+	} {
+		p := plan(t, "ALTER TABLE t ALTER c "+c.query, schema.DDL{After: table(schema.TableInfo{}, c.column)}, c.to)
+		if want := "ALTER TABLE `d`.`t` " + c.want; p.Text != want {
+			t.Errorf("%s, on %s:\n\t%s\nwant\n\t%s", c.query, c.to, p.Text, want)
+		}
+	}
+}
+
 // TestColumns: a column is what the definition says, not what the text says in a session that is not
 // ours.
 func TestColumns(t *testing.T) {
