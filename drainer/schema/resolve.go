@@ -21,7 +21,9 @@ import (
 //	CREATE VIEW                    the query as TiDB keeps it in the view's definition
 //	DROP of several                a job is about one of them: the others are left out
 //
-// Names of columns, indexes and partitions have no letter case in any server and stay.
+//	partitions                     the definition before: a MariaDB does not find the file of another letter case
+//
+// Names of columns and indexes have no letter case in any server and stay.
 
 // resolver replaces the names in one statement.
 type resolver struct {
@@ -212,19 +214,34 @@ func (r *resolver) createTables(nodes []ast.StmtNode) ([]ast.StmtNode, error) {
 
 func (r *resolver) alterTable(n *ast.AlterTableStmt) {
 	n.Table = r.changed()
+	altered := r.before.tables[r.d.Job.TableID]
 	for _, s := range n.Specs {
 		switch s.Tp {
 		case ast.AlterTableExchangePartition:
 			s.NewTable = r.changed()
 			if info := r.d.Job.Result.TableInfo; info != nil {
 				if t, ok := r.before.tables[info.ID]; ok {
-					n.Table = nameOf(t)
+					altered, n.Table = t, nameOf(t)
 				}
 			}
 		case ast.AlterTableRenameTable:
 			s.NewTable = r.called()
 		case ast.AlterTableAddConstraint:
 			r.references(r.made(), s.Constraint)
+		}
+		if altered != nil {
+			altered.partitionLetters(s.PartitionNames)
+		}
+	}
+}
+
+// partitionLetters gives names of partitions the letters of the definition.
+func (t *Table) partitionLetters(names []ast.CIStr) {
+	for i, name := range names {
+		for _, p := range t.Partitions {
+			if strings.EqualFold(p.Name.O, name.O) {
+				names[i] = p.Name
+			}
 		}
 	}
 }

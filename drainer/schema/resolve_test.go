@@ -39,7 +39,8 @@ func TestNames(t *testing.T) {
 		{"rename in a ring", `"type":47,"schema_id":1,"table_id":10,"raw_args":[[1,2,1],[1,1,2],[],[]],"binlog":{"MultipleTableInfos":[` +
 			strings.Join([]string{strings.TrimPrefix(tableJSON(10, "x", "a:1", ""), `"TableInfo":`), strings.TrimPrefix(tableJSON(20, "foo", "a:1", ""), `"TableInfo":`), strings.TrimPrefix(tableJSON(10, "bar", "a:1", ""), `"TableInfo":`)}, ",") + `]}`,
 			"RENAME TABLE `FOO` TO `x`, `two`.`bar` TO `foo`, `X` TO `two`.`bar`;", "RENAME TABLE `One`.`Foo` TO `One`.`x`, `Two`.`Bar` TO `One`.`foo`, `One`.`x` TO `Two`.`bar`"},
-		{"exchange", table(42, 10, tableJSON(50, "Parted", "a:1", fmt.Sprintf(parted, 52, 10))), "ALTER TABLE `parted` EXCHANGE PARTITION `p0` WITH TABLE `foo`;", "ALTER TABLE `One`.`Parted` EXCHANGE PARTITION `p0` WITH TABLE `One`.`Foo`"},
+		{"exchange", table(42, 10, tableJSON(50, "Parted", "a:1", fmt.Sprintf(parted, 52, 10))), "ALTER TABLE `parted` EXCHANGE PARTITION `P0` WITH TABLE `foo`;", "ALTER TABLE `One`.`Parted` EXCHANGE PARTITION `p0` WITH TABLE `One`.`Foo`"},
+		{"drop of a partition", table(20, 50, tableJSON(50, "Parted", "a:1", fmt.Sprintf(parted, 51, 52))), "ALTER TABLE `parted` DROP PARTITION `P1`, `gone`;", "ALTER TABLE `One`.`Parted` DROP PARTITION `p1`,`gone`"},
 		{"foreign key", table(9, 10, foreign), "ALTER TABLE `foo` ADD CONSTRAINT `k` FOREIGN KEY (`a`) REFERENCES `bar`(`a`);", "ALTER TABLE `One`.`Foo` ADD CONSTRAINT `k` FOREIGN KEY (`a`) REFERENCES `Two`.`Bar`(`a`)"},
 		{"view", view, "CREATE ALGORITHM = UNDEFINED DEFINER = CURRENT_USER SQL SECURITY DEFINER VIEW `vw` AS SELECT * FROM `foo`;",
 			"CREATE ALGORITHM = UNDEFINED DEFINER = CURRENT_USER SQL SECURITY DEFINER VIEW `One`.`Vw` (`x`,`y`,`c`) AS WITH `w` AS (SELECT 1 AS `n`) " +
