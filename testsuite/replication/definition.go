@@ -27,6 +27,7 @@ import (
 //     by their value, other literals by the text that they stand for;
 //   - MariaDB writes a backslash of an ENUM's member twice;
 //   - that a column without a default is NULL and that it has none are one: TiDB does not say;
+//   - only TiDB has a default beside AUTO_INCREMENT, and only MariaDB has a zero one wherever a TIMESTAMP has ON UPDATE and no other;
 //   - expressions count as they are parsed, without character sets of literals; the values of a list
 //     partition in any order;
 //   - TiDB keeps the name of a table that a foreign key refers to in the letters of the statement;
@@ -118,11 +119,14 @@ func (d definer) defineColumns(ctx context.Context) error {
 		if v[8] == "NO" {
 			line += " not null"
 		}
-		if text, ok := strings.CutPrefix(v[9], "="); ok && v[11] == "" {
-			line += d.initial(text, kind)
+		extras := strings.ToLower(v[10])
+		if text, ok := strings.CutPrefix(v[9], "="); ok && v[11] == "" && !(strings.Contains(extras, "auto_increment") && !d.expressions) {
+			if initial := d.initial(text, kind); d.expressions || !strings.Contains(extras, "on update") || !strings.HasPrefix(initial, ` default "0000-00-00 `) {
+				line += initial
+			}
 		}
 		for _, extra := range []string{"auto_increment", "on update current_timestamp", "virtual generated", "stored generated", "invisible"} {
-			if strings.Contains(strings.ToLower(v[10]), extra) {
+			if strings.Contains(extras, extra) {
 				line += " " + extra
 			}
 		}

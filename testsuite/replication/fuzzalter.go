@@ -35,7 +35,7 @@ var alterFuzz = []fuzzKind{
 			return ""
 		}
 		name := f.column(s, one(f, of).name)
-		return "add column " + quote(f.columnName()) + one(f, []string{" bigint as (" + name + " + 1) virtual", " varchar(40) generated always as (concat(" + name + ", '-x')) virtual", " bigint as (" + name + " * 2 - (" + name + " + 3))"})
+		return "add column " + quote(f.columnName()) + one(f, []string{" bigint as (" + name + " + 1) virtual", " varchar(40) generated always as (concat(" + name + ", '-x')) virtual", " bigint as (" + name + " div 4 + (" + name + " div 8 + 3))"})
 	}),
 	alter("drop column", func(f *Fuzz, s *session, t *subject) string {
 		free := t.free()

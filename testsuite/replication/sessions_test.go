@@ -38,6 +38,11 @@ var sessionCases = []statements{
 	{"sql_mode", []string{"set sql_mode = 'ANSI_QUOTES,PIPES_AS_CONCAT,NO_BACKSLASH_ESCAPES'"}, []string{
 		`create table d."t" ("a" varchar(20) default 'b\n', b varchar(20) default 'x''y', c varchar(40) as (a || b) stored)`, `insert into d.t (a) values ('q')`, `alter table d.t add column "d" varchar(20) default '\'`, "insert into d.t (b) values ('z')",
 		`create view d.v as select a || '-' || b as ab from d.t`, `alter table d.t comment 'a\'`}},
+	{"what servers do otherwise with a statement", nil, []string{
+		"create table d.k (id int, at timestamp not null default current_timestamp on update current_timestamp, primary key (id), key (id), unique (id, at))", "alter table d.k add index (id), add unique (at)", "insert into d.k (id) values (1)",
+		"alter table d.k alter column at set default '2022-03-04 05:06:07'", "insert into d.k (id) values (2)", "alter table d.k alter column at drop default",
+		"create table d.p (a int) partition by range (a) (partition Pa values less than (10), partition pB values less than (20))", "insert into d.p values (1), (11)", "create table d1.x (a int)",
+		"alter table d.p exchange partition pA with table d1.x", "alter table d.p truncate partition PA", "alter table d.p drop partition PB"}},
 	{"zero dates", []string{"set sql_mode = ''"}, []string{
 		"create table d.t (id int primary key, a date not null default '0000-00-00', b datetime default '2020-00-00 00:00:00')", "insert into d.t (id) values (1)", "alter table d.t add column c timestamp not null default 0", "insert into d.t (id) values (2)", "alter table d.t add column e varchar(3) not null"}},
 }
