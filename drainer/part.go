@@ -3,7 +3,6 @@ package drainer
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
@@ -102,33 +101,26 @@ func (dec *decoder) dropsOthers(j *judged) (verb string, ok bool) {
 
 // renameSome is RENAME TABLE without the tables whose cells leave them out.
 func renameSome(j *judged, cells []cell) ([]sink.Statement, error) {
-	n, ok := j.node.(*ast.RenameTableStmt)
+	n, ok := one(j.Statement).(*ast.RenameTableStmt)
 	if !ok || len(n.TableToTables) != len(cells) {
 		return nil, fmt.Errorf("the statement that renames the tables cannot be read: %.200q", j.Job.Query)
 	}
 	d, job := *j.DDL, *j.Job
 	job.RawArgs, job.Result.Tables = nil, nil
 	d.TablesBefore, d.TablesAfter = nil, nil // they differ in more than the part
-	var pairs []string
-	now := map[int64]tableName{} // what tables are called between two pairs
-	for i, info := range j.Job.Result.Tables {
-		if cells[i].do == skip || cells[i].do == skipped {
-			continue
+	all := n.TableToTables
+	n.TableToTables = nil
+	for i, c := range cells {
+		if c.do != skip && c.do != skipped {
+			n.TableToTables = append(n.TableToTables, all[i])
+			job.Result.Tables = append(job.Result.Tables, j.Job.Result.Tables[i])
 		}
-		from, ok := now[info.ID]
-		if before, known := j.TablesBefore.Table(info.ID); !ok && known {
-			from = tableName{before.Schema, before.Name}
-		}
-		to := resolve(n.TableToTables[i].NewTable, j.Schema)
-		last := !slices.ContainsFunc(j.Job.Result.Tables[i+1:], func(other *schema.TableInfo) bool { return other.ID == info.ID })
-		if after, known := j.TablesAfter.Table(info.ID); known && last {
-			to = tableName{after.Schema, after.Name}
-		}
-		now[info.ID] = to
-		pairs = append(pairs, fullName(from.schema, from.table)+" TO "+fullName(to.schema, to.table))
-		job.Result.Tables = append(job.Result.Tables, info)
 	}
-	return []sink.Statement{partOf(d, job, "RENAME TABLE "+strings.Join(pairs, ", "))}, nil
+	text, err := schema.RestoreStatements([]ast.StmtNode{n})
+	if err != nil {
+		return nil, err
+	}
+	return []sink.Statement{partOf(d, job, text)}, nil
 }
 
 // createSome are the statements of those tables that are replicated.
