@@ -65,7 +65,7 @@ func Start(t testing.TB, o Options) *Cluster {
 		c.MariaDB = mariadbtest.Start(t, o.MariaDB...)
 	}
 	down := c.Downstream()
-	for _, q := range documentedGrants(t, o.OneDatabase) {
+	for _, q := range documentedGrants(t, o) {
 		if _, err := down.Exec(q); err != nil {
 			t.Fatalf("%s: %v", q, err)
 		}
@@ -74,8 +74,8 @@ func Start(t testing.TB, o Options) *Cluster {
 }
 
 // documentedGrants are the statements that docs/downstream-user.md has for the drainer's user, so that
-// everything here runs with these rights alone: those for all databases, or for one.
-func documentedGrants(t testing.TB, oneDatabase bool) (statements []string) {
+// everything here runs with these rights alone: those for all databases, or for one, and what only a TiDB asks for.
+func documentedGrants(t testing.TB, o Options) (statements []string) {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "downstream-user.md"))
 	if err != nil {
@@ -86,12 +86,18 @@ func documentedGrants(t testing.TB, oneDatabase bool) (statements []string) {
 		t.Fatalf("docs/downstream-user.md has %d blocks of statements, want 2", len(blocks)-1)
 	}
 	block := blocks[1]
-	if oneDatabase {
+	if o.OneDatabase {
 		block = blocks[2]
 	}
 	block, _, _ = strings.Cut(block, "```")
 	for line := range strings.Lines(block) {
 		statements = append(statements, strings.TrimSuffix(strings.TrimSpace(line), ";"))
+	}
+	if o.ToTiDB {
+		_, only, _ := strings.Cut(string(text), "A TiDB downstream gets")
+		_, only, _ = strings.Cut(only, "`GRANT")
+		only, _, _ = strings.Cut(only, ";`")
+		statements = append(statements, "GRANT"+only)
 	}
 	return statements
 }

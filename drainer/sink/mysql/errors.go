@@ -45,11 +45,14 @@ func (e *StatementError) Error() string {
 }
 
 func (e *StatementError) cure() string {
-	latin1 := ""
-	if e.latin1 && code(e.Err) == errWrongValue {
-		latin1 = "TiDB's latin1 holds any UTF-8: make the column utf8mb4 downstream (ALTER TABLE ... MODIFY ... CHARACTER SET utf8mb4 COLLATE utf8mb4_bin), which stays so; or "
+	first := ""
+	switch c := code(e.Err); {
+	case denied(c):
+		first = "give the drainer's user the right that the server asks for (docs/downstream-user.md has all); or "
+	case e.latin1 && c == errWrongValue:
+		first = "TiDB's latin1 holds any UTF-8: make the column utf8mb4 downstream (ALTER TABLE ... MODIFY ... CHARACTER SET utf8mb4 COLLATE utf8mb4_bin), which stays so; or "
 	}
-	return fmt.Sprintf("%seither correct the downstream by hand so that it takes it, or skip this transaction with ignore-txn-commit-ts = [%s]; then start the drainer again", latin1, e.CommitTS)
+	return fmt.Sprintf("%seither correct the downstream by hand so that it takes it, or skip this transaction with ignore-txn-commit-ts = [%s]; then start the drainer again", first, e.CommitTS)
 }
 
 // Problem implements [nodes.Problematic].
@@ -136,13 +139,16 @@ func known(err error, at Server) error {
 		return nodes.WithProblem(err, nodes.ProblemDownstreamReadOnly, "let the server "+where+" take writes (SET GLOBAL read_only = OFF), or point the drainer to the one that does")
 	case c == errLockWait || c == errDeadlock:
 		return nodes.WithProblem(err, nodes.ProblemDownstreamSlow, "look for what else writes to the server "+where+" (SHOW PROCESSLIST)")
-	case c == 1044 || c == 1045 || c == 1142 || c == 1227:
+	case c == 1045 || denied(c):
 		return nodes.WithProblem(err, nodes.ProblemDownstreamDown, "check the user and password of [syncer.to], and its privileges on the server "+where)
 	case passes(err):
 		return nodes.WithProblem(err, nodes.ProblemDownstreamDown, "check that the server "+where+" runs and that this machine reaches it; what is in flight is retried")
 	}
 	return err
 }
+
+// denied reports whether a server's error says that the user lacks a right.
+func denied(code uint16) bool { return code == 1044 || code == 1142 || code == 1227 }
 
 // shownBytes is how much of a statement is in errors and logs.
 const shownBytes = 512
