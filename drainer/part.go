@@ -141,7 +141,7 @@ func createSome(j *judged, cells []cell) (list []sink.Statement, err error) {
 		}
 		n, t := created[info.Name.L], (*schema.Table)(nil)
 		if t, _ = j.TablesAfter.Table(info.ID); n == nil || t == nil {
-			return nil, fmt.Errorf("the statement that creates the table %s.%s cannot be read: %.200q", quote(j.Schema), quote(info.Name.O), j.Job.Query)
+			return nil, fmt.Errorf("the statement that creates the table %s.%s cannot be read: %.200q", schema.QuoteName(j.Schema), schema.QuoteName(info.Name.O), j.Job.Query)
 		}
 		n.Table.Schema = ast.NewCIStr(t.Schema)
 		text, err := schema.RestoreStatements([]ast.StmtNode{n})

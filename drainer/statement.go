@@ -1,8 +1,6 @@
 package drainer
 
 import (
-	"strings"
-
 	"pumphouse/drainer/schema"
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
@@ -93,9 +91,9 @@ func eventOf(n ast.StmtNode) string {
 	return ""
 }
 
-func quote(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
-
-func fullName(schema, table string) string { return quote(schema) + "." + quote(table) }
+func fullName(database, table string) string {
+	return schema.QuoteName(database) + "." + schema.QuoteName(table)
+}
 
 // jobOf is a copy of a job that stands for one table's part of it.
 func jobOf(job *schema.Job, as schema.Action, t *schema.Table, query string) *schema.Job {

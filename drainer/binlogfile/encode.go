@@ -121,19 +121,7 @@ func Statement(t *sink.Txn) string {
 	if t.DDL.Schema == "" || t.DDL.Job != nil && t.DDL.Job.Type == schema.ActionCreateSchema {
 		return t.Query + ";"
 	}
-	return "use " + quote(t.DDL.Schema) + "; " + t.Query + ";"
-}
-
-// quote makes a name an identifier of SQL.
-func quote(name string) string {
-	b := []byte{'`'}
-	for i := range len(name) {
-		if name[i] == '`' {
-			b = append(b, '`')
-		}
-		b = append(b, name[i])
-	}
-	return string(append(b, '`'))
+	return "use " + schema.QuoteName(t.DDL.Schema) + "; " + t.Query + ";"
 }
 
 // event appends a row's change to the events.

@@ -15,6 +15,7 @@ import (
 	"unicode/utf8"
 
 	"pumphouse/binlogpb/pbfile"
+	"pumphouse/drainer/schema"
 	"pumphouse/nodes"
 
 	"github.com/pingcap/tidb/pkg/parser/mysql"
@@ -97,7 +98,7 @@ func PrintRecord(w io.Writer, rec Record, keep func(schema, table string) bool) 
 // eventText is a row's change in one line.
 func eventText(e *pbfile.Event) (string, error) {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s.%s", strings.ToUpper(e.GetTp().String()), quote(e.GetSchemaName()), quote(e.GetTableName()))
+	fmt.Fprintf(&b, "%s %s.%s", strings.ToUpper(e.GetTp().String()), schema.QuoteName(e.GetSchemaName()), schema.QuoteName(e.GetTableName()))
 	for i, raw := range e.GetRow() {
 		var c pbfile.Column
 		if err := proto.Unmarshal(raw, &c); err != nil {

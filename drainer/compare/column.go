@@ -3,6 +3,8 @@ package compare
 import (
 	"fmt"
 	"strings"
+
+	"pumphouse/drainer/schema"
 )
 
 // kind is how values of a column are read and compared.
@@ -48,7 +50,7 @@ type column struct {
 // texts that need another character set, JSON documents and numbers beyond what a
 // DECIMAL holds can it be different nevertheless.
 func (c column) text() string {
-	name := quoteName(c.name)
+	name := schema.QuoteName(c.name)
 	switch c.kind {
 	case number:
 		return name + "+0" // ZEROFILL is no part of the value
@@ -73,7 +75,7 @@ func checksum(columns []column) string {
 	b.WriteString("CAST(CONV(LEFT(MD5(CONCAT_WS(','")
 	for _, c := range columns {
 		e := c.text()
-		fmt.Fprintf(&b, ",ISNULL(%s)", quoteName(c.name))
+		fmt.Fprintf(&b, ",ISNULL(%s)", schema.QuoteName(c.name))
 		if c.kind == text || c.kind == document || c.kind == binary {
 			fmt.Fprintf(&b, ",LENGTH(%s)", e) // so that no text looks like two
 		}
@@ -82,8 +84,6 @@ func checksum(columns []column) string {
 	b.WriteString(")),15),16,10) AS UNSIGNED)")
 	return b.String()
 }
-
-func quoteName(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
 
 // quoteText is a text as a literal, for a session with backslash escapes.
 func quoteText(s string) string {

@@ -3,6 +3,8 @@ package compare
 import (
 	"slices"
 	"strings"
+
+	"pumphouse/drainer/schema"
 )
 
 // key are the columns by which a table is cut into chunks; none: it is one chunk.
@@ -36,7 +38,7 @@ func (k key) same(other key) bool {
 func (k key) names() string {
 	var list []string
 	for _, c := range k {
-		list = append(list, quoteName(c.name))
+		list = append(list, schema.QuoteName(c.name))
 	}
 	return strings.Join(list, ",")
 }
@@ -54,7 +56,7 @@ func (k key) texts() string {
 func (k key) is(at bound) string {
 	var list []string
 	for i, c := range k {
-		list = append(list, quoteName(c.name)+"="+c.literal(at[i]))
+		list = append(list, schema.QuoteName(c.name)+"="+c.literal(at[i]))
 	}
 	return strings.Join(list, " AND ")
 }
@@ -83,13 +85,13 @@ func (k key) compared(op string, at bound) string {
 	if op == "<" {
 		final = "<="
 	}
-	b := quoteName(k[last].name) + final + value(last)
+	b := schema.QuoteName(k[last].name) + final + value(last)
 	for i := last - 1; i >= 0; i-- {
-		name := quoteName(k[i].name)
+		name := schema.QuoteName(k[i].name)
 		b = "(" + name + op + value(i) + " OR " + name + "=" + value(i) + " AND " + b + ")"
 	}
 	if last > 0 {
-		b = quoteName(k[0].name) + op + "=" + value(0) + " AND " + b
+		b = schema.QuoteName(k[0].name) + op + "=" + value(0) + " AND " + b
 	}
 	return b
 }

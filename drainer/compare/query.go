@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"pumphouse/drainer/schema"
 )
 
 // side is a table in one of the two servers.
@@ -98,7 +100,7 @@ func (s side) list(ctx context.Context, p *pair, after, upTo bound, limit int) (
 func (s side) rows(ctx context.Context, p *pair, where string, f func(at bound, r row)) error {
 	var names []string
 	for _, c := range p.columns {
-		names = append(names, quoteName(c.name))
+		names = append(names, schema.QuoteName(c.name))
 	}
 	columns := strings.Join(names, ",")
 	if len(p.key) > 0 {
@@ -142,7 +144,7 @@ func (s side) readable(ctx context.Context, k key) (bool, error) {
 	var conditions []string
 	for _, c := range k {
 		if c.latin1 {
-			conditions = append(conditions, fmt.Sprintf("HEX(%s)<>HEX(%s)", c.text(), quoteName(c.name)))
+			conditions = append(conditions, fmt.Sprintf("HEX(%s)<>HEX(%s)", c.text(), schema.QuoteName(c.name)))
 		}
 	}
 	if conditions == nil {

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"pumphouse/drainer/schema"
 )
 
 // relation is a table of one server.
@@ -17,7 +19,7 @@ type relation struct {
 	rows         int64           // about
 }
 
-func (r *relation) path() string { return quoteName(r.schema) + "." + quoteName(r.name) }
+func (r *relation) path() string { return schema.QuoteName(r.schema) + "." + schema.QuoteName(r.name) }
 
 func (r *relation) String() string { return r.schema + "." + r.name }
 

@@ -140,7 +140,7 @@ func PartitionBy(p *PartitionInfo) (*ast.PartitionOptions, error) {
 	if p.Expr == "" {
 		var names []string
 		for _, c := range p.Columns {
-			names = append(names, quoted(c.O))
+			names = append(names, QuoteName(c.O))
 		}
 		by = "(" + strings.Join(names, ",") + ")"
 		if p.Type == PartitionRange || p.Type == PartitionList {
@@ -165,7 +165,7 @@ func PartitionBy(p *PartitionInfo) (*ast.PartitionOptions, error) {
 
 // text is a partition as a statement defines it.
 func (p *Partition) text(tp PartitionType) string {
-	s := "PARTITION " + quoted(p.Name.O)
+	s := "PARTITION " + QuoteName(p.Name.O)
 	switch tp {
 	case PartitionRange:
 		s += " VALUES LESS THAN (" + strings.Join(p.LessThan, ",") + ")"
@@ -189,5 +189,3 @@ func (p *Partition) text(tp PartitionType) string {
 	}
 	return s
 }
-
-func quoted(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }

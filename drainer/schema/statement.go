@@ -84,8 +84,23 @@ func bare(text string) string {
 
 // RestoreStatements gives the text of statements as TiDB writes it into binlogs: what only TiDB
 // knows in special comments, backslashes as they are.
-func RestoreStatements(nodes []ast.StmtNode) (string, error) {
-	return restore(nodes, format.RestoreNameBackQuotes|format.RestoreKeyWordUppercase|format.RestoreStringSingleQuotes)
+func RestoreStatements(nodes []ast.StmtNode) (text string, err error) {
+	defer func() { // of nodes that a malformed definition has left out
+		if r := recover(); r != nil {
+			err = fmt.Errorf("restore a statement: %v", r)
+		}
+	}()
+	const flags = format.RestoreNameBackQuotes | format.RestoreKeyWordUppercase | format.RestoreStringSingleQuotes
+	var b strings.Builder
+	for i, n := range nodes {
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		if err := n.Restore(format.NewRestoreCtx(flags|SpecialComments(n), &b)); err != nil {
+			return "", fmt.Errorf("restore a statement: %w", err)
+		}
+	}
+	return b.String(), nil
 }
 
 // SpecialComments is the flag with which a statement is restored so that what only TiDB knows is in comments.
@@ -98,23 +113,8 @@ func SpecialComments(n ast.StmtNode) format.RestoreFlags {
 	return format.RestoreTiDBSpecialComment
 }
 
-func restore(nodes []ast.StmtNode, flags format.RestoreFlags) (text string, err error) {
-	defer func() { // of nodes that a malformed definition has left out
-		if r := recover(); r != nil {
-			err = fmt.Errorf("restore a statement: %v", r)
-		}
-	}()
-	var b strings.Builder
-	for i, n := range nodes {
-		if i > 0 {
-			b.WriteString("; ")
-		}
-		if err := n.Restore(format.NewRestoreCtx(flags|SpecialComments(n), &b)); err != nil {
-			return "", fmt.Errorf("restore a statement: %w", err)
-		}
-	}
-	return b.String(), nil
-}
+// QuoteName is a name as an identifier of SQL.
+func QuoteName(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }
 
 // ParseExpr reads an expression that TiDB has written into a definition.
 func ParseExpr(text string) (ast.ExprNode, error) {

@@ -38,7 +38,7 @@ func (w *worker) hasDatabase(ctx context.Context, name string) (bool, error) {
 	var n int
 	q := "SELECT COUNT(*) FROM information_schema.SCHEMATA WHERE SCHEMA_NAME = " + string(appendQuoted(nil, []byte(name)))
 	if err := w.server.db.QueryRowContext(ctx, q).Scan(&n); err != nil {
-		return false, fmt.Errorf("look for the database %s: %w", quoteName(name), err)
+		return false, fmt.Errorf("look for the database %s: %w", schema.QuoteName(name), err)
 	}
 	return n > 0, nil
 }

@@ -9,6 +9,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"pumphouse/drainer/schema"
 )
 
 // fingerprint says what the tables of a statement look like now: their definitions, and the
@@ -43,7 +45,7 @@ var autoIncrement = regexp.MustCompile(` AUTO_INCREMENT=\d+`)
 
 // definition is a table as SHOW CREATE TABLE has it; that it is not there is one, too.
 func (w *worker) definition(t tableName) (string, error) {
-	rows, err := w.server.db.QueryContext(w.ctx, "SHOW CREATE TABLE "+quoteName(t.schema)+"."+quoteName(t.table))
+	rows, err := w.server.db.QueryContext(w.ctx, "SHOW CREATE TABLE "+schema.QuoteName(t.schema)+"."+schema.QuoteName(t.table))
 	if code(err) != 0 {
 		return fmt.Sprint("error ", code(err)), nil // no table, no database, a broken view
 	}

@@ -2,7 +2,6 @@ package mysql
 
 import (
 	"strconv"
-	"strings"
 
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/txn"
@@ -10,11 +9,6 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/charset"
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 )
-
-// quoteName is a name as an identifier.
-func quoteName(name string) string {
-	return "`" + strings.ReplaceAll(name, "`", "``") + "`"
-}
 
 // appendQuoted appends text as a string literal, for a session with backslash escapes.
 func appendQuoted(b, text []byte) []byte {

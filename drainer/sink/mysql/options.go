@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"pumphouse/drainer/schema"
 	"pumphouse/nodes"
 
 	"github.com/sirupsen/logrus"
@@ -58,9 +59,15 @@ func (p Place) withDefaults() Place {
 	return p
 }
 
-func (p Place) checkpoint() string { return quoteName(p.Schema) + "." + quoteName(p.Table) }
-func (p Place) applied() string    { return quoteName(p.Schema) + "." + quoteName(p.Table+"_applied") }
-func (p Place) state() string      { return quoteName(p.Schema) + "." + quoteName(p.Table+"_state") }
+func (p Place) checkpoint() string {
+	return schema.QuoteName(p.Schema) + "." + schema.QuoteName(p.Table)
+}
+func (p Place) applied() string {
+	return schema.QuoteName(p.Schema) + "." + schema.QuoteName(p.Table+"_applied")
+}
+func (p Place) state() string {
+	return schema.QuoteName(p.Schema) + "." + schema.QuoteName(p.Table+"_state")
+}
 
 // Options of a Sink.
 type Options struct {

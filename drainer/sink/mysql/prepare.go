@@ -3,6 +3,7 @@ package mysql
 import (
 	"fmt"
 
+	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/mysql/rewrite"
 	"pumphouse/nodes"
@@ -52,7 +53,7 @@ func session(p *rewrite.Plan) string {
 		text += ", timestamp=" + p.Time
 	}
 	if p.Database != "" {
-		text += ";USE " + quoteName(p.Database)
+		text += ";USE " + schema.QuoteName(p.Database)
 	}
 	return text
 }

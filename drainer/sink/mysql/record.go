@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink/mysql/definition"
 	"pumphouse/nodes"
 
@@ -56,7 +57,7 @@ type intent struct {
 // createTables makes the tables of a place.
 func createTables(ctx context.Context, db *sql.DB, p Place) error {
 	for _, q := range []string{
-		"CREATE DATABASE IF NOT EXISTS " + quoteName(p.Schema),
+		"CREATE DATABASE IF NOT EXISTS " + schema.QuoteName(p.Schema),
 		"CREATE TABLE IF NOT EXISTS " + p.checkpoint() + " (clusterID BIGINT UNSIGNED PRIMARY KEY, checkPoint MEDIUMTEXT)",
 		"CREATE TABLE IF NOT EXISTS " + p.applied() + " (cluster_id BIGINT UNSIGNED NOT NULL, commit_ts BIGINT NOT NULL, " +
 			"txns MEDIUMBLOB NOT NULL, PRIMARY KEY (cluster_id, commit_ts))",

@@ -35,10 +35,10 @@ type shape struct {
 
 // newShape makes the shape of a table of which the downstream has some columns; nil: all.
 func newShape(t *schema.Table, there *columnsThere) *shape {
-	s := &shape{table: t, name: quoteName(t.Schema) + "." + quoteName(t.Name), mark: IsMarkTable(t.Schema, t.Name), latin1: latin1Places(t)}
+	s := &shape{table: t, name: schema.QuoteName(t.Schema) + "." + schema.QuoteName(t.Name), mark: IsMarkTable(t.Schema, t.Name), latin1: latin1Places(t)}
 	for i := range t.Columns {
 		c := &t.Columns[i]
-		s.names = append(s.names, quoteName(c.Name))
+		s.names = append(s.names, schema.QuoteName(c.Name))
 		if c.Public && !c.Generated && there.has(c.Name) {
 			s.cols = append(s.cols, i)
 			if c.NotNull() && c.Default == nil && !mysql.HasAutoIncrementFlag(c.Type.GetFlag()) {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"pumphouse/drainer/schema"
 )
 
 // Difference is a property of a table that is not the same in two definitions.
@@ -107,7 +109,7 @@ func (c *comparison) columns() {
 		w := &c.want.Columns[i]
 		g := c.got.column(w.Name)
 		if g == nil {
-			c.differ("column "+quoted(w.Name), presence, w.describe(), "")
+			c.differ("column "+schema.QuoteName(w.Name), presence, w.describe(), "")
 			continue
 		}
 		wantOrder = append(wantOrder, strings.ToLower(w.Name))
@@ -116,7 +118,7 @@ func (c *comparison) columns() {
 	for i := range c.got.Columns {
 		g := &c.got.Columns[i]
 		if c.want.column(g.Name) == nil {
-			c.differ("column "+quoted(g.Name), presence, "", g.describe())
+			c.differ("column "+schema.QuoteName(g.Name), presence, "", g.describe())
 			continue
 		}
 		gotOrder = append(gotOrder, strings.ToLower(g.Name))
@@ -135,7 +137,7 @@ func (t *Table) column(name string) *Column {
 }
 
 func (c *comparison) column(w, g *Column) {
-	object := "column " + quoted(w.Name)
+	object := "column " + schema.QuoteName(w.Name)
 	if !c.sameShape(w.Type, g.Type) {
 		c.differ(object, "type", w.Type.shape(), g.Type.shape())
 	} else if !c.sameCollation(w.Type, g.Type) {
@@ -272,7 +274,7 @@ func (k *Key) object() string {
 	if k.Primary {
 		return "the primary key"
 	}
-	return "key " + quoted(k.Name)
+	return "key " + schema.QuoteName(k.Name)
 }
 
 // key finds the key of the same name.

@@ -1,6 +1,10 @@
 package definition
 
-import "slices"
+import (
+	"slices"
+
+	"pumphouse/drainer/schema"
+)
 
 // Verdict is whether a definition shows that a statement has been run.
 type Verdict int
@@ -96,7 +100,7 @@ func Renamed(before, after map[int64]string) map[string]string {
 	list := make(map[string]string)
 	for id, name := range before {
 		if now, ok := after[id]; ok && now != name {
-			list["column "+quoted(name)] = "column " + quoted(now)
+			list["column "+schema.QuoteName(name)] = "column " + schema.QuoteName(now)
 		}
 	}
 	return list

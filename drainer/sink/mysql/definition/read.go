@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"pumphouse/drainer/schema"
 )
 
 // Flavour is what kind of server a downstream is.
@@ -50,10 +52,10 @@ func Open(ctx context.Context, q Querier, f Flavour) (Server, error) {
 }
 
 // Read reads the definition of a table, view or sequence: nil when there is none of that name.
-func (s Server) Read(ctx context.Context, q Querier, schema, name string) (*Table, error) {
-	t, err := s.read(ctx, q, schema, name)
+func (s Server) Read(ctx context.Context, q Querier, database, name string) (*Table, error) {
+	t, err := s.read(ctx, q, database, name)
 	if err != nil {
-		return nil, fmt.Errorf("read the definition of %s.%s: %w", quoted(schema), quoted(name), err)
+		return nil, fmt.Errorf("read the definition of %s.%s: %w", schema.QuoteName(database), schema.QuoteName(name), err)
 	}
 	return t, nil
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"pumphouse/drainer/schema"
 )
 
 // Kind is what a name stands for.
@@ -117,11 +119,11 @@ func (t *Table) String() string {
 		return "(none)"
 	}
 	if t.Kind != BaseTable {
-		return fmt.Sprintf("%s %s.%s", t.Kind, quoted(t.Schema), quoted(t.Name))
+		return fmt.Sprintf("%s %s.%s", t.Kind, schema.QuoteName(t.Schema), schema.QuoteName(t.Name))
 	}
 	var parts []string
 	for i := range t.Columns {
-		parts = append(parts, quoted(t.Columns[i].Name)+" "+t.Columns[i].describe())
+		parts = append(parts, schema.QuoteName(t.Columns[i].Name)+" "+t.Columns[i].describe())
 	}
 	for i := range t.Keys {
 		parts = append(parts, t.Keys[i].String())
@@ -129,7 +131,7 @@ func (t *Table) String() string {
 	for i := range t.ForeignKeys {
 		parts = append(parts, t.ForeignKeys[i].String())
 	}
-	text := fmt.Sprintf("TABLE %s.%s (%s)", quoted(t.Schema), quoted(t.Name), strings.Join(parts, ", "))
+	text := fmt.Sprintf("TABLE %s.%s (%s)", schema.QuoteName(t.Schema), schema.QuoteName(t.Name), strings.Join(parts, ", "))
 	if t.Comment != "" {
 		text += fmt.Sprintf(" COMMENT %q", t.Comment)
 	}
@@ -215,9 +217,9 @@ func (k *Key) String() string {
 		return "PRIMARY KEY " + k.columns()
 	}
 	if k.Unique {
-		return "UNIQUE KEY " + quoted(k.Name) + " " + k.columns()
+		return "UNIQUE KEY " + schema.QuoteName(k.Name) + " " + k.columns()
 	}
-	return "KEY " + quoted(k.Name) + " " + k.columns()
+	return "KEY " + schema.QuoteName(k.Name) + " " + k.columns()
 }
 
 func (k *Key) columns() string {
@@ -227,9 +229,9 @@ func (k *Key) columns() string {
 		case p.Expression != "":
 			list = append(list, "("+p.Expression+")")
 		case p.Length > 0:
-			list = append(list, fmt.Sprintf("%s(%d)", quoted(p.Column), p.Length))
+			list = append(list, fmt.Sprintf("%s(%d)", schema.QuoteName(p.Column), p.Length))
 		default:
-			list = append(list, quoted(p.Column))
+			list = append(list, schema.QuoteName(p.Column))
 		}
 	}
 	return "(" + strings.Join(list, ",") + ")"
@@ -244,7 +246,7 @@ func (k *Key) onExpression() bool {
 func (f *ForeignKey) String() string { return "FOREIGN KEY " + names(f.Columns) + " " + f.refers() }
 
 func (f *ForeignKey) refers() string {
-	text := fmt.Sprintf("REFERENCES %s.%s %s", quoted(f.RefSchema), quoted(f.RefTable), names(f.RefColumns))
+	text := fmt.Sprintf("REFERENCES %s.%s %s", schema.QuoteName(f.RefSchema), schema.QuoteName(f.RefTable), names(f.RefColumns))
 	if f.OnDelete != "" {
 		text += " ON DELETE " + f.OnDelete
 	}
@@ -258,7 +260,7 @@ func (f *ForeignKey) refers() string {
 func (p *Partitioning) String() string {
 	var list []string
 	for _, part := range p.Partitions {
-		text := quoted(part.Name)
+		text := schema.QuoteName(part.Name)
 		if part.Values != "" {
 			text += " (" + part.Values + ")"
 		}
@@ -270,9 +272,7 @@ func (p *Partitioning) String() string {
 func names(list []string) string {
 	var all []string
 	for _, n := range list {
-		all = append(all, quoted(n))
+		all = append(all, schema.QuoteName(n))
 	}
 	return "(" + strings.Join(all, ",") + ")"
 }
-
-func quoted(name string) string { return "`" + strings.ReplaceAll(name, "`", "``") + "`" }

@@ -260,7 +260,7 @@ func (t *Table) partition(info *schema.PartitionInfo) {
 	if p.Expression == "" {
 		var list []string
 		for _, c := range info.Columns {
-			list = append(list, quoted(c.O))
+			list = append(list, schema.QuoteName(c.O))
 		}
 		p.Expression = strings.Join(list, ",")
 	}
