@@ -52,6 +52,18 @@ func TestNodesInAPod(t *testing.T) {
 	drainer.Stop(t)
 	pump.Stop(t)
 
+	// As tiup's scripts do.
+	tiup := func(name, port string, more ...string) *rig.Proc {
+		return p.Run(nil, name, append([]string{"--node-id=10.1.1.1:" + port, "--addr=0.0.0.0:" + port, "--advertise-addr=10.1.1.1:" + port, "--pd-urls=http://127.0.0.1:2379",
+			"--data-dir=" + dir("tiup-"+name), "--log-file=" + dir(name+".log"), "--config=" + empty}, more...)...)
+	}
+	pump = tiup("pump", "8250")
+	p.Reached("tiup's pump", "10.1.1.1:8250")
+	drainer = tiup("drainer", "8249", "--initial-commit-ts=-1", "-dest-db-type=file", "-schema-dir="+p.Dir)
+	p.Reached("tiup's drainer", "10.1.1.1:8249")
+	drainer.Stop(t)
+	pump.Stop(t)
+
 	pump = p.Run(nil, "pump", "-node-id=pump3", "-data-dir="+dir("pump3"), "-addr=127.0.0.1:8250", "-advertise-addr=10.1.1.1:8250")
 	if text := pump.Output(); !strings.Contains(text, "cannot be reached at the address that it advertises, 10.1.1.1:8250") {
 		t.Errorf("it does not say that nobody reaches it:\n%s", text)
