@@ -33,7 +33,7 @@ func TestVariablesAreDocumented(t *testing.T) {
 			known[name] = true
 		}
 	}
-	if !found["PUMPHOUSE_SEED"] || !found["FUZZ_EACH"] {
+	if !found["PUMPHOUSE_BIN"] || !found["FUZZ_EACH"] {
 		t.Errorf("the search found only %v", found)
 	}
 }
