@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"pumphouse/drainer/schema"
@@ -14,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
+	"pumphouse/nodes/logs"
 )
 
 // PD is what a drainer needs of PD beside the node records.
@@ -96,11 +96,7 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.HeldAfter, 5*time.Second)
 	setDefault(&o.SyncedAfter, 5*time.Minute)
 	setDefault(&o.StopGrace, time.Minute)
-	if o.Logger == nil {
-		silent := logrus.New()
-		silent.SetOutput(io.Discard)
-		o.Logger = silent
-	}
+	o.Logger = logs.OrSilent(o.Logger)
 	if o.Metrics == nil {
 		o.Metrics = prometheus.NewRegistry()
 	}

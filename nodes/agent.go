@@ -129,9 +129,7 @@ func NewAgent(o AgentOptions) (*Agent, error) {
 	if o.Heartbeat <= 0 {
 		o.Heartbeat = DefaultHeartbeat
 	}
-	if o.Logger == nil {
-		o.Logger = silentLogger()
-	}
+	o.Logger = logs.OrSilent(o.Logger)
 	if o.Now == nil {
 		o.Now = time.Now
 	}

@@ -592,7 +592,7 @@ func TestAgentThroughAnOutage(t *testing.T) {
 	g := newGate(t, e.addr)
 	direct := newTestRegistry(t, e.addr, 0)
 	log, hook := test.NewNullLogger()
-	o := agentOptions(newTestRegistry(t, g.addr(), 100*time.Millisecond))
+	o := agentOptions(newTestRegistry(t, g.addr(), time.Second))
 	o.Logger = log
 	a := startAgent(t, o)
 	beats(t, a, direct, 1)

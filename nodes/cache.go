@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"pumphouse/nodes/logs"
 )
 
 // CacheOptions tune a [Cache]. The zero value is good.
@@ -29,9 +31,7 @@ func (o CacheOptions) withDefaults() CacheOptions {
 	if o.Probe <= 0 {
 		o.Probe = 500 * time.Millisecond
 	}
-	if o.Logger == nil {
-		o.Logger = silentLogger()
-	}
+	o.Logger = logs.OrSilent(o.Logger)
 	return o
 }
 

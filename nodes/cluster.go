@@ -2,10 +2,7 @@ package nodes
 
 import (
 	"context"
-	"io"
 	"sync/atomic"
-
-	"github.com/sirupsen/logrus"
 )
 
 // Cluster is what a front end needs of the nodes: cheap fresh reads from a [Cache],
@@ -49,11 +46,3 @@ func (c *Cluster) noteWrite(revision int64) {
 
 // Endpoints are PD's addresses; see [Registry.Endpoints].
 func (c *Cluster) Endpoints() []string { return c.reg.Endpoints() }
-
-// silentLogger is for those who were given none.
-func silentLogger() logrus.FieldLogger {
-	l := logrus.New()
-	l.SetOutput(io.Discard)
-	l.SetLevel(logrus.PanicLevel)
-	return l
-}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"pumphouse/nodes"
@@ -13,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
+	"pumphouse/nodes/logs"
 )
 
 // PD is what a pump needs of PD beside the node records.
@@ -103,11 +103,7 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.GCTTL, 24*time.Hour)
 	setDefault(&o.cleanInterval, time.Minute)
 	setDefault(&o.stopGrace, 5*time.Second)
-	if o.Logger == nil {
-		silent := logrus.New()
-		silent.SetOutput(io.Discard)
-		o.Logger = silent
-	}
+	o.Logger = logs.OrSilent(o.Logger)
 	if o.Metrics == nil {
 		o.Metrics = prometheus.NewRegistry()
 	}

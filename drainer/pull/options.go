@@ -3,7 +3,6 @@ package pull
 import (
 	"crypto/tls"
 	"errors"
-	"io"
 	"time"
 
 	"pumphouse/binlogpb"
@@ -11,6 +10,7 @@ import (
 	"pumphouse/nodes"
 
 	"github.com/sirupsen/logrus"
+	"pumphouse/nodes/logs"
 )
 
 // Options say how a [Group] pulls. The zero value of every field but those marked
@@ -50,11 +50,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Received == nil {
 		o.Received = func(string, *binlogpb.Delivery) {}
 	}
-	if o.Logger == nil {
-		silent := logrus.New()
-		silent.SetOutput(io.Discard)
-		o.Logger = silent
-	}
+	o.Logger = logs.OrSilent(o.Logger)
 	if o.Now == nil {
 		o.Now = time.Now
 	}

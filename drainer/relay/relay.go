@@ -17,6 +17,7 @@ import (
 	"pumphouse/nodes/disk"
 
 	"github.com/sirupsen/logrus"
+	"pumphouse/nodes/logs"
 )
 
 // Options say how a [Sink] keeps its log. Dir is required.
@@ -120,11 +121,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.FS == nil {
 		o.FS = disk.OS{}
 	}
-	if o.Logger == nil {
-		silent := logrus.New()
-		silent.SetOutput(io.Discard)
-		o.Logger = silent
-	}
+	o.Logger = logs.OrSilent(o.Logger)
 	return o, nil
 }
 

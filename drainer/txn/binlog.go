@@ -108,15 +108,6 @@ func (b *Binlog) parseValue(value []byte) error {
 	})
 }
 
-// TableIDs are the tables that have rows in the binlog.
-func (b *Binlog) TableIDs() []int64 {
-	ids := make([]int64, len(b.mutations))
-	for i, m := range b.mutations {
-		ids[i] = m.table
-	}
-	return ids
-}
-
 // Finder gives the definition of a table, nil for one whose rows are to be dropped.
 type Finder func(tableID int64) (*schema.Table, error)
 

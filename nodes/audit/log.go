@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"pumphouse/nodes/logs"
 )
 
 // Prefix is where events live in PD. Nothing else does.
@@ -61,11 +61,7 @@ func New(opts Options) *Log {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	if opts.Logger == nil {
-		log := logrus.New()
-		log.SetOutput(io.Discard)
-		opts.Logger = log
-	}
+	opts.Logger = logs.OrSilent(opts.Logger)
 	return &Log{opts: opts}
 }
 

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 	"google.golang.org/grpc"
+	"pumphouse/nodes/logs"
 )
 
 // Port is where a node is reached: gRPC and HTTP behind one TCP port and, if wanted, one
@@ -157,11 +157,7 @@ func (p *Port) Serve(sec Security, g Server, h http.Handler) error {
 	if err != nil {
 		return err
 	}
-	if p.Log == nil {
-		silent := logrus.New()
-		silent.SetOutput(io.Discard)
-		p.Log = silent
-	}
+	p.Log = logs.OrSilent(p.Log)
 	p.conns = newConns(p.MaxConns, p.Log)
 	p.grpc = g
 	p.http = &http.Server{Handler: paced(h), ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10,

@@ -1,7 +1,6 @@
 package embedpd
 
 import (
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -10,13 +9,6 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
 )
-
-// silent is the logger of those who gave none.
-func silent() logrus.FieldLogger {
-	l := logrus.New()
-	l.SetOutput(io.Discard)
-	return l
-}
 
 // etcdLogger leads etcd's warnings and errors to log. The same message comes through
 // once in ten seconds, so that a slow disk does not fill it. Once closing is done,

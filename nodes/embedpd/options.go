@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/sirupsen/logrus"
+
+	"pumphouse/nodes/logs"
 )
 
 // DefaultAddr is where a PD listens unless told otherwise.
@@ -41,9 +43,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Logger == nil {
-		o.Logger = silent()
-	}
+	o.Logger = logs.OrSilent(o.Logger)
 	if o.DataDir == "" {
 		return o, errors.New("embedded PD: no data directory given")
 	}

@@ -5,13 +5,13 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"sync/atomic"
 	"time"
 
 	"pumphouse/nodes"
 
 	"github.com/sirupsen/logrus"
+	"pumphouse/nodes/logs"
 )
 
 // DefaultTimeout bounds one call.
@@ -70,11 +70,7 @@ func New(opts Options) (*Client, error) {
 	if opts.Timeout <= 0 {
 		opts.Timeout = DefaultTimeout
 	}
-	if opts.Logger == nil {
-		l := logrus.New()
-		l.SetOutput(io.Discard)
-		opts.Logger = l
-	}
+	opts.Logger = logs.OrSilent(opts.Logger)
 	members, err := newMembers(opts.Endpoints, opts.TLS)
 	if err != nil {
 		return nil, err

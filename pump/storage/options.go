@@ -1,13 +1,13 @@
 package storage
 
 import (
-	"io"
 	"math/rand/v2"
 	"time"
 
 	"github.com/sirupsen/logrus"
 
 	"pumphouse/nodes/disk"
+	"pumphouse/nodes/logs"
 )
 
 // Options says how a [Store] works.
@@ -92,11 +92,7 @@ func (o Options) withDefaults() Options {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Logger == nil {
-		silent := logrus.New()
-		silent.SetOutput(io.Discard)
-		o.Logger = silent
-	}
+	o.Logger = logs.OrSilent(o.Logger)
 	o.FS = shortageFS{FS: o.FS, log: o.Logger, said: new(limiter)}
 	if o.salt == nil {
 		o.salt = rand.Uint64

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"strings"
 	"sync"
 	"time"
@@ -13,6 +12,7 @@ import (
 
 	"pumphouse/nodes"
 	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/logs"
 	"pumphouse/pump/storage"
 )
 
@@ -106,11 +106,7 @@ func New(opts Options) (*Resolver, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	if opts.Logger == nil {
-		silent := logrus.New()
-		silent.SetOutput(io.Discard)
-		opts.Logger = silent
-	}
+	opts.Logger = logs.OrSilent(opts.Logger)
 	r := &Resolver{opts: opts, asking: make(chan struct{}, atOnce)}
 	r.life, r.end = context.WithCancel(context.Background())
 	return r, nil

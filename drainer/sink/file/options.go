@@ -2,13 +2,13 @@ package file
 
 import (
 	"errors"
-	"io"
 	"time"
 
 	"pumphouse/nodes"
 	"pumphouse/nodes/disk"
 
 	"github.com/sirupsen/logrus"
+	"pumphouse/nodes/logs"
 )
 
 // Options say how a [Sink] writes. The zero value of every field but Dir is good.
@@ -45,11 +45,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.FS == nil {
 		o.FS = disk.OS{}
 	}
-	if o.Logger == nil {
-		silent := logrus.New()
-		silent.SetOutput(io.Discard)
-		o.Logger = silent
-	}
+	o.Logger = logs.OrSilent(o.Logger)
 	if o.Now == nil {
 		o.Now = time.Now
 	}

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"time"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kversion"
+	"pumphouse/nodes/logs"
 )
 
 // Options say where and how a [Sink] writes. Addrs and ClusterID are required.
@@ -86,11 +86,7 @@ func (o Options) withDefaults() (Options, error) {
 	if o.StallLog <= 0 {
 		o.StallLog = 10 * time.Second
 	}
-	if o.Logger == nil {
-		silent := logrus.New()
-		silent.SetOutput(io.Discard)
-		o.Logger = silent
-	}
+	o.Logger = logs.OrSilent(o.Logger)
 	return o, nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"net"
 	"strconv"
@@ -16,7 +15,6 @@ import (
 	"pumphouse/drainer/sink/mysql/rewrite"
 
 	mysqldriver "github.com/go-sql-driver/mysql"
-	"github.com/sirupsen/logrus"
 )
 
 // flavour is what kind of server the downstream is.
@@ -193,10 +191,4 @@ func (c *conn) count(ctx context.Context, text []byte) ([]int64, error) {
 
 func (c *conn) close() {
 	_ = c.raw.Close() // it is given up: what it answers does not matter
-}
-
-func quiet() logrus.FieldLogger {
-	l := logrus.New()
-	l.SetOutput(io.Discard)
-	return l
 }

@@ -12,6 +12,7 @@ import (
 	"pumphouse/nodes"
 
 	"github.com/sirupsen/logrus"
+	"pumphouse/nodes/logs"
 )
 
 // Server is where the downstream is.
@@ -157,9 +158,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.TxnBatch = cmp.Or(o.TxnBatch, defaultTxnBatch)
 	o.MaxBytes = cmp.Or(o.MaxBytes, defaultMaxBytes)
 	o.RetryFor = cmp.Or(o.RetryFor, defaultRetryFor)
-	if o.Logger == nil {
-		o.Logger = quiet()
-	}
+	o.Logger = logs.OrSilent(o.Logger)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
