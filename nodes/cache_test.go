@@ -167,7 +167,7 @@ func (s *Snapshot) orEmpty() *Snapshot {
 func TestCacheOutlivesPD(t *testing.T) {
 	t.Parallel()
 	e := startEtcd(t)
-	reg := newTestRegistry(t, e.addr, 300*time.Millisecond)
+	reg := newTestRegistry(t, e.addr, time.Second)
 	mustPut(t, reg, Pump, testRecord("p", Online))
 	c := openTestCache(t, reg, CacheOptions{Window: 300 * time.Millisecond, Probe: 50 * time.Millisecond})
 	before := awaitFresh(t, c)

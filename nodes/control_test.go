@@ -180,7 +180,7 @@ func TestWaitState(t *testing.T) {
 func TestWaitStateLooksThroughOutages(t *testing.T) {
 	t.Parallel()
 	e := startEtcd(t)
-	reg := newTestRegistry(t, e.addr, 300*time.Millisecond)
+	reg := newTestRegistry(t, e.addr, time.Second)
 	mustPut(t, reg, Pump, testRecord("p1", Closing))
 	done := make(chan error, 1)
 	go func() {

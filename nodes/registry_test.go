@@ -171,7 +171,7 @@ func TestRegistryWithoutPD(t *testing.T) {
 	t.Parallel()
 	e := startEtcd(t)
 	g := newGate(t, e.addr)
-	reg := newTestRegistry(t, g.addr(), 300*time.Millisecond)
+	reg := newTestRegistry(t, g.addr(), time.Second)
 	mustPut(t, reg, Pump, testRecord("p", Online))
 	for name, away := range map[string]func(){"silent": g.shut, "refusing": g.sever} {
 		t.Run(name, func(t *testing.T) {
