@@ -77,6 +77,15 @@ func (m mutation) apply(root string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	at, err := m.find(text)
+	if err != nil {
+		return nil, err
+	}
+	return append(append(text[:at[0]:at[0]], m.new...), text[at[1]:]...), nil
+}
+
+// find is where in the file's text the change is made.
+func (m mutation) find(text []byte) (at []int, err error) {
 	var parts []string
 	for _, line := range lineBreak.Split(m.old, -1) {
 		parts = append(parts, regexp.QuoteMeta(line))
@@ -85,6 +94,5 @@ func (m mutation) apply(root string) ([]byte, error) {
 	if len(found) != 1 {
 		return nil, fmt.Errorf("the text occurs %d times in the file, not once", len(found))
 	}
-	at := found[0]
-	return append(append(text[:at[0]:at[0]], m.new...), text[at[1]:]...), nil
+	return found[0], nil
 }

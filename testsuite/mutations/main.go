@@ -2,13 +2,13 @@ package main
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -64,9 +64,8 @@ func chosen(list []mutation, only, slice string) (part []mutation, err error) {
 
 type verdict struct {
 	mutation
-	was  string // killed, survived or stale
-	how  string
-	took time.Duration
+	was string // killed, survived or stale
+	how string
 }
 
 func run(list []mutation, parallel int) error {
@@ -77,24 +76,20 @@ func run(list []mutation, parallel int) error {
 	if _, err := os.Stat(filepath.Join(root, "go.mod")); err != nil {
 		return errors.New("run it in the repository's root")
 	}
-	if err := sound(root, list, parallel); err != nil {
-		return err
-	}
 	verdicts := make([]verdict, len(list))
+	byPackage := map[string][]int{}
+	for i, m := range list {
+		verdicts[i].mutation = m
+		byPackage[m.tests[0]] = append(byPackage[m.tests[0]], i)
+	}
 	var g errgroup.Group
 	g.SetLimit(parallel)
-	for i, m := range list {
-		g.Go(func() error {
-			v := &verdicts[i]
-			started := time.Now()
-			v.mutation = m
-			v.was, v.how = try(root, m)
-			v.took = time.Since(started)
-			fmt.Printf("%-8s %4.0fs %s%s\n", v.was, v.took.Seconds(), m, v.how)
-			return nil
-		})
+	for _, pkg := range slices.Sorted(maps.Keys(byPackage)) {
+		g.Go(func() error { return runPackage(root, pkg, list, byPackage[pkg], verdicts) })
 	}
-	g.Wait()
+	if err := g.Wait(); err != nil {
+		return err
+	}
 	return score(os.Stdout, verdicts)
 }
 
@@ -121,30 +116,52 @@ func score(w io.Writer, verdicts []verdict) error {
 	return nil
 }
 
-// sound runs the tests on the tree as it is.
-func sound(root string, list []mutation, parallel int) error {
-	var all [][]string
-	for _, m := range list {
-		all = append(all, m.tests)
+// runPackage tries the mutations that tests of one package must kill.
+func runPackage(root, pkg string, list []mutation, numbers []int, verdicts []verdict) error {
+	var fit []int
+	for _, n := range numbers {
+		if _, err := list[n].apply(root); err != nil {
+			verdicts[n].was, verdicts[n].how = "stale", ": "+err.Error()
+			continue
+		}
+		fit = append(fit, n)
 	}
-	slices.SortFunc(all, func(a, b []string) int { return slices.CompareFunc(a, b, cmp.Compare) })
-	all = slices.CompactFunc(all, slices.Equal)
-	var g errgroup.Group
-	g.SetLimit(parallel)
-	for _, tests := range all {
-		g.Go(func() error {
-			if out, err := goTest(root, tests, nil); err != nil {
-				return fmt.Errorf("without any mutation go test %s: %w\n%s", strings.Join(tests, " "), err, out)
-			} else if bytes.Contains(out, []byte("no tests to run")) {
-				return fmt.Errorf("go test %s runs no tests", strings.Join(tests, " "))
+	b, err := newBundle(root, pkg, list, fit)
+	if b != nil {
+		defer b.close()
+	}
+	if err != nil {
+		return err
+	}
+	var sound [][]string
+	for _, n := range fit {
+		v, tests := &verdicts[n], list[n].tests
+		if !slices.ContainsFunc(sound, func(s []string) bool { return slices.Equal(s, tests) }) {
+			if err := b.sound(tests); err != nil {
+				return err
 			}
-			return nil
-		})
+			sound = append(sound, tests)
+		}
+		began := time.Now()
+		if slices.Contains(b.left, n) {
+			v.was, v.how = try(root, list[n])
+		} else {
+			out, err := b.run(n, tests)
+			v.was, v.how = judge(out, err)
+		}
+		fmt.Printf("%-8s %4.0fs %s%s\n", v.was, time.Since(began).Seconds(), v.mutation, v.how)
 	}
-	return g.Wait()
+	return nil
 }
 
-// try runs the tests of a mutation.
+func judge(out []byte, err error) (was, how string) {
+	if err == nil {
+		return "survived", ""
+	}
+	return "killed", " by " + killer(out)
+}
+
+// try builds and runs the tests of one mutation.
 func try(root string, m mutation) (was, how string) {
 	text, err := m.apply(root)
 	if err != nil {
@@ -161,13 +178,10 @@ func try(root string, m mutation) (was, how string) {
 		return "stale", ": " + err.Error()
 	}
 	out, err := goTest(root, m.tests, []string{"GOFLAGS=" + strings.TrimSpace(os.Getenv("GOFLAGS")+" -overlay="+overlay), "PUMPHOUSE_BIN=" + filepath.Join(dir, "bin")})
-	switch {
-	case err == nil:
-		return "survived", ""
-	case bytes.Contains(out, []byte("[build failed]")) || bytes.Contains(out, []byte("build the programs:")):
+	if err != nil && (bytes.Contains(out, []byte("[build failed]")) || bytes.Contains(out, []byte("build the programs:"))) {
 		return "stale", ": it does not compile: " + string(out)
 	}
-	return "killed", " by " + killer(out)
+	return judge(out, err)
 }
 
 var failPattern = regexp.MustCompile(`(?m)^ *--- FAIL: (\S+)|^panic: (test timed out)|^(panic: .*)`)
