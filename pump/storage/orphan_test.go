@@ -200,7 +200,7 @@ func TestCheckpointWhileDelivering(t *testing.T) {
 		opts.FS = after
 		s = open(t, opts)
 		if got, end := s.MaxCommitTS(), want[len(want)-1]; got != end {
-			t.Errorf("%d in memory: after the restart everything up to %s is delivered, want %s", inMemory, got, end)
+			t.Fatalf("%d in memory: after the restart everything up to %s is delivered, want %s", inMemory, got, end)
 		}
 		if got := pulled(t, s, 0, want[len(want)-1]); !slices.Equal(got, want) {
 			t.Errorf("%d in memory: %d delivered, want %d", inMemory, len(got), len(want))
