@@ -19,7 +19,6 @@ import (
 	"pumphouse/drainer/sink/file"
 	"pumphouse/drainer/sink/mysql"
 	"pumphouse/nodes"
-	"pumphouse/testsuite/mariadbtest"
 	"pumphouse/testsuite/programs"
 	"pumphouse/testsuite/replication"
 	"pumphouse/testsuite/tidbtest/golden"
@@ -27,9 +26,6 @@ import (
 )
 
 func TestMain(m *testing.M) { programs.Main(m) }
-
-// likeTiDB is the collation that TiDB means where a statement names none.
-const likeTiDB = "--collation-server=utf8mb4_bin"
 
 // reparo runs the program to its end.
 func reparo(t *testing.T, args ...string) (stdout, stderr string, code int) {
@@ -46,10 +42,11 @@ func reparo(t *testing.T, args ...string) (stdout, stderr string, code int) {
 }
 
 // into are the flags to restore files into a server.
-func into(t *testing.T, dir string, srv *mariadbtest.Server, args ...string) []string {
+func into(t *testing.T, dir string, srv server, args ...string) []string {
 	t.Helper()
+	at := srv.at()
 	config := filepath.Join(t.TempDir(), "reparo.toml")
-	text := fmt.Sprintf("data-dir = %q\ndest-type = \"mysql\"\ntime-zone = \"UTC\"\n[dest-db]\nhost = %q\nport = %d\nuser = \"root\"\n", dir, srv.Host, srv.Port)
+	text := fmt.Sprintf("data-dir = %q\ndest-type = \"mysql\"\ntime-zone = \"UTC\"\n[dest-db]\nhost = %q\nport = %d\nuser = \"root\"\n", dir, at.Host, at.Port)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -67,9 +64,9 @@ func restored(t *testing.T, args ...string) string {
 }
 
 // applied gives transactions to our MySQL sink.
-func applied(t *testing.T, srv *mariadbtest.Server, txns []*sink.Txn) *sql.DB {
+func applied(t *testing.T, srv server, txns []*sink.Txn) *sql.DB {
 	t.Helper()
-	s, err := mysql.New(t.Context(), mysql.Options{Server: mysql.Server{Host: srv.Host, Port: srv.Port}, Place: mysql.Place{ClusterID: 1}})
+	s, err := mysql.New(t.Context(), mysql.Options{Server: srv.at(), Place: mysql.Place{ClusterID: 1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,7 +77,7 @@ func applied(t *testing.T, srv *mariadbtest.Server, txns []*sink.Txn) *sql.DB {
 	if err := s.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return srv.Open()
+	return srv.open(t)
 }
 
 // written gives transactions to our file sink.
@@ -118,12 +115,22 @@ func same(t *testing.T, want, got *sql.DB) {
 	}
 }
 
+// The same into a TiDB.
+func TestRestoreIntoTiDB(t *testing.T) {
+	data, err := golden.Load(2023)
+	if err != nil {
+		t.Fatal(err)
+	}
+	txns := transactions(t, data)
+	compareWithDrainer(t, written(t, txns), txns, startTiDB(t), startTiDB(t))
+}
+
 // What upstream's drainer has written to files, and what ours writes of real TiDBs' binlogs, is restored as
 // our drainer applies the same transactions.
 func TestRestoreEqualsDrainer(t *testing.T) {
 	t.Run("upstream", func(t *testing.T) {
 		dir := filepath.Dir(upstream.BinlogFile(t))
-		compareWithDrainer(t, dir, transactions(t, upstream.Data(t)))
+		compareWithDrainer(t, dir, transactions(t, upstream.Data(t)), startMariaDB(t), startMariaDB(t))
 	})
 	for _, year := range golden.Years() {
 		t.Run(strconv.Itoa(year), func(t *testing.T) {
@@ -132,7 +139,7 @@ func TestRestoreEqualsDrainer(t *testing.T) {
 				t.Fatal(err)
 			}
 			txns := transactions(t, data)
-			compareWithDrainer(t, written(t, txns), txns)
+			compareWithDrainer(t, written(t, txns), txns, startMariaDB(t), startMariaDB(t))
 		})
 	}
 }
@@ -147,23 +154,22 @@ func transactions(t *testing.T, data *golden.Data) []*sink.Txn {
 	})
 }
 
-func compareWithDrainer(t *testing.T, dir string, txns []*sink.Txn) {
-	want, got := mariadbtest.Start(t, likeTiDB), mariadbtest.Start(t, likeTiDB)
+func compareWithDrainer(t *testing.T, dir string, txns []*sink.Txn, want, got server) {
 	db := applied(t, want, txns)
 	restored(t, into(t, dir, got)...)
-	same(t, db, got.Open())
+	same(t, db, got.open(t))
 	again := restored(t, into(t, dir, got)...)
 	if !strings.Contains(again, "an earlier run had done it") {
 		t.Errorf("a second run says %q", again)
 	}
-	same(t, db, got.Open())
+	same(t, db, got.open(t))
 }
 
 // A restore to a commit TS has the transactions up to it and nothing more, and another run continues.
 func TestRestoreToCommitTS(t *testing.T) {
 	txns := transactions(t, upstream.Data(t))
 	dir := filepath.Dir(upstream.BinlogFile(t))
-	got := mariadbtest.Start(t, likeTiDB)
+	got := startMariaDB(t)
 	start := "-start-tso=" + txns[0].CommitTS.String()
 	for _, i := range []int{len(txns) / 3, len(txns) / 2, len(txns) - 1} {
 		stop := txns[i].CommitTS
@@ -171,7 +177,7 @@ func TestRestoreToCommitTS(t *testing.T) {
 		if !strings.Contains(stdout, stop.String()) {
 			t.Errorf("restored up to %s: %s", stop, stdout)
 		}
-		same(t, applied(t, mariadbtest.Start(t, likeTiDB), txns[:i+1]), got.Open())
+		same(t, applied(t, startMariaDB(t), txns[:i+1]), got.open(t))
 	}
 }
 
@@ -180,8 +186,8 @@ func TestRestoreIsKilled(t *testing.T) {
 	const rows = 30_000
 	dir := t.TempDir()
 	writeKeyless(t, dir, rows)
-	srv := mariadbtest.Start(t, "--innodb-flush-log-at-trx-commit=0")
-	db := srv.Open()
+	srv := startMariaDB(t, "--innodb-flush-log-at-trx-commit=0")
+	db := srv.open(t)
 	args := into(t, dir, srv)
 	killed := 0
 	for n, done := 0, false; !done && n < 200; n++ {
@@ -234,7 +240,7 @@ func TestRestoreRefusesGaps(t *testing.T) {
 	if err != nil || len(paths) < 4 {
 		t.Fatal(paths, err)
 	}
-	srv := mariadbtest.Start(t)
+	srv := startMariaDB(t)
 	fails := func(want string, args ...string) {
 		t.Helper()
 		if stdout, stderr, code := reparo(t, into(t, dir, srv, args...)...); code != 1 || !strings.Contains(stderr, want) {
