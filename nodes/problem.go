@@ -2,7 +2,6 @@ package nodes
 
 import (
 	"cmp"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -188,20 +187,6 @@ func (s *Problems) Text() string {
 		texts = append(texts, p.String())
 	}
 	return strings.Join(texts, "; ")
-}
-
-// userInfo is the password in a URL (scheme://user:password@host) and in a MySQL data source
-// name (user:password@tcp(host)).
-var userInfo = regexp.MustCompile(`(://[^/\s:@]*:|\b[^\s:@/]+:)[^\s@/]+@(tcp\(|unix\(|\S)`)
-
-// redact removes secrets, and passwords in URLs, from a text.
-func redact(text string, secrets []string) string {
-	for _, secret := range secrets {
-		if secret != "" {
-			text = strings.ReplaceAll(text, secret, "***")
-		}
-	}
-	return userInfo.ReplaceAllString(text, "${1}***@${2}")
 }
 
 // cut gives at most n bytes of a text, and says that there was more. What is not printable UTF-8

@@ -8,10 +8,9 @@ import (
 	"reflect"
 	"slices"
 	"strings"
-)
 
-// masked stands in the place of a secret.
-const masked = "******"
+	"pumphouse/nodes"
+)
 
 // Shown gives what a configuration holds by its TOML keys, those of sections with a dot, as it may be
 // shown: passwords are masked, and so is what stands before the @ of URLs and data source names.
@@ -83,7 +82,7 @@ func value(key string, v reflect.Value) any {
 	text, isText := textOf(v)
 	switch {
 	case secretName(key) && v.Kind() != reflect.String && !v.IsZero():
-		return masked
+		return nodes.Masked
 	case isText:
 		return mask(key, text)
 	case v.Kind() == reflect.String:
@@ -115,27 +114,12 @@ func secretName(key string) bool {
 	return slices.ContainsFunc([]string{"password", "passwd", "pswd", "pwd", "secret", "token", "credential"}, func(word string) bool { return strings.Contains(key, word) })
 }
 
-// mask masks a text: all of it where the key says so, else what may be a password in it, from the
-// first colon (that of a URL's scheme does not count) up to the last @.
+// mask masks a text: all of it where the key says so, else what may be a password in it.
 func mask(key, text string) string {
-	at := strings.LastIndexByte(text, '@')
-	switch {
-	case text == "":
-		return ""
-	case secretName(key):
-		return masked
-	case at < 0:
-		return text
+	if text != "" && secretName(key) {
+		return nodes.Masked
 	}
-	head := text[:at]
-	from := 0
-	if i := strings.Index(head, "://"); i >= 0 {
-		from = i + len("://")
-	}
-	if i := strings.IndexByte(head[from:], ':'); i >= 0 {
-		return head[:from+i+1] + masked + text[at:]
-	}
-	return text
+	return nodes.MaskPassword(text)
 }
 
 // ConfigHandler answers GET /config with what the configuration holds: to this machine, or with
