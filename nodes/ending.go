@@ -68,7 +68,7 @@ func CertificateProblem(c *x509.Certificate, file, settings string, now time.Tim
 	end := c.NotAfter.UTC().Format(time.RFC3339)
 	switch left := c.NotAfter.Sub(now); {
 	case left <= 0:
-		p.Code, p.Text = ProblemCertificateExpired, fmt.Sprintf("the certificate %s (%s) has expired at %s: peers that verify it refuse it", file, c.Subject, end)
+		p.Code, p.Text = ProblemCertificateExpired, fmt.Sprintf("the certificate %s (%s) expired at %s: peers that verify it refuse it", file, c.Subject, end)
 	case left <= min(certificateExpiring, c.NotAfter.Sub(c.NotBefore)/10):
 		p.Code, p.Text = ProblemCertificateExpiring, fmt.Sprintf("the certificate %s (%s) expires at %s", file, c.Subject, end)
 	default:

@@ -193,7 +193,7 @@ func (c *config) serverOptions(cluster session.Cluster) server.Options {
 // reportCertificates logs certificates that are not valid now.
 func (c *config) reportCertificates(log logrus.FieldLogger) {
 	c.Security.ReportTo(log)
-	for _, pair := range [][3]string{{"tls-cert", c.TLSCert, c.TLSKey}, {"http-tls-cert", c.HTTPCert, c.HTTPKey}} {
+	for _, pair := range [][3]string{{"tls-cert and tls-key", c.TLSCert, c.TLSKey}, {"http-tls-cert and http-tls-key", c.HTTPCert, c.HTTPKey}} {
 		if pair[1] == "" {
 			continue
 		}

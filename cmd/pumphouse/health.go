@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/x509"
 	"fmt"
 	"time"
 
@@ -51,7 +50,7 @@ const clockAway = 5 * time.Second
 func (h *health) list() []nodes.Problem {
 	var certs = make(map[nodes.ProblemCode][]nodes.Problem)
 	for _, c := range h.certs {
-		if p, is := nodes.CertificateProblem(leaf(c.pair), c.file, c.settings, h.clock.now()); is {
+		if p, is := nodes.CertificateProblem(c.pair.Get().Leaf, c.file, c.settings, h.clock.now()); is {
 			certs[p.Code] = append(certs[p.Code], p)
 		}
 	}
@@ -66,14 +65,4 @@ func (h *health) list() []nodes.Problem {
 		h.problems.Clear(nodes.ProblemPDAway)
 	}
 	return h.problems.List()
-}
-
-// leaf is the certificate itself of a chain.
-func leaf(p *certfile.Pair) *x509.Certificate {
-	pair := p.Get()
-	if pair.Leaf != nil || len(pair.Certificate) == 0 {
-		return pair.Leaf
-	}
-	c, _ := x509.ParseCertificate(pair.Certificate[0])
-	return c
 }

@@ -78,29 +78,18 @@ func (h *Health) clock() {
 	}
 }
 
-// expiring is how long before its end a certificate is a problem, or a tenth of its lifetime if that is shorter.
-const expiring = 7 * 24 * time.Hour
-
 func (h *Health) certificate() {
-	if h.pair == nil || h.pair.Get().Leaf == nil {
+	if h.pair == nil {
 		return
 	}
-	c := h.pair.Get().Leaf
-	left, code, text := c.NotAfter.Sub(h.Now()), nodes.ProblemCode(""), "expires at"
-	switch {
-	case left <= 0:
-		code, text = nodes.ProblemCertificateExpired, "is refused by TiDB, drainers and tools that check it: it expired at"
-	case left <= min(expiring, c.NotAfter.Sub(c.NotBefore)/10):
-		code = nodes.ProblemCertificateExpiring
-	}
-	for _, other := range []nodes.ProblemCode{nodes.ProblemCertificateExpired, nodes.ProblemCertificateExpiring} {
-		if other != code {
-			h.Problems.Clear(other)
+	p, is := nodes.CertificateProblem(h.pair.Get().Leaf, h.Security.Cert, "ssl-cert and ssl-key", h.Now())
+	for _, code := range []nodes.ProblemCode{nodes.ProblemCertificateExpired, nodes.ProblemCertificateExpiring} {
+		if !is || p.Code != code {
+			h.Problems.Clear(code)
 		}
 	}
-	if code != "" {
-		h.set(nodes.Problem{Code: code, Text: fmt.Sprintf("the certificate %s (%s) %s %s", h.Security.Cert, c.Subject, text, c.NotAfter.UTC().Format(time.RFC3339)),
-			Cure: "renew the files of ssl-cert and ssl-key: they are read again when they change, a restart is not needed"})
+	if is {
+		h.set(p)
 	}
 }
 

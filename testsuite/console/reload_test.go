@@ -161,10 +161,10 @@ func TestWrongTLS(t *testing.T) {
 
 	old := pdtest.NewExpiredCerts(t)
 	expired := []string{"-ssl-ca", certs.CAFile, "-ssl-cert", old.CertFile, "-ssl-key", old.KeyFile}
-	ctl("an expired certificate", "https://"+addr(secure), old.CertFile+": the certificate expired on", expired...)
+	ctl("an expired certificate", "https://"+addr(secure), "the certificate "+old.CertFile+" (CN=pdtest) expired at", expired...)
 	config := fmt.Sprintf("pd-urls = %q\ndata-dir = %q\n[security]\nssl-ca = %q\nssl-cert = %q\nssl-key = %q\n", "https://"+addr(secure), t.TempDir(), certs.CAFile, old.CertFile, old.KeyFile)
 	p := rig.Spawn(t, "pump", "-addr", "127.0.0.1:0", "-config", rig.WriteFile(t, "pump.toml", config))
 	rig.Eventually(t, 60*time.Second, "the pump says that its certificate has expired", func() (bool, string) {
-		return strings.Contains(p.Output(), old.CertFile+": the certificate expired on"), p.Output()
+		return strings.Contains(p.Output(), "the certificate "+old.CertFile+" (CN=pdtest) expired at"), p.Output()
 	})
 }
