@@ -107,7 +107,7 @@ func (c *cluster) askAll(ctx context.Context, asked []nodes.Entry, now time.Time
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			if r.State != nodes.Offline && (r.State != nodes.Paused || r.Reporting(now, nodes.DefaultHeartbeat)) {
-				c.askOne(ctx, e, s)
+				c.askOne(ctx, e, s, now)
 			}
 			s.LagSeconds = -1
 			if s.CommitTS.Physical() > 0 && r.State != nodes.Offline {
@@ -119,22 +119,30 @@ func (c *cluster) askAll(ctx context.Context, asked []nodes.Entry, now time.Time
 	return list
 }
 
-func (c *cluster) askOne(ctx context.Context, e nodes.Entry, s *nodeStatus) {
+func (c *cluster) askOne(ctx context.Context, e nodes.Entry, s *nodeStatus, now time.Time) {
 	st, err := c.control.Status(ctx, e.Kind, e.Record)
-	if err != nil {
-		if e.Record.State != nodes.Paused {
-			s.Problem = err.Error()
-		}
+	switch {
+	case err == nil:
+		s.Problems = st.Listed()
+	case e.Record.State == nodes.Paused:
 		return
+	case e.Record.Reporting(now, nodes.DefaultHeartbeat):
+		s.Problems = []nodes.Problem{nodes.NotAnswering(e.Record, err)}
+	default:
+		p := nodes.NotReporting(e.Kind, e.Record, now, false)
+		p.Text += " (" + err.Error() + ")"
+		s.Problems = []nodes.Problem{p}
 	}
-	s.Answers = true
-	s.CommitTS = max(s.CommitTS, st.CommitTS)
-	s.Problems = st.Listed()
 	var texts []string
 	for _, p := range s.Problems {
 		texts = append(texts, p.String())
 	}
 	s.Problem = strings.Join(texts, "; ")
+	if err != nil {
+		return
+	}
+	s.Answers = true
+	s.CommitTS = max(s.CommitTS, st.CommitTS)
 	if st.State != "" {
 		s.State = st.State
 	}

@@ -224,7 +224,7 @@ func (s *Survey) ask(ctx context.Context, snap *nodes.Snapshot) {
 			r := Report{Kind: k.kind, NodeID: k.nodeID, At: s.opts.Now(), Status: st}
 			r.Problems = st.Listed()
 			if err != nil {
-				r.Err = err.Error()
+				r.Err, r.Problems = err.Error(), []nodes.Problem{nodes.NotAnswering(e.Record, err)}
 			}
 			s.mu.Lock()
 			defer s.mu.Unlock()

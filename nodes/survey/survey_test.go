@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -101,8 +102,12 @@ func TestReports(t *testing.T) {
 	if _, ok := s.Report(nodes.Pump, "silent"); ok || askedDead.Load() != 0 {
 		t.Errorf("a node that does not report in PD was asked %d times", askedDead.Load())
 	}
-	if list := s.Troubles(nodes.Pump); len(list) != 1 || list[0].NodeID != "p" || list[0].Say(time.UTC) != "[other] disk" || len(s.Troubles(nodes.Drainer)) != 0 {
-		t.Errorf("troubled pumps: %+v", list)
+	var said []string
+	for _, trouble := range append(s.Troubles(nodes.Pump), s.Troubles(nodes.Drainer)...) {
+		said = append(said, fmt.Sprintf("%s %s %s", trouble.Kind, trouble.NodeID, trouble.Code))
+	}
+	if want := []string{"pump gone not-answering", "pump p other", "drainer html not-answering"}; !slices.Equal(said, want) {
+		t.Errorf("troubles %q, want %q", said, want)
 	}
 	if points := s.Points(nodes.Drainer, "old"); len(points) == 0 {
 		t.Error("no lag was noted")

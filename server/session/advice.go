@@ -107,9 +107,9 @@ func (s *Session) advice(snap *nodes.Snapshot, kind nodes.Kind, now time.Time, l
 	}
 	for _, e := range snap.Of(kind) {
 		if r := &e.Record; s.silent(r, now) {
-			warn("[%s] %s %q (%s) is %s but does not report: last seen %s, %s ago%s; if its process is dead, start it again or "+
+			warn("[%s] %s %q (%s) is %s but does not report: %s%s; if its process is dead, start it again or "+
 				"mark it: CHANGE %s TO NODE_STATE = 'paused' FOR NODE_ID %s", nodes.ProblemNotReporting,
-				kind, r.NodeID, r.Host, r.State, lastSeen(r, loc), age(r, now), s.wordOf(kind, r, now), strings.ToUpper(kind.String()), quoted(r.NodeID))
+				kind, r.NodeID, r.Host, r.State, lastWord(r, now, loc), s.wordOf(kind, r, now), strings.ToUpper(kind.String()), quoted(r.NodeID))
 		}
 	}
 	if kind == nodes.Drainer && anyNotOffline(snap.Drainers) {
@@ -119,10 +119,10 @@ func (s *Session) advice(snap *nodes.Snapshot, kind nodes.Kind, now time.Time, l
 				if s.silent(r, now) {
 					why = "is " + string(r.State) + " but does not report"
 				}
-				warn("[%s] pump %q (%s) holds replication: it %s since %s (%s), and drainers (%s) apply nothing newer than what "+
+				warn("[%s] pump %q (%s) holds replication: it %s (%s), and drainers (%s) apply nothing newer than what "+
 					"it has shown them; start it, or give up what they have not consumed of it: "+
 					"CHANGE PUMP TO NODE_STATE = 'offline' FOR NODE_ID %s", nodes.ProblemReplicationBlocked,
-					r.NodeID, r.Host, why, lastSeen(r, loc), age(r, now), drainersOf(snap), quoted(r.NodeID))
+					r.NodeID, r.Host, why, lastWord(r, now, loc), drainersOf(snap), quoted(r.NodeID))
 			}
 		}
 	}
@@ -156,14 +156,21 @@ func drainersOf(snap *nodes.Snapshot) string {
 	return strings.Join(ids, ", ")
 }
 
-// lastSeen is when a node last wrote its record, in the session's time zone.
-func lastSeen(r *nodes.Record, loc *time.Location) string {
-	return r.UpdateTS.Time().In(loc).Format(time.DateTime)
+// lastWord is when a node last wrote its record, in the session's time zone, and how long ago: "last seen 2026-11-28 09:30:00, 35 s ago".
+func lastWord(r *nodes.Record, now time.Time, loc *time.Location) string {
+	if _, ever := r.Silent(now); !ever {
+		return "it has never reported"
+	}
+	return fmt.Sprintf("last seen %s, %s", r.UpdateTS.Time().In(loc).Format(time.DateTime), age(r, now))
 }
 
-// age is how long ago that was, in whole seconds: "35 s".
+// age is how long ago that was, in whole seconds: "35 s ago".
 func age(r *nodes.Record, now time.Time) string {
-	return fmt.Sprintf("%d s", int64(now.Sub(r.UpdateTS.Time())/time.Second))
+	ago, ever := r.Silent(now)
+	if !ever {
+		return "never"
+	}
+	return fmt.Sprintf("%d s ago", int64(ago/time.Second))
 }
 
 // quoted writes a text as a literal that can be pasted into a statement.

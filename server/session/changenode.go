@@ -87,10 +87,10 @@ func (s *Session) warnOfRisks(snap *nodes.Snapshot, kind nodes.Kind, old nodes.R
 	live := supposedToRun(old.State) && old.Reporting(now, s.opts.Heartbeat)
 	if live && old.State != state {
 		if order := nodes.OrderFor(old.State, state); order != nodes.NoOrder {
-			warn("%s %q is live (it reported %s ago) and acts on this: it will %s",
+			warn("%s %q is live (it reported %s) and acts on this: it will %s",
 				kind, old.NodeID, age(&old, now), order)
 		} else {
-			warn("%s %q is live (it reported %s ago): it is %s and finishes that first, whatever its record says",
+			warn("%s %q is live (it reported %s): it is %s and finishes that first, whatever its record says",
 				kind, old.NodeID, age(&old, now), old.State)
 		}
 	}
@@ -118,8 +118,8 @@ func (s *Session) warnOfRisks(snap *nodes.Snapshot, kind nodes.Kind, old nodes.R
 		if kind == nodes.Pump {
 			what = "TiDB servers try to write to it"
 		}
-		warn("%s %q does not run (last seen %s, %s ago): while its record says online, %s",
-			kind, old.NodeID, lastSeen(&old, s.location), age(&old, now), what)
+		warn("%s %q does not run (%s): while its record says online, %s",
+			kind, old.NodeID, lastWord(&old, now, s.location), what)
 	}
 }
 

@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"time"
 
 	"pumphouse/nodes"
@@ -134,7 +133,7 @@ func (r *nodeRow) lag() engine.Value {
 func (r *nodeRow) warning() engine.Value {
 	var text string
 	if r.s.silent(r.record, r.now) {
-		text = fmt.Sprintf("does not report: last seen %s, %s ago", lastSeen(r.record, r.loc), age(r.record, r.now))
+		text = "does not report: " + lastWord(r.record, r.now, r.loc)
 	}
 	switch r.kind {
 	case nodes.Pump:

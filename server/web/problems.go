@@ -69,26 +69,16 @@ func (s *Server) withoutPD(why string) []problem {
 // problems are what a node's record and the questions to it show.
 func (n node) problems(v view) []nodes.Problem {
 	var list []nodes.Problem
-	r, kind := &n.Record, n.Kind.String()
+	r := &n.Record
 	running := r.State != nodes.Paused && r.State != nodes.Offline
 	if running && !n.Reporting {
-		word := ""
-		if n.Ending == nodes.EndingUnknown {
-			word = ", and its process left no word"
-		}
-		list = append(list, nodes.Problem{Code: nodes.ProblemNotReporting, Since: r.UpdateTS.Time(),
-			Text: fmt.Sprintf("its record says %s, but it has not reported for %s%s", r.State, short(n.Silent), word),
-			Cure: fmt.Sprintf("check that its process is running on %s and reaches PD; if it is dead, start it again or set its record: binlogctl -cmd update-%s -node-id %s -state paused", r.Host, kind, r.NodeID)})
+		list = append(list, nodes.NotReporting(n.Kind, *r, v.Now, n.Ending == nodes.EndingUnknown))
 	}
 	blocking := n.Kind == nodes.Pump && r.State != nodes.Offline && (r.State == nodes.Paused || r.State == nodes.Pausing || !n.Reporting)
 	if blocking && slices.ContainsFunc(v.Drainers, func(d node) bool { return d.Record.State != nodes.Offline }) {
 		list = append(list, nodes.Problem{Code: nodes.ProblemReplicationBlocked, Since: r.UpdateTS.Time(),
 			Text: fmt.Sprintf("it is %s and serves nothing, so that drainers apply nothing newer than what it has shown them", r.State),
 			Cure: fmt.Sprintf("start it, or give up what drainers have not consumed of it: binlogctl -cmd update-pump -node-id %s -state offline", r.NodeID)})
-	}
-	if n.Asked && n.Report.Err != "" {
-		list = append(list, nodes.Problem{Code: nodes.ProblemNotAnswering, Text: n.Report.Err,
-			Cure: fmt.Sprintf("check that this machine reaches %s over HTTP, and with which certificates", r.Host)})
 	}
 	said := func(pump string) bool {
 		return slices.ContainsFunc(n.Report.Problems, func(p nodes.Problem) bool {

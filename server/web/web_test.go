@@ -121,7 +121,7 @@ func TestPage(t *testing.T) {
 		t.Fatal(code, body)
 	}
 	for _, want := range []string{
-		"&lt;b&gt;p1&lt;/b&gt;", "5.0 MiB", ">1234<", "<code>ALTER TABLE a ADD b &lt;int&gt;</code> (runs)", "has not reported for 60 min", "cannot pull from pump dead: refused",
+		"&lt;b&gt;p1&lt;/b&gt;", "5.0 MiB", ">1234<", "<code>ALTER TABLE a ADD b &lt;int&gt;</code> (runs)", "has not reported for 1h0m0s", "cannot pull from pump dead: refused",
 		"<b>drainer d1</b> waits for pump dead: not reached", "/tidb-binlog/v1/pumps/x", "root (CHANGE)", "1.2.3", "<path class=\"line0\" d=\"M",
 	} {
 		if !strings.Contains(body, want) {
