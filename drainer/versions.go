@@ -10,22 +10,23 @@ import (
 	"pumphouse/nodes/daemon"
 )
 
-// askVersionEvery is how often a pump is asked for its version.
+// askVersionEvery is how often a pump is asked for its version while it stays connected.
 const askVersionEvery = time.Minute
 
 // versions are what pumps that are pulled from say of themselves, by node ID.
 type versions map[string]version
 
 type version struct {
-	text  string
-	asked time.Time
+	text      string
+	asked     time.Time
+	connected time.Time // since when it was, then: afterwards another program may run there
 }
 
 // ask asks one pump whose turn it is, and notes which pumps are of another version than this drainer.
 func (v versions) ask(ctx context.Context, d *Drainer, control *nodes.Control, pumps []pull.Status) {
 	now := d.opts.Now()
 	for _, p := range pumps {
-		if !p.Reached || now.Sub(v[p.Pump].asked) < askVersionEvery {
+		if known := v[p.Pump]; !p.Reached || known.connected.Equal(p.Since) && now.Sub(known.asked) < askVersionEvery {
 			continue
 		}
 		st, err := control.Status(ctx, nodes.Pump, nodes.Record{NodeID: p.Pump, Host: p.Addr})
@@ -35,7 +36,7 @@ func (v versions) ask(ctx context.Context, d *Drainer, control *nodes.Control, p
 				text = "upstream TiDB Binlog, or one that does not say"
 			}
 		}
-		v[p.Pump] = version{text, now}
+		v[p.Pump] = version{text, now, p.Since}
 		break
 	}
 	var mixed []nodes.Problem
