@@ -30,8 +30,10 @@ func (d *Drainer) endHealth() {
 	}
 }
 
+// exit also knows which node ends where the ID is not decided yet.
 func (d *Drainer) exit() daemon.Exit {
-	return daemon.Exit{Registry: d.opts.Registry, Kind: nodes.Drainer, NodeID: d.nodeID, Problems: d.problems, Log: d.log, Now: d.opts.Now}
+	id := cmp.Or(d.nodeID, daemon.KnownNodeID(d.opts.DataDir, d.opts.NodeID, cmp.Or(d.opts.AdvertiseAddr, d.opts.Addr)))
+	return daemon.Exit{Registry: d.opts.Registry, Kind: nodes.Drainer, NodeID: id, Problems: d.problems, Log: d.log, Now: d.opts.Now}
 }
 
 // troubled is a source of definitions that says why it does not answer while it is asked; nil: it does.

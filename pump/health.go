@@ -1,6 +1,7 @@
 package pump
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,8 +19,10 @@ func (p *Pump) health() *daemon.Health {
 		Security: p.opts.Security, Log: p.log, Now: p.opts.Now}
 }
 
+// exit also knows which node ends where the ID is not decided yet.
 func (p *Pump) exit() daemon.Exit {
-	return daemon.Exit{Registry: p.opts.Registry, Kind: nodes.Pump, NodeID: p.nodeID, Problems: p.problems, Log: p.log, Now: p.opts.Now}
+	id := cmp.Or(p.nodeID, daemon.KnownNodeID(p.opts.DataDir, p.opts.NodeID, cmp.Or(p.opts.AdvertiseAddr, p.opts.Addr)))
+	return daemon.Exit{Registry: p.opts.Registry, Kind: nodes.Pump, NodeID: id, Problems: p.problems, Log: p.log, Now: p.opts.Now}
 }
 
 // How often the records are looked at for what is wrong with them, and while something is.

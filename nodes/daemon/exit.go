@@ -26,7 +26,7 @@ type Exit struct {
 // Write leaves why the node ends: cause, nil if it was ordered to; then what says which order.
 func (x Exit) Write(l *Life, cause error, starting bool, what string) {
 	if x.NodeID == "" {
-		return // it does not know yet who it is
+		return // nobody knows who it is: it was to have the ID of a port that it did not get
 	}
 	e := nodes.LastExit{Kind: nodes.ExitOrderly, Text: what, Time: x.Now(), Version: Version, Starting: starting}
 	var sig *signalError

@@ -6,6 +6,7 @@ import (
 	"io"
 	"path/filepath"
 
+	"pumphouse/nodes"
 	"pumphouse/nodes/disk"
 )
 
@@ -17,7 +18,7 @@ func LockDir(dir string) (io.Closer, error) {
 	}
 	lock, err := disk.OS{}.Lock(filepath.Join(dir, ".lock"))
 	if errors.Is(err, disk.ErrLocked) {
-		return nil, fmt.Errorf("data directory %s is %w; stop that one, or give another data directory (-data-dir)", dir, err)
+		return nil, nodes.WithProblem(fmt.Errorf("data directory %s is %w; stop that one, or give another data directory (-data-dir)", dir, err), nodes.ProblemTakeover, "")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("lock the data directory: %w", err)
