@@ -65,9 +65,10 @@ type Drainer struct {
 	keeper  daemon.Group // the agent, which outlives them
 
 	// The lifecycle's own.
-	first stateFunc   // the state after the start
-	final nodes.State // what the record will say in the end
-	cause error       // why the drainer stops, if not because it was asked to
+	howFar *logs.HowFar // of the step of the start that is under way
+	first  stateFunc    // the state after the start
+	final  nodes.State  // what the record will say in the end
+	cause  error        // why the drainer stops, if not because it was asked to
 
 	checkup    daemon.Group // looks at the problems, from the start of serving on
 	endCheckup context.CancelFunc
@@ -144,7 +145,8 @@ func (d *Drainer) Open(ctx context.Context) error {
 	defer over()
 	for _, s := range steps {
 		d.starting.Store(&s.name)
-		end := logs.Step(d.log.WithField("downstream", d.opts.Downstream.String()), s.name, nil)
+		d.howFar = new(logs.HowFar)
+		end := logs.Step(d.log.WithField("downstream", d.opts.Downstream.String()), s.name, d.howFar.Fields)
 		err := s.do(ctx)
 		end()
 		if err != nil {

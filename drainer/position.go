@@ -58,7 +58,7 @@ func (d *Drainer) openHistory(ctx context.Context) (err error) {
 	began := d.opts.Now()
 	d.history, err = schema.Open(ctx, d.opts.Schema,
 		schema.Position{CommitTS: p.CommitTS, Reached: p.Reached, Exact: p.Exact},
-		schema.Options{Patience: d.opts.Patience, LoadSnapshot: d.opts.LoadSchemaSnapshot, Waiting: func(id int64) {
+		schema.Options{Patience: d.opts.Patience, LoadSnapshot: d.opts.LoadSchemaSnapshot, Loading: func(jobs int) { d.howFar.Tell(jobs, 0, "jobs of the DDL history") }, Waiting: func(id int64) {
 			d.log.WithField("job", id).Info("a DDL job is waited for: it is not in TiDB's history yet")
 		}})
 	if err != nil {

@@ -53,9 +53,10 @@ type Pump struct {
 	drain   drain
 
 	// The lifecycle's own.
-	first stateFunc   // the state after the start
-	final nodes.State // what the record will say in the end
-	cause error       // why the pump stops, if not because it was asked to
+	howFar *logs.HowFar // of the step of the start that is under way
+	first  stateFunc    // the state after the start
+	final  nodes.State  // what the record will say in the end
+	cause  error        // why the pump stops, if not because it was asked to
 }
 
 // New checks the options. It binds and touches nothing.
@@ -118,7 +119,8 @@ func (p *Pump) Open(ctx context.Context) error {
 	ctx, over := p.life.Start(ctx)
 	defer over()
 	for _, s := range steps {
-		end := logs.Step(p.log, s.name, nil)
+		p.howFar = new(logs.HowFar)
+		end := logs.Step(p.log, s.name, p.howFar.Fields)
 		err := s.do(ctx)
 		end()
 		if err != nil {
@@ -161,6 +163,7 @@ func (p *Pump) openStore(context.Context) (err error) {
 		Now:                  p.opts.Now,
 		Logger:               p.log,
 		OnBatch:              p.metrics.batch,
+		Progress:             func(segment, of int) { p.howFar.Tell(segment, of, "segments of the log") },
 	})
 	if err != nil {
 		return err

@@ -12,14 +12,14 @@ import (
 )
 
 // Repair makes the damaged binlogs of a pump that does not run usable again, see
-// [storage.Repair]. What it lost is in the report.
-func Repair(dataDir string, log logrus.FieldLogger) (report *storage.Report, err error) {
+// [storage.Repair]. What it lost is in the report. progress is [storage.Options.Progress].
+func Repair(dataDir string, log logrus.FieldLogger, progress func(segment, of int)) (report *storage.Report, err error) {
 	dir, err := daemon.OpenDataDir(dataDir)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, dir.Close()) }()
-	return storage.Repair(storage.Options{Dir: storeDir(dataDir), Logger: log})
+	return storage.Repair(storage.Options{Dir: storeDir(dataDir), Logger: log, Progress: progress})
 }
 
 // ForgetOld removes the files of an upstream pump that was taken over, whether the pump runs or not: everything in them

@@ -56,7 +56,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		for _, w := range warnings {
 			log.Warn(w)
 		}
-		if err := repair(cfg, log, stdout); err != nil {
+		if err := repair(cfg, log, stdout, stderr); err != nil {
 			fmt.Fprintln(stderr, "pump:", err)
 			return 1
 		}
@@ -146,8 +146,10 @@ func reload(args []string, shown map[string]any, log *logs.Logger) error {
 }
 
 // repair makes damaged data usable again and says what is lost. The pump is not started.
-func repair(cfg *config, log logrus.FieldLogger, stdout io.Writer) error {
-	report, err := pump.Repair(cfg.DataDir, log)
+func repair(cfg *config, log logrus.FieldLogger, stdout, stderr io.Writer) error {
+	progress, end := repairing(stderr, log)
+	report, err := pump.Repair(cfg.DataDir, log, progress)
+	end()
 	if err != nil {
 		return err
 	}

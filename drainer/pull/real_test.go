@@ -277,7 +277,7 @@ func TestRealPumpStopsAtWhatRepairLost(t *testing.T) {
 	if err := os.WriteFile(file, log, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	report, err := pump.Repair(dir, nil)
+	report, err := pump.Repair(dir, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -35,6 +35,8 @@ type Options struct {
 	Poll time.Duration
 	// Waiting, if set, is called once for each job that has to be waited for.
 	Waiting func(jobID int64)
+	// Loading, if set, is called by Open with how many jobs it has read, for each.
+	Loading func(jobs int)
 	// LoadSnapshot takes the definitions at the position from TiDB's meta data ([Snapshot]), not
 	// from the jobs. Without it this is done when the jobs turn out to be incomplete.
 	LoadSnapshot bool
@@ -78,8 +80,11 @@ func Open(ctx context.Context, source Source, at Position, opts Options) (*Histo
 	opts.Poll = cmp.Or(opts.Poll, 100*time.Millisecond)
 	h := &History{source: source, opts: opts, tables: newTables(),
 		looks: looks{tables: make(map[int64]look)}, reached: make(map[int64]reachedJob)}
-	load, working := opts.LoadSnapshot, busy{}
+	load, working, jobs := opts.LoadSnapshot, busy{}, 0
 	err := source.History(ctx, 0, func(job *Job) error {
+		if jobs++; opts.Loading != nil {
+			opts.Loading(jobs)
+		}
 		switch {
 		case !job.Succeeded():
 			return nil

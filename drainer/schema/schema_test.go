@@ -423,9 +423,13 @@ func TestLongHistory(t *testing.T) {
 		return m.HeapAlloc
 	}
 	before := heap()
-	h, err := schema.Open(t.Context(), source, schema.Position{CommitTS: 1 << 60}, schema.Options{})
+	read := 0
+	h, err := schema.Open(t.Context(), source, schema.Position{CommitTS: 1 << 60}, schema.Options{Loading: func(jobs int) { read = jobs }})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if read != jobs {
+		t.Errorf("%d of %d jobs are said to be read", read, jobs)
 	}
 	grown := int64(heap()) - int64(before)
 	t.Logf("%d jobs: %d KiB", jobs, grown>>10)

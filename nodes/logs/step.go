@@ -1,7 +1,9 @@
 package logs
 
 import (
+	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -48,4 +50,25 @@ func step(log logrus.FieldLogger, what string, detail func() logrus.Fields, long
 		}
 	})
 	return func() { close(over); wg.Wait() }
+}
+
+// HowFar is how far a step is that many goroutines may ask about. The zero value is ready: nothing is known.
+type HowFar struct{ text atomic.Pointer[string] }
+
+// Tell notes it: "3 of 17 segments of the log"; of 0: how many there are is not known.
+func (h *HowFar) Tell(done, of int, things string) {
+	text := fmt.Sprintf("%d of %d %s", done, of, things)
+	if of == 0 {
+		text = fmt.Sprintf("%d %s", done, things)
+	}
+	h.text.Store(&text)
+}
+
+// Fields has it as the detail of [Step].
+func (h *HowFar) Fields() logrus.Fields {
+	text := h.text.Load()
+	if text == nil {
+		return nil
+	}
+	return logrus.Fields{"done": *text}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 
 	"pumphouse/binlogpb"
@@ -72,5 +73,36 @@ func TestAppendPullReopen(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestProgress: opening and repairing a log say how many segments of it have been begun with.
+func TestProgress(t *testing.T) {
+	opts := Options{Dir: t.TempDir(), SegmentBytes: 4096}
+	s := mustOpen(t, opts)
+	for ts := nodes.TSO(1); ts < 200; ts += 2 {
+		appendAll(t, s, Record{Type: Prewrite, StartTS: ts, Payload: payload(t, ts, 100)}, Record{Type: Commit, StartTS: ts, CommitTS: ts + 1})
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	var said, want []string
+	opts.Progress = func(segment, of int) { said = append(said, fmt.Sprintf("%d of %d", segment, of)) }
+	report, err := Repair(opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range report.Segments {
+		want = append(want, fmt.Sprintf("%d of %d", i+1, report.Segments))
+	}
+	if len(want) < 3 || !slices.Equal(said, want) {
+		t.Errorf("the repair says %q, want %q", said, want)
+	}
+	said = nil
+	if err := mustOpen(t, opts).Close(); err != nil { // which reads the whole log again
+		t.Fatal(err)
+	}
+	if !slices.Equal(said, want) {
+		t.Errorf("the recovery says %q, want %q", said, want)
 	}
 }

@@ -52,6 +52,9 @@ type Options struct {
 	// OnBatch hears of every group of records written at once. It is called by the
 	// writer and must be quick. nil: nobody does.
 	OnBatch func(Batch)
+	// Progress is called when Open or [Repair] begins with a segment of the log: the first is 1, of so many. nil: nobody
+	// wants to know.
+	Progress func(segment, of int)
 
 	salt      func() uint64 // of the segments' checksums
 	importing bool          // see [OpenImport]
@@ -78,6 +81,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.SegmentBytes <= 0 {
 		o.SegmentBytes = 64 << 20
+	}
+	if o.Progress == nil {
+		o.Progress = func(int, int) {}
 	}
 	o.SegmentBytes = min(o.SegmentBytes, maxSegmentBytes)
 	if o.CheckpointBytes <= 0 {

@@ -222,6 +222,7 @@ type openSegment struct {
 func (s *Store) replay(c *checkpoint, ids []uint32, now time.Time) error {
 	var ahead *openSegment // the segment after the one being read
 	for i, id := range ids {
+		s.opts.Progress(i+1, len(ids))
 		cur := ahead
 		var err error
 		if cur == nil {

@@ -99,6 +99,7 @@ func (r *repair) run() error {
 		prevEnd = cur.head.prevEnd
 	}
 	for id := first; ; id++ {
+		r.opts.Progress(int(id-first)+1, int(last-first)+1)
 		next := (*logSegment)(nil)
 		if id < last {
 			if next, err = r.examine(id + 1); err != nil {
