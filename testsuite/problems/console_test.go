@@ -7,8 +7,10 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"pumphouse/nodes"
+	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/rig"
 )
 
@@ -87,7 +89,7 @@ func holds(text string, want []string) bool {
 // watch starts the console.
 func (l *troubled) watch(t *testing.T) {
 	t.Helper()
-	l.front = rig.StartConsole(t, []string{l.pdServer.URL})
+	l.front = rig.StartConsole(t, []string{l.pdURL}, l.security...)
 	l.sql = l.front.Open(t)
 	l.pageURL = l.front.Page(t)
 }
@@ -128,7 +130,7 @@ func (l *troubled) read(path string) string {
 
 func (l *troubled) ctl(args ...string) rig.Result {
 	l.Helper()
-	return rig.RunToEnd(l, "", nil, "binlogctl", append([]string{"-pd-urls", l.pdServer.URL, "-timeout", "5s"}, args...)...)
+	return rig.RunToEnd(l, "", nil, "binlogctl", append([]string{"-pd-urls", l.pdURL, "-timeout", "5s"}, append(l.security, args...)...)...)
 }
 
 // TestProblemOfAStoppedDrainer: a drainer has stopped because a table is missing downstream. Everybody who looks learns
@@ -204,4 +206,46 @@ func TestProblemOfAStoppedDrainer(t *testing.T) {
 		problems, _, _ := strings.Cut(page, `<section id="nodes"`)
 		return !strings.Contains(problems, "statement-refused") && !strings.HasPrefix(page, unanswered), problems
 	})
+}
+
+// TestProblemsOfTheConsole: its own clock is half a minute ahead of PD's, and its certificate has expired. Both are seen by whoever looks, and
+// gone after the cure, without a restart.
+func TestProblemsOfTheConsole(t *testing.T) {
+	l := newTroubledPast(t, 30*time.Second)
+	certs, old := pdtest.NewCerts(t), pdtest.NewExpiredCerts(t)
+	l.security = []string{"-tls-cert", old.CertFile, "-tls-key", old.KeyFile}
+	l.watch(t)
+	sees := func(code nodes.ProblemCode, there bool, want ...string) {
+		t.Helper()
+		for name, look := range map[string]func() (text, sign string){
+			"SHOW WARNINGS": func() (string, string) {
+				text, err := l.warnings(nodes.Pump)
+				if err != nil {
+					text = unanswered + err.Error()
+				}
+				return text, fmt.Sprintf("console: [%s] ", code)
+			},
+			"the page": func() (string, string) {
+				return l.read(""), fmt.Sprintf(`<td><code>%s</code></td><th scope="row">console</th>`, code)
+			},
+			"the metrics": func() (string, string) {
+				return l.read("metrics"), fmt.Sprintf(`pumphouse_node_problem{code=%q,kind="console",node=""} 1`, code)
+			},
+		} {
+			rig.Eventually(t, rig.Patience, fmt.Sprintf("%s: %s is there: %v", name, code, there), func() (bool, string) {
+				text, sign := look()
+				if strings.HasPrefix(text, unanswered) || !there {
+					return !strings.HasPrefix(text, unanswered) && !strings.Contains(text, sign), text
+				}
+				return strings.Contains(text, sign) && (name == "the metrics" || holds(text, want)), text
+			})
+		}
+	}
+	sees(nodes.ProblemCertificateExpired, true, "the certificate "+old.CertFile, "expired at", "renew the files of tls-cert and tls-key")
+	pdtest.Replace(t, old.KeyFile, certs.KeyFile)
+	pdtest.Replace(t, old.CertFile, certs.CertFile)
+	sees(nodes.ProblemCertificateExpired, false)
+	sees(nodes.ProblemClockSkew, true, "the clock of the console", "s ahead of PD", "chrony")
+	l.pdClock.Store(0)
+	sees(nodes.ProblemClockSkew, false)
 }

@@ -2,195 +2,21 @@ package problems
 
 import (
 	"context"
-	"database/sql"
-	"encoding/json"
-	"fmt"
-	"io"
-	"net/http"
-	"os"
-	"path/filepath"
-	"slices"
+	"errors"
 	"strings"
-	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
-	"pumphouse/binlogpb"
-	"pumphouse/drainer"
-	"pumphouse/drainer/downstream"
-	"pumphouse/drainer/schema"
 	"pumphouse/nodes"
 	"pumphouse/pump"
-	"pumphouse/testsuite/form"
-	"pumphouse/testsuite/mariadbtest"
 	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/rig"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"google.golang.org/grpc"
-	"google.golang.org/protobuf/proto"
 )
-
-// problemCheck looks in one place whether a running node shows a problem: at the text with the code, or at the code. want is what
-// the text has to hold besides.
-type problemCheck struct {
-	place string
-	shows func(l *troubled, kind nodes.Kind, nodeID string, code nodes.ProblemCode, want []string) (shown bool, seen string)
-}
-
-// problemChecks are the places where each problem of TestProblems must be seen, and must be gone after the cure.
-func problemChecks() []problemCheck {
-	return append([]problemCheck{
-		{"/status", func(l *troubled, kind nodes.Kind, nodeID string, code nodes.ProblemCode, want []string) (bool, string) {
-			st, err := nodes.NewControl(nil, rig.Patience).Status(context.Background(), kind, nodes.Record{NodeID: nodeID, Host: l.addr(kind, nodeID)})
-			if err != nil {
-				return false, unanswered + err.Error()
-			}
-			raw, _ := json.Marshal(st.Problems)
-			i := slices.IndexFunc(st.Problems, func(p nodes.Problem) bool { return p.Code == code })
-			if i < 0 {
-				return strings.Contains(st.Problem, "["+string(code)+"]"), string(raw)
-			}
-			text := st.Problems[i].String()
-			for _, w := range want {
-				if !strings.Contains(text, w) {
-					return false, fmt.Sprintf("%q lacks %q", text, w)
-				}
-			}
-			if strings.Contains(string(raw), troubledPassword) {
-				l.Errorf("a password is in %s", raw)
-			}
-			return !st.Problems[i].Since.IsZero() && strings.Contains(st.Problem, "["+string(code)+"]"), string(raw)
-		}},
-		{"metrics", func(l *troubled, kind nodes.Kind, nodeID string, code nodes.ProblemCode, _ []string) (bool, string) {
-			resp, err := http.Get("http://" + l.addr(kind, nodeID) + "/metrics")
-			if err != nil {
-				return false, unanswered + err.Error()
-			}
-			defer resp.Body.Close()
-			text, err := io.ReadAll(resp.Body)
-			line := fmt.Sprintf("pumphouse_node_problem{code=%q,kind=%q,node=%q} ", code, kind, nodeID)
-			at := strings.Index(string(text), line)
-			if err != nil || at < 0 {
-				return false, fmt.Sprintf("no %s: %v", line, err)
-			}
-			return strings.HasPrefix(string(text)[at+len(line):], "1\n"), line
-		}},
-	}, consoleChecks()...)
-}
-
-// unanswered is how what a check has seen begins when nobody answered: then a problem is neither there nor gone.
-const unanswered = "no answer: "
-
-// troubledPassword is the downstream's, which no text may have.
-const troubledPassword = "sEcret-pw-77"
-
-// troubled is a cluster in which things go wrong: pumps and a drainer in this process, a PD and a MariaDB of its own.
-type troubled struct {
-	*rig.Shop
-	pdServer *pdtest.Restorable
-	maria    *mariadbtest.Server
-	drainer1 *drainer.Drainer
-	opts     drainer.Options
-	skew     atomic.Int64 // of the clock of pumps, in nanoseconds
-	locked   *sql.Conn
-	front    *rig.Console // that watches; its page is at pageURL
-	sql      *sql.DB      // on it
-	pageURL  string
-	open     nodes.TSO // start TS of the transaction without an outcome
-}
-
-func newTroubled(t *testing.T) *troubled {
-	r := pdtest.NewRestorable(t, nil)
-	u := &rig.Shop{TB: t, Registry: r.Registry, PD: r.PD, ClusterID: r.ClusterID, Jobs: t.TempDir(), Pumps: make(map[string]*pump.Pump), Conns: make(map[string]*grpc.ClientConn)}
-	l := &troubled{Shop: u, pdServer: r}
-	l.watch(t)
-	return l
-}
-
-func (l *troubled) addr(kind nodes.Kind, nodeID string) string {
-	if kind == nodes.Drainer {
-		return l.drainer1.Addr().String()
-	}
-	l.Mu.Lock()
-	defer l.Mu.Unlock()
-	return l.Pumps[nodeID].Addr().String()
-}
-
-// pumpAt starts a pump whose data are in a directory, "" for one of its own.
-func (l *troubled) pumpAt(id, dir string, change func(*pump.Options)) pump.Options {
-	o := l.PumpOptions(id)
-	if dir != "" {
-		o.DataDir = dir
-	}
-	o.Metrics = prometheus.NewRegistry()
-	o.Now = func() time.Time { return time.Now().Add(time.Duration(l.skew.Load())) }
-	if change != nil {
-		change(&o)
-	}
-	l.Pump(o)
-	return o
-}
-
-// pumpAgain starts a pump again.
-func (l *troubled) pumpAgain(o pump.Options) {
-	o.Metrics = prometheus.NewRegistry()
-	l.Pump(o)
-}
-
-// replicate starts a drainer into a MariaDB, whose user cannot write where it is read only, and replicates a table.
-func (l *troubled) replicate() {
-	l.Helper()
-	l.maria = mariadbtest.Start(l.TB)
-	l.maria.Exec("CREATE USER r@'127.0.0.1' IDENTIFIED BY '"+troubledPassword+"'",
-		"GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, PROCESS ON *.* TO r@'127.0.0.1'")
-	l.opts = drainer.Options{NodeID: "drainer1", Addr: "127.0.0.1:0", DataDir: l.TempDir(), Registry: l.Registry, PD: l.PD, Schema: schema.Dir(l.Jobs),
-		Downstream: &downstream.MySQL{Host: "127.0.0.1", Port: l.maria.Port, User: "r", Password: troubledPassword}}
-	l.startDrainer()
-	l.CreateDatabase("p1")
-	l.CreateTable("p1", rig.FirstTable)
-	l.consumes(l.Insert("p1", rig.FirstTable, 1, "a"))
-}
-
-func (l *troubled) startDrainer() {
-	l.Helper()
-	l.opts.Metrics = prometheus.NewRegistry()
-	d, err := drainer.New(l.opts)
-	if err == nil {
-		err = d.Open(context.Background())
-	}
-	if err != nil {
-		l.Fatal(err)
-	}
-	l.drainer1 = d
-	l.Cleanup(func() { d.Close() })
-}
-
-// consumes waits until everything up to a commit TS is downstream.
-func (l *troubled) consumes(ts nodes.TSO) {
-	l.Helper()
-	rig.Eventually(l, rig.Patience, "the drainer consumes "+ts.String(), func() (bool, string) {
-		st, err := nodes.NewControl(nil, rig.Patience).Status(context.Background(), nodes.Drainer, nodes.Record{NodeID: "drainer1", Host: l.drainer1.Addr().String()})
-		return err == nil && st.CommitTS >= ts, fmt.Sprintf("%s, %v, %s", st.CommitTS, err, st.Problem)
-	})
-}
-
-// sees waits until a problem is shown everywhere, or nowhere.
-func (l *troubled) sees(kind nodes.Kind, nodeID string, code nodes.ProblemCode, there bool, want ...string) {
-	l.Helper()
-	for _, c := range problemChecks() {
-		rig.Eventually(l, rig.Patience, fmt.Sprintf("%s of %s shows %s: %v", c.place, nodeID, code, there), func() (bool, string) {
-			shown, seen := c.shows(l, kind, nodeID, code, want)
-			return shown == there && !strings.HasPrefix(seen, unanswered), seen
-		})
-	}
-}
 
 // TestProblems causes problems for real, sees them in every place where a node shows them, and sees them gone after the cure.
 func TestProblems(t *testing.T) {
 	l := newTroubled(t)
-	l.pumpAt("p1", "", nil)
+	p1 := l.pumpAt("p1", "", nil)
 	l.replicate()
 	p2 := l.pumpAt("p2", "", nil)
 	id := int64(100)
@@ -225,6 +51,11 @@ func TestProblems(t *testing.T) {
 			}},
 		{nodes.ProblemClockSkew, nodes.Pump, "p1", []string{"ahead of PD's", "chrony"},
 			func() { l.skew.Store(int64(time.Minute)) }, func() { l.skew.Store(0) }},
+		{nodes.ProblemCheckpoint, nodes.Drainer, "drainer1", []string{"tidb_binlog", "checkpoint", "retried every second"},
+			func() { exec("RENAME TABLE tidb_binlog.checkpoint TO tidb_binlog.mislaid"); insert() },
+			func() { exec("RENAME TABLE tidb_binlog.mislaid TO tidb_binlog.checkpoint") }},
+		{nodes.ProblemLost, nodes.Pump, "p1", []string{"1 transaction is lost", "start TS", "restore a dump"},
+			func() { l.commitUnknown("p1") }, func() { l.Pumps["p1"].Close(); l.pumpAgain(p1) }},
 		{nodes.ProblemPDAway, nodes.Pump, "p1", []string{"-pd-urls"},
 			func() { l.pdServer.Stop() }, func() { l.pdServer.Start() }},
 		{nodes.ProblemPDAway, nodes.Drainer, "drainer1", []string{"-pd-urls"},
@@ -275,48 +106,16 @@ func TestProblemStops(t *testing.T) {
 	l.sees(nodes.Drainer, "drainer1", nodes.ProblemDivergence, true, "test", "t100", "drainer -compare")
 }
 
-// TestProblemDiskFull fills the file system of a pump.
-func TestProblemDiskFull(t *testing.T) {
-	mount := t.TempDir()
-	if err := syscall.Mount("tmpfs", mount, "tmpfs", 0, "size=256m"); err != nil {
-		form.Missing(t, "cannot mount a tmpfs: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := syscall.Unmount(mount, syscall.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
-	l := newTroubled(t)
-	dir := filepath.Join(mount, "data")
-	l.pumpAt("p1", dir, func(o *pump.Options) { o.StopWriteAtAvailable = 32 << 20 })
-	l.sees(nodes.Pump, "p1", nodes.ProblemDiskFull, false)
-	filler := filepath.Join(mount, "filler")
-	var fs syscall.Statfs_t
-	if err := syscall.Statfs(mount, &fs); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(filler, make([]byte, int64(fs.Bavail)*fs.Bsize-(16<<20)), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	l.sees(nodes.Pump, "p1", nodes.ProblemDiskFull, true, dir, "32.0 MiB", "stop-write-at-available-space")
-	if err := os.Remove(filler); err != nil {
-		t.Fatal(err)
-	}
-	l.sees(nodes.Pump, "p1", nodes.ProblemDiskFull, false)
-}
-
-// TestProblemTakeover: a second process with a pump's node ID is refused; the pump says so, and the refused one leaves no other trace.
+// TestProblemTakeover: a second process with a pump's node ID, or with its data directory, is refused; the pump says so, and the refused one
+// leaves no other trace.
 func TestProblemTakeover(t *testing.T) {
 	l := newTroubled(t)
-	l.pumpAt("p1", "", nil)
-	rival, err := pump.New(l.PumpOptions("p1"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := rival.Open(t.Context()); err == nil {
-		t.Fatal("two pumps with one node ID run")
-	}
-	l.sees(nodes.Pump, "p1", nodes.ProblemTakeover, true, "p1", "refused", "-node-id")
+	o := l.pumpAt("p1", "", nil)
+	l.failsToStart(o) // it does not come to know its ID
+	l.sees(nodes.Pump, "p1", nodes.ProblemTakeover, true, "p1", "refused", o.DataDir, "another data directory", "-node-id")
+	o.DataDir = t.TempDir()
+	l.failsToStart(o)
+	l.sees(nodes.Pump, "p1", nodes.ProblemTakeover, true, "p1", "refused", l.addr(nodes.Pump, "p1"), "-node-id")
 	if rec, err := l.Registry.Get(t.Context(), nodes.Pump, "p1"); err != nil || rec.Record.State != nodes.Online || rec.Record.Host != l.addr(nodes.Pump, "p1") {
 		t.Errorf("record %+v, %v", rec.Record, err)
 	}
@@ -328,7 +127,7 @@ func TestFailedStartBlocksNobody(t *testing.T) {
 	l := newTroubled(t)
 	l.pumpAt("p1", "", nil)
 	l.replicate()
-	rig.Put(t, l.pdServer.Etcd, nodes.Drainer.Key("dead"), `{"nodeId":"dead","host":"127.0.0.1:1","state":"online","isAlive":false,"score":0,"label":null,"maxCommitTS":1,"updateTS":1}`)
+	l.deadDrainer()
 	o := l.PumpOptions("p2")
 	o.NotifyTimeout = 2 * time.Second
 	p2, err := pump.New(o)
@@ -349,40 +148,21 @@ func TestFailedStartBlocksNobody(t *testing.T) {
 	l.consumes(l.Insert("p1", rig.FirstTable, 7, "c"))
 }
 
-// lock has a session keep others from the table, until unlock.
-func (l *troubled) lock() {
-	l.Helper()
-	conn, err := l.maria.Open().Conn(context.Background())
-	if err == nil {
-		_, err = conn.ExecContext(context.Background(), "LOCK TABLES test.t100 WRITE")
-	}
-	if err != nil {
-		l.Fatal(err)
-	}
-	l.locked = conn
-}
-
-func (l *troubled) unlock() {
-	l.Helper()
-	_, err := l.locked.ExecContext(context.Background(), "UNLOCK TABLES")
-	if err != nil {
-		l.Fatal(err)
-	}
-	l.locked.Close()
-}
-
-// prewrite leaves a transaction without an outcome at a pump, until commit, with one committed after it.
-func (l *troubled) prewrite(pumpID string) {
-	l.Helper()
-	l.open = l.TSO()
-	if err := l.Send(pumpID, &binlogpb.Binlog{Tp: binlogpb.BinlogType_Prewrite.Enum(), StartTs: proto.Int64(int64(l.open)), PrewriteKey: []byte("k")}); err != nil {
-		l.Fatal(err)
-	}
-}
-
-func (l *troubled) commit(pumpID string) {
-	l.Helper()
-	if err := l.Send(pumpID, &binlogpb.Binlog{Tp: binlogpb.BinlogType_Commit.Enum(), StartTs: proto.Int64(int64(l.open)), CommitTs: proto.Int64(int64(l.TSO()))}); err != nil {
-		l.Fatal(err)
+// TestKilledFirstStartBlocksNobody: a pump is killed in its first start, when drainers know of it already. PD removes its record, and drainers
+// go on.
+func TestKilledFirstStartBlocksNobody(t *testing.T) {
+	c := rig.NewPumps(t, pdtest.StartEmbed(t))
+	l := newTroubledAt(t, c)
+	l.pumpAt("p1", "", nil)
+	l.opts = l.Shop.Drainer("drainer1").Opts
+	l.startDrainer()
+	l.CreateDatabase("p1")
+	l.CreateTable("p1", rig.FirstTable)
+	l.consumes(l.Insert("p1", rig.FirstTable, 1, "a"))
+	c.Starting("p2").Kill()
+	ts := l.Insert("p1", rig.FirstTable, 2, "b")
+	l.consumes(ts)
+	if e, err := c.Registry.Get(t.Context(), nodes.Pump, "p2"); !errors.Is(err, nodes.ErrNotFound) {
+		t.Errorf("the record of the pump that was killed: %s, %v", e.Raw, err)
 	}
 }

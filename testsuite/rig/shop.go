@@ -47,7 +47,12 @@ const FirstTable = 100
 func NewShop(t testing.TB) *Shop {
 	t.Helper()
 	v := pdtest.NewView(t)
-	return &Shop{TB: t, Registry: v.Registry, PD: v.PD, ClusterID: v.ClusterID, Jobs: t.TempDir(),
+	return NewShopAt(t, v.Registry, v.PD, v.ClusterID)
+}
+
+// NewShopAt is a shop whose PD is there already.
+func NewShopAt(t testing.TB, registry *nodes.Registry, pd *pd.Client, clusterID uint64) *Shop {
+	return &Shop{TB: t, Registry: registry, PD: pd, ClusterID: clusterID, Jobs: t.TempDir(),
 		Pumps: make(map[string]*pump.Pump), Conns: make(map[string]*grpc.ClientConn)}
 }
 
