@@ -99,6 +99,7 @@ type Agent struct {
 	tso      TSO      // last one from PD …
 	tsoAt    time.Time
 	before   *Entry // what stood there before it was claimed; nil: no record
+	loan     loan   // of the record of a first start
 
 	mu        sync.Mutex
 	own       State        // the state the service is in
@@ -298,6 +299,7 @@ func (a *Agent) end(err error) {
 	defer a.mu.Unlock()
 	if !a.ended {
 		a.ended, a.fatal = true, err
+		a.loan.stop()
 		close(a.over)
 	}
 }

@@ -31,6 +31,9 @@ func (a *Agent) Register(ctx context.Context, initial State) error {
 		if err := a.inspect(ctx); err != nil {
 			return err
 		}
+		if err := a.borrow(ctx, initial); err != nil {
+			return fmt.Errorf("register: %w", err)
+		}
 		err := a.put(ctx, initial)
 		var c *ConflictError
 		if errors.As(err, &c) {
@@ -56,12 +59,12 @@ func (a *Agent) inspect(ctx context.Context) error {
 			a.opts.Kind, a.opts.NodeID, a.opts.Registry.Endpoints(), err), ProblemPDAway, "")
 	}
 	a.got(now)
-	a.before = nil
+	a.before, a.loan.first = nil, false
 	found, err := a.opts.Registry.Get(ctx, a.opts.Kind, a.opts.NodeID)
 	var broken *Broken
 	switch {
 	case errors.Is(err, ErrNotFound):
-		a.revision = 0
+		a.revision, a.loan.first = 0, true
 		return nil
 	case errors.As(err, &broken):
 		a.log.WithError(err).WithField("value", string(broken.Raw)).Error("the record of this node in PD is invalid: replacing it")
@@ -76,7 +79,10 @@ func (a *Agent) inspect(ctx context.Context) error {
 	if running && rec.Host != a.opts.Host && age <= 3*a.opts.Heartbeat {
 		return &HeldError{Kind: a.opts.Kind, NodeID: a.opts.NodeID, Host: rec.Host, State: rec.State, Age: age}
 	}
-	a.revision, a.label, a.score, a.maxTS, a.before = found.ModRevision, rec.Label, rec.Score, rec.MaxCommitTS, &found
+	a.revision, a.label, a.score, a.maxTS, a.loan.first = found.ModRevision, rec.Label, rec.Score, rec.MaxCommitTS, found.lent
+	if !found.lent { // else the process before this one was killed in its first start
+		a.before = &found
+	}
 	return nil
 }
 
@@ -238,13 +244,21 @@ func (a *Agent) put(ctx context.Context, s State) error {
 			rec.MaxCommitTS = ts
 		}
 	}
-	revision, err := a.opts.Registry.Put(ctx, a.opts.Kind, rec, a.revision)
+	lease := clientv3.NoLease
+	if s == Paused {
+		lease = a.loan.lease
+	}
+	revision, err := a.opts.Registry.put(ctx, a.opts.Kind, rec, a.revision, lease)
 	var unsure *PDError
 	var c *ConflictError
 	switch {
 	case err == nil:
 		a.revision, a.shown, a.written, a.maxTS, a.attempts = revision, s, rec.UpdateTS, rec.MaxCommitTS, nil
 		a.note(&a.outage, "the record cannot be written", nil)
+		if s != Paused {
+			a.loan.stop()
+			a.loan.lease = clientv3.NoLease
+		}
 		a.mu.Lock()
 		a.lastWrite = a.opts.Now()
 		a.mu.Unlock()
@@ -293,6 +307,8 @@ func (a *Agent) absorb(c *ConflictError) error {
 		a.log.WithError(c.Broken).WithField("value", string(c.Broken.Raw)).
 			Error("somebody replaced the record of this node with an invalid one: writing it again")
 		a.revision = c.Broken.ModRevision
+	case a.loan.lease != clientv3.NoLease:
+		return fmt.Errorf("%s %s: PD has removed the record of its first start, because it heard nothing of it for %s: start it again", a.opts.Kind, a.opts.NodeID, firstLease)
 	default:
 		a.gone()
 	}

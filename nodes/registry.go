@@ -122,6 +122,11 @@ func rangeOps(opts ...clientv3.OpOption) []clientv3.Op {
 // written. Its UpdateTS is the identity of the write: a node uses each once, so that no other
 // write has the same bytes and whoever changes the state afterwards keeps it.
 func (r *Registry) Put(ctx context.Context, kind Kind, rec Record, modRevision int64) (int64, error) {
+	return r.put(ctx, kind, rec, modRevision, clientv3.NoLease)
+}
+
+// put is Put under a lease: PD removes the record when that is over. A write without one takes it out again.
+func (r *Registry) put(ctx context.Context, kind Kind, rec Record, modRevision int64, lease clientv3.LeaseID) (int64, error) {
 	if err := ValidateNodeID(rec.NodeID); err != nil {
 		return 0, err
 	}
@@ -132,19 +137,19 @@ func (r *Registry) Put(ctx context.Context, kind Kind, rec Record, modRevision i
 	if err != nil {
 		return 0, err
 	}
-	return r.swap(ctx, kind, rec.NodeID, raw, modRevision)
+	return r.swap(ctx, kind, rec.NodeID, raw, modRevision, lease)
 }
 
 // swap is compare-and-set of a record's bytes. After an attempt without an answer it
 // tries again: the compare keeps a second write from happening, and finding its own
 // bytes there means that the first one did.
-func (r *Registry) swap(ctx context.Context, kind Kind, nodeID string, raw []byte, modRevision int64) (revision int64, err error) {
+func (r *Registry) swap(ctx context.Context, kind Kind, nodeID string, raw []byte, modRevision int64, lease clientv3.LeaseID) (revision int64, err error) {
 	key := kind.Key(nodeID)
 	op := fmt.Sprintf("write the record of %s %s", kind, nodeID)
 	err = r.do(ctx, op, true, func(ctx context.Context, again bool) error {
 		resp, err := r.client.Txn(ctx).
 			If(clientv3.Compare(clientv3.ModRevision(key), "=", modRevision)).
-			Then(clientv3.OpPut(key, string(raw))).
+			Then(clientv3.OpPut(key, string(raw), clientv3.WithLease(lease))).
 			Else(clientv3.OpGet(key)).
 			Commit()
 		if err != nil {

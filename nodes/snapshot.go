@@ -19,6 +19,8 @@ type Entry struct {
 	Record      Record
 	Raw         []byte // the value as it stands in PD
 	ModRevision int64
+
+	lent bool // it stands under the lease of a first start
 }
 
 // Broken is a key below a prefix whose value is not a valid record of the node that the key
@@ -100,7 +102,7 @@ func decodeEntry(k Kind, kv *mvccpb.KeyValue) (Entry, error) {
 	if err != nil {
 		return Entry{}, &Broken{Kind: k, Key: string(kv.Key), Raw: kv.Value, ModRevision: kv.ModRevision, Err: err}
 	}
-	return Entry{Kind: k, Record: r, Raw: kv.Value, ModRevision: kv.ModRevision}, nil
+	return Entry{Kind: k, Record: r, Raw: kv.Value, ModRevision: kv.ModRevision, lent: kv.Lease != 0}, nil
 }
 
 // newSnapshot builds a snapshot from what a read of both prefixes found; kvs are

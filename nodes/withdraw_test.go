@@ -2,6 +2,7 @@ package nodes
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -64,5 +65,72 @@ func TestWithdraw(t *testing.T) {
 		if err := a.SetState(ctx, Online); err == nil {
 			t.Error("it goes online afterwards")
 		}
+	}
+}
+
+// TestFirstStartIsKilled: the record of a pump that is killed before it has ever been online stands under a lease, until it goes online, and a next
+// start that fails leaves none; what has been online, and what somebody else has written, stays.
+func TestFirstStartIsKilled(t *testing.T) {
+	addr := startEtcd(t).addr
+	reg, cli := newTestRegistry(t, addr, 5*time.Second), newTestClient(t, addr)
+	lease := func() clientv3.LeaseID {
+		t.Helper()
+		resp, err := cli.Get(t.Context(), Pump.Key("p1"))
+		if err != nil || len(resp.Kvs) != 1 {
+			t.Fatalf("the record: %+v, %v", resp, err)
+		}
+		return clientv3.LeaseID(resp.Kvs[0].Lease)
+	}
+	register := func() *Agent {
+		t.Helper()
+		a := newTestAgent(t, agentOptions(reg))
+		if err := a.Register(t.Context(), Paused); err != nil {
+			t.Fatal(err)
+		}
+		return a
+	}
+	killed := register()
+	first := lease()
+	if ttl, err := cli.TimeToLive(t.Context(), first); err != nil || ttl.GrantedTTL != int64(firstLease/time.Second) {
+		t.Fatalf("the lease: %+v, %v", ttl, err)
+	}
+	killed.loan.stop() // as its process ends
+
+	next := register()
+	if l := lease(); l == 0 || l == first {
+		t.Errorf("the next start has the lease %x, the one before %x", l, first)
+	}
+	if err := next.Withdraw(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if e, err := reg.Get(t.Context(), Pump, "p1"); !errors.Is(err, ErrNotFound) {
+		t.Errorf("a start that failed after one that was killed leaves %s, %v", e.Raw, err)
+	}
+
+	// The lease is over before it is online: drainers have stopped waiting for it, so it must not go on.
+	late := register()
+	if _, err := cli.Revoke(t.Context(), lease()); err != nil {
+		t.Fatal(err)
+	}
+	if err := late.SetState(t.Context(), Online); err == nil || !strings.Contains(err.Error(), "start it again") {
+		t.Errorf("it goes online: %v", err)
+	}
+
+	online := register()
+	if err := online.SetState(t.Context(), Online); err != nil {
+		t.Fatal(err)
+	}
+	if lease() != 0 {
+		t.Error("the record of a pump that is online has a lease")
+	}
+	if err := online.SetState(t.Context(), Pausing); err != nil {
+		t.Fatal(err)
+	}
+	if err := online.SetState(t.Context(), Paused); err != nil {
+		t.Fatal(err)
+	}
+	register()
+	if lease() != 0 {
+		t.Error("the record of a pump that has been online has a lease")
 	}
 }
