@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -327,7 +328,7 @@ func TestResolverTLS(t *testing.T) {
 // are a module of their own.
 func TestResolverOnMock(t *testing.T) {
 	cmd := exec.Command("go", "test", "-count=1", "./...")
-	cmd.Dir = "tikvmock"
+	cmd.Dir = filepath.Join("..", "tikvmock")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("%v\n%s", err, out)
 	}
