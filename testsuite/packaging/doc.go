@@ -1,0 +1,2 @@
+// Package packaging checks what is packaged: make install, units, man pages, completions, samples, alerts.
+package packaging
