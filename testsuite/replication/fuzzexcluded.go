@@ -7,6 +7,7 @@ package replication
 //   - EXCHANGE … WITHOUT VALIDATION of rows that do not belong into the partition: MariaDB always validates;
 //   - foreign keys without a name: TiDB calls the first of each table fk_1, and InnoDB has every name once a
 //     database;
+//   - another letter case of a table that a view reads: TiDB finds it, the view of a MariaDB that minds letters does not;
 //   - generated columns that overflow for rows of another session: TiDB computes a virtual one when it is read, and then fails itself;
 //   - FLOAT(m,d) at the limit of its range, and generated columns whose value does not fit, from sessions
 //     without strict mode: TiDB cuts them off, and the drainer's session is strict.

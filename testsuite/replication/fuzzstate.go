@@ -26,6 +26,7 @@ type subject struct {
 	expression         string
 	partitions         []string
 	referred           bool // by a foreign key
+	viewed             bool // by a view
 }
 
 type subjectColumn struct {
@@ -82,6 +83,11 @@ func (st *state) read(ctx context.Context, db *sql.DB) error {
 				if strings.EqualFold(other.name, v[4]) { // in any database: this TiDB gives the child's
 					other.referred = true
 				}
+			}
+		}},
+		{"select table_schema, table_name, view_definition from information_schema.views where " + c.of("table_schema") + " order by 1, 2", func(v []string, _ *subject) {
+			for _, other := range st.all {
+				other.viewed = other.viewed || strings.Contains(strings.ToLower(v[2]), quote(strings.ToLower(other.name)))
 			}
 		}},
 		{"select table_schema, table_name, partition_name, partition_method, ifnull(partition_expression, '') from information_schema.partitions where partition_name is not null and " + c.of("table_schema") + " order by table_schema, table_name, partition_ordinal_position", func(v []string, t *subject) {
