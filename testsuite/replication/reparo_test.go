@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -77,6 +78,7 @@ func TestReparo(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	written := readFiles(t, dir)
 	srv := mariadbtest.Start(t, "--innodb-flush-log-at-trx-commit=0", "--collation-server=utf8mb4_bin")
 	for _, ts := range append(all, last) { // ascending: each run resumes where the one before has ended
 		reparoTo(t, dir, srv, ts)
@@ -87,6 +89,7 @@ func TestReparo(t *testing.T) {
 			t.Fatalf("at %s: %v", ts, err)
 		}
 		t.Logf("at %s: %s", ts, got.String())
+		got.Differences = slices.DeleteFunc(got.Differences, func(d string) bool { return underway(written, ts, d) })
 		if len(got.Differences) > 0 {
 			t.Fatalf("at %s TiDB and the database restored differ:\n%s", ts, strings.Join(got.Differences[:min(40, len(got.Differences))], "\n"))
 		}
@@ -94,6 +97,18 @@ func TestReparo(t *testing.T) {
 			t.Errorf("only %s were compared", got.String())
 		}
 	}
+}
+
+// path is a table in a difference.
+var path = regexp.MustCompile("^`([^`]*)`\\.`([^`]*)`")
+
+// underway reports whether a difference is of a table that a statement was changing at a commit TS: tidb_snapshot has
+// the definition from the end of the DDL job on, and files, as every drainer, from the commit TS of its binlog, a moment later.
+func underway(written []recorded, ts nodes.TSO, difference string) bool {
+	m := path.FindStringSubmatch(difference)
+	return m != nil && slices.ContainsFunc(written, func(x recorded) bool {
+		return x.ddl != "" && x.ts > ts && x.ts.Time().Sub(ts.Time()) < 10*time.Second && strings.Contains(strings.ToLower(x.ddl), strings.ToLower(m[2]))
+	})
 }
 
 // reparoTo restores files up to a commit TS.
