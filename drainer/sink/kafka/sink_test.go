@@ -629,3 +629,30 @@ func TestEarlyInterrupted(t *testing.T) {
 		})
 	}
 }
+
+// The message of a statement that runs before its transaction is in the topic, the transaction's is
+// refused: the checkpoint may not go between the two.
+func TestPartIsNotApplied(t *testing.T) {
+	c := brokers(t)
+	opts := options(c)
+	opts.MaxMessages = 1
+	s := open(t, opts)
+	apply(t, s, 10)
+	flush(t, s)
+	var first kmsg.Request // asked about more than once
+	c.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.TopicAuthorizationFailed, Count: -1, When: func(r kmsg.Request) bool {
+		if first == nil {
+			first = r
+		}
+		return r != first
+	}})
+	early := sinktest.Insert(20)
+	early.Early = []sink.Statement{{Query: "ALTER", DDL: &schema.DDL{Schema: "d", Table: "t"}}}
+	if err := errors.Join(s.Apply(t.Context(), sink.Batch{Txns: []*sink.Txn{early}, Passed: 20}), s.Flush(t.Context())); !errors.Is(err, kerr.TopicAuthorizationFailed) {
+		t.Fatalf("the refused message: %v", err)
+	}
+	if at := s.Applied(); at != 10 {
+		t.Errorf("applied: %s, want 10", at)
+	}
+	wantCommits(t, &reader{cluster: c}, 10, 19)
+}
