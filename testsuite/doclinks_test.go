@@ -49,7 +49,7 @@ func TestDocLinks(t *testing.T) {
 
 // anchors are the names of a page's headings as GitHub makes them.
 func anchors(text string) (all []string) {
-	drop := regexp.MustCompile("[^\\p{L}\\p{N} _-]")
+	drop := regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 	for _, h := range regexp.MustCompile(`(?m)^#+ +(.*)$`).FindAllStringSubmatch(text, -1) {
 		all = append(all, strings.ReplaceAll(drop.ReplaceAllString(strings.ToLower(h[1]), ""), " ", "-"))
 	}
