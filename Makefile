@@ -40,9 +40,13 @@ docs: build ## man pages, completions, sample configurations and docs/configurat
 deps: ## what the tests need beside Go: MariaDB, MySQL clients and tools, Chromium, a real PD and TiDB
 	@testsuite/deps.sh
 
-# The suite waits more than it computes: the others run beside it, one after the other.
 test: deps ## everything CI runs; STRICT=1 makes a skipped check a failure, PUMPHOUSE_SEED=n repeats a run
-	@testsuite/counted.sh $(MAKE) --no-print-directory -j2 -Oline suite race lint oracles
+	@testsuite/counted.sh $(MAKE) --no-print-directory -j2 -Oline suite others
+
+# The suite waits more than it computes: the others run beside it, one after the other.
+.PHONY: others
+others:
+	@$(MAKE) --no-print-directory -j1 lint race oracles
 
 # One area, with what it needs alone.
 AREA  = @testsuite/deps.sh $(subst test-,,$@) && testsuite/counted.sh bash -ec
