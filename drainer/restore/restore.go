@@ -144,6 +144,7 @@ func (r *restore) begin(ctx context.Context, at mysql.Place) error {
 	r.sink, err = mysql.New(ctx, mysql.Options{
 		Server: r.opts.Server, Place: at, From: r.from, SafeMode: r.opts.SafeMode,
 		Workers: r.opts.Workers, TxnBatch: r.opts.TxnBatch, DDLTimeZone: r.opts.Zone, StopAtDivergence: r.opts.StopAtDivergence,
+		Program:           mysql.Program{Name: "reparo", Resume: "run the same command again", Keys: "in reparo's configuration file"},
 		IgnoreTxnCommitTS: r.opts.IgnoreTxns, Logger: r.opts.Logger, Metrics: mysql.Metrics{Diverged: r.diverged},
 	})
 	return err

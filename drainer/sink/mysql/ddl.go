@@ -28,7 +28,7 @@ func (w *worker) applyDDL(j *job) error {
 		}
 		st, err := prepare(s, j.txn.CommitTS, w.server.kind, w.opts)
 		if err != nil {
-			return &StatementError{CommitTS: j.txn.CommitTS, Table: s.DDL.Name(), Statement: shorten([]byte(s.Query)), Err: err}
+			return &StatementError{CommitTS: j.txn.CommitTS, Table: s.DDL.Name(), Statement: shorten([]byte(s.Query)), Err: err, program: w.opts.Program}
 		}
 		log := w.opts.Logger.WithFields(logrus.Fields{"commit_ts": j.txn.CommitTS, "query": shorten([]byte(s.Query))})
 		for _, what := range st.lost {
@@ -70,7 +70,7 @@ func (w *worker) runStatement(j *job, n int, st statement, before *intent) error
 			w.opts.Logger.WithError(err).Error("a statement of DDL that was refused is still noted as begun: skip it when the downstream has been fixed by hand")
 		}
 	}
-	return &StatementError{CommitTS: j.txn.CommitTS, Table: j.ddl[n].DDL.Name(), Statement: shorten([]byte(st.text)), Err: err}
+	return &StatementError{CommitTS: j.txn.CommitTS, Table: j.ddl[n].DDL.Name(), Statement: shorten([]byte(st.text)), Err: err, program: w.opts.Program}
 }
 
 // unbegin takes back what was written down of statement number n.

@@ -16,12 +16,12 @@ import (
 )
 
 var (
-	// ErrTakenOver: another drainer has begun to write with the same checkpoint, or this
+	// ErrTakenOver: another drainer, or reparo, has begun to write with the same checkpoint, or this
 	// one does twice.
-	ErrTakenOver = errors.New("another drainer writes to this downstream with the same checkpoint: " +
-		"stop one of them, or give it a checkpoint schema or table of its own ([syncer.to.checkpoint])")
+	ErrTakenOver = errors.New("another process writes to this downstream with the same checkpoint: " +
+		"stop one of them, or give a drainer a checkpoint schema or table of its own ([syncer.to.checkpoint])")
 	// ErrAmbiguousDDL: nobody can tell whether a statement was run before a crash.
-	ErrAmbiguousDDL = errors.New("the drainer ended while this statement was run, and it cannot be told whether it took effect " +
+	ErrAmbiguousDDL = errors.New("the process before ended while this statement was run, and it cannot be told whether it took effect " +
 		"(the downstream user lacks the privilege PROCESS): look at the tables, run it by hand if it did not, and skip it")
 )
 
@@ -33,7 +33,8 @@ type StatementError struct {
 	Statement string // the beginning of it
 	Err       error
 
-	latin1 bool // a row of a table with latin1 columns, which hold more upstream
+	latin1  bool // a row of a table with latin1 columns, which hold more upstream
+	program Program
 }
 
 func (e *StatementError) Error() string {
@@ -48,11 +49,11 @@ func (e *StatementError) cure() string {
 	first := ""
 	switch c := code(e.Err); {
 	case denied(c):
-		first = "give the drainer's user the right that the server asks for (docs/downstream-user.md has all); or "
+		first = "give the user of " + e.program.Name + " the right that the server asks for (docs/downstream-user.md has all); or "
 	case e.latin1 && c == errWrongValue:
 		first = "TiDB's latin1 holds any UTF-8: make the column utf8mb4 downstream (ALTER TABLE ... MODIFY ... CHARACTER SET utf8mb4 COLLATE utf8mb4_bin), which stays so; or "
 	}
-	return fmt.Sprintf("%seither correct the downstream by hand so that it takes it, or skip this transaction with ignore-txn-commit-ts = [%s]; then start the drainer again", first, e.CommitTS)
+	return fmt.Sprintf("%seither correct the downstream by hand so that it takes it, or skip this transaction with ignore-txn-commit-ts = [%s] %s; then %s", first, e.CommitTS, e.program.Keys, e.program.Resume)
 }
 
 // Problem implements [nodes.Problematic].
@@ -69,17 +70,19 @@ func (e *StatementError) Unwrap() error { return e.Err }
 type DivergenceError struct {
 	Table string // schema.table
 	nodes.Divergence
+
+	program Program
 }
 
-func newDivergenceError(t nodes.TableDivergences) *DivergenceError {
-	return &DivergenceError{t.Table, t.First}
+func newDivergenceError(t nodes.TableDivergences, p Program) *DivergenceError {
+	return &DivergenceError{Table: t.Table, Divergence: t.First, program: p}
 }
 
 func (e *DivergenceError) Error() string {
 	return fmt.Sprintf("the downstream differs from the upstream in %s: %s; the transaction is rolled back, as on-divergence = \"stop\" says; "+
 		"make the row downstream as it was upstream before this transaction, or leave the transaction out with ignore-txn-commit-ts = [%s], "+
-		"or set on-divergence = \"warn\", which applies what finds its rows; then start the drainer again",
-		e.Table, e.Divergence, e.CommitTS)
+		"or set on-divergence = \"warn\" %s, which applies what finds its rows; then %s",
+		e.Table, e.Divergence, e.CommitTS, e.program.Keys, e.program.Resume)
 }
 
 // Problem implements [nodes.Problematic].
@@ -99,7 +102,8 @@ type DefinitionError struct {
 	Statement string // the beginning of it
 	Tables    []TableDifference
 
-	rows bool // the transaction has rows after it
+	rows    bool // the transaction has rows after it
+	program Program
 }
 
 // TableDifference is a table that is not as it should be.
@@ -119,9 +123,9 @@ func (e *DefinitionError) Error() string {
 		accept = "" // it would leave the rows out, too
 	}
 	return fmt.Sprintf("after a statement with commit TS %s the downstream's definitions differ from the upstream's%s; the statement, which has been run: %s; "+
-		"alter the downstream by hand so that it is as the upstream and start the drainer again, which looks again and does not run the statement a second time; "+
-		"if the differences do not matter, %shave all of them only logged with ddl-check = \"warn\" in [syncer]",
-		e.CommitTS, b.String(), e.Statement, accept)
+		"alter the downstream by hand so that it is as the upstream and %s, which looks again and does not run the statement a second time; "+
+		"if the differences do not matter, %shave all of them only logged with ddl-check = \"warn\" %s",
+		e.CommitTS, b.String(), e.Statement, e.program.Resume, accept, e.program.Keys)
 }
 
 // known gives an error, which may be nil, the problem that it is. at names the downstream.

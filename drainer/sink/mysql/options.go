@@ -122,6 +122,8 @@ type Options struct {
 	// IgnoreTxnCommitTS are transactions to be left out.
 	IgnoreTxnCommitTS []nodes.TSO
 
+	// Program is what errors say of the program that the sink works for. Default: a drainer.
+	Program Program
 	// RetryFor is how long a transaction is tried again while the downstream cannot take
 	// it. Default 5 min.
 	RetryFor time.Duration
@@ -129,6 +131,17 @@ type Options struct {
 	Metrics Metrics
 	Logger  logrus.FieldLogger // default: nothing is logged
 	Now     func() time.Time   // default time.Now
+}
+
+// Program is what errors, which tell people how to go on, say of the program that a sink works for.
+type Program struct {
+	Name   string // default "the drainer"
+	Resume string // what to do once the cause is gone. Default "start the drainer again"
+	Keys   string // where ignore-txn-commit-ts and the like are. Default "in [syncer]"
+}
+
+func (p Program) withDefaults() Program {
+	return Program{cmp.Or(p.Name, "the drainer"), cmp.Or(p.Resume, "start the drainer again"), cmp.Or(p.Keys, "in [syncer]")}
 }
 
 // Metrics are called by the sink, if set, from any goroutine.
@@ -153,7 +166,7 @@ const (
 )
 
 func (o Options) withDefaults() (Options, error) {
-	o.Server, o.Place = o.Server.withDefaults(), o.Place.withDefaults()
+	o.Server, o.Place, o.Program = o.Server.withDefaults(), o.Place.withDefaults(), o.Program.withDefaults()
 	o.Workers = cmp.Or(o.Workers, defaultWorkers)
 	o.TxnBatch = cmp.Or(o.TxnBatch, defaultTxnBatch)
 	o.MaxBytes = cmp.Or(o.MaxBytes, defaultMaxBytes)

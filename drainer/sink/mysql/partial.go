@@ -19,8 +19,9 @@ import (
 // refused because of an unknown column, and again once a minute: what somebody adds to
 // the downstream by hand, and the upstream has already, gets values within that minute.
 type partial struct {
-	server *server
-	now    func() time.Time
+	server  *server
+	now     func() time.Time
+	program Program
 
 	shapes shapes // made of what is known
 
@@ -37,8 +38,8 @@ type columnsThere struct {
 
 const rereadAfter = time.Minute
 
-func newPartial(s *server, now func() time.Time) *partial {
-	p := &partial{server: s, now: now, tables: map[tableName]*columnsThere{}}
+func newPartial(s *server, now func() time.Time, program Program) *partial {
+	p := &partial{server: s, now: now, program: program, tables: map[tableName]*columnsThere{}}
 	p.shapes.partial = p
 	return p
 }
@@ -80,7 +81,7 @@ func (p *partial) know(ctx context.Context, jobs []*job) error {
 				return fmt.Errorf("read which columns %s has downstream: %w", last, err)
 			}
 			if !is.shares(last) {
-				return &StatementError{CommitTS: j.txn.CommitTS, Table: last.String(), Statement: "(any)",
+				return &StatementError{CommitTS: j.txn.CommitTS, Table: last.String(), Statement: "(any)", program: p.program,
 					Err: errors.New("the table has no column of the upstream's there")}
 			}
 			changed = changed || !was.same(is)

@@ -65,7 +65,7 @@ func createTables(ctx context.Context, db *sql.DB, p Place) error {
 			"value BIGINT NOT NULL, detail MEDIUMTEXT, PRIMARY KEY (cluster_id, name))",
 	} {
 		if _, err := db.ExecContext(ctx, q); err != nil {
-			return fmt.Errorf("make the drainer's tables: %s: %w", q, err)
+			return fmt.Errorf("make the tables of the checkpoint: %s: %w", q, err)
 		}
 	}
 	return nil

@@ -66,7 +66,7 @@ func New(ctx context.Context, opts Options) (*Sink, error) {
 		return nil, errors.Join(known(fmt.Errorf("mysql sink: open %s: %w", opts.Server.addr(), err), opts.Server), srv.close())
 	}
 	if opts.PartialColumns {
-		s.partial = newPartial(srv, opts.Now)
+		s.partial = newPartial(srv, opts.Now, opts.Program)
 	}
 	s.hash.seed = s.seed
 	for _, ts := range opts.IgnoreTxnCommitTS {

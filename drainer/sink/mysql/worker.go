@@ -157,7 +157,7 @@ func (w *worker) send(batch []*job) error {
 			return err
 		}
 		if len(w.diverged) > 0 {
-			return newDivergenceError(w.diverged[0])
+			return newDivergenceError(w.diverged[0], w.opts.Program)
 		}
 	}
 	if err := w.rows.statement("COMMIT"); err != nil {
@@ -212,7 +212,7 @@ func (w *worker) drop() {
 // blame applies a refused transaction statement by statement, to name the one that is, or
 // the row that was not found.
 func (w *worker) blame(j *job, refused error) error {
-	bad := &StatementError{CommitTS: j.txn.CommitTS, Statement: "(not found again)", Err: refused}
+	bad := &StatementError{CommitTS: j.txn.CommitTS, Statement: "(not found again)", Err: refused, program: w.opts.Program}
 	batch := []*job{j}
 	if err := w.begin(batch); err != nil {
 		return bad
@@ -240,7 +240,7 @@ func (w *worker) blame(j *job, refused error) error {
 	w.drop() // and so roll back
 	switch {
 	case stop && len(w.diverged) > 0:
-		return newDivergenceError(w.diverged[0])
+		return newDivergenceError(w.diverged[0], w.opts.Program)
 	case stop && err == nil:
 		return refused // it is found now
 	case err == nil:
@@ -284,7 +284,7 @@ func (w *worker) retry(j *job, do func() error) error {
 		if c := code(err); c == errDeadlock || c == errLockWait {
 			log.Debug("apply a transaction again")
 		} else if n := w.untaken.Again(); n > 0 {
-			log.WithField("times", n).Warnf("the downstream does not take a transaction now; it is retried for %s, then the drainer stops", w.opts.RetryFor)
+			log.WithField("times", n).Warnf("the downstream does not take a transaction now; it is retried for %s, then %s stops", w.opts.RetryFor, w.opts.Program.Name)
 		}
 		if !nodes.Sleep(w.ctx, pause/2+rand.N(pause/2)) {
 			return context.Cause(w.ctx)
