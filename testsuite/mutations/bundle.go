@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,6 +27,7 @@ type bundle struct {
 	dir       string // of what is built
 	left      []int  // of the list, that are in no function
 	limit     time.Duration
+	quick     map[string]string // tests, as one text: a pattern of those of them that are run first
 }
 
 const (
@@ -34,7 +37,7 @@ const (
 
 // newBundle builds the tests of a package with those of the mutations that are numbered.
 func newBundle(root, pkg string, list []mutation, numbers []int) (b *bundle, err error) {
-	b = &bundle{root: root, pkg: pkg, limit: testLimit}
+	b = &bundle{root: root, pkg: pkg, limit: testLimit, quick: map[string]string{}}
 	if b.dir, err = os.MkdirTemp("", "mutations"); err != nil {
 		return nil, err
 	}
@@ -81,8 +84,26 @@ func (b *bundle) env() []string {
 		"PUMPHOUSE_BIN="+filepath.Join(b.dir, "bin"))
 }
 
-// run runs tests with a mutation; -1: with none.
+// run runs tests with a mutation, the quick ones first: most mutations are noticed by many tests.
 func (b *bundle) run(number int, tests []string) ([]byte, error) {
+	quick := b.quick[strings.Join(tests, " ")]
+	if quick == "" {
+		return b.once(number, tests)
+	}
+	if out, err := b.once(number, tests, "-test.run="+quick); err != nil {
+		return out, err
+	}
+	skip := quick
+	for i, a := range tests {
+		if a == "-skip" {
+			skip = tests[i+1] + "|" + quick
+		}
+	}
+	return b.once(number, tests, "-test.skip="+skip)
+}
+
+// once runs tests with a mutation; -1: with none. Flags come after those of the tests.
+func (b *bundle) once(number int, tests []string, flags ...string) ([]byte, error) {
 	args := []string{"-test.failfast", "-test.timeout=" + b.limit.String(), "-test.paniconexit0"}
 	for _, a := range tests[1:] {
 		if name, ok := strings.CutPrefix(a, "-"); ok {
@@ -92,7 +113,7 @@ func (b *bundle) run(number int, tests []string) ([]byte, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), b.limit+time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, filepath.Join(b.dir, "tests"), args...)
+	cmd := exec.CommandContext(ctx, filepath.Join(b.dir, "tests"), append(args, flags...)...)
 	cmd.Dir, cmd.Env = filepath.Join(b.root, b.pkg), append(b.env(), switchEnv+"="+strconv.Itoa(number))
 	cmd.WaitDelay = 10 * time.Second
 	return cmd.CombinedOutput()
@@ -102,15 +123,45 @@ func (b *bundle) run(number int, tests []string) ([]byte, error) {
 func (b *bundle) sound(tests []string) error {
 	b.limit = 2 * testLimit
 	began := time.Now()
-	out, err := b.run(-1, tests)
+	out, err := b.once(-1, tests, "-test.v")
 	switch {
 	case err != nil:
 		return fmt.Errorf("without any mutation go test %s: %w\n%s", strings.Join(tests, " "), err, out)
-	case strings.Contains(string(out), "no tests to run"):
+	case !passPattern.Match(out):
 		return fmt.Errorf("go test %s runs no tests", strings.Join(tests, " "))
 	}
 	b.limit = min(testLimit, time.Minute+5*time.Since(began)).Round(time.Second)
+	b.quick[strings.Join(tests, " ")] = quickest(out)
 	return nil
+}
+
+var passPattern = regexp.MustCompile(`(?m)^--- PASS: (\S+) \(([0-9.]+)s\)`)
+
+// quickest is a pattern of the tests in the output of -test.v that together take a tenth of the time. "": there are none.
+func quickest(out []byte) string {
+	type test struct {
+		name string
+		took float64 // seconds
+	}
+	var tests []test
+	var left float64
+	for _, m := range passPattern.FindAllSubmatch(out, -1) {
+		took, _ := strconv.ParseFloat(string(m[2]), 64) // digits, by the pattern
+		tests = append(tests, test{string(m[1]), took})
+		left += took / 10
+	}
+	slices.SortStableFunc(tests, func(a, b test) int { return cmp.Compare(a.took, b.took) })
+	var names []string
+	for _, t := range tests {
+		if left -= t.took; left < 0 {
+			break
+		}
+		names = append(names, t.name)
+	}
+	if names == nil {
+		return ""
+	}
+	return "^(" + strings.Join(names, "|") + ")$"
 }
 
 // allForms gives a file in which functions with mutations are there in every form, and the mutations that are in no

@@ -90,7 +90,30 @@ func TestBundle(t *testing.T) {
 	if out, err := b.run(1, []string{"./p", "-run", "TestAdd"}); err != nil {
 		t.Errorf("%v: %s", err, out)
 	}
+	for _, quick := range []string{"^(TestAdd)$", "^(TestJoin)$"} { // all run, whichever come first, but those that are skipped
+		b.quick["./p"], b.quick["./p -skip TestJoin"] = quick, quick
+		for n, want := range map[int]string{0: "TestAdd", 1: "TestJoin", 3: ""} {
+			if out, err := b.run(n, all); (err != nil) != (want != "") || err != nil && killer(out) != want {
+				t.Errorf("%s, %s first: %v: %s", list[n], quick, err, out)
+			}
+		}
+		if out, err := b.run(1, []string{"./p", "-skip", "TestJoin"}); err != nil {
+			t.Errorf("%s first: %v: %s", quick, err, out)
+		}
+	}
 	if len(b.left) != 2 || b.left[0] != 4 || b.left[1] != 6 {
 		t.Errorf("left are %v, want the generic function and the type", b.left)
+	}
+}
+
+// The quick tests are those that together take a tenth of the time.
+func TestQuickest(t *testing.T) {
+	for out, want := range map[string]string{
+		"--- PASS: TestA (9.00s)\n    --- PASS: TestA/b (0.00s)\n--- PASS: TestB (0.60s)\n--- PASS: TestC (0.10s)\n--- PASS: TestD (0.50s)\nPASS\n": "^(TestC|TestD)$",
+		"--- PASS: TestA (1.00s)\n--- SKIP: TestB (0.00s)\n": "",
+	} {
+		if got := quickest([]byte(out)); got != want {
+			t.Errorf("%q, want %q of %s", got, want, out)
+		}
 	}
 }
