@@ -85,6 +85,10 @@ func TestWaysToWriteACall(t *testing.T) {
 			r.open(id)
 			r.do(r.fr.WriteData(id, true, append(message(payload), message(payload)...)))
 		}},
+		{"two messages of a call that has not ended", "13", func(r *raw, id uint32, payload string) { // what follows is not kept
+			r.open(id)
+			r.do(r.fr.WriteData(id, false, append(message(payload), message(payload)...)))
+		}},
 		{"a message that says it is compressed", "13", func(r *raw, id uint32, payload string) {
 			r.open(id)
 			m := message(payload)
