@@ -81,6 +81,12 @@ func TestWaysToWriteACall(t *testing.T) {
 			m := message(payload)
 			r.do(r.fr.WriteData(id, true, m[:len(m)-1]))
 		}},
+		{"a message in part, of whole fields", "13", func(r *raw, id uint32, payload string) {
+			r.open(id)
+			m := message(payload)
+			m[4]++ // another byte was to come
+			r.do(r.fr.WriteData(id, true, m))
+		}},
 		{"two messages", "13", func(r *raw, id uint32, payload string) {
 			r.open(id)
 			r.do(r.fr.WriteData(id, true, append(message(payload), message(payload)...)))
