@@ -133,22 +133,39 @@ func TestFloods(t *testing.T) {
 }
 
 // TestCreditComesBack has a writer that sends as many useless frames as clients do, and more of
-// them than a connection has credit for.
+// them than a connection has credit for, whether the pump takes its binlogs or cannot, as on a full disk.
 func TestCreditComesBack(t *testing.T) {
-	_, addr := start(t, newPump())
-	r := dialRaw(t, addr)
-	r.mute = true
-	for id := uint32(1); id < 12_001; id += 2 {
-		r.call(id, "")
-		r.do(r.fr.WriteWindowUpdate(0, 5))
-		r.do(r.fr.WritePing(false, [8]byte{'a'}))
-		r.do(r.fr.WriteRSTStream(id, http2.ErrCodeCancel))
-		if id%200 == 1 {
-			r.ping('b')
-			r.pongs = r.pongs[:0]
-		}
+	for want, outcome := range map[string]error{"0": nil, "14": status.Error(codes.Unavailable, "the disk is full")} {
+		t.Run("status "+want, func(t *testing.T) {
+			var vouched atomic.Int64
+			_, addr := start(t, newPump(), func(o *direct.Options) {
+				o.Vouch = func(net.Addr) { vouched.Add(1) }
+				o.Write = func(calls []direct.Call) {
+					for i := range calls {
+						calls[i].Err = outcome
+					}
+				}
+			})
+			r := dialRaw(t, addr)
+			r.mute = true
+			r.call(1, "")
+			r.answered(1, want)
+			for id := uint32(3); id < 12_001; id += 2 {
+				r.call(id, "")
+				r.do(r.fr.WriteWindowUpdate(0, 5))
+				r.do(r.fr.WritePing(false, [8]byte{'a'}))
+				r.do(r.fr.WriteRSTStream(id, http2.ErrCodeCancel))
+				if id%200 == 1 {
+					r.ping('b')
+					r.pongs = r.pongs[:0]
+				}
+			}
+			r.ping('z')
+			if n := vouched.Load(); n != 1 {
+				t.Errorf("the peer is vouched for %d times, want once", n)
+			}
+		})
 	}
-	r.ping('z')
 }
 
 // TestPullOfManySmallBinlogs has a drainer read far more small binlogs than it has credit for,
