@@ -14,7 +14,7 @@
 //
 // No file of the tree is touched: the go command gets the changed files by -overlay, and programs that tests
 // build go into a directory of the run. The tests of a package are built once, with all mutations in them, and run
-// with one at a time (bundle.go); a mutation outside functions has a build of its own.
+// with one at a time, the quick ones first (bundle.go); a mutation outside functions has a build of its own.
 //
 //	go run ./testsuite/mutations [-only regexp] [-slice 1/4] [-parallel 2]
 //
