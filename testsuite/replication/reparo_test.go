@@ -102,8 +102,8 @@ func TestReparo(t *testing.T) {
 // path is a table in a difference.
 var path = regexp.MustCompile("^`([^`]*)`\\.`([^`]*)`")
 
-// underway reports whether a difference is of a table that a statement was changing at a commit TS: tidb_snapshot has
-// the definition from the end of the DDL job on, and files, as every drainer, from the commit TS of its binlog, a moment later.
+// underway reports whether a difference is of a table that a statement was changing at a commit TS: tidb_snapshot has the steps
+// of a DDL job that is running, and files, as every drainer, have the change whole, from the commit TS of its binlog on.
 func underway(written []recorded, ts nodes.TSO, difference string) bool {
 	m := path.FindStringSubmatch(difference)
 	return m != nil && slices.ContainsFunc(written, func(x recorded) bool {
