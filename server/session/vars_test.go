@@ -171,3 +171,22 @@ func recorded(t *testing.T) (all []string) {
 	}
 	return all
 }
+
+// TestSelectLimit: sql_select_limit bounds a SELECT that has no LIMIT of its own, and nothing else.
+func TestSelectLimit(t *testing.T) {
+	s := newSession(t, testOptions(), admin)
+	const all = "SELECT table_name FROM information_schema.tables"
+	if n := len(cells(t, s, all)); n < 3 {
+		t.Fatalf("%d rows without a limit", n)
+	}
+	mustRun(t, s, "SET sql_select_limit = 1")
+	for sql, want := range map[string]int{all: 1, all + " LIMIT 2": 2, "SHOW DATABASES": 2} {
+		if n := len(cells(t, s, sql)); n < want || n > want && sql != "SHOW DATABASES" {
+			t.Errorf("%s: %d rows, want %d", sql, n, want)
+		}
+	}
+	mustRun(t, s, "SET sql_select_limit = DEFAULT")
+	if n := len(cells(t, s, all)); n < 3 {
+		t.Errorf("%d rows without a limit again", n)
+	}
+}
