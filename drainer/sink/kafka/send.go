@@ -79,9 +79,12 @@ func (s *Sink) sent(batch []*outgoing) {
 	s.changed.Broadcast()
 }
 
-// send sends a batch and returns when the brokers have it. They take all of it or nothing.
+// send sends a batch and returns when the brokers have it.
 func (s *Sink) send(batch []*outgoing) error {
-	err := s.produce(batch)
+	taken, err := s.produce(batch)
+	if batch = batch[taken:]; len(batch) == 0 {
+		return nil
+	}
 	switch {
 	case errors.Is(err, kerr.MessageTooLarge) && len(batch) > 1:
 		// The topic's limit is not known, or has been lowered.
@@ -99,8 +102,10 @@ func (s *Sink) send(batch []*outgoing) error {
 	return nil
 }
 
-// produce is send without a second try. What can be tried again, the client does.
-func (s *Sink) produce(batch []*outgoing) error {
+// produce is send without a second try; what can be tried again, the client does. It gives how many messages
+// the brokers have taken, which without an error is all. Mostly that is all or none; but what the client still had
+// in hand from the batch before it may send the first few alone.
+func (s *Sink) produce(batch []*outgoing) (taken int, err error) {
 	var mu sync.Mutex
 	var first error
 	headers := s.headers()
@@ -112,15 +117,18 @@ func (s *Sink) produce(batch []*outgoing) error {
 			if first == nil {
 				first = err
 			}
+			if first == nil {
+				taken++
+			}
 		})
 	}
-	err := s.client.Flush(s.ctx)
+	err = s.client.Flush(s.ctx)
 	mu.Lock()
 	defer mu.Unlock()
 	if first != nil {
-		return first
+		err = first
 	}
-	return err
+	return taken, err
 }
 
 func (s *Sink) headers() []kgo.RecordHeader {
