@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -126,13 +127,14 @@ func TestTakesOverAnUpstreamPump(t *testing.T) {
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}
+	var ahead atomic.Int64
+	o.Now = func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
 	p = r.open(o) // as any pump
 	if got := r.until(r.pull(r.dial(p), 0), ts); len(got) != len(want)+1 {
 		t.Errorf("%d transactions after a restart, want %d", len(got), len(want)+1)
 	}
 	// The old files go with the GC time, or by hand.
-	o.Now = func() time.Time { return time.Now().Add(8 * 24 * time.Hour) }
-	p.opts.Now = o.Now
+	ahead.Store(int64(8 * 24 * time.Hour))
 	p.forgetOld()
 	if removed, err := ForgetOld(dir); removed || err != nil {
 		t.Error(removed, err)

@@ -17,7 +17,7 @@ func TestNoGreeting(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	silent := Server{Host: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port, DialTimeout: 50 * time.Millisecond}.withDefaults()
+	silent := Server{Host: "127.0.0.1", Port: l.Addr().(*net.TCPAddr).Port, DialTimeout: time.Second}.withDefaults()
 	_, err = connect(t.Context(), silent)
 	if err == nil || !strings.Contains(err.Error(), l.Addr().String()) || !strings.Contains(err.Error(), "check host and port") {
 		t.Errorf("a silent port: %v", err)
