@@ -73,7 +73,7 @@ unit: ## quick tests, no set-up
 	go test $(UNIT)
 
 race: ## the same with the race detector (vet is lint's)
-	CGO_ENABLED=1 go test -race -vet=off $(UNIT)
+	CGO_ENABLED=1 go test -race -vet=off -timeout 25m $(UNIT)
 
 suite: build ## the whole thing against real PD, TiDB, MariaDB and real clients, short form
 	go test -count=1 -vet=off -p 3 -timeout 35m ./testsuite/...
