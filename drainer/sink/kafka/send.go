@@ -115,10 +115,9 @@ func (s *Sink) produce(batch []*outgoing) (taken int, err error) {
 			mu.Lock()
 			defer mu.Unlock()
 			if first == nil {
-				first = err
-			}
-			if first == nil {
-				taken++
+				if first = err; err == nil {
+					taken++
+				}
 			}
 		})
 	}
