@@ -56,7 +56,7 @@ func (c Codec) Marshal(v any) (mem.BufferSlice, error) {
 	case proto.Message:
 		return c.marshal(m)
 	}
-	return nil, fmt.Errorf("marshal: %T is no protocol buffer message", v)
+	return nil, fmt.Errorf("marshal: %T is not a protocol buffer message", v)
 }
 
 func (c Codec) marshal(m proto.Message) (mem.BufferSlice, error) {
@@ -102,7 +102,7 @@ func (c Codec) Unmarshal(data mem.BufferSlice, v any) error {
 	case proto.Message:
 		return c.unmarshal(data, m)
 	}
-	return fmt.Errorf("unmarshal: %T is no protocol buffer message", v)
+	return fmt.Errorf("unmarshal: %T is not a protocol buffer message", v)
 }
 
 func (c Codec) unmarshal(data mem.BufferSlice, m proto.Message) error {

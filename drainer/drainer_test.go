@@ -323,7 +323,7 @@ func TestPurged(t *testing.T) {
 	if err = r.ends(d); err == nil {
 		t.Fatal("it ends without an error")
 	}
-	for _, want := range []string{"4711", "8888", "pump1", "dump the upstream anew"} {
+	for _, want := range []string{"4711", "8888", "pump1", "dump the upstream again"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q does not say %q", err, want)
 		}

@@ -120,7 +120,7 @@ func (f *flow) pull() error {
 	err := f.group.Run(f.taking)
 	var position *pull.PositionError
 	if errors.As(err, &position) {
-		return nodes.WithProblem(fmt.Errorf("%w; what is missing there cannot be replicated any more: dump the upstream anew and begin "+
+		return nodes.WithProblem(fmt.Errorf("%w; what is missing there cannot be replicated any more: dump the upstream again and begin "+
 			"with -initial-commit-ts, or take the checkpoint of another drainer of this cluster", err), nodes.ProblemPurged, "")
 	}
 	return err

@@ -36,7 +36,7 @@ func (d *Drainer) openCheckpoint(ctx context.Context) (err error) {
 	at := c.CommitTS()
 	if ahead := at.Time().Sub(now.Time()); ahead > maxAhead {
 		return nodes.WithProblem(fmt.Errorf("the checkpoint %s (%s) in %s is %s ahead of PD's clock (%s): is it of another cluster, or was PD restored? "+
-			"Check -pd-urls and the data directory; if the cluster was made anew, remove the checkpoint and begin with a new dump (-initial-commit-ts)",
+			"Check -pd-urls and the data directory; if the cluster was rebuilt, remove the checkpoint and begin with a new dump (-initial-commit-ts)",
 			at, at.Time().Format(time.RFC3339), d.store, ahead.Round(time.Second), now.Time().Format(time.RFC3339)), nodes.ProblemClusterMismatch, "")
 	}
 	if err := d.compareWithRecord(ctx, at, c.Saved()); err != nil {

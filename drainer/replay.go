@@ -58,7 +58,7 @@ func (d *Drainer) lastCluster() (uint64, error) {
 	}
 	id, err := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 64)
 	if err != nil {
-		return 0, fmt.Errorf("%s: %q is no cluster ID: remove the file, PD gives the ID anew", path, b)
+		return 0, fmt.Errorf("%s: %q is not a cluster ID. Remove the file: the drainer takes the ID from PD", path, b)
 	}
 	return id, nil
 }

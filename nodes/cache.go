@@ -285,7 +285,7 @@ func (c *Cache) adopt(list, before *Snapshot, epoch int) (*Snapshot, bool) {
 		return nil, false
 	case before.horizon().lost(list.Revision, list.cluster):
 		c.opts.Logger.WithField("revision", list.Revision).WithField("was", before.Revision).
-			Warn("PD has another history than before (wiped, restored or replaced): the view of the nodes starts anew")
+			Warn("PD has another history than before (wiped, restored or replaced): the nodes are read again")
 		c.epoch++
 		c.freshUntil.Store(0)
 		c.publishLocked(list)

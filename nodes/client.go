@@ -1,6 +1,7 @@
 package nodes
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -76,11 +77,7 @@ func ParseEndpoints(endpoints []string, secure bool) ([]string, error) {
 		}
 		u, err := parseEndpoint(text, secure)
 		if err != nil {
-			scheme := "http"
-			if secure {
-				scheme = "https"
-			}
-			return nil, fmt.Errorf("PD address %q: %w; write it like %s://127.0.0.1:2379 (-pd-urls)", text, err, scheme)
+			return nil, err
 		}
 		urls = append(urls, u)
 	}
@@ -90,8 +87,8 @@ func ParseEndpoints(endpoints []string, secure bool) ([]string, error) {
 	return urls, nil
 }
 
-func parseEndpoint(text string, secure bool) (string, error) {
-	scheme := "http"
+func parseEndpoint(given string, secure bool) (string, error) {
+	scheme, text := "http", given
 	if secure {
 		scheme = "https"
 	}
@@ -99,25 +96,29 @@ func parseEndpoint(text string, secure bool) (string, error) {
 		text = scheme + "://" + text
 	}
 	u, err := url.Parse(text)
+	why := ""
 	switch {
 	case err != nil:
-		return "", errors.Unwrap(err)
+		why = errors.Unwrap(err).Error()
 	case u.Hostname() == "":
-		return "", errors.New("it names no host")
+		why = "it names no host"
 	case u.User != nil || strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || u.Fragment != "":
-		return "", errors.New("it is more than a host and a port")
-	case u.Scheme == "https" && !secure:
-		return "", errors.New("it asks for TLS, but no certificates are configured (ssl-ca, ssl-cert and ssl-key, in [security] or as flags)")
-	case u.Scheme != scheme && u.Scheme != "http":
-		return "", fmt.Errorf("its scheme is %s, want http or https", u.Scheme)
-	case u.Scheme != scheme:
-		return "", errors.New("it asks for plain text, but certificates are configured: use https")
+		why = "it is more than a host and a port"
+	case u.Scheme != "http" && u.Scheme != "https":
+		why = "its scheme is " + u.Scheme + ", want http or https"
 	}
-	port := u.Port()
-	if port == "" {
-		port = defaultPDPort
+	if why != "" {
+		return "", fmt.Errorf("PD address %q: %s. Write it like %s://127.0.0.1:2379 (-pd-urls)", MaskPassword(given), why, scheme)
 	}
-	return scheme + "://" + net.JoinHostPort(u.Hostname(), port), nil
+	endpoint := scheme + "://" + net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), defaultPDPort))
+	switch {
+	case u.Scheme == scheme:
+		return endpoint, nil
+	case secure:
+		return "", fmt.Errorf("PD address %q is plain http, and certificates are set. Write %s (-pd-urls), or remove ssl-ca, ssl-cert and ssl-key", given, endpoint)
+	}
+	return "", fmt.Errorf("PD address %q is https, and no certificates are set. Set ssl-ca, ssl-cert and ssl-key (flags, or keys in [security]), or write %s (-pd-urls)",
+		given, endpoint)
 }
 
 // displayEndpoints strips the schemes, as upstream error texts show endpoints.

@@ -128,3 +128,25 @@ func TestClientOverTLS(t *testing.T) {
 		}
 	}
 }
+
+// TestParseEndpointsRefuses: what cannot be an address of PD is quoted, with what is wrong and what to write. An address whose scheme does
+// not fit the certificates has two cures, and none of them is the scheme that it has.
+func TestParseEndpointsRefuses(t *testing.T) {
+	for _, c := range []struct {
+		text   string
+		secure bool
+		want   string
+	}{
+		{"https://pd0:2379", false, `PD address "https://pd0:2379" is https, and no certificates are set. Set ssl-ca, ssl-cert and ssl-key (flags, or keys in [security]), or write http://pd0:2379 (-pd-urls)`},
+		{"http://pd0", true, `PD address "http://pd0" is plain http, and certificates are set. Write https://pd0:2379 (-pd-urls), or remove ssl-ca, ssl-cert and ssl-key`},
+		{"http://:2379", false, `PD address "http://:2379": it names no host. Write it like http://127.0.0.1:2379 (-pd-urls)`},
+		{"http://root:x@pd0/path", false, `PD address "http://root:***@pd0/path": it is more than a host and a port. Write it like http://127.0.0.1:2379 (-pd-urls)`},
+		{"ftp://pd0", true, `PD address "ftp://pd0": its scheme is ftp, want http or https. Write it like https://127.0.0.1:2379 (-pd-urls)`},
+		{" , ", false, "no address of PD is given: set -pd-urls, for example http://127.0.0.1:2379"},
+	} {
+		_, err := ParseEndpoints([]string{c.text}, c.secure)
+		if err == nil || err.Error() != c.want {
+			t.Errorf("%q, certificates %t:\n got %v\nwant %s", c.text, c.secure, err, c.want)
+		}
+	}
+}

@@ -50,7 +50,7 @@ func ParseKind(s string) (Kind, error) {
 			return k, nil
 		}
 	}
-	return 0, fmt.Errorf("%q is no kind of node: use pump or drainer", s)
+	return 0, fmt.Errorf("%q is not a kind of node: use pump or drainer", s)
 }
 
 // Keyword is the kind as statements spell it: PUMP or DRAINER.

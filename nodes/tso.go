@@ -25,7 +25,7 @@ func MakeTSO(t time.Time, logical int64) TSO {
 func ParseTSO(s string) (TSO, error) {
 	n, err := strconv.ParseUint(s, 10, 63) // unsigned, so that "+1" and "-0" are refused
 	if err != nil {
-		return 0, fmt.Errorf("%q is no TSO: want a decimal number from 0 to 9223372036854775807", s)
+		return 0, fmt.Errorf("%q is not a TSO: want a decimal number from 0 to 9223372036854775807", s)
 	}
 	return TSO(n), nil
 }

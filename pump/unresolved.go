@@ -124,7 +124,7 @@ func (p *Pump) putUnresolved(r *http.Request) (any, error) {
 func pathTSO(r *http.Request, name string) (nodes.TSO, error) {
 	ts, err := nodes.ParseTSO(r.PathValue(name))
 	if err == nil && ts == 0 {
-		err = errors.New("0 is no TSO")
+		err = errors.New("0 is not a TSO")
 	}
 	if err != nil {
 		return 0, &daemon.HTTPError{Code: http.StatusBadRequest, Err: fmt.Errorf("resolve a transaction: %s TS: %w", name, err)}

@@ -24,6 +24,36 @@ var unclear = []struct {
 	{regexp.MustCompile(`(?i)\bis no (record|order|beginning)\b.*:`), "invalid, malformed, unknown"},
 }
 
+// awkward are phrases that are not English as operators read it, and what to say instead. They count where operators read:
+// in the texts of the product's code, in docs and in packaging.
+var awkward = []struct {
+	words   *regexp.Regexp
+	instead string
+}{
+	{regexp.MustCompile(`(?i)\banew\b`), "again; of a cluster or a downstream: rebuild"},
+	{regexp.MustCompile(`(?i)(\b(it|that|which|what|0)|%[qsTv]'?) is no\b`), "is not a, invalid, must be"},
+	{regexp.MustCompile(`(?i)\blook whether\b`), "check that"},
+	{regexp.MustCompile(`(?i)\btrying on\b`), "retrying"},
+	{regexp.MustCompile(`(?i)\bis (paused|closing|pausing|offline) since\b`), "has been paused since"},
+	{regexp.MustCompile(`(?i)\bthe (pump|drainer|console) ends\b`), "exits, stops"},
+	{regexp.MustCompile(`(?i)\bbrings? (it|them|transactions) to\b`), "replicates into"},
+}
+
+// literal is a text in Go code.
+var literal = regexp.MustCompile("\"(?:[^\"\\\\]|\\\\.)*\"|`[^`]*`")
+
+// readByOperators is what operators read of a line of a file.
+func readByOperators(name, line string) string {
+	switch {
+	case strings.HasPrefix(name, "docs/") || strings.HasPrefix(name, "packaging/"):
+		return line
+	case strings.HasPrefix(name, "testsuite/") || strings.HasSuffix(name, "_test.go") || !strings.HasSuffix(name, ".go") ||
+		strings.HasPrefix(strings.TrimSpace(line), "//"):
+		return ""
+	}
+	return strings.Join(literal.FindAllString(line, -1), " ")
+}
+
 // TestWords: code and documents use one word for one thing.
 func TestWords(t *testing.T) {
 	cmd := exec.Command("git", "ls-files", "*.go", "*.md", "*.proto", "packaging")
@@ -48,6 +78,11 @@ func TestWords(t *testing.T) {
 			for _, u := range unclear {
 				if found := u.words.FindString(line); found != "" {
 					t.Errorf("%s:%d: %q: say %s", name, n+1, found, u.instead)
+				}
+			}
+			for _, a := range awkward {
+				if found := a.words.FindString(readByOperators(name, line)); found != "" {
+					t.Errorf("%s:%d: %q: say %s", name, n+1, found, a.instead)
 				}
 			}
 		}

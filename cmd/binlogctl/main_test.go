@@ -24,6 +24,7 @@ func TestExitCodes(t *testing.T) {
 		{"a wait for a list", []string{"-wait", "5"}, 2, "", "-wait does not go with -cmd pumps"},
 		{"no node to drop", []string{"-cmd", "drop-drainer"}, 2, "", "needs -node-id"},
 		{"no state", []string{"-cmd", "update-pump", "-node-id", "a"}, 2, "", "-cmd update-pump needs -state: online, pausing"},
+		{"a state that is none", []string{"-cmd", "update-pump", "-node-id", "a", "-state", "gone"}, 2, "", "state gone is illegal: use online, pausing, paused, closing or offline"},
 		{"a zone that is none", []string{"-cmd", "generate_meta", "-time-zone", "Nowhere/Else"}, 2, "", "-time-zone Nowhere/Else"},
 		{"nothing to encrypt", []string{"-cmd", "encrypt"}, 2, "", "needs -text"},
 		{"half a certificate", []string{"-ssl-cert", "/nonexistent"}, 2, "", "ssl-"},

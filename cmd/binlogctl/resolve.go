@@ -22,7 +22,7 @@ func tsoFlag(ts *nodes.TSO) func(string) error {
 	return func(text string) error {
 		n, err := nodes.ParseTSO(text)
 		if err == nil && n == 0 {
-			err = errors.New("0 is no TSO: want that of the transaction, as -cmd unresolved prints it")
+			err = errors.New("0 is not a TSO: want that of the transaction, as -cmd unresolved prints it")
 		}
 		*ts = n
 		return err

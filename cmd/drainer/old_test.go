@@ -163,3 +163,24 @@ x = 1
 		t.Errorf("%v names what is in an unknown section", err)
 	}
 }
+
+// Every flag is a key at the top of the file as well, under each of its names.
+func TestFlagsAreKeys(t *testing.T) {
+	c, warnings, err := parseConfig([]string{"-config", write(t, `db-type = "mysql"
+c = 3
+L = "debug"
+relay-log-dir = "relay"
+txn-batch = 5
+ignore-schemas = "a,b"
+ssl-ca = ""
+`)}, new(bytes.Buffer))
+	if err != nil || len(warnings) > 0 {
+		t.Fatal(err, warnings)
+	}
+	if s := c.Syncer; s.Workers != 3 || c.LogLevel != "debug" || s.Relay.Dir != "relay" || s.TxnBatch != 5 || s.IgnoreSchemas != "a,b" {
+		t.Errorf("%+v", c)
+	}
+	if c, _, err := parseConfig([]string{"-config", write(t, "dest-db-type = \"file\"\n")}, new(bytes.Buffer)); err != nil || c.down != (downstream.File{}) {
+		t.Errorf("dest-db-type: %v, %v", c.down, err)
+	}
+}

@@ -230,7 +230,7 @@ func parseBytes(s string) (uint64, error) {
 		"K": 1 << 10, "KB": 1e3, "KIB": 1 << 10, "M": 1 << 20, "MB": 1e6, "MIB": 1 << 20,
 		"G": 1 << 30, "GB": 1e9, "GIB": 1 << 30, "T": 1 << 40, "TB": 1e12, "TIB": 1 << 40}[unit]
 	if err != nil || !known || n < 0 || n*size > 1<<62 {
-		return 0, fmt.Errorf("%q is no size: write it like 10 GiB", s)
+		return 0, fmt.Errorf("%q: must be a size such as 10 GiB", s)
 	}
 	// 0 bytes means no limit, while 0 in the options means the default.
 	return max(uint64(n*size), 1), nil

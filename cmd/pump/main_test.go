@@ -37,7 +37,7 @@ func TestFlags(t *testing.T) {
 		{"gc", []string{"-gc", "soon"}, 2, []string{"gc", "8h"}},
 		{"heartbeat", []string{"-heartbeat-interval", "0"}, 2, []string{"heartbeat-interval 0"}},
 		{"space", []string{"-config", file("space.toml", "[storage]\nstop-write-at-available-space = \"much\"\n")}, 2,
-			[]string{`"much" is no size`}},
+			[]string{`"much": must be a size such as 10 GiB`}},
 		{"log level", []string{"-L", "trace"}, 2, []string{`"trace"`, "debug, info, warn, error or fatal"}},
 		{"log format", []string{"-log-format", "text"}, 2, []string{`"text"`, "unified, logfmt or json"}},
 		{"log directory", append([]string{"-log-file", filepath.Join(dir, "none", "log")}, nobody...), 1, []string{"open log-file", filepath.Join(dir, "none", "log")}},

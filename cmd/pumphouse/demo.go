@@ -168,7 +168,7 @@ func parseDownstream(text string) (*downstream.MySQL, error) {
 	m.Password, _ = u.User.Password()
 	if u.Port() != "" {
 		if m.Port, err = strconv.Atoi(u.Port()); err != nil {
-			return nil, fmt.Errorf("-downstream: port %q is no number", u.Port())
+			return nil, fmt.Errorf("-downstream: port %q: must be a whole number", u.Port())
 		}
 	}
 	return m, nil

@@ -89,7 +89,7 @@ func TestMistakes(t *testing.T) {
 		"txn-batch = -1\n":                             "txn-batch -1",
 		"time-zone = \"Nowhere\"\n":                    "time-zone \"Nowhere\"",
 		"on-divergence = \"panic\"\n":                  "on-divergence \"panic\"",
-		"replicate-do-db = [\"~(\"]\n":                 "no regular expression",
+		"replicate-do-db = [\"~(\"]\n":                 "not a regular expression",
 		"no-such-key = 1\n":                            "unknown key no-such-key (line 1)",
 		"[dest-db]\nencrypted_password = \"nonsense\"": "dest-db.encrypted_password",
 	} {

@@ -51,7 +51,7 @@ func (e *ClusterError) Problem() nodes.Problem {
 
 func (e *ClusterError) Error() string {
 	return fmt.Sprintf("the checkpoint in %s is of cluster %d, but PD's cluster ID is %d: "+
-		"check -pd-urls and -data-dir; if the cluster was made anew, remove the checkpoint and begin with a new dump (-initial-commit-ts)",
+		"check -pd-urls and -data-dir; if the cluster was rebuilt, remove the checkpoint and begin with a new dump (-initial-commit-ts)",
 		e.Store, e.Saved, e.Want)
 }
 

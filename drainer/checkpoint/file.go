@@ -81,7 +81,7 @@ func parse(b []byte) (Position, error) {
 	if c.ClusterID != "" {
 		id, err := strconv.ParseUint(c.ClusterID, 10, 64)
 		if err != nil {
-			return Position{}, fmt.Errorf("clusterID %q is no number", c.ClusterID)
+			return Position{}, fmt.Errorf("clusterID %q is not a number", c.ClusterID)
 		}
 		p.ClusterID = id
 	}

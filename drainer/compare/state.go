@@ -40,7 +40,7 @@ func loadState(o Options) (*state, error) {
 			return nil, fmt.Errorf("read the state of the comparison before: %w", err)
 		default:
 			if err := json.Unmarshal(b, &s.contents); err != nil {
-				return nil, fmt.Errorf("the state of the comparison before in %s does not decode: %w; remove it to begin anew", s.path, err)
+				return nil, fmt.Errorf("the state of the comparison before in %s does not decode: %w; remove it to begin again", s.path, err)
 			}
 		}
 	}

@@ -22,6 +22,6 @@ type DisorderError struct {
 
 func (e *DisorderError) Error() string {
 	return fmt.Sprintf("pump %q delivers the transaction with commit TS %s (start TS %s) after everything up to commit TS %s: %s; "+
-		"it is missing downstream: repair the downstream or dump the upstream anew "+
+		"it is missing downstream: repair the downstream or dump the upstream again "+
 		"(a start from the checkpoint goes on without it)", e.Pump, e.CommitTS, e.StartTS, e.After, e.Reason)
 }

@@ -225,7 +225,7 @@ func TestBadJobs(t *testing.T) {
 		"no pk":             {`{"id":2,"state":6,"type":3,"schema_id":1,"table_id":10,"binlog":{` + tableJSON(10, "t", "a:1", `,"pk_is_handle":true`) + `}}`, "no primary key column"},
 		"index out of it":   {`{"id":2,"state":6,"type":3,"schema_id":1,"table_id":10,"binlog":{` + tableJSON(10, "t", "a:1", `,"index_info":[{"idx_name":"k","is_unique":true,"state":5,"idx_cols":[{"offset":4}]}]`) + `}}`, "key k"},
 		"columns twice":     {`{"id":2,"state":6,"type":3,"schema_id":1,"table_id":10,"binlog":{` + tableJSON(10, "t", "a:1 b:1", "") + `}}`, "two columns with the ID 1"},
-		"flashback cluster": {`{"id":2,"state":6,"type":62,"binlog":{}}`, "copy the data anew"},
+		"flashback cluster": {`{"id":2,"state":6,"type":62,"binlog":{}}`, "copy the data again"},
 		"exchange nothing":  {`{"id":2,"state":6,"type":42,"schema_id":1,"table_id":5,"binlog":{}}`, "no partitioned table"},
 		"rename where":      {`{"id":2,"state":6,"type":47,"schema_id":1,"query":"RENAME TABLE a.t TO x, a.u TO One.t","binlog":{"MultipleTableInfos":[` + bare(tableJSON(10, "x", "a:1", "")) + `,` + bare(tableJSON(11, "t", "a:1", "")) + `]}}`, "nothing says which was that of the client"},
 		"rename nothing":    {`{"id":2,"state":6,"type":47,"schema_id":1,"query":"select 1","binlog":{"MultipleTableInfos":[` + bare(tableJSON(10, "t", "a:1", "")) + `]}}`, "renames nothing"},

@@ -124,7 +124,7 @@ func ParseExpr(text string) (ast.ExprNode, error) {
 	}
 	sel, ok := nodes[0].(*ast.SelectStmt)
 	if !ok || len(nodes) != 1 || sel.Fields == nil || len(sel.Fields.Fields) != 1 || sel.Fields.Fields[0].Expr == nil {
-		return nil, fmt.Errorf("parse %.200q: it is no expression", text)
+		return nil, fmt.Errorf("parse %.200q: it is not an expression", text)
 	}
 	return sel.Fields.Fields[0].Expr, nil
 }

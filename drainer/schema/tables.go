@@ -160,7 +160,7 @@ func (ts *Tables) change(job *Job) error {
 		return ts.exchange(job)
 	case ActionFlashbackCluster:
 		return fmt.Errorf("%w: FLASHBACK CLUSTER takes back changes without binlogs; "+
-			"copy the data anew and start at a later commit TS", ErrBadJob)
+			"copy the data again and start at a later commit TS", ErrBadJob)
 	}
 	if job.Result.TableInfo == nil {
 		return nil // placement policies, resource groups and what else has no table

@@ -62,7 +62,7 @@ func jobOfKey(key []byte) (int64, error) {
 	}
 	_, id, err := codec.DecodeBytes(field, nil)
 	if err == nil && len(id) != 8 {
-		err = errors.New("it is no job ID")
+		err = errors.New("it is not a job ID")
 	}
 	if err != nil {
 		return 0, fmt.Errorf("the field of the key %x of the DDL history: %w", key, err)

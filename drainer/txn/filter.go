@@ -95,7 +95,7 @@ func newPattern(rule, name string) (pattern, error) {
 	}
 	re, err := regexp.Compile("(?i)" + expr)
 	if err != nil {
-		return pattern{}, fmt.Errorf("%s: %q is no regular expression: %w", rule, name, err)
+		return pattern{}, fmt.Errorf("%s: %q is not a regular expression: %w", rule, name, err)
 	}
 	return pattern{regexp: re}, nil
 }

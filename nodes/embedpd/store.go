@@ -28,7 +28,7 @@ func (s store) loadBound(ctx context.Context) (int64, error) {
 	}
 	bound, err := strconv.ParseInt(raw, 10, 64)
 	if err != nil || bound <= 0 {
-		return 0, fmt.Errorf("the key %s holds %q, which is no time in milliseconds; timestamps cannot go on from there", boundKey, raw)
+		return 0, fmt.Errorf("the key %s holds %q, which is not a time in milliseconds; timestamps cannot go on from there", boundKey, raw)
 	}
 	return bound, nil
 }
@@ -49,7 +49,7 @@ func (s store) clusterID(ctx context.Context, now time.Time) (uint64, error) {
 	if raw != "" {
 		id, err := strconv.ParseUint(raw, 10, 64)
 		if err != nil || id == 0 {
-			return 0, fmt.Errorf("the key %s holds %q, which is no cluster ID", clusterIDKey, raw)
+			return 0, fmt.Errorf("the key %s holds %q, which is not a cluster ID", clusterIDKey, raw)
 		}
 		return id, nil
 	}

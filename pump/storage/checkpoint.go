@@ -243,7 +243,7 @@ func loadCheckpoint(fsys disk.FS, dir string) (*checkpoint, error) {
 	}
 	c, ok := decodeCheckpoint(b)
 	if !ok {
-		return nil, &DamageError{File: name, Reason: "it is no checkpoint, or its checksum is wrong"}
+		return nil, &DamageError{File: name, Reason: "it is not a checkpoint, or its checksum is wrong"}
 	}
 	return c, nil
 }

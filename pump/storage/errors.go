@@ -10,6 +10,8 @@ import (
 	"pumphouse/nodes"
 )
 
+const spaceCure = "free space, lower gc or lower stop-write-at-available-space"
+
 // Errors of the store.
 var (
 	// ErrClosed says that the store has been closed.
@@ -18,8 +20,7 @@ var (
 	ErrInvalid = errors.New("invalid binlog")
 	// ErrNoSpace says that a write was refused for want of disk space. What was
 	// accepted before is safe; writes are taken again when space is back.
-	ErrNoSpace = errors.New("not enough disk space for more binlogs: " +
-		"free space, lower the gc time or lower stop-write-at-available-space")
+	ErrNoSpace = errors.New("not enough disk space for more binlogs: " + spaceCure)
 	// ErrNoDescriptor says that neither the process nor the machine had a file descriptor
 	// left for some seconds. Nothing was written; it may be tried again.
 	ErrNoDescriptor = errors.New("no file descriptor is left: " +

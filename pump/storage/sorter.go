@@ -64,7 +64,7 @@ func (s *Store) sort(ctx context.Context) {
 	case noSpace(err):
 		s.space.sort.Store(true)
 		if !s.space.refusing.Swap(true) {
-			s.opts.Logger.WithError(err).Error("not enough disk space to put binlogs in order: prewrites are refused until there is more")
+			s.opts.Logger.WithError(err).WithField("dir", s.opts.Dir).Error("not enough disk space to put binlogs in order: prewrites are refused; " + spaceCure)
 		}
 	case errors.Is(err, ErrNoDescriptor): // it is logged where it was waited for
 	default:

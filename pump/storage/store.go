@@ -257,7 +257,7 @@ func (s *Store) checkSpace() {
 	}
 	log := s.opts.Logger.WithFields(logrus.Fields{"available_bytes": available, "threshold_bytes": s.opts.StopWriteAtAvailable, "dir": s.opts.Dir})
 	if refuse {
-		log.Error("not enough disk space in the data directory: prewrites are refused until there is more than stop-write-at-available-space")
+		log.Error("not enough disk space in the data directory: prewrites are refused; " + spaceCure)
 	} else {
 		log.Info("there is enough disk space again: prewrites are taken")
 	}

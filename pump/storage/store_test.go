@@ -448,7 +448,8 @@ func TestOrphanTimesOut(t *testing.T) {
 func TestNoSpace(t *testing.T) {
 	disk := faultfs.New()
 	disk.SetCapacity(100_000)
-	opts := storage.Options{Dir: "d", FS: disk, SyncLog: true, SegmentBytes: 20_000, StopWriteAtAvailable: 30_000}
+	logger, hook := logtest.NewNullLogger()
+	opts := storage.Options{Dir: "d", FS: disk, SyncLog: true, SegmentBytes: 20_000, StopWriteAtAvailable: 30_000, Logger: logger}
 	s := open(t, opts)
 	ctx := context.Background()
 	var err error
@@ -461,6 +462,12 @@ func TestNoSpace(t *testing.T) {
 	}
 	if !errors.Is(err, storage.ErrNoSpace) || last < 50 {
 		t.Fatalf("after commit TS %s: %v", last, err)
+	}
+	e := hook.LastEntry()
+	for _, want := range []string{"not enough disk space", "prewrites are refused", "free space, lower gc or lower stop-write-at-available-space"} {
+		if !strings.Contains(e.Message, want) || e.Level != logrus.ErrorLevel || e.Data["dir"] != "d" || e.Data["threshold_bytes"] != uint64(30_000) {
+			t.Errorf("logged %s %v %q, want %q", e.Level, e.Data, e.Message, want)
+		}
 	}
 	if st := s.Stats(); !st.Refusing || st.AvailableBytes >= 30_000 || st.AvailableBytes < 5_000 {
 		t.Errorf("refusing %t with %d bytes available", st.Refusing, st.AvailableBytes)

@@ -137,7 +137,7 @@ func (s *Session) waitTime(n *sqlext.ActOnNode) (time.Duration, error) {
 	text := s.literal(n.Wait)
 	seconds, err := strconv.ParseUint(text, 10, 32)
 	if err != nil || seconds > maxWait {
-		return 0, errf(errWrongArguments, "Incorrect arguments to WAIT: '%s' is no number of seconds from 0 to %d", clip(text, 80), maxWait)
+		return 0, errf(errWrongArguments, "Incorrect arguments to WAIT: '%s' is not a number of seconds from 0 to %d", clip(text, 80), maxWait)
 	}
 	return time.Duration(seconds) * time.Second, nil
 }

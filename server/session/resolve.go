@@ -69,7 +69,7 @@ func (s *Session) tso(clause string, l sqlext.Literal) (nodes.TSO, error) {
 	text := s.literal(l)
 	ts, err := nodes.ParseTSO(text)
 	if err == nil && ts == 0 {
-		err = errors.New("0 is no TSO")
+		err = errors.New("0 is not a TSO")
 	}
 	if err != nil {
 		return 0, errf(errWrongArguments, "Incorrect arguments to %s: %s. Give the number that binlog.unresolved shows", clause, clip(err.Error(), 120))

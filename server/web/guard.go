@@ -95,7 +95,7 @@ func hosts(addr string, names []string) (map[string]bool, error) {
 	for _, name := range names {
 		host := hostOf(name)
 		if host == "" || strings.ContainsAny(name, "/*@ ") {
-			return nil, fmt.Errorf("http-hosts has %q: that is no host name. Give names or addresses as browsers show them, without http://", name)
+			return nil, fmt.Errorf("http-hosts has %q, which is not a host name. Give names or addresses as browsers show them, without http://", name)
 		}
 		known[host] = true
 	}

@@ -146,7 +146,7 @@ func TestVersionEverywhere(t *testing.T) {
 }
 
 // TestWrongTLS: an expired certificate of our own, and PD's address with the wrong scheme, are called by
-// their names.
+// their names; what to write fits the program.
 func TestWrongTLS(t *testing.T) {
 	certs := pdtest.NewCerts(t)
 	tls := []string{"-ssl-ca", certs.CAFile, "-ssl-cert", certs.CertFile, "-ssl-key", certs.KeyFile}
@@ -158,6 +158,21 @@ func TestWrongTLS(t *testing.T) {
 	}
 	ctl("https to a plain PD", "https://"+addr(plain), "does not speak TLS: write http://"+addr(plain), tls...)
 	ctl("http to a PD with TLS", "http://"+addr(secure), "speaks TLS: write https://"+addr(secure))
+
+	// Each program has the flags and keys that its text names.
+	for _, program := range []string{"pump", "drainer", "binlogctl", "pumphouse"} {
+		run := func(url string, more ...string) rig.Result {
+			args := append([]string{"-pd-urls", url}, more...)
+			if program == "pumphouse" {
+				args = append([]string{"serve"}, args...)
+			}
+			return rig.RunToEnd(t, "", nil, program, args...)
+		}
+		run("https://"+addr(secure)).Expect(t, program+" without certificates", 2, "",
+			`PD address "https://`+addr(secure)+`" is https, and no certificates are set. Set ssl-ca, ssl-cert and ssl-key (flags, or keys in [security]), or write http://`+addr(secure)+" (-pd-urls)")
+		run("http://"+addr(plain), tls...).Expect(t, program+" with certificates", 2, "",
+			`PD address "http://`+addr(plain)+`" is plain http, and certificates are set. Write https://`+addr(plain)+" (-pd-urls), or remove ssl-ca, ssl-cert and ssl-key")
+	}
 
 	old := pdtest.NewExpiredCerts(t)
 	expired := []string{"-ssl-ca", certs.CAFile, "-ssl-cert", old.CertFile, "-ssl-key", old.KeyFile}

@@ -82,7 +82,7 @@ func TestPumpHTTP(t *testing.T) {
 		{"GET", fmt.Sprint("/debug/binlog/", start), 200, false, fmt.Sprint("commit TS: ", last)},
 		{"GET", fmt.Sprint("/debug/binlog/", last), 200, false, fmt.Sprint("start_ts:", start)},
 		{"GET", "/debug/binlog/17", 404, true, "has no binlog with start or commit TS 17"},
-		{"GET", "/debug/binlog/x", 400, true, "is no TSO"},
+		{"GET", "/debug/binlog/x", 400, true, "is not a TSO"},
 		{"GET", "/debug/gc/trigger", 405, false, ""},
 		{"POST", "/debug/gc/trigger", 200, false, "0 segments"},
 	} {

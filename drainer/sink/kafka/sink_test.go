@@ -298,9 +298,14 @@ func TestNobodyThere(t *testing.T) {
 	}
 	addr := l.Addr().String()
 	l.Close()
-	opts := Options{Addrs: []string{addr}, ClusterID: 7, StartTimeout: 300 * time.Millisecond}
+	logger, hook := logtest.NewNullLogger()
+	opts := Options{Addrs: []string{addr}, ClusterID: 7, StartTimeout: 300 * time.Millisecond, Logger: logger}
 	if _, err := New(t.Context(), opts); err == nil || !strings.Contains(err.Error(), addr) || !strings.Contains(err.Error(), "kafka-addrs") {
 		t.Errorf("%v", err)
+	}
+	// It is said at once, not when the time is over.
+	if first := hook.AllEntries(); len(first) == 0 || first[0].Message != "no broker of kafka answers yet; retrying for 300ms" || first[0].Data["addrs"] != addr {
+		t.Errorf("the log: %v", first)
 	}
 	why := errors.New("the drainer pauses")
 	ctx, cancel := context.WithCancelCause(t.Context())

@@ -183,7 +183,7 @@ func (o Options) withDefaults() (Options, error) {
 	case o.MaxBytes < 0 || o.RetryFor < 0 || o.Server.ReadTimeout < 0:
 		return o, errors.New("mysql sink: an option is negative")
 	case strings.ContainsAny(o.SQLMode, "'\\"):
-		return o, fmt.Errorf("mysql sink: sql-mode %q is no list of modes", o.SQLMode)
+		return o, fmt.Errorf("mysql sink: sql-mode %q: must be SQL modes separated by commas", o.SQLMode)
 	}
 	return o, nil
 }

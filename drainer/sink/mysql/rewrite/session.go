@@ -125,7 +125,7 @@ func (r *rewriter) timeOfRows(in *time.Location, commitTS nodes.TSO) (*time.Loca
 		text, _ := c.OriginDefault.(string)
 		t, ok := parseTime(text, time.UTC)
 		if !ok {
-			return nil, fmt.Errorf("column `%s`: the value of rows older than it is %.100q, which is no time", c.Name, text)
+			return nil, fmt.Errorf("column `%s`: the value of rows older than it is %.100q, which is not a time", c.Name, text)
 		}
 		if c.Type.GetType() == mysql.TypeTimestamp {
 			instant = later(instant, t)
