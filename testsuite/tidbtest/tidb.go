@@ -26,7 +26,7 @@ const (
 )
 
 const (
-	tidbReady = 5 * time.Minute // to bootstrap, on a busy machine
+	tidbReady = 5 * time.Minute  // to bootstrap, on a busy machine
 	tidbGrace = 10 * time.Second // to end after SIGTERM
 )
 
