@@ -20,6 +20,7 @@ type statement struct {
 	describe bool // only columns are wanted: nothing is read, parameters are unknown
 	depth    int
 	now      time.Time // in the session's time zone, as a wall clock kept in UTC
+	limits   Limits
 	held     usage
 	steps    int
 	params   map[*driver.ParamMarkerExpr]int
@@ -57,7 +58,7 @@ type compiler struct {
 }
 
 func (x *Executor) newStatement(ctx context.Context) *statement {
-	st := &statement{ctx: ctx, x: x}
+	st := &statement{ctx: ctx, x: x, limits: x.Limits.withDefaults()}
 	st.now = wallClock(x.Env.Now(), x.Env.Location())
 	return st
 }

@@ -60,13 +60,13 @@ func infoFunction(name string) (function, bool) {
 	case "sleep":
 		return function{1, 1, sleep}, true
 	case "benchmark":
-		return refused("BENCHMARK()"), true
+		return unsupported("BENCHMARK()"), true
 	case "load_file":
 		return function{1, 1, func(c *compiler, k call) (*expr, error) {
 			return constant(textType(1<<24, collBinary, coerLiteral).nullable(), Null()), nil
 		}}, true
 	case "get_lock", "release_lock", "release_all_locks", "is_free_lock", "is_used_lock":
-		return refused("user locks"), true
+		return unsupported("user locks"), true
 	}
 	return function{}, false
 }

@@ -100,8 +100,8 @@ func systemText(length uint32, nullable bool, get func(env Env) Value) function 
 	}}
 }
 
-// refused is a built-in that this server does not carry out, with the reason.
-func refused(what string) function {
+// unsupported is a built-in that this server does not carry out, with the reason.
+func unsupported(what string) function {
 	return function{0, -1, func(*compiler, call) (*expr, error) { return nil, errNotSupported(what) }}
 }
 

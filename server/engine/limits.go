@@ -18,8 +18,8 @@ type usage struct {
 	taken int64 // bytes of the executor's budget
 }
 
-func (st *statement) limits() Limits {
-	l := st.x.Limits
+// withDefaults fills in the zero fields.
+func (l Limits) withDefaults() Limits {
 	if l.Rows <= 0 {
 		l.Rows = defaultRows
 	}
@@ -41,7 +41,7 @@ func rowBytes(row []Value) int64 {
 // hold counts a row that is kept; the statement fails when it holds too much.
 func (st *statement) hold(row []Value) error {
 	st.held.rows++
-	if limit := st.limits().Rows; st.held.rows > limit {
+	if limit := st.limits.Rows; st.held.rows > limit {
 		return fail(1038, "HY001", "The statement holds more than %d rows, the limit per statement; select less with WHERE or LIMIT", limit)
 	}
 	return st.holdBytes(rowBytes(row))
@@ -49,7 +49,7 @@ func (st *statement) hold(row []Value) error {
 
 func (st *statement) holdBytes(n int64) error {
 	st.held.bytes += n
-	if limit := st.limits().Memory; st.held.bytes > limit {
+	if limit := st.limits.Memory; st.held.bytes > limit {
 		return fail(1038, "HY001", "The statement needs more than %d bytes of memory, the limit per statement; select less with WHERE or LIMIT", limit)
 	}
 	if short := st.held.bytes - st.held.taken; short > 0 {

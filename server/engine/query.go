@@ -45,11 +45,11 @@ type selection struct {
 	having   *expr
 	distinct bool
 	order    []orderKey
-	limit    limits
+	limit    limitClause
 }
 
-// limits is a LIMIT clause; count -1 means none.
-type limits struct{ offset, count int64 }
+// limitClause is LIMIT [offset,] count; count -1 means none.
+type limitClause struct{ offset, count int64 }
 
 // compileQuery compiles a SELECT or a set operation. outer is the scope around a subquery.
 func (st *statement) compileQuery(n ast.Node, outer *scope, ctes *cte) (*query, error) {
@@ -277,8 +277,8 @@ func (c *compiler) position(n ast.ExprNode, clause string) (*expr, error) {
 	return &e, nil
 }
 
-func (st *statement) compileLimit(n *ast.Limit) (limits, error) {
-	out := limits{count: -1}
+func (st *statement) compileLimit(n *ast.Limit) (limitClause, error) {
+	out := limitClause{count: -1}
 	if n == nil || st.describe {
 		return out, nil
 	}

@@ -83,7 +83,7 @@ func (k *rowSink) finish() ([][]Value, error) {
 }
 
 // cut applies LIMIT.
-func (l limits) cut(rows [][]Value) [][]Value {
+func (l limitClause) cut(rows [][]Value) [][]Value {
 	rows = rows[min(l.offset, int64(len(rows))):]
 	if l.count >= 0 && l.count < int64(len(rows)) {
 		rows = rows[:l.count]
