@@ -57,7 +57,7 @@ type Env interface {
 	Table(ctx context.Context, db, name string) (Table, error)
 	// SysVar reads @@name, @@session.name or @@global.name (global true);
 	// explicit reports whether the statement named the scope. Unknown: *Error 1193.
-	SysVar(name string, global, explicit bool) (Value, error)
+	SysVar(ctx context.Context, name string, global, explicit bool) (Value, error)
 	// UserVar reads @name; NULL if it was never set. Names are case-insensitive.
 	UserVar(name string) Value
 	// SetUserVar carries out @name := value.

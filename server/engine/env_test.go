@@ -50,7 +50,7 @@ func (e *testEnv) Table(_ context.Context, db, name string) (Table, error) {
 	}, nil
 }
 
-func (e *testEnv) SysVar(name string, _, _ bool) (Value, error) {
+func (e *testEnv) SysVar(_ context.Context, name string, _, _ bool) (Value, error) {
 	if name == "max_allowed_packet" {
 		return Uint(1 << 24), nil
 	}

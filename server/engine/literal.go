@@ -125,7 +125,7 @@ func (c *compiler) parameter(n *driver.ParamMarkerExpr) (*expr, error) {
 func (c *compiler) variable(n *ast.VariableExpr) (*expr, error) {
 	env := c.st.x.Env
 	if n.IsSystem {
-		v, err := env.SysVar(n.Name, n.IsGlobal, n.ExplicitScope)
+		v, err := env.SysVar(c.st.ctx, n.Name, n.IsGlobal, n.ExplicitScope)
 		if err != nil {
 			return nil, err
 		}

@@ -61,7 +61,7 @@ func (s *Session) dropNode(ctx context.Context, kind nodes.Kind, id string) erro
 		return s.changeError(err)
 	}
 	s.wrote = max(s.wrote, revision)
-	if snap, err := s.view(); err == nil && kind == nodes.Pump && len(snap.Pumps) == 0 {
+	if snap, err := s.view(ctx); err == nil && kind == nodes.Pump && len(snap.Pumps) == 0 {
 		s.warn("PD has no pump record any more: TiDB servers that are to write binlog do not start until a pump has")
 	}
 	return nil

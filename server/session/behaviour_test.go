@@ -202,17 +202,17 @@ func TestMultiStatements(t *testing.T) {
 	if all, err := outcomes(s, "SET @a = 1; SELECT FROM; SET @b = 1"); err == nil || len(all) != 0 {
 		t.Errorf("a text with a mistake gave %d outcomes, %v", len(all), err)
 	}
-	if got := s.env.UserVar("a"); !got.IsNull() {
+	if got := s.exec.Env.UserVar("a"); !got.IsNull() {
 		t.Error("a text with a mistake ran in part")
 	}
 	if all, err := outcomes(s, "SET @a = 1; USE nope; SET @b = 1"); err == nil || len(all) != 1 {
 		t.Errorf("%d outcomes before the error, %v", len(all), err)
 	}
-	if s.env.UserVar("a").IsNull() || !s.env.UserVar("b").IsNull() {
+	if s.exec.Env.UserVar("a").IsNull() || !s.exec.Env.UserVar("b").IsNull() {
 		t.Error("the statements around the failing one did not run, or ran, as they should")
 	}
 	s.SetMultiStatements(false)
-	if e := codeOf(t, s, "SET @c = 1; SET @d = 1"); e.Code != errParse || !s.env.UserVar("c").IsNull() {
+	if e := codeOf(t, s, "SET @c = 1; SET @d = 1"); e.Code != errParse || !s.exec.Env.UserVar("c").IsNull() {
 		t.Errorf("two statements without being asked for: %v", e)
 	}
 	mustRun(t, s, "SET @c = 1;")
@@ -226,7 +226,7 @@ func TestMultiStatements(t *testing.T) {
 		}
 		return nil
 	})
-	if err != stop || len(mores) != 2 || !mores[0] || s.env.UserVar("a").Text() != "2" {
+	if err != stop || len(mores) != 2 || !mores[0] || s.exec.Env.UserVar("a").Text() != "2" {
 		t.Errorf("after emit failed: %v, %v", err, mores)
 	}
 }
@@ -246,7 +246,7 @@ func TestReset(t *testing.T) {
 	wrote := s.wrote
 	s.Reset()
 	if s.Status() != statusAutocommit || s.ClientCharset() != "latin1" || s.ResultCharset() != "latin1" ||
-		s.IdleTimeout() != 8*time.Hour || !s.env.UserVar("a").IsNull() || s.mode.HasANSIQuotesMode() {
+		s.IdleTimeout() != 8*time.Hour || !s.exec.Env.UserVar("a").IsNull() || s.mode.HasANSIQuotesMode() {
 		t.Errorf("after reset: status %x, charset %s", s.Status(), s.ClientCharset())
 	}
 	if s.wrote != wrote || wrote == 0 {

@@ -45,7 +45,7 @@ func (s *Session) writeState(ctx context.Context, kind nodes.Kind, id, want stri
 	if badState != nil {
 		state = nodes.State(want) // SetState refuses it, once it has found the node
 	}
-	before, err := s.view()
+	before, err := s.view(ctx)
 	if err != nil {
 		return nodes.Record{}, err
 	}

@@ -199,7 +199,10 @@ func modeText(mode mysql.SQLMode) string {
 
 // checkSwitch takes flags like 'semijoin=off,mrr=default' on top of what holds.
 func (s *Session) checkSwitch(v *sysVar, text string) (string, error) {
-	now, _ := s.varText(v, false)
+	now, ok := s.own[v.slot()]
+	if !ok {
+		now = v.start
+	}
 	if strings.EqualFold(text, "default") {
 		return v.start, nil
 	}

@@ -40,6 +40,7 @@ type diagnostics struct {
 // begin starts a statement. The counts before it stay readable: SELECT @@warning_count.
 func (d *diagnostics) begin() {
 	d.before.warns, d.before.errs = d.warns, d.errs
+	d.keep = false
 	clear(d.list)
 	d.list, d.later = d.list[:0], nil
 	d.warns, d.errs, d.sent = 0, 0, 0

@@ -7,14 +7,15 @@ import (
 	"strings"
 
 	"pumphouse/server/engine"
-	"pumphouse/sqlext"
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
 )
 
 // dispatch carries out one statement.
-func (s *Session) dispatch(ctx context.Context, st *sqlext.Statement) (*Outcome, error) {
+func (s *Session) dispatch(ctx context.Context, st statement) (*Outcome, error) {
 	switch {
+	case st.fallback != nil:
+		return s.rows(st.fallback.answer(ctx, s, st.rest))
 	case st.Show != nil:
 		return s.showNodes(ctx, st.Show)
 	case st.Change != nil:
@@ -60,7 +61,7 @@ func (s *Session) dispatch(ctx context.Context, st *sqlext.Statement) (*Outcome,
 	case *ast.HelpStmt:
 		return s.rows(help(n.Topic), nil)
 	}
-	return nil, s.refused(st)
+	return nil, notSupported(statementName(st))
 }
 
 // rows makes an outcome of a result.
@@ -83,7 +84,7 @@ func (s *Session) done(err error) (*Outcome, error) {
 func (s *Session) runSelect(ctx context.Context, n ast.ResultSetNode) (*engine.Result, error) {
 	sel, plain := n.(*ast.SelectStmt)
 	if plain && sel.SelectIntoOpt != nil {
-		return nil, refuse("SELECT INTO")
+		return nil, notSupported("SELECT INTO")
 	}
 	r, err := s.exec.Select(ctx, n)
 	if err != nil {
@@ -116,10 +117,11 @@ func (s *Session) use(name string) error {
 }
 
 // UseDB carries out COM_INIT_DB and the handshake's database.
-func (s *Session) UseDB(_ context.Context, name string) error {
-	s.begin(nil)
+func (s *Session) UseDB(ctx context.Context, name string) error {
+	ctx, stop := s.start(ctx, false, false)
+	defer stop()
 	if err := s.use(name); err != nil {
-		return s.failed(sqlError(context.Background(), err))
+		return s.failed(ctx, err)
 	}
 	return nil
 }
@@ -154,14 +156,8 @@ func (s *Session) runFlush(*ast.FlushStmt) error {
 	return nil
 }
 
-// refused is the answer to a statement that only a database can carry out. A monitor
-// learns that it could not even if the server could.
-func (s *Session) refused(st *sqlext.Statement) error {
-	return refuse(statementName(st))
-}
-
 // statementName gives the words that a statement starts with, for messages.
-func statementName(st *sqlext.Statement) string {
+func statementName(st statement) string {
 	name := fmt.Sprintf("%T", st.Node)
 	name = strings.TrimSuffix(name[strings.LastIndexByte(name, '.')+1:], "Stmt")
 	if s, ok := statementNames[name]; ok {

@@ -1,27 +1,21 @@
 package session
 
 import (
-	"context"
 	"strconv"
 	"strings"
 	"time"
 
-	"pumphouse/nodes"
 	"pumphouse/server/engine"
 )
 
 // env is what expressions may know of the session: the engine's Env.
-type env struct {
-	s    *Session
-	ctx  context.Context // of the running statement
-	snap *nodes.Snapshot // what it has read of the nodes; nil = nothing yet
-}
+type env struct{ s *Session }
 
-var _ engine.Env = (*env)(nil)
+var _ engine.Env = env{}
 
-func (e *env) UserVar(name string) engine.Value { return e.s.userVars[strings.ToLower(name)] }
+func (e env) UserVar(name string) engine.Value { return e.s.userVars[strings.ToLower(name)] }
 
-func (e *env) SetUserVar(name string, v engine.Value) error {
+func (e env) SetUserVar(name string, v engine.Value) error {
 	if err := e.s.keep(userVarBytes(name, v)); err != nil {
 		return err
 	}
@@ -29,15 +23,15 @@ func (e *env) SetUserVar(name string, v engine.Value) error {
 	return nil
 }
 
-func (e *env) Database() string    { return e.s.db }
-func (e *env) User() string        { return e.s.acc.Name + "@" + e.s.acc.Host }
-func (e *env) CurrentUser() string { return e.s.acc.Name + "@%" }
-func (e *env) Version() string     { return e.s.opts.Version }
+func (e env) Database() string    { return e.s.db }
+func (e env) User() string        { return e.s.acc.Name + "@" + e.s.acc.Host }
+func (e env) CurrentUser() string { return e.s.acc.Name + "@%" }
+func (e env) Version() string     { return e.s.opts.Version }
 
-func (e *env) ConnectionID() uint32     { return e.s.id }
-func (e *env) Now() time.Time           { return e.s.now }
-func (e *env) Location() *time.Location { return e.s.location }
-func (e *env) Zone(name string) *time.Location {
+func (e env) ConnectionID() uint32     { return e.s.id }
+func (e env) Now() time.Time           { return e.s.now }
+func (e env) Location() *time.Location { return e.s.location }
+func (e env) Zone(name string) *time.Location {
 	name, err := canonicalZone(name)
 	if err != nil {
 		return nil
@@ -49,16 +43,16 @@ func (e *env) Zone(name string) *time.Location {
 	return loc
 }
 
-func (e *env) SQLMode() uint64   { return uint64(e.s.mode) }
-func (e *env) Collation() uint16 { return e.s.connCollID }
-func (e *env) RowCount() int64   { return e.s.affected }
-func (e *env) FoundRows() int64  { return e.s.found }
+func (e env) SQLMode() uint64   { return uint64(e.s.mode) }
+func (e env) Collation() uint16 { return e.s.connCollID }
+func (e env) RowCount() int64   { return e.s.affected }
+func (e env) FoundRows() int64  { return e.s.found }
 
-func (e *env) LastInsertID() uint64 {
+func (e env) LastInsertID() uint64 {
 	n, _ := strconv.ParseUint(e.s.own["last_insert_id"], 10, 64)
 	return n
 }
 
-func (e *env) Warn(code uint16, message string) {
+func (e env) Warn(code uint16, message string) {
 	e.s.diag.add(levelWarning, code, message)
 }

@@ -64,8 +64,8 @@ const theConsole = "this is the Pumphouse console of TiDB Binlog: it takes SHOW 
 	"CHANGE PUMP|DRAINER TO NODE_STATE = '...' FOR NODE_ID '...', PAUSE, OFFLINE and DROP PUMP|DRAINER '...', " +
 	"RESOLVE TRANSACTION (HELP 'binlog') and SELECT, and is read-only otherwise"
 
-// refuse is the answer to what only a database can do.
-func refuse(what string) *engine.Error {
+// notSupported is the answer to what only a database can do.
+func notSupported(what string) *engine.Error {
 	return errf(errNotSupported, "%s is not supported: %s", what, theConsole)
 }
 

@@ -52,17 +52,17 @@ func explainColumns(n *ast.ExplainStmt) ([]engine.Column, error) {
 	switch n.Stmt.(type) {
 	case *ast.SelectStmt, *ast.SetOprStmt:
 	default:
-		return nil, refuse("EXPLAIN of this statement")
+		return nil, notSupported("EXPLAIN of this statement")
 	}
 	if n.Analyze {
-		return nil, refuse("EXPLAIN ANALYZE")
+		return nil, notSupported("EXPLAIN ANALYZE")
 	}
 	switch strings.ToLower(n.Format) {
 	case "json":
 		return []engine.Column{text("EXPLAIN", 16383)}, nil
 	case "", "row", "traditional", "brief":
 	default:
-		return nil, refuse("EXPLAIN FORMAT = " + n.Format)
+		return nil, notSupported("EXPLAIN FORMAT = " + n.Format)
 	}
 	return []engine.Column{number("id"), text("select_type", 19), nullText("table", 64), nullText("partitions", 1024),
 		nullText("type", 10), nullText("possible_keys", 4096), nullText("key", 64), nullText("key_len", 4096),

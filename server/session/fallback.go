@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"errors"
 	"regexp"
 	"strconv"
 	"strings"
@@ -12,55 +11,51 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/ast"
 )
 
-// MySQL statements that TiDB's grammar does not have but clients send. They are known
-// by their first words, and only looked at when a text did not parse.
-
-// beyond is one of them.
-type beyond struct {
+// fallback is a MySQL statement that TiDB's grammar does not have but clients send. It is known
+// by its first words, and only looked for when a text did not parse. All of them only read.
+type fallback struct {
 	words  string // "A|B C": the words the statement starts with, with their alternatives
 	whole  bool   // nothing may follow
 	answer func(ctx context.Context, s *Session, rest string) (*engine.Result, error)
+	is     func(rest string) bool // what follows the words is of this statement; nil = always
 }
 
-// errNotBeyond says that a text only begins like the statement.
-var errNotBeyond = errors.New("another statement")
-
-var beyonds = []beyond{
-	{"SHOW WARNINGS LIMIT", false, limitedConditions(ast.ShowWarnings)},
-	{"SHOW ERRORS LIMIT", false, limitedConditions(ast.ShowErrors)},
+var fallbacks = []fallback{
+	{"SHOW WARNINGS LIMIT", false, limitedConditions(ast.ShowWarnings), nil},
+	{"SHOW ERRORS LIMIT", false, limitedConditions(ast.ShowErrors), nil},
 	{"SHOW MASTER|BINARY LOGS", true, func(context.Context, *Session, string) (*engine.Result, error) {
 		return nil, errf(errNoBinlog, "You are not using binary logging")
-	}},
-	{"SHOW SLAVE HOSTS", true, noReplicas("Server_id", "Master_id", "Slave_UUID")},
-	{"SHOW REPLICAS", true, noReplicas("Server_Id", "Source_Id", "Replica_UUID")},
+	}, nil},
+	{"SHOW SLAVE HOSTS", true, noReplicas("Server_id", "Master_id", "Slave_UUID"), nil},
+	{"SHOW REPLICAS", true, noReplicas("Server_Id", "Source_Id", "Replica_UUID"), nil},
 	{"SHOW ENGINE", false, func(_ context.Context, _ *Session, rest string) (*engine.Result, error) {
 		name, _, _ := strings.Cut(rest, " ")
 		return nil, errf(1286, "Unknown storage engine '%s'", name)
-	}},
+	}, nil},
 	{"SHOW STORAGE ENGINES", true, func(ctx context.Context, s *Session, _ string) (*engine.Result, error) {
 		return s.runShow(ctx, &ast.ShowStmt{Tp: ast.ShowEngines})
-	}},
-	{"SET PASSWORD", false, refused("SET PASSWORD")},
-	{"CHECK TABLE|TABLES", false, tableChecks("check")},
-	{"CHECKSUM TABLE|TABLES", false, tableChecks("checksum")},
-	{"REPAIR TABLE|TABLES", false, tableChecks("repair")},
-	{"ANALYZE TABLE|TABLES", false, tableChecks("analyze")},
-	{"OPTIMIZE TABLE|TABLES", false, tableChecks("optimize")},
-	{"DESCRIBE|DESC|EXPLAIN", false, describeLike},
-	{"SHOW ALL SLAVES|REPLICAS STATUS", false, noReplication},
-	{"SHOW SLAVE|REPLICA STATUS", false, noReplication},
-	{"CHANGE MASTER|REPLICATION", false, refused("Replication by MySQL")},
-	{"START|STOP|RESET SLAVE|REPLICA|MASTER|GROUP_REPLICATION", false, refused("Replication by MySQL")},
-	{"PURGE BINARY|MASTER LOGS", false, refused("PURGE")},
-	{"RESET QUERY CACHE", true, refused("RESET QUERY CACHE")},
-	{"XA BEGIN|START|END|PREPARE|COMMIT|ROLLBACK|RECOVER", false, refused("XA")},
-	{"INSTALL|UNINSTALL PLUGIN|COMPONENT", false, refused("INSTALL")},
-	{"HANDLER", false, refused("HANDLER")},
-	{"CREATE|DROP FUNCTION|TRIGGER|EVENT|SERVER", false, refused("CREATE and DROP")},
+	}, nil},
+	{"SET PASSWORD", false, unsupported("SET PASSWORD"), nil},
+	{"CHECK TABLE|TABLES", false, tableChecks("check"), nil},
+	{"CHECKSUM TABLE|TABLES", false, tableChecks("checksum"), nil},
+	{"REPAIR TABLE|TABLES", false, tableChecks("repair"), nil},
+	{"ANALYZE TABLE|TABLES", false, tableChecks("analyze"), nil},
+	{"OPTIMIZE TABLE|TABLES", false, tableChecks("optimize"), nil},
+	{"DESCRIBE|DESC|EXPLAIN", false, describeLike, isDescribeLike},
+	{"SHOW ALL SLAVES|REPLICAS STATUS", false, noReplication, nil},
+	{"SHOW SLAVE|REPLICA STATUS", false, noReplication, nil},
+	{"CHANGE MASTER|REPLICATION", false, unsupported("Replication by MySQL"), nil},
+	{"START|STOP|RESET SLAVE|REPLICA|MASTER|GROUP_REPLICATION", false, unsupported("Replication by MySQL"), nil},
+	{"PURGE BINARY|MASTER LOGS", false, unsupported("PURGE"), nil},
+	{"RESET QUERY CACHE", true, unsupported("RESET QUERY CACHE"), nil},
+	{"XA BEGIN|START|END|PREPARE|COMMIT|ROLLBACK|RECOVER", false, unsupported("XA"), nil},
+	{"INSTALL|UNINSTALL PLUGIN|COMPONENT", false, unsupported("INSTALL"), nil},
+	{"HANDLER", false, unsupported("HANDLER"), nil},
+	{"CREATE|DROP FUNCTION|TRIGGER|EVENT|SERVER", false, unsupported("CREATE and DROP"), nil},
 }
 
-func refused(what string) func(context.Context, *Session, string) (*engine.Result, error) {
-	return func(context.Context, *Session, string) (*engine.Result, error) { return nil, refuse(what) }
+func unsupported(what string) func(context.Context, *Session, string) (*engine.Result, error) {
+	return func(context.Context, *Session, string) (*engine.Result, error) { return nil, notSupported(what) }
 }
 
 // tableChecks carries out what maintains tables: the names stand before any option.
@@ -80,20 +75,27 @@ func tableChecks(op string) func(context.Context, *Session, string) (*engine.Res
 
 // describeLike is DESCRIBE table 'pattern'.
 func describeLike(ctx context.Context, s *Session, rest string) (*engine.Result, error) {
-	first, tail := cutName(rest)
-	db, tab := "", first
-	if strings.HasPrefix(tail, ".") {
-		db = first
-		tab, tail = cutName(tail[1:])
-	}
-	n := len(tail)
-	if n < 2 || tail[0] != tail[n-1] || tail[0] != '\'' && tail[0] != '"' {
-		return nil, errNotBeyond
-	}
-	show := &ast.ShowStmt{Tp: ast.ShowColumns,
+	db, tab, pattern := cutDescribe(rest)
+	return s.runShow(ctx, &ast.ShowStmt{Tp: ast.ShowColumns,
 		Table:  &ast.TableName{Schema: ast.NewCIStr(db), Name: ast.NewCIStr(tab)},
-		Column: &ast.ColumnName{Name: ast.NewCIStr(tail[1 : n-1])}}
-	return s.runShow(ctx, show)
+		Column: &ast.ColumnName{Name: ast.NewCIStr(pattern[1 : len(pattern)-1])}})
+}
+
+// isDescribeLike reports whether a pattern in quotes ends the text; EXPLAIN of a query is another statement.
+func isDescribeLike(rest string) bool {
+	_, _, pattern := cutDescribe(rest)
+	n := len(pattern)
+	return n >= 2 && pattern[0] == pattern[n-1] && (pattern[0] == '\'' || pattern[0] == '"')
+}
+
+// cutDescribe takes [db.]table 'pattern' apart; the pattern keeps its quotes.
+func cutDescribe(rest string) (db, tab, pattern string) {
+	tab, pattern = cutName(rest)
+	if strings.HasPrefix(pattern, ".") {
+		db = tab
+		tab, pattern = cutName(pattern[1:])
+	}
+	return db, tab, pattern
 }
 
 func noReplication(ctx context.Context, s *Session, _ string) (*engine.Result, error) {
@@ -137,27 +139,34 @@ var (
 	comment    = regexp.MustCompile(`(?s)/\*[^!].*?\*/|(?:#|-- )[^\n]*`)
 )
 
-// beyondGrammar finds the statement that a text which TiDB's grammar refuses is.
-func beyondGrammar(sql string) (b *beyond, rest string) {
-	if len(sql) > maxCachedText {
-		return nil, ""
+// maxFallback is the length in bytes up to which a text is looked at.
+const maxFallback = 512
+
+// parseFallback finds the statement that a text is which TiDB's grammar does not have; false = none.
+func parseFallback(sql string) (statement, bool) {
+	if len(sql) > maxFallback {
+		return statement{}, false
 	}
 	words := strings.Fields(executable.ReplaceAllString(comment.ReplaceAllString(sql, " "), " "))
 	if n := len(words); n > 0 {
 		words[n-1] = strings.TrimRight(words[n-1], ";")
 	}
-	for i := range beyonds {
-		if n := beyonds[i].matches(words); n > 0 {
-			return &beyonds[i], strings.Join(words[n:], " ")
+	for i := range fallbacks {
+		f := &fallbacks[i]
+		n := f.matches(words)
+		if n == 0 {
+			continue
 		}
+		rest := strings.Join(words[n:], " ")
+		return statement{fallback: f, rest: rest}, f.is == nil || f.is(rest)
 	}
-	return nil, ""
+	return statement{}, false
 }
 
 // matches gives how many words the statement's name takes, 0 if it is another one.
-func (b *beyond) matches(words []string) int {
-	want := strings.Fields(b.words)
-	if len(words) < len(want) || b.whole && len(words) > len(want) {
+func (f *fallback) matches(words []string) int {
+	want := strings.Fields(f.words)
+	if len(words) < len(want) || f.whole && len(words) > len(want) {
 		return 0
 	}
 	for i, w := range want {
@@ -179,59 +188,4 @@ func oneOf(alternatives, word string) bool {
 		}
 	}
 	return false
-}
-
-// runBeyond answers such a statement; known false = it is none.
-func (s *Session) runBeyond(ctx context.Context, sql string, emit func(o *Outcome, more bool) error) (known bool, err error) {
-	b, rest := beyondGrammar(sql)
-	if b == nil {
-		return false, nil
-	}
-	looks := strings.HasPrefix(b.words, "SHOW WARNINGS") || strings.HasPrefix(b.words, "SHOW ERRORS")
-	if !looks {
-		s.begin(nil)
-	}
-	ctx, stop := s.start(ctx, true)
-	defer stop()
-	r, rerr := b.answer(ctx, s, rest)
-	if errors.Is(rerr, errNotBeyond) {
-		return false, nil
-	}
-	if rerr != nil {
-		return true, s.failed(sqlError(ctx, rerr))
-	}
-	o := &Outcome{Rows: r}
-	s.finish(o, looks)
-	return true, emit(o, false)
-}
-
-// describeBeyond gives the columns of such a statement's rows; ok false = it is none. All
-// of them only read, so that carrying one out is a way to know.
-func (s *Session) describeBeyond(ctx context.Context, sql string) (columns []engine.Column, ok bool, err error) {
-	b, rest := beyondGrammar(sql)
-	if b == nil {
-		return nil, false, nil
-	}
-	ctx, stop := s.start(ctx, true)
-	defer stop()
-	r, err := b.answer(ctx, s, rest)
-	switch {
-	case errors.Is(err, errNotBeyond):
-		return nil, false, nil
-	case err != nil:
-		return nil, true, err
-	}
-	return r.Columns, true, nil
-}
-
-// executeBeyond runs one that was prepared.
-func (s *Session) executeBeyond(ctx context.Context, p *Prepared, args []engine.Value) (out *Outcome, err error) {
-	if len(args) != 0 {
-		return nil, s.failed(errf(errWrongArguments, "Incorrect arguments to EXECUTE"))
-	}
-	_, err = s.runBeyond(ctx, p.SQL, func(o *Outcome, _ bool) error {
-		out = o
-		return nil
-	})
-	return out, err
 }

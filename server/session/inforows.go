@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"time"
@@ -16,9 +17,9 @@ import (
 func (s *Session) variableRows(table string) rowSource {
 	switch strings.ToLower(table) {
 	case "session_variables":
-		return rowList(func(add func(...engine.Value)) error { return s.eachVariable(false, add) })
+		return rowList(func(ctx context.Context, add func(...engine.Value)) error { return s.eachVariable(ctx, false, add) })
 	case "global_variables":
-		return rowList(func(add func(...engine.Value)) error { return s.eachVariable(true, add) })
+		return rowList(func(ctx context.Context, add func(...engine.Value)) error { return s.eachVariable(ctx, true, add) })
 	case "session_status", "global_status":
 		return rowList(s.eachStatus)
 	}
@@ -26,13 +27,13 @@ func (s *Session) variableRows(table string) rowSource {
 }
 
 // eachVariable lists the variables. Where PD cannot be asked for a value, it is NULL.
-func (s *Session) eachVariable(global bool, add func(...engine.Value)) error {
+func (s *Session) eachVariable(ctx context.Context, global bool, add func(...engine.Value)) error {
 	for _, v := range sysVars().sorted {
 		if global && !v.global {
 			continue
 		}
 		value := engine.Null()
-		if text, err := s.varText(v, global); err == nil {
+		if text, err := s.varText(ctx, v, global); err == nil {
 			value = str(text)
 		}
 		add(str(v.name), value)
@@ -41,7 +42,7 @@ func (s *Session) eachVariable(global bool, add func(...engine.Value)) error {
 }
 
 // eachStatus lists the server's counters and what TLS the connection has, by name.
-func (s *Session) eachStatus(add func(...engine.Value)) error {
+func (s *Session) eachStatus(_ context.Context, add func(...engine.Value)) error {
 	status := s.opts.Server.Status()
 	status["Ssl_cipher"], status["Ssl_version"] = s.acc.Cipher, s.acc.TLSVersion
 	names := make([]string, 0, len(status))
@@ -92,7 +93,7 @@ func (s *Session) privileges() []string {
 // grantee is the account as the privilege tables write it: 'root'@'%'.
 func (s *Session) grantee() string { return "'" + strings.ReplaceAll(s.acc.Name, "'", "''") + "'@'%'" }
 
-func (s *Session) userPrivilegeRows(add func(...engine.Value)) error {
+func (s *Session) userPrivilegeRows(_ context.Context, add func(...engine.Value)) error {
 	for _, p := range s.privileges() {
 		add(str(s.grantee()), str(catalogName), str(p), str("NO"))
 	}
@@ -105,7 +106,7 @@ func (s *Session) mysqlRows(def *catalog.Table) rowSource {
 	if def.Name != "user" {
 		return nil
 	}
-	return rowList(func(add func(...engine.Value)) error {
+	return rowList(func(_ context.Context, add func(...engine.Value)) error {
 		have := s.privileges()
 		may := func(p string) engine.Value {
 			if slices.Contains(have, p) {
@@ -126,11 +127,11 @@ func (s *Session) mysqlRows(def *catalog.Table) rowSource {
 func (s *Session) performanceRows(def *catalog.Table) rowSource {
 	switch def.Name {
 	case "processlist":
-		return rowList(func(add func(...engine.Value)) error {
+		return rowList(func(_ context.Context, add func(...engine.Value)) error {
 			return s.eachProcess(true, func(row ...engine.Value) { add(append(row, engine.Null())...) })
 		})
 	case "threads":
-		return rowList(func(add func(...engine.Value)) error {
+		return rowList(func(_ context.Context, add func(...engine.Value)) error {
 			for _, p := range s.processes() {
 				id := engine.Int(int64(p.ID))
 				add(rowOf(def, map[string]engine.Value{
@@ -171,7 +172,7 @@ func rowOf(def *catalog.Table, cells map[string]engine.Value) []engine.Value {
 }
 
 // pluginRows are those of information_schema.PLUGINS.
-func pluginRows(add func(...engine.Value)) error {
+func pluginRows(_ context.Context, add func(...engine.Value)) error {
 	for _, name := range []string{"caching_sha2_password", "mysql_native_password"} {
 		add(str(name), str("1.0"), str("ACTIVE"), str("AUTHENTICATION"), str("2.0"), engine.Null(), engine.Null(),
 			str("Pumphouse"), str("Authentication of users of the console"), str("Apache License 2.0"), str("FORCE"))

@@ -43,26 +43,15 @@ func (s *Session) informationRows(def *catalog.Table) rowSource {
 	case "TABLES":
 		return s.tableListRows
 	case "ENGINES":
-		return staticRows(showEngines())
+		return rowList(showEngines().fill)
 	case "PLUGINS":
 		return rowList(pluginRows)
 	case "PROCESSLIST":
-		return rowList(func(add func(...engine.Value)) error { return s.eachProcess(true, add) })
+		return rowList(func(_ context.Context, add func(...engine.Value)) error { return s.eachProcess(true, add) })
 	case "USER_PRIVILEGES":
 		return rowList(s.userPrivilegeRows)
 	}
 	return s.variableRows(def.Name)
-}
-
-// staticRows gives the rows of a SHOW statement.
-func staticRows(sh *showing) rowSource {
-	return func(ctx context.Context, _ []bool, yield func([]engine.Value) bool) error {
-		var rows [][]engine.Value
-		if err := sh.fill(ctx, func(row ...engine.Value) { rows = append(rows, row) }); err != nil {
-			return err
-		}
-		return yieldAll(rows, yield)
-	}
 }
 
 // eachTable calls fn for every table there is.
@@ -88,10 +77,10 @@ var tableRows = sync.OnceValue(func() (rows [][]engine.Value) {
 })
 
 // tableListRows are those of information_schema.TABLES.
-func (s *Session) tableListRows(_ context.Context, need []bool, yield func([]engine.Value) bool) error {
+func (s *Session) tableListRows(ctx context.Context, need []bool, yield func([]engine.Value) bool) error {
 	for _, row := range tableRows() {
 		if need[rowsCell] {
-			row = s.counted(row)
+			row = s.counted(ctx, row)
 		}
 		if !yield(row) {
 			return nil
@@ -105,7 +94,7 @@ const rowsCell = 7 // of information_schema.TABLES
 // counted is a table's row with how many rows the table has: exact for the nodes, 0 for what
 // only a question to PD or to the nodes would tell, and 0 too when PD does not answer, for
 // metadata is there without it.
-func (s *Session) counted(row []engine.Value) []engine.Value {
+func (s *Session) counted(ctx context.Context, row []engine.Value) []engine.Value {
 	if row[1].Text() != catalog.Binlog {
 		return row
 	}
@@ -118,7 +107,7 @@ func (s *Session) counted(row []engine.Value) []engine.Value {
 	default:
 		return row
 	}
-	if snap, err := s.statementView(); err == nil {
+	if snap, err := s.statementView(ctx); err == nil {
 		row = slices.Clone(row)
 		row[rowsCell] = engine.Int(int64(len(snap.Of(kind))))
 	}

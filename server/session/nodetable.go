@@ -85,8 +85,8 @@ func (r *nodeRow) waiting() engine.Value {
 // nodeRows gives the nodes of a kind, offline ones too, sorted by node ID. Only the cells
 // that are asked for are made.
 func (s *Session) nodeRows(kind nodes.Kind) rowSource {
-	return func(_ context.Context, need []bool, yield func([]engine.Value) bool) error {
-		snap, err := s.statementView()
+	return func(ctx context.Context, need []bool, yield func([]engine.Value) bool) error {
+		snap, err := s.statementView(ctx)
 		if err != nil {
 			return err
 		}

@@ -2,7 +2,6 @@ package session
 
 import (
 	"bytes"
-	"context"
 	"strconv"
 	"strings"
 	"testing"
@@ -111,44 +110,6 @@ func TestDenialsCostNoDisk(t *testing.T) {
 	codeOf(t, newSession(t, opts, admin), "CHANGE PUMP TO NODE_STATE = 'paused' FOR NODE_ID '"+long[:1<<16]+"'")
 	if out.Len() > 4096 || !strings.Contains(out.String(), "CHANGE failed") {
 		t.Errorf("an administrator's mistake takes %d bytes: %.300s", out.Len(), out.String())
-	}
-}
-
-// TestBeyondTheGrammar: statements that TiDB's grammar does not have get the statement's own
-// clock, time limit and view of the cluster, also when they are prepared.
-func TestBeyondTheGrammar(t *testing.T) {
-	takePD(t, standard())
-	opts := testOptions()
-	now := testNow
-	opts.Now = func() time.Time { return now }
-	s := newSession(t, opts, admin)
-	engines := mustRun(t, s, "SHOW ENGINES").Rows
-	if got := mustRun(t, s, "SHOW STORAGE ENGINES").Rows; len(got.Rows) == 0 || len(got.Rows) != len(engines.Rows) {
-		t.Errorf("SHOW STORAGE ENGINES gives %v", got.Rows)
-	}
-	for what, run := range map[string]func(ctx context.Context) error{
-		"query": func(ctx context.Context) error {
-			return s.Query(ctx, "DESCRIBE binlog.pumps 'node%'", func(*Outcome, bool) error { return nil })
-		},
-		"prepare": func(ctx context.Context) error {
-			_, err := s.Prepare(ctx, "DESCRIBE binlog.pumps 'node%'")
-			return err
-		},
-		"execute": func(ctx context.Context) error {
-			return s.Execute(ctx, &Prepared{SQL: "DESCRIBE binlog.pumps 'node%'", beyond: true}, nil, func(*Outcome, bool) error { return nil })
-		},
-	} {
-		mustRun(t, s, "SET max_execution_time = 60000")
-		mustRun(t, s, "SELECT * FROM binlog.pumps") // its context has ended with it, its view is kept
-		now = now.Add(time.Second)
-		type key struct{}
-		if err := run(context.WithValue(t.Context(), key{}, what)); err != nil {
-			t.Fatalf("%s: %v", what, err)
-		}
-		_, bounded := s.env.ctx.Deadline()
-		if s.env.ctx.Value(key{}) != what || !bounded || !s.now.Equal(now) || s.env.snap != nil {
-			t.Errorf("%s: context of %v, bounded %t, at %s, view %v", what, s.env.ctx.Value(key{}), bounded, s.now, s.env.snap)
-		}
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"pumphouse/server/engine"
-	"pumphouse/sqlext"
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
 	"github.com/pingcap/tidb/pkg/parser/mysql"
@@ -18,8 +17,7 @@ type Prepared struct {
 	Params  int             // how many ? it holds
 	Columns []engine.Column // of its rows; nil = it gives none
 
-	beyond  bool // a statement that the grammar does not have: see beyond.go
-	stmt    sqlext.Statement
+	stmt    statement
 	bytes   int64         // that the parsed text takes
 	mode    mysql.SQLMode // under which SQL was parsed
 	collate string
@@ -30,12 +28,11 @@ type Prepared struct {
 // here and not when it is run.
 func (s *Session) Prepare(ctx context.Context, sql string) (*Prepared, error) {
 	defer s.exec.Release()
-	s.begin(nil)
+	ctx, stop := s.start(ctx, true, false)
+	defer stop()
 	p, err := s.compile(ctx, sql)
 	if err != nil {
-		e := sqlError(ctx, err)
-		s.diag.fail(e)
-		return nil, e
+		return nil, s.failed(ctx, err)
 	}
 	s.diag.sent = s.diag.total()
 	return p, nil
@@ -43,37 +40,42 @@ func (s *Session) Prepare(ctx context.Context, sql string) (*Prepared, error) {
 
 func (s *Session) compile(ctx context.Context, sql string) (*Prepared, error) {
 	stmts, warns, perr := s.parse(sql)
+	st, isFallback := statement{}, false
+	if perr != nil {
+		st, isFallback = parseFallback(sql)
+	}
 	switch {
+	case isFallback:
 	case perr != nil:
-		if columns, ok, err := s.describeBeyond(ctx, sql); ok {
-			return &Prepared{SQL: strings.Clone(sql), Columns: columns, beyond: true, bytes: s.parsedSize(sql)}, err
-		}
 		return nil, perr
 	case len(stmts) == 0:
 		return nil, errf(errEmptyQuery, "Query was empty")
 	case len(stmts) > 1:
 		return nil, errf(errParse, "You have an error in your SQL syntax: a prepared statement is one statement, near '%s'",
 			clip(stmts[1].Text, 80))
-	}
-	for _, w := range warns {
-		e := parseError(w)
-		s.diag.add(levelWarning, e.Code, e.Message)
+	default:
+		st.Statement = stmts[0]
+		s.warnOfParsing(warns)
 	}
 	p := &Prepared{
-		SQL: strings.Clone(sql), Params: stmts[0].Params, stmt: stmts[0], bytes: s.parsedSize(sql),
+		SQL: strings.Clone(sql), Params: st.Params, stmt: st, bytes: s.parsedSize(sql),
 		mode: s.mode, collate: s.connCollation,
 	}
-	ctx, stop := s.start(ctx, onlyReads(&p.stmt))
-	defer stop()
 	var err error
-	p.Columns, err = s.describe(ctx, &p.stmt)
+	p.Columns, err = s.describe(ctx, st)
 	return p, err
 }
 
 // describe gives the columns of a statement's rows before it is run; nil = none. What
 // cannot run at all fails here already.
-func (s *Session) describe(ctx context.Context, st *sqlext.Statement) ([]engine.Column, error) {
+func (s *Session) describe(ctx context.Context, st statement) ([]engine.Column, error) {
 	switch {
+	case st.fallback != nil: // reads nothing but memory, so that carrying it out is a way to know
+		r, err := st.fallback.answer(ctx, s, st.rest)
+		if err != nil {
+			return nil, err
+		}
+		return r.Columns, nil
 	case st.Show != nil && st.Show.Full:
 		return fullColumns(nodeKind(st.Show.Kind)), nil
 	case st.Show != nil:
@@ -103,27 +105,20 @@ func (s *Session) describe(ctx context.Context, st *sqlext.Statement) ([]engine.
 		*ast.LockTablesStmt, *ast.UnlockTablesStmt:
 		return nil, nil
 	}
-	return nil, s.refused(st)
+	return nil, notSupported(statementName(st))
 }
 
 // Execute runs a prepared statement (COM_STMT_EXECUTE) with a value for every ?.
 func (s *Session) Execute(ctx context.Context, p *Prepared, args []engine.Value, emit func(o *Outcome, more bool) error) error {
 	defer s.exec.Release()
-	o, err := s.execute(ctx, p, args)
+	if err := s.refresh(p, args); err != nil {
+		return s.rejected(err)
+	}
+	o, err := s.run(ctx, p.stmt, args, nil)
 	if err != nil {
 		return err
 	}
 	return emit(o, false)
-}
-
-func (s *Session) execute(ctx context.Context, p *Prepared, args []engine.Value) (*Outcome, error) {
-	if p.beyond {
-		return s.executeBeyond(ctx, p, args)
-	}
-	if err := s.refresh(p, args); err != nil {
-		return nil, s.failed(err)
-	}
-	return s.run(ctx, &p.stmt, args, nil)
 }
 
 // refresh makes a prepared statement ready to run with these arguments.
@@ -131,7 +126,7 @@ func (s *Session) refresh(p *Prepared, args []engine.Value) *engine.Error {
 	if len(args) != p.Params {
 		return errf(errWrongArguments, "Incorrect arguments to EXECUTE")
 	}
-	if p.mode == s.mode && p.collate == s.connCollation {
+	if p.stmt.fallback != nil || p.mode == s.mode && p.collate == s.connCollation {
 		return nil
 	}
 	stmts, _, err := s.parse(p.SQL)
@@ -141,7 +136,7 @@ func (s *Session) refresh(p *Prepared, args []engine.Value) *engine.Error {
 	if len(stmts) != 1 || stmts[0].Params != p.Params {
 		return errf(errParse, "Prepared statement needs to be re-prepared: it means something else under this sql_mode")
 	}
-	p.stmt, p.mode, p.collate = stmts[0], s.mode, s.connCollation
+	p.stmt.Statement, p.mode, p.collate = stmts[0], s.mode, s.connCollation
 	return nil
 }
 
@@ -152,7 +147,7 @@ const maxNamedStatements = 1024
 func (s *Session) runPrepare(ctx context.Context, n *ast.PrepareStmt) error {
 	sql := n.SQLText
 	if n.SQLVar != nil {
-		sql = s.env.UserVar(n.SQLVar.Name).Text()
+		sql = s.exec.Env.UserVar(n.SQLVar.Name).Text()
 	}
 	name := strings.ToLower(n.Name)
 	s.dropPrepared(name)
@@ -187,20 +182,11 @@ func (s *Session) runExecute(ctx context.Context, n *ast.ExecuteStmt) (*Outcome,
 		}
 		args = append(args, v)
 	}
-	if p.beyond {
-		return s.executeBeyond(ctx, p, args)
-	}
 	if err := s.refresh(p, args); err != nil {
 		return nil, err
 	}
 	s.exec.Params = args
-	ctx, stop := s.limit(ctx, onlyReads(&p.stmt))
-	defer stop()
-	o, err := s.dispatch(ctx, &p.stmt)
-	if err != nil {
-		return nil, sqlError(ctx, err)
-	}
-	return o, nil
+	return s.dispatch(ctx, p.stmt)
 }
 
 // runDeallocate carries out DEALLOCATE PREPARE name.

@@ -6,8 +6,6 @@ import (
 
 	"pumphouse/server/engine"
 	"pumphouse/sqlext"
-
-	"github.com/pingcap/tidb/pkg/parser/ast"
 )
 
 // Query runs a text of one or more statements (COM_QUERY). As in TiDB the whole text
@@ -19,10 +17,15 @@ func (s *Session) Query(ctx context.Context, sql string, emit func(o *Outcome, m
 	defer s.exec.Release()
 	stmts, warns, err := s.parse(sql)
 	if err != nil {
-		if known, err := s.runBeyond(ctx, sql, emit); known {
+		st, ok := parseFallback(sql)
+		if !ok {
+			return s.rejected(err)
+		}
+		o, err := s.run(ctx, st, nil, nil)
+		if err != nil {
 			return err
 		}
-		return s.failed(err)
+		return emit(o, false)
 	}
 	if len(stmts) == 0 {
 		return s.emptyText(sql, emit)
@@ -30,10 +33,10 @@ func (s *Session) Query(ctx context.Context, sql string, emit func(o *Outcome, m
 	parsed := s.exec.Taken()
 	for i := range stmts {
 		if stmts[i].Params > 0 {
-			return s.failed(errf(errParse, "You have an error in your SQL syntax: a ? stands for a value in prepared "+
+			return s.rejected(errf(errParse, "You have an error in your SQL syntax: a ? stands for a value in prepared "+
 				"statements only, near '%s'", clip(stmts[i].Text, 80)))
 		}
-		o, err := s.run(ctx, &stmts[i], nil, warns)
+		o, err := s.run(ctx, statement{Statement: stmts[i]}, nil, warns)
 		if err != nil {
 			return err
 		}
@@ -50,14 +53,14 @@ func (s *Session) Query(ctx context.Context, sql string, emit func(o *Outcome, m
 // fine: dump tools send /*!999999 … */ that way.
 func (s *Session) emptyText(sql string, emit func(o *Outcome, more bool) error) error {
 	if strings.Trim(sql, " \t\r\n\v\f;\x00") == "" {
-		return s.failed(errf(errEmptyQuery, "Query was empty"))
+		return s.rejected(errf(errEmptyQuery, "Query was empty"))
 	}
 	s.diag.begin()
 	return emit(s.ok(), false)
 }
 
-// failed starts the diagnostics of a text that never became a statement.
-func (s *Session) failed(err *engine.Error) error {
+// rejected starts the diagnostics of a text that never became a statement.
+func (s *Session) rejected(err *engine.Error) error {
 	s.diag.begin()
 	s.diag.fail(err)
 	return err
@@ -104,53 +107,53 @@ func clip(text string, n int) string {
 
 // run carries out one statement and keeps what it leaves behind. Its error is an
 // *engine.Error.
-func (s *Session) run(ctx context.Context, st *sqlext.Statement, params []engine.Value, warns []error) (*Outcome, error) {
-	ctx, stop := s.start(ctx, onlyReads(st))
+func (s *Session) run(ctx context.Context, st statement, params []engine.Value, warns []error) (*Outcome, error) {
+	looks := st.looks()
+	ctx, stop := s.start(ctx, s.onlyReads(&st), looks)
 	defer stop()
-	looks := isDiagnostic(st.Node)
 	if !looks {
-		s.begin(warns)
+		s.warnOfParsing(warns)
 	}
 	s.exec.Params = params
 	defer func() { s.exec.Params = nil }()
 	o, err := s.dispatch(ctx, st)
 	if err != nil {
-		e := sqlError(ctx, err)
 		if looks {
 			s.diag.begin()
 		}
-		s.diag.fail(e)
 		s.affected = -1
-		return nil, e
+		return nil, s.failed(ctx, err)
 	}
 	s.finish(o, looks)
 	return o, nil
 }
 
-// start sets the statement's clock and its time limit.
-func (s *Session) start(ctx context.Context, reads bool) (context.Context, context.CancelFunc) {
-	ctx, stop := s.limit(ctx, reads)
+// start begins a statement, by whatever command it comes: its instant, its view of the nodes, its
+// diagnostics (one that only looks leaves those of the last), and, where it only reads, its time limit.
+func (s *Session) start(ctx context.Context, reads, looks bool) (context.Context, context.CancelFunc) {
 	s.now = s.fixedNow
 	if s.now.IsZero() {
 		s.now = s.opts.Now()
 	}
-	return ctx, stop
-}
-
-// limit lets max_execution_time end a statement that only reads.
-func (s *Session) limit(ctx context.Context, reads bool) (context.Context, context.CancelFunc) {
-	stop := func() {}
-	if s.maxExecution > 0 && reads {
-		ctx, stop = context.WithTimeout(ctx, s.maxExecution)
+	s.snap = nil
+	if !looks {
+		s.diag.begin()
 	}
-	s.env.ctx, s.env.snap = ctx, nil
-	return ctx, stop
+	if s.maxExecution > 0 && reads {
+		return context.WithTimeout(ctx, s.maxExecution)
+	}
+	return ctx, func() {}
 }
 
-// begin empties the diagnostics area, but for what the parser had to say.
-func (s *Session) begin(warns []error) {
-	s.diag.keep = false
-	s.diag.begin()
+// failed keeps the error of a statement that was started.
+func (s *Session) failed(ctx context.Context, err error) *engine.Error {
+	e := sqlError(ctx, err)
+	s.diag.fail(e)
+	return e
+}
+
+// warnOfParsing keeps what the parser had to say.
+func (s *Session) warnOfParsing(warns []error) {
 	for _, w := range warns {
 		e := parseError(w)
 		s.diag.add(levelWarning, e.Code, e.Message)
@@ -179,26 +182,6 @@ func (s *Session) finish(o *Outcome, looks bool) {
 
 // ok is an outcome without rows.
 func (s *Session) ok() *Outcome { return &Outcome{Status: s.Status()} }
-
-// isDiagnostic tells the statements that only look at the diagnostics area.
-func isDiagnostic(n ast.StmtNode) bool {
-	show, ok := n.(*ast.ShowStmt)
-	return ok && (show.Tp == ast.ShowWarnings || show.Tp == ast.ShowErrors)
-}
-
-// onlyReads tells the statements that max_execution_time may end. A CHANGE is none of
-// them: cut short it would leave behind the question whether it was written. PAUSE and its
-// like have a limit of their own. Nor is EXECUTE, which goes by the statement it runs.
-func onlyReads(st *sqlext.Statement) bool {
-	if st.Show != nil {
-		return true
-	}
-	switch st.Node.(type) {
-	case *ast.SelectStmt, *ast.SetOprStmt, *ast.ShowStmt, *ast.DoStmt, *ast.SetStmt, *ast.ExplainStmt:
-		return true
-	}
-	return false
-}
 
 // textCache remembers the parsed form of the last few texts. What a text means also
 // depends on variables: [Session.obey] empties it.

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"crypto/sha1"
 	"fmt"
 	"net"
@@ -18,7 +19,7 @@ import (
 )
 
 // SysVar reads a system variable for an expression.
-func (e *env) SysVar(name string, global, explicit bool) (engine.Value, error) {
+func (e env) SysVar(ctx context.Context, name string, global, explicit bool) (engine.Value, error) {
 	name = strings.ToLower(name)
 	v, ok := sysVars().byName[name]
 	if !ok {
@@ -30,7 +31,7 @@ func (e *env) SysVar(name string, global, explicit bool) (engine.Value, error) {
 	if explicit && !global && !v.session {
 		return engine.Null(), errf(errReadOnlyVariable, "Variable '%s' is a GLOBAL variable", name)
 	}
-	text, err := e.s.varText(v, global)
+	text, err := e.s.varText(ctx, v, global)
 	if err != nil {
 		return engine.Null(), err
 	}
@@ -41,16 +42,19 @@ func (e *env) SysVar(name string, global, explicit bool) (engine.Value, error) {
 }
 
 // varText is a variable's value as SHOW VARIABLES prints it.
-func (s *Session) varText(v *sysVar, global bool) (string, error) {
+func (s *Session) varText(ctx context.Context, v *sysVar, global bool) (string, error) {
 	if !global && v.session {
 		if text, ok := s.own[v.slot()]; ok {
 			return text, nil
 		}
 	}
-	if v.computed != "" {
-		return s.computedVar(v.computed)
+	switch v.computed {
+	case "":
+		return v.start, nil
+	case "log_bin":
+		return s.logBin(ctx)
 	}
-	return v.start, nil
+	return s.computedVar(v.computed), nil
 }
 
 // value gives the text the type that SELECT @@x shows.
@@ -94,63 +98,61 @@ func (v *sysVar) value(text string) engine.Value {
 var leadingVersion = regexp.MustCompile(`^\d+(\.\d+)*`)
 
 // computedVar is the value of a variable that depends on the server or the cluster.
-func (s *Session) computedVar(name string) (string, error) {
+func (s *Session) computedVar(name string) string {
 	switch name {
-	case "log_bin":
-		return s.logBin()
 	case "version":
-		return s.opts.Version, nil
+		return s.opts.Version
 	case "version_comment":
-		return "Pumphouse, the console of TiDB Binlog", nil
+		return "Pumphouse, the console of TiDB Binlog"
 	case "innodb_version":
-		return leadingVersion.FindString(s.opts.Version), nil
+		return leadingVersion.FindString(s.opts.Version)
 	case "datadir":
-		return s.opts.Datadir, nil
+		return s.opts.Datadir
 	case "hostname":
 		name, _ := os.Hostname()
-		return name, nil
+		return name
 	case "port":
 		_, port, err := net.SplitHostPort(s.opts.Addr)
 		if err != nil {
 			port = "0"
 		}
-		return port, nil
+		return port
 	case "max_packet":
-		return strconv.FormatInt(s.opts.MaxPacket, 10), nil
+		return strconv.FormatInt(s.opts.MaxPacket, 10)
 	case "max_connections":
-		return strconv.Itoa(s.opts.MaxConns), nil
+		return strconv.Itoa(s.opts.MaxConns)
 	case "max_user_connections":
-		return strconv.Itoa(s.opts.MaxUserConns), nil
+		return strconv.Itoa(s.opts.MaxUserConns)
 	case "have_ssl":
 		if s.opts.TLS {
-			return "YES", nil
+			return "YES"
 		}
-		return "DISABLED", nil
+		return "DISABLED"
 	case "require_tls":
-		return onOff(s.opts.RequireTLS), nil
+		return onOff(s.opts.RequireTLS)
 	case "idle_timeout":
-		return strconv.FormatInt(int64(s.opts.IdleTimeout/time.Second), 10), nil
+		return strconv.FormatInt(int64(s.opts.IdleTimeout/time.Second), 10)
 	case "statement_timeout":
-		return strconv.FormatInt(s.opts.Statement.Milliseconds(), 10), nil
+		return strconv.FormatInt(s.opts.Statement.Milliseconds(), 10)
 	case "system_time_zone":
 		zone, _ := s.opts.Now().In(time.Local).Zone()
-		return zone, nil
+		return zone
 	case "server_uuid":
-		return s.serverUUID(), nil
+		return s.serverUUID()
 	case "connection_id":
-		return strconv.FormatUint(uint64(s.id), 10), nil
+		return strconv.FormatUint(uint64(s.id), 10)
 	case "timestamp":
-		return strconv.FormatFloat(float64(s.now.UnixMicro())/1e6, 'f', 6, 64), nil
+		return strconv.FormatFloat(float64(s.now.UnixMicro())/1e6, 'f', 6, 64)
 	case "warning_count":
-		return strconv.Itoa(s.diag.before.warns + s.diag.before.errs), nil
+		return strconv.Itoa(s.diag.before.warns + s.diag.before.errs)
 	case "error_count":
-		return strconv.Itoa(s.diag.before.errs), nil
+		return strconv.Itoa(s.diag.before.errs)
 	case "machine":
-		return strings.NewReplacer("amd64", "x86_64", "arm64", "aarch64").Replace(runtime.GOARCH), nil
+		return strings.NewReplacer("amd64", "x86_64", "arm64", "aarch64").Replace(runtime.GOARCH)
 	case "os":
-		return strings.ToUpper(runtime.GOOS[:1]) + runtime.GOOS[1:], nil
+		return strings.ToUpper(runtime.GOOS[:1]) + runtime.GOOS[1:]
 	}
-	return "", nil
+	return ""
 }
 
 // serverUUID is one that stays the same for the same server on the same machine.
@@ -171,10 +173,10 @@ func onOff(on bool) string {
 // logBin is @@log_bin: whether binlog is enabled, in the form of the compatibility
 // setting. The document's form is the other way round than one would think: 0 means
 // enabled.
-func (s *Session) logBin() (string, error) {
+func (s *Session) logBin(ctx context.Context) (string, error) {
 	enabled := s.opts.LogBin == "on"
 	if s.opts.LogBin == "auto" {
-		snap, err := s.view()
+		snap, err := s.view(ctx)
 		if err != nil {
 			return "", err
 		}

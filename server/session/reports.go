@@ -63,11 +63,11 @@ func (s *Session) ending(kind nodes.Kind, r *nodes.Record, now time.Time) (text 
 }
 
 // positionRows gives binlog.positions: what the drainers that report say.
-func (s *Session) positionRows(_ context.Context, _ []bool, yield func([]engine.Value) bool) error {
+func (s *Session) positionRows(ctx context.Context, _ []bool, yield func([]engine.Value) bool) error {
 	if s.opts.Reports == nil {
 		return nil
 	}
-	snap, err := s.statementView()
+	snap, err := s.statementView(ctx)
 	if err != nil {
 		return err
 	}

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"time"
 
 	"pumphouse/nodes"
@@ -45,7 +46,7 @@ type Session struct {
 	affected      int64                   // ROW_COUNT()
 	parser        *sqlext.Parser          // nil until the first statement
 	exec          engine.Executor         // its Env is this session
-	env           *env
+	snap          *nodes.Snapshot         // what the running statement has read of the nodes; nil = nothing yet
 }
 
 // New makes the session of a client that has just logged in.
@@ -55,8 +56,7 @@ func New(opts Options, connID uint32, acc Account) *Session {
 		opts: opts, id: connID, acc: acc, multi: true,
 		log: opts.Logger.WithFields(logrus.Fields{"conn": connID, "user": acc.Name, "addr": acc.Host}),
 	}
-	s.env = &env{s: s}
-	s.exec = engine.Executor{Env: s.env, Limits: opts.Limits, Budget: opts.Share}
+	s.exec = engine.Executor{Env: env{s}, Limits: opts.Limits, Budget: opts.Share}
 	s.settings = s.startSettings()
 	return s
 }
@@ -154,8 +154,8 @@ func (s *Session) Warnings() uint16 { return s.diag.sent }
 func (s *Session) IdleTimeout() time.Duration { return s.idleTimeout }
 
 // view reads the cluster's records, with this session's own writes.
-func (s *Session) view() (*nodes.Snapshot, error) {
-	snap, err := s.opts.Cluster.View(s.env.ctx, s.wrote)
+func (s *Session) view(ctx context.Context) (*nodes.Snapshot, error) {
+	snap, err := s.opts.Cluster.View(ctx, s.wrote)
 	if err == nil && snap.Revision < s.wrote {
 		s.wrote = 0 // PD was wiped or restored: what was written is gone with its history
 	}
@@ -164,13 +164,13 @@ func (s *Session) view() (*nodes.Snapshot, error) {
 
 // statementView is view, read once for all tables of a statement: a join sees one state
 // of the cluster.
-func (s *Session) statementView() (*nodes.Snapshot, error) {
-	if s.env.snap == nil {
-		snap, err := s.view()
+func (s *Session) statementView(ctx context.Context) (*nodes.Snapshot, error) {
+	if s.snap == nil {
+		snap, err := s.view(ctx)
 		if err != nil {
 			return nil, err
 		}
-		s.env.snap = snap
+		s.snap = snap
 	}
-	return s.env.snap, nil
+	return s.snap, nil
 }

@@ -111,7 +111,7 @@ func (s *Session) setDefault(v *sysVar) {
 	if v.computed == "timestamp" {
 		text = "0"
 	} else if v.computed != "" {
-		text, _ = s.computedVar(v.computed)
+		text = s.computedVar(v.computed)
 	}
 	s.set(v.slot(), text)
 	if v.computed != "" { // goes on being computed

@@ -78,7 +78,7 @@ func (s *Session) showing(n *ast.ShowStmt) (*showing, error) {
 	if sh := showStatic(n.Tp); sh != nil {
 		return sh, nil
 	}
-	return nil, refuse(showName(n))
+	return nil, notSupported(showName(n))
 }
 
 // showName spells the statement for a message.
@@ -96,10 +96,11 @@ func showName(n *ast.ShowStmt) string {
 
 // FieldList carries out COM_FIELD_LIST: the columns of a table of the current database.
 func (s *Session) FieldList(ctx context.Context, name, wildcard string) ([]engine.Column, error) {
-	s.begin(nil)
-	t, err := s.env.Table(ctx, "", name)
+	ctx, stop := s.start(ctx, true, false)
+	defer stop()
+	t, err := s.exec.Env.Table(ctx, "", name)
 	if err != nil {
-		return nil, s.failed(sqlError(ctx, err))
+		return nil, s.failed(ctx, err)
 	}
 	var columns []engine.Column
 	for _, c := range t.Columns() {

@@ -131,7 +131,7 @@ func statusRow(r nodes.Record, compat Compat, loc *time.Location) []engine.Value
 // showNodes carries out SHOW [FULL] PUMP|DRAINER STATUS.
 func (s *Session) showNodes(ctx context.Context, n *sqlext.ShowNodes) (*Outcome, error) {
 	kind := nodeKind(n.Kind)
-	snap, err := s.view()
+	snap, err := s.view(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -35,7 +35,7 @@ func (s *Session) showConditions(n *ast.ShowStmt) *showing {
 					list = append(list, c)
 				}
 			}
-			from, to, err := s.limits(ctx, n.Limit, len(list))
+			from, to, err := s.limitRange(ctx, n.Limit, len(list))
 			if err != nil {
 				return err
 			}
@@ -47,8 +47,8 @@ func (s *Session) showConditions(n *ast.ShowStmt) *showing {
 	}
 }
 
-// limits gives the part of n rows that a LIMIT asks for.
-func (s *Session) limits(ctx context.Context, l *ast.Limit, n int) (from, to int, err error) {
+// limitRange gives the part of n rows that a LIMIT asks for.
+func (s *Session) limitRange(ctx context.Context, l *ast.Limit, n int) (from, to int, err error) {
 	if l == nil {
 		return 0, n, nil
 	}
@@ -95,7 +95,7 @@ func (s *Session) showVariables(n *ast.ShowStmt) *showing {
 				}
 			}
 			for _, v := range vars {
-				value, err := s.varText(v, n.GlobalScope)
+				value, err := s.varText(ctx, v, n.GlobalScope)
 				if err != nil {
 					if len(vars) == 1 {
 						return err
@@ -114,7 +114,7 @@ func (s *Session) showVariables(n *ast.ShowStmt) *showing {
 func (s *Session) showStatus() *showing {
 	return &showing{
 		columns: []engine.Column{text("Variable_name", 64), text("Value", 1024)},
-		fill:    func(_ context.Context, add func(...engine.Value)) error { return s.eachStatus(add) },
+		fill:    s.eachStatus,
 	}
 }
 

@@ -36,9 +36,9 @@ func showTables(n *ast.ShowStmt, db string) *showing {
 func (s *Session) showTableStatus(db string) *showing {
 	return &showing{
 		columns: tableStatusColumns(),
-		fill: func(_ context.Context, add func(...engine.Value)) error {
+		fill: func(ctx context.Context, add func(...engine.Value)) error {
 			for _, t := range catalog.Tables(db) {
-				row := s.counted(tableRow(t)) // catalog, schema, name, type, engine …
+				row := s.counted(ctx, tableRow(t)) // catalog, schema, name, type, engine …
 				add(append([]engine.Value{row[2]}, row[4:]...)...)
 			}
 			return nil

@@ -43,7 +43,7 @@ func (t *virtual) ScanColumns(ctx context.Context, need []bool, yield func([]eng
 func canonicalDB(name string) string { return catalog.Schema(name) }
 
 // Table finds a table.
-func (e *env) Table(_ context.Context, db, name string) (engine.Table, error) {
+func (e env) Table(_ context.Context, db, name string) (engine.Table, error) {
 	def, err := e.s.findTable(db, name)
 	if err != nil {
 		return nil, err
@@ -86,10 +86,10 @@ func (s *Session) rowsOf(def *catalog.Table) rowSource {
 }
 
 // rowList is the source of rows that are made all at once by fill.
-func rowList(fill func(add func(row ...engine.Value)) error) rowSource {
-	return func(_ context.Context, _ []bool, yield func([]engine.Value) bool) error {
+func rowList(fill func(ctx context.Context, add func(row ...engine.Value)) error) rowSource {
+	return func(ctx context.Context, _ []bool, yield func([]engine.Value) bool) error {
 		var rows [][]engine.Value
-		if err := fill(func(row ...engine.Value) { rows = append(rows, row) }); err != nil {
+		if err := fill(ctx, func(row ...engine.Value) { rows = append(rows, row) }); err != nil {
 			return err
 		}
 		return yieldAll(rows, yield)

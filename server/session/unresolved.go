@@ -24,7 +24,7 @@ func (s *Session) unresolvedRows(ctx context.Context, _ []bool, yield func([]eng
 	if s.opts.Control == nil {
 		return nil
 	}
-	snap, err := s.statementView()
+	snap, err := s.statementView(ctx)
 	if err != nil {
 		return err
 	}

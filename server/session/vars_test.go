@@ -37,7 +37,7 @@ func TestSysVarTable(t *testing.T) {
 			t.Errorf("%q: unknown type or scope", line)
 			continue
 		}
-		text, err := s.varText(v, false)
+		text, err := s.varText(t.Context(), v, false)
 		if err != nil {
 			t.Errorf("%s: %v", v.name, err)
 			continue
