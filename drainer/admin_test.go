@@ -6,10 +6,10 @@ import (
 	"strings"
 	"testing"
 
-	"pumphouse/nodes/daemon"
-
 	"github.com/prometheus/client_golang/prometheus"
 	logtest "github.com/sirupsen/logrus/hooks/test"
+
+	"pumphouse/nodes/daemon"
 )
 
 // TestAdminLimitsTheDrainer: an order over HTTP is limited, what only looks is not.

@@ -4,9 +4,9 @@ import (
 	"context"
 	"time"
 
-	"pumphouse/nodes"
-
 	"github.com/sirupsen/logrus"
+
+	"pumphouse/nodes"
 )
 
 // How often a drainer that catches up says how far it is, and from which lag on it does.

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/drainer/merge"
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
-
-	"github.com/sirupsen/logrus"
 )
 
 // decoder makes transactions of binlogs and leaves out what the configuration names.

@@ -6,10 +6,10 @@ import (
 	"strings"
 	"sync"
 
-	"pumphouse/nodes"
-
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
+
+	"pumphouse/nodes"
 )
 
 // maxDiverged is how many tables are told apart; the others count as one.

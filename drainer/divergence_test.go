@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"testing"
 
-	"pumphouse/nodes"
-
 	"github.com/prometheus/client_golang/prometheus"
+
+	"pumphouse/nodes"
 )
 
 // TestDivergencesAreBounded: however many tables differ, /status and the metric have a bounded

@@ -4,11 +4,11 @@ import (
 	"context"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/drainer/checkpoint"
 	"pumphouse/drainer/sink"
 	"pumphouse/nodes"
-
-	"github.com/sirupsen/logrus"
 )
 
 // Downstream is where a drainer brings transactions. Nothing is opened before its methods

@@ -10,6 +10,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sirupsen/logrus"
+	"google.golang.org/grpc"
+
 	"pumphouse/binlogpb"
 	"pumphouse/drainer/checkpoint"
 	"pumphouse/drainer/schema"
@@ -18,9 +21,6 @@ import (
 	"pumphouse/nodes"
 	"pumphouse/nodes/daemon"
 	"pumphouse/nodes/logs"
-
-	"github.com/sirupsen/logrus"
-	"google.golang.org/grpc"
 )
 
 // Drainer is one drainer. Make it with [New], start it with Open, and wait for it with Wait.

@@ -9,17 +9,17 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/binlogpb"
-	"pumphouse/drainer"
-	"pumphouse/drainer/checkpoint"
-	"pumphouse/drainer/txn"
-	"pumphouse/nodes"
-
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
+
+	"pumphouse/binlogpb"
+	"pumphouse/drainer"
+	"pumphouse/drainer/checkpoint"
+	"pumphouse/drainer/txn"
+	"pumphouse/nodes"
 )
 
 // The rows of the table of live orders, and signals: what is ordered, and what the drainer

@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/nodes"
 	"pumphouse/nodes/audit"
-
-	"github.com/sirupsen/logrus"
 )
 
 // EarlierError says that a drainer would resume from before, or skip what follows, the commit TS up to which it has told PD that

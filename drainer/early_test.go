@@ -13,15 +13,15 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+
 	"pumphouse/binlogpb"
 	"pumphouse/binlogpb/pbfile"
 	"pumphouse/drainer"
 	"pumphouse/drainer/binlogfile"
 	"pumphouse/drainer/schema"
 	"pumphouse/nodes"
-
-	"google.golang.org/grpc"
-	"google.golang.org/protobuf/proto"
 )
 
 // listPump is a pump that has a list of binlogs, of which it gives those up to a commit TS.

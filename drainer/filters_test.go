@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"google.golang.org/protobuf/proto"
+
 	"pumphouse/binlogpb"
 	"pumphouse/drainer"
 	"pumphouse/drainer/checkpoint"
@@ -17,8 +19,6 @@ import (
 	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
 	"pumphouse/testsuite/mariadbtest"
-
-	"google.golang.org/protobuf/proto"
 )
 
 // upstream makes a history and its binlogs, ten commit TSs apart.

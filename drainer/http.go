@@ -7,14 +7,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"pumphouse/binlogpb"
 	"pumphouse/drainer/pull"
 	"pumphouse/nodes"
 	"pumphouse/nodes/daemon"
-
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 )
 
 // routes is the HTTP API of a drainer (docs/wire-contract.md).

@@ -11,6 +11,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sirupsen/logrus"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"pumphouse/drainer"
 	"pumphouse/drainer/downstream"
 	"pumphouse/drainer/schema"
@@ -18,9 +21,6 @@ import (
 	"pumphouse/nodes"
 	"pumphouse/nodes/pd"
 	"pumphouse/testsuite/pdtest"
-
-	"github.com/sirupsen/logrus"
-	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
 // patience is how long anything may take that should happen soon.

@@ -7,12 +7,12 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"pumphouse/binlogpb"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // metrics are what upstream dashboards and alerts read, under its names, and a few of

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
 	"pumphouse/nodes/daemon"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/sirupsen/logrus"
 	"pumphouse/nodes/logs"
 )
 

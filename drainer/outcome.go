@@ -3,9 +3,9 @@ package drainer
 import (
 	"fmt"
 
-	"pumphouse/drainer/schema"
-
 	"github.com/pingcap/tidb/pkg/parser/ast"
+
+	"pumphouse/drainer/schema"
 )
 
 // outcome is what is done with a DDL statement.

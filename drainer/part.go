@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/pingcap/tidb/pkg/parser/ast"
+
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
-
-	"github.com/pingcap/tidb/pkg/parser/ast"
 )
 
 // part makes the statements that are left of one when only what is replicated counts: nothing if

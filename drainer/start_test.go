@@ -11,18 +11,18 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+
 	"pumphouse/binlogpb"
 	"pumphouse/drainer"
 	"pumphouse/drainer/checkpoint"
 	"pumphouse/drainer/schema"
 	"pumphouse/nodes"
 	"pumphouse/nodes/daemon"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/status"
 )
 
 // What keeps a drainer from starting is named with its cure, PD says paused where the record

@@ -1,9 +1,9 @@
 package drainer
 
 import (
-	"pumphouse/drainer/schema"
-
 	"github.com/pingcap/tidb/pkg/parser/ast"
+
+	"pumphouse/drainer/schema"
 )
 
 // one is the statement of a text that has one and that the parser knows; else nil.

@@ -5,11 +5,11 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/txn"
-
-	"github.com/prometheus/client_golang/prometheus"
 )
 
 // TestTakenForStatus: /status counts the rows and names the newest DDL that the sink has taken,

@@ -7,9 +7,9 @@ import (
 	"sync"
 	"time"
 
-	"pumphouse/nodes/logs"
-
 	"github.com/sirupsen/logrus"
+
+	"pumphouse/nodes/logs"
 )
 
 // DefaultHeartbeat is how often a live service writes its record.

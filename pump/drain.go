@@ -6,9 +6,9 @@ import (
 	"sync"
 	"time"
 
-	"pumphouse/nodes"
-
 	"github.com/sirupsen/logrus"
+
+	"pumphouse/nodes"
 )
 
 // waiter is a drainer that a closing pump waits for.

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/nodes"
 	"pumphouse/nodes/audit"
-
-	"github.com/sirupsen/logrus"
 )
 
 // ForgottenError says that a pump's log knows less than the pump has told PD: it is not the log that the pump had, or not

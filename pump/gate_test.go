@@ -5,11 +5,11 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"pumphouse/nodes"
-	"pumphouse/pump/direct"
-
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"pumphouse/nodes"
+	"pumphouse/pump/direct"
 )
 
 // When the gate has changed, every prewrite that was let in is stored, and none comes after it. Commits are

@@ -8,13 +8,13 @@ import (
 	"sync/atomic"
 	"time"
 
-	"pumphouse/nodes"
-	"pumphouse/nodes/pd"
-	"pumphouse/pump/storage"
-
 	"github.com/sirupsen/logrus"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"pumphouse/nodes"
+	"pumphouse/nodes/pd"
+	"pumphouse/pump/storage"
 )
 
 const (

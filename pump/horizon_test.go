@@ -9,15 +9,15 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/nodes"
-	"pumphouse/nodes/pd"
-	"pumphouse/pump/storage"
-	"pumphouse/testsuite/pdtest"
-
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"pumphouse/nodes"
+	"pumphouse/nodes/pd"
+	"pumphouse/pump/storage"
+	"pumphouse/testsuite/pdtest"
 )
 
 // TestTimestampsThatPDHasNotGiven: a TS later than PD's clock is refused and leaves no trace, in

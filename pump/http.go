@@ -5,14 +5,14 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"google.golang.org/protobuf/proto"
+
 	"pumphouse/binlogpb"
 	"pumphouse/nodes"
 	"pumphouse/nodes/daemon"
 	"pumphouse/pump/storage"
 	"pumphouse/pump/takeover"
-
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-	"google.golang.org/protobuf/proto"
 )
 
 // routes is the HTTP API of a pump (docs/wire-contract.md).

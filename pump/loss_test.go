@@ -4,12 +4,12 @@ import (
 	"strings"
 	"testing"
 
-	"pumphouse/nodes"
-	"pumphouse/pump/storage"
-
 	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"pumphouse/nodes"
+	"pumphouse/pump/storage"
 )
 
 // TestLostTransactionsAreSaid: a commit that can no longer be delivered is never answered with success,

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"time"
 
-	"pumphouse/pump/storage"
-
 	"github.com/prometheus/client_golang/prometheus"
+
+	"pumphouse/pump/storage"
 )
 
 // metrics are what upstream dashboards and alerts read, under its names. Counters

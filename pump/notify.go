@@ -7,12 +7,12 @@ import (
 	"sync"
 	"time"
 
-	"pumphouse/binlogpb"
-	"pumphouse/nodes"
-
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+
+	"pumphouse/binlogpb"
+	"pumphouse/nodes"
 )
 
 // notifyDrainers tells every drainer whose record is online that this pump is there, so

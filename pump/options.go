@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"time"
 
-	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
-	"pumphouse/pump/storage"
-
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/sirupsen/logrus"
+
+	"pumphouse/nodes"
+	"pumphouse/nodes/daemon"
 	"pumphouse/nodes/logs"
+	"pumphouse/pump/storage"
 )
 
 // PD is what a pump needs of PD beside the node records.

@@ -7,15 +7,15 @@ import (
 	"sync/atomic"
 	"time"
 
-	"pumphouse/binlogpb"
-	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
-	"pumphouse/pump/storage"
-
 	"github.com/sirupsen/logrus"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
+
+	"pumphouse/binlogpb"
+	"pumphouse/nodes"
+	"pumphouse/nodes/daemon"
+	"pumphouse/pump/storage"
 )
 
 // pullers counts the streams that are open.

@@ -8,12 +8,12 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/nodes"
 	"pumphouse/nodes/daemon"
 	"pumphouse/nodes/logs"
 	"pumphouse/pump/storage"
-
-	"github.com/sirupsen/logrus"
 )
 
 // Pump is one pump. Make it with [New], start it with Open, and wait for it with Wait.

@@ -15,18 +15,18 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/binlogpb"
-	"pumphouse/nodes"
-	"pumphouse/nodes/pd"
-	"pumphouse/pump/storage"
-	"pumphouse/testsuite/pdtest"
-
 	"github.com/prometheus/client_golang/prometheus"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
+
+	"pumphouse/binlogpb"
+	"pumphouse/nodes"
+	"pumphouse/nodes/pd"
+	"pumphouse/pump/storage"
+	"pumphouse/testsuite/pdtest"
 )
 
 // rig is a PD for one machine and what tests do with pumps that use it.

@@ -4,11 +4,11 @@ import (
 	"errors"
 	"path/filepath"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/nodes/daemon"
 	"pumphouse/pump/storage"
 	"pumphouse/pump/takeover"
-
-	"github.com/sirupsen/logrus"
 )
 
 // Repair makes the damaged binlogs of a pump that does not run usable again, see

@@ -6,10 +6,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/nodes"
 	"pumphouse/nodes/logs"
-
-	"github.com/sirupsen/logrus"
 )
 
 // GCHolder holds back TiKV's garbage collection, which would remove the evidence of how a

@@ -4,13 +4,13 @@ import (
 	"context"
 	"time"
 
-	"pumphouse/binlogpb"
-	"pumphouse/nodes/daemon"
-	"pumphouse/pump/direct"
-
 	"google.golang.org/grpc"
 	_ "google.golang.org/grpc/encoding/gzip" // the compressor that old drainers may ask for
 	"google.golang.org/grpc/keepalive"
+
+	"pumphouse/binlogpb"
+	"pumphouse/nodes/daemon"
+	"pumphouse/pump/direct"
 )
 
 // listen binds the port and the Unix socket. Nothing is accepted yet.

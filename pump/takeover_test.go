@@ -13,13 +13,13 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"pumphouse/binlogpb"
 	"pumphouse/nodes"
 	"pumphouse/pump/oldlog"
 	"pumphouse/pump/takeover"
 	"pumphouse/testsuite/upstream"
-
-	"google.golang.org/protobuf/proto"
 )
 
 // commits are the commit TSs in a value log, in their order there, and the last TS in it.

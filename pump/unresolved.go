@@ -11,11 +11,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/nodes"
 	"pumphouse/nodes/daemon"
 	"pumphouse/pump/storage"
-
-	"github.com/sirupsen/logrus"
 )
 
 // Bounds of GET /unresolved.

@@ -12,11 +12,11 @@ import (
 	"testing"
 	"time"
 
+	logtest "github.com/sirupsen/logrus/hooks/test"
+
 	"pumphouse/nodes"
 	"pumphouse/nodes/daemon"
 	"pumphouse/pump/storage"
-
-	logtest "github.com/sirupsen/logrus/hooks/test"
 )
 
 // forgot is a TiKV that has no trace of any transaction.

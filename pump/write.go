@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"slices"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"pumphouse/binlogpb"
 	"pumphouse/pump/direct"
 	"pumphouse/pump/storage"
-
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 )
 
 // service is the gRPC service binlog.Pump.

@@ -10,10 +10,10 @@ import (
 	"sync"
 	"testing"
 
+	gomysql "github.com/go-mysql-org/go-mysql/mysql"
+
 	"pumphouse/server/engine"
 	"pumphouse/server/session"
-
-	gomysql "github.com/go-mysql-org/go-mysql/mysql"
 )
 
 // nodeRows is a result like SHOW PUMP STATUS of n nodes.

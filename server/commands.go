@@ -6,11 +6,11 @@ import (
 	"encoding/binary"
 	"strconv"
 
+	"github.com/go-mysql-org/go-mysql/mysql"
+
 	"pumphouse/server/engine"
 	"pumphouse/server/session"
 	"pumphouse/server/wire"
-
-	"github.com/go-mysql-org/go-mysql/mysql"
 )
 
 // commandName is what the process list shows.

@@ -10,12 +10,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/server/engine"
 	"pumphouse/server/governor"
 	"pumphouse/server/session"
 	"pumphouse/server/wire"
-
-	"github.com/sirupsen/logrus"
 )
 
 // conn is one client. Its goroutine owns everything but the fields behind mu.

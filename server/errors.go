@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/go-mysql-org/go-mysql/mysql"
+
 	"pumphouse/server/engine"
 	"pumphouse/server/wire"
-
-	"github.com/go-mysql-org/go-mysql/mysql"
 )
 
 // erSecureTransport has no name in go-mysql.

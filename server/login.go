@@ -5,12 +5,12 @@ import (
 	"errors"
 	"time"
 
+	"github.com/go-mysql-org/go-mysql/mysql"
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/server/engine"
 	"pumphouse/server/session"
 	"pumphouse/server/wire"
-
-	"github.com/go-mysql-org/go-mysql/mysql"
-	"github.com/sirupsen/logrus"
 )
 
 // lookForClient is how often a login that waits looks whether its client is still there.

@@ -8,11 +8,11 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/nodes/certfile"
 	"pumphouse/server/governor"
 	"pumphouse/server/session"
-
-	"github.com/sirupsen/logrus"
 )
 
 // Options configure a [Server]. The zero value of every field has a meaning.

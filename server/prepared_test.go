@@ -4,11 +4,11 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/server/engine"
-	"pumphouse/server/session"
-
 	gomysql "github.com/go-mysql-org/go-mysql/mysql"
 	"github.com/shopspring/decimal"
+
+	"pumphouse/server/engine"
+	"pumphouse/server/session"
 )
 
 func everyType() *session.Outcome {

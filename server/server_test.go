@@ -13,13 +13,13 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/server/engine"
-	"pumphouse/server/governor"
-	"pumphouse/server/session"
-
 	gomysql "github.com/go-mysql-org/go-mysql/mysql"
 	"github.com/go-sql-driver/mysql"
 	"github.com/sirupsen/logrus"
+
+	"pumphouse/server/engine"
+	"pumphouse/server/governor"
+	"pumphouse/server/session"
 )
 
 // script is a session whose statements are functions, so that the tests decide what

@@ -4,11 +4,11 @@ import (
 	"context"
 	"encoding/binary"
 
+	"github.com/go-mysql-org/go-mysql/mysql"
+
 	"pumphouse/server/engine"
 	"pumphouse/server/session"
 	"pumphouse/server/wire"
-
-	"github.com/go-mysql-org/go-mysql/mysql"
 )
 
 // statement is one prepared statement of a connection.

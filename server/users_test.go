@@ -20,10 +20,10 @@ import (
 	"testing"
 	"time"
 
+	gomysql "github.com/go-mysql-org/go-mysql/mysql"
+
 	"pumphouse/server/session"
 	"pumphouse/server/wire"
-
-	gomysql "github.com/go-mysql-org/go-mysql/mysql"
 )
 
 // testUsers are an admin with each plugin and two monitors.

@@ -8,12 +8,12 @@ import (
 	"os/user"
 	"time"
 
+	"github.com/sirupsen/logrus"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"pumphouse/nodes"
 	"pumphouse/nodes/audit"
 	"pumphouse/nodes/pd"
-
-	"github.com/sirupsen/logrus"
-	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
 // cluster is what the commands work with.

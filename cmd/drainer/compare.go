@@ -14,14 +14,14 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/drainer/compare"
 	"pumphouse/drainer/downstream"
 	"pumphouse/drainer/sink/mysql"
 	"pumphouse/drainer/txn"
 	"pumphouse/nodes/daemon"
 	"pumphouse/nodes/tikvconn"
-
-	"github.com/sirupsen/logrus"
 )
 
 // compareConfig is the section [compare], which is ours: the upstream for -compare, and how much of both servers it may

@@ -5,9 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"pumphouse/drainer/compare"
-
 	"github.com/sirupsen/logrus"
+
+	"pumphouse/drainer/compare"
 )
 
 // The upstream of -compare comes from the section [compare]; flags win, and no message has the password.

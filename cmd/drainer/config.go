@@ -9,6 +9,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/drainer"
 	"pumphouse/drainer/sink/mysql"
 	"pumphouse/drainer/txn"
@@ -16,10 +20,6 @@ import (
 	"pumphouse/nodes/daemon"
 	"pumphouse/nodes/logs"
 	"pumphouse/nodes/setting"
-
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-	"github.com/sirupsen/logrus"
 )
 
 // config is the drainer's configuration, under the names of upstream's drainer. What a key means is the usage

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/drainer/checkpoint"
 	"pumphouse/drainer/downstream"
 	"pumphouse/drainer/sink/mysql"
@@ -18,8 +20,6 @@ import (
 	"pumphouse/nodes/daemon"
 	"pumphouse/nodes/pd"
 	"pumphouse/nodes/tikvconn"
-
-	"github.com/sirupsen/logrus"
 )
 
 // held is a downstream to which its drainer does not write.

@@ -13,6 +13,8 @@ import (
 	"time"
 	_ "time/tzdata" // ddl-time-zone works where the machine has no zone files
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/drainer"
 	"pumphouse/drainer/binlogfile"
 	"pumphouse/nodes"
@@ -21,8 +23,6 @@ import (
 	"pumphouse/nodes/pd"
 	"pumphouse/nodes/setting"
 	"pumphouse/nodes/tikvconn"
-
-	"github.com/sirupsen/logrus"
 )
 
 func main() {

@@ -10,14 +10,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/drainer"
 	"pumphouse/drainer/downstream"
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink/mysql"
 	"pumphouse/drainer/tikv"
 	"pumphouse/nodes/daemon"
-
-	"github.com/sirupsen/logrus"
 )
 
 // toConfig is the section [syncer.to].

@@ -13,6 +13,8 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/nodes"
 	"pumphouse/nodes/daemon"
 	"pumphouse/nodes/logs"
@@ -20,8 +22,6 @@ import (
 	"pumphouse/nodes/setting"
 	"pumphouse/pump"
 	"pumphouse/pump/tikv"
-
-	"github.com/sirupsen/logrus"
 )
 
 func main() {

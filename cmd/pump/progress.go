@@ -4,11 +4,11 @@ import (
 	"io"
 	"os"
 
-	"pumphouse/nodes/logs"
-
 	"github.com/schollz/progressbar/v3"
 	"github.com/sirupsen/logrus"
 	"golang.org/x/term"
+
+	"pumphouse/nodes/logs"
 )
 
 // repairing shows how many segments of the log a repair has read: a bar on a terminal, else a line in the log when it takes long.

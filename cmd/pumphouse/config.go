@@ -7,6 +7,8 @@ import (
 	"net"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/nodes"
 	"pumphouse/nodes/certfile"
 	"pumphouse/nodes/daemon"
@@ -16,8 +18,6 @@ import (
 	"pumphouse/server/engine"
 	"pumphouse/server/governor"
 	"pumphouse/server/session"
-
-	"github.com/sirupsen/logrus"
 )
 
 // config is the console's configuration: the TOML file has these keys, and the flags the

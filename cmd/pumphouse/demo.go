@@ -15,11 +15,11 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/drainer/downstream"
 	"pumphouse/nodes/embedpd"
 	"pumphouse/nodes/logs"
-
-	"github.com/sirupsen/logrus"
 )
 
 // demoOptions are the demo's flags.

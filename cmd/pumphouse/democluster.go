@@ -11,15 +11,15 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sirupsen/logrus"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"pumphouse/drainer"
 	"pumphouse/drainer/downstream"
 	"pumphouse/drainer/schema"
 	"pumphouse/nodes"
 	"pumphouse/nodes/pd"
 	"pumphouse/pump"
-
-	"github.com/sirupsen/logrus"
-	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
 // demoNodes are the nodes of the operations document, at its addresses.

@@ -9,13 +9,13 @@ import (
 	"os"
 	"path/filepath"
 
-	"pumphouse/binlogpb"
-	"pumphouse/drainer/schema"
-	"pumphouse/nodes/disk"
-
 	"github.com/pingcap/tidb/pkg/parser/ast"
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 	"github.com/pingcap/tidb/pkg/parser/types"
+
+	"pumphouse/binlogpb"
+	"pumphouse/drainer/schema"
+	"pumphouse/nodes/disk"
 )
 
 // The writer's database and tables, as TiDB would number them.

@@ -7,11 +7,11 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"pumphouse/binlogpb"
-	"pumphouse/nodes"
-
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+
+	"pumphouse/binlogpb"
+	"pumphouse/nodes"
 )
 
 // shop plays TiDB: it writes transactions to the pumps that are online, one after the

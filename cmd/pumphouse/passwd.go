@@ -11,9 +11,9 @@ import (
 	"os"
 	"strings"
 
-	"pumphouse/server"
-
 	"golang.org/x/term"
+
+	"pumphouse/server"
 )
 
 // passwd is `pumphouse passwd`: it reads a password and prints the hash that goes into

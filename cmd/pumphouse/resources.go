@@ -5,11 +5,11 @@ import (
 	"os"
 	"runtime/debug"
 
-	"pumphouse/server/governor"
-	"pumphouse/server/web"
-
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
+
+	"pumphouse/server/governor"
+	"pumphouse/server/web"
 )
 
 // ownMemory is what the console's heap may take besides what sessions hold, in bytes. The pages of

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/nodes"
 	"pumphouse/nodes/audit"
 	"pumphouse/nodes/daemon"
@@ -15,8 +17,6 @@ import (
 	"pumphouse/nodes/survey"
 	"pumphouse/server"
 	"pumphouse/server/web"
-
-	"github.com/sirupsen/logrus"
 )
 
 // serve is `pumphouse serve`: the console on the records of a PD that runs elsewhere.

@@ -4,9 +4,9 @@ import (
 	"context"
 	"time"
 
-	"pumphouse/nodes"
-
 	"github.com/sirupsen/logrus"
+
+	"pumphouse/nodes"
 )
 
 // supervisor is the demo's process manager for one node: it starts the node, and starts

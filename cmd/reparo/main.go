@@ -15,13 +15,13 @@ import (
 	"time"
 	_ "time/tzdata" // time-zone works where the machine has no zone files
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/drainer/restore"
 	"pumphouse/drainer/txn"
 	"pumphouse/nodes/daemon"
 	"pumphouse/nodes/logs"
 	"pumphouse/nodes/setting"
-
-	"github.com/sirupsen/logrus"
 )
 
 func main() {

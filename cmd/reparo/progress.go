@@ -6,11 +6,11 @@ import (
 	"os"
 	"time"
 
-	"pumphouse/drainer/restore"
-
 	"github.com/schollz/progressbar/v3"
 	"github.com/sirupsen/logrus"
 	"golang.org/x/term"
+
+	"pumphouse/drainer/restore"
 )
 
 // progress shows how far a restore is: a bar on a terminal, else a line in the log now and then.

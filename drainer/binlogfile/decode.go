@@ -9,12 +9,12 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pingcap/tidb/pkg/parser/mysql"
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"pumphouse/binlogpb/pbfile"
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/txn"
-
-	"github.com/pingcap/tidb/pkg/parser/mysql"
-	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // Decoder makes changes of records. It is for one goroutine.

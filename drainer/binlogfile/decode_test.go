@@ -7,13 +7,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pingcap/tidb/pkg/parser/mysql"
+
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/sinktest"
 	"pumphouse/drainer/txn"
 	"pumphouse/testsuite/upstream"
-
-	"github.com/pingcap/tidb/pkg/parser/mysql"
 )
 
 // What was encoded comes back: every kind of value, whatever order the columns of the table have.

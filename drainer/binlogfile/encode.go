@@ -5,13 +5,13 @@ import (
 	"hash/crc32"
 	"math"
 
+	"github.com/pingcap/tidb/pkg/parser/types"
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"pumphouse/binlogpb/pbfile"
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/txn"
-
-	"github.com/pingcap/tidb/pkg/parser/types"
-	"google.golang.org/protobuf/encoding/protowire"
 )
 
 const (

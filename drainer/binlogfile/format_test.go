@@ -9,15 +9,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pingcap/tidb/pkg/parser/mysql"
+	"google.golang.org/protobuf/proto"
+
 	"pumphouse/binlogpb/pbfile"
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/sinktest"
 	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
-
-	"github.com/pingcap/tidb/pkg/parser/mysql"
-	"google.golang.org/protobuf/proto"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")

@@ -14,13 +14,13 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"pumphouse/binlogpb/pbfile"
-	"pumphouse/drainer/schema"
-	"pumphouse/nodes"
-
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
+
+	"pumphouse/binlogpb/pbfile"
+	"pumphouse/drainer/schema"
+	"pumphouse/nodes"
 )
 
 // Print writes what the files hold as text for people, a line a statement or row. What is

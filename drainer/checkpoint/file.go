@@ -11,10 +11,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/BurntSushi/toml"
+
 	"pumphouse/nodes"
 	"pumphouse/nodes/disk"
-
-	"github.com/BurntSushi/toml"
 )
 
 // FileName is the name of the file in a drainer's data directory.

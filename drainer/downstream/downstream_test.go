@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/drainer"
-
 	"github.com/sirupsen/logrus"
+
+	"pumphouse/drainer"
 )
 
 // nobody is an address where nobody listens.

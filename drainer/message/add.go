@@ -3,11 +3,11 @@ package message
 import (
 	"encoding/json"
 
+	"github.com/pingcap/tidb/pkg/parser/types"
+
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/txn"
-
-	"github.com/pingcap/tidb/pkg/parser/types"
 )
 
 // The fields of the additions; see the package comment.

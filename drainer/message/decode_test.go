@@ -8,13 +8,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pingcap/tidb/pkg/parser/ast"
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/sinktest"
 	"pumphouse/drainer/txn"
-
-	"github.com/pingcap/tidb/pkg/parser/ast"
-	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // stream encodes transactions with the additions.

@@ -6,15 +6,15 @@ import (
 	"slices"
 	"time"
 
-	"pumphouse/binlogpb/pbkafka"
-	"pumphouse/drainer/schema"
-	"pumphouse/drainer/sink"
-	"pumphouse/drainer/txn"
-
 	"github.com/pingcap/tidb/pkg/parser/charset"
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 	"github.com/pingcap/tidb/pkg/parser/types"
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"pumphouse/binlogpb/pbkafka"
+	"pumphouse/drainer/schema"
+	"pumphouse/drainer/sink"
+	"pumphouse/drainer/txn"
 )
 
 // Encoder makes messages. It is for one goroutine. It writes them itself, inside out: building

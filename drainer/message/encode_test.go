@@ -10,6 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pingcap/tidb/pkg/parser/mysql"
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+
 	"pumphouse/binlogpb/pbkafka"
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
@@ -17,10 +21,6 @@ import (
 	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
 	"pumphouse/testsuite/form"
-
-	"github.com/pingcap/tidb/pkg/parser/mysql"
-	"google.golang.org/protobuf/encoding/protowire"
-	"google.golang.org/protobuf/proto"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")

@@ -5,11 +5,11 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"pumphouse/binlogpb/pbkafka"
 	"pumphouse/drainer/sink"
 	"pumphouse/testsuite/upstream"
-
-	"google.golang.org/protobuf/proto"
 )
 
 // theirs are the messages of upstream's drainer.

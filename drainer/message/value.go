@@ -7,14 +7,14 @@ import (
 	"strings"
 	"time"
 
-	"pumphouse/binlogpb/pbkafka"
-	"pumphouse/drainer/schema"
-	"pumphouse/drainer/txn"
-
 	"github.com/pingcap/tidb/pkg/parser/charset"
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 	"github.com/pingcap/tidb/pkg/parser/types"
 	"google.golang.org/protobuf/proto"
+
+	"pumphouse/binlogpb/pbkafka"
+	"pumphouse/drainer/schema"
+	"pumphouse/drainer/txn"
 )
 
 // maker makes the values of a column of what messages have for them. It reads numbers as txn

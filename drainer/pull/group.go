@@ -9,10 +9,10 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc/status"
+
 	"pumphouse/nodes"
 	"pumphouse/nodes/logs"
-
-	"google.golang.org/grpc/status"
 )
 
 // Group pulls from every pump of a cluster.

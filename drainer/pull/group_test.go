@@ -8,12 +8,12 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/drainer/merge"
-	"pumphouse/nodes"
-
 	"github.com/sirupsen/logrus"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"pumphouse/drainer/merge"
+	"pumphouse/nodes"
 )
 
 // count tells how many lines of the log hold text.

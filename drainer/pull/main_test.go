@@ -9,15 +9,15 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/binlogpb"
-	"pumphouse/drainer/merge"
-	"pumphouse/nodes"
-	"pumphouse/testsuite/pdtest"
-
 	"github.com/sirupsen/logrus"
 	logtest "github.com/sirupsen/logrus/hooks/test"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/stats"
+
+	"pumphouse/binlogpb"
+	"pumphouse/drainer/merge"
+	"pumphouse/nodes"
+	"pumphouse/testsuite/pdtest"
 )
 
 // cluster is a PD with a drainer's view of it.

@@ -5,11 +5,11 @@ import (
 	"errors"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/binlogpb"
 	"pumphouse/drainer/merge"
 	"pumphouse/nodes"
-
-	"github.com/sirupsen/logrus"
 	"pumphouse/nodes/logs"
 )
 

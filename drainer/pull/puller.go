@@ -8,11 +8,6 @@ import (
 	"math"
 	"time"
 
-	"pumphouse/binlogpb"
-	"pumphouse/drainer/merge"
-	"pumphouse/nodes"
-	"pumphouse/nodes/logs"
-
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
 	"google.golang.org/grpc/codes"
@@ -21,6 +16,11 @@ import (
 	"google.golang.org/grpc/encoding/gzip"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
+
+	"pumphouse/binlogpb"
+	"pumphouse/drainer/merge"
+	"pumphouse/nodes"
+	"pumphouse/nodes/logs"
 )
 
 // record is what a puller must know of a pump's record.

@@ -13,15 +13,15 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/binlogpb"
-	"pumphouse/drainer/merge"
-	"pumphouse/nodes"
-	"pumphouse/pump"
-
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
+
+	"pumphouse/binlogpb"
+	"pumphouse/drainer/merge"
+	"pumphouse/nodes"
+	"pumphouse/pump"
 )
 
 // upstream writes transactions to pumps as TiDB does.

@@ -6,10 +6,10 @@ import (
 	"strconv"
 	"strings"
 
+	"google.golang.org/protobuf/encoding/protowire"
+
 	"pumphouse/drainer/binlogfile"
 	"pumphouse/nodes"
-
-	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // addFollows is a field of a record's message, beside the additions of package message: the commit

@@ -9,15 +9,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sirupsen/logrus"
+	logtest "github.com/sirupsen/logrus/hooks/test"
+
 	"pumphouse/drainer/binlogfile"
 	"pumphouse/drainer/message"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/sinktest"
 	"pumphouse/nodes"
 	"pumphouse/nodes/disk"
-
-	"github.com/sirupsen/logrus"
-	logtest "github.com/sirupsen/logrus/hooks/test"
 )
 
 // few makes a log of a file a transaction, up to 100 in tens, with a checkpoint in the middle that has

@@ -11,12 +11,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/drainer/binlogfile"
 	"pumphouse/drainer/sink"
 	"pumphouse/nodes"
 	"pumphouse/nodes/disk"
-
-	"github.com/sirupsen/logrus"
 	"pumphouse/nodes/logs"
 )
 

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"pumphouse/binlogpb/pbfile"
 	"pumphouse/drainer/binlogfile"
 	"pumphouse/drainer/schema"
@@ -20,8 +22,6 @@ import (
 	"pumphouse/drainer/sink/sinktest"
 	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
-
-	"google.golang.org/protobuf/proto"
 )
 
 // downstream is a file sink behind a relay log.

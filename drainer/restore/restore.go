@@ -9,14 +9,14 @@ import (
 	"slices"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/drainer/binlogfile"
 	"pumphouse/drainer/checkpoint"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/mysql"
 	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
-
-	"github.com/sirupsen/logrus"
 )
 
 // Options say what is restored, and where. Range.Dir and Logger are required.

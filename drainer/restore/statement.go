@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"strings"
 
-	"pumphouse/drainer/schema"
-
 	"github.com/pingcap/tidb/pkg/parser/ast"
+
+	"pumphouse/drainer/schema"
 )
 
 // statement is a statement of DDL as a file has it.

@@ -6,14 +6,14 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/pingcap/tidb/pkg/parser/charset"
+	pmysql "github.com/pingcap/tidb/pkg/parser/mysql"
+	"github.com/pingcap/tidb/pkg/parser/types"
+
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink/mysql"
 	"pumphouse/drainer/sink/mysql/definition"
 	"pumphouse/drainer/sink/mysql/rewrite"
-
-	"github.com/pingcap/tidb/pkg/parser/charset"
-	pmysql "github.com/pingcap/tidb/pkg/parser/mysql"
-	"github.com/pingcap/tidb/pkg/parser/types"
 )
 
 // tables reads definitions from the database. It is for one goroutine.

@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	"pumphouse/nodes"
-
 	"github.com/pingcap/tidb/pkg/parser/ast"
+
+	"pumphouse/nodes"
 )
 
 // DDL is what a DDL binlog means.

@@ -5,10 +5,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pingcap/tidb/pkg/parser/mysql"
+
 	"pumphouse/drainer/schema"
 	"pumphouse/testsuite/tidbtest/golden"
-
-	"github.com/pingcap/tidb/pkg/parser/mysql"
 )
 
 // TestDefinitions: a table has all that real TiDBs say of it, and of what was in a job nothing is

@@ -12,11 +12,11 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/nodes"
-	"pumphouse/nodes/embedpd"
-
 	"github.com/sirupsen/logrus"
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"pumphouse/nodes"
+	"pumphouse/nodes/embedpd"
 )
 
 // fixture is a PD and a way to it.

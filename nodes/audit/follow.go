@@ -6,11 +6,11 @@ import (
 	"strings"
 	"time"
 
-	"pumphouse/nodes"
-
 	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"pumphouse/nodes"
 )
 
 // How often the audit is trimmed if something was written, and how long the follower waits

@@ -11,10 +11,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"pumphouse/nodes"
-
 	"github.com/sirupsen/logrus"
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"pumphouse/nodes"
 	"pumphouse/nodes/logs"
 )
 

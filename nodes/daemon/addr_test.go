@@ -7,9 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"pumphouse/nodes/daemon"
-
 	"github.com/sirupsen/logrus"
+
+	"pumphouse/nodes/daemon"
 )
 
 func TestDefaultAddr(t *testing.T) {

@@ -12,12 +12,12 @@ import (
 	"strings"
 	"testing"
 
+	logtest "github.com/sirupsen/logrus/hooks/test"
+	"google.golang.org/grpc"
+
 	"pumphouse/nodes"
 	"pumphouse/nodes/daemon"
 	"pumphouse/testsuite/pdtest"
-
-	logtest "github.com/sirupsen/logrus/hooks/test"
-	"google.golang.org/grpc"
 )
 
 // guarded is a port with one request that admin limits; it gives the address and the path of

@@ -14,9 +14,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"pumphouse/nodes"
-
 	"github.com/sirupsen/logrus"
+
+	"pumphouse/nodes"
 )
 
 // firstAnswer is how long the first line of the log waits for PD.

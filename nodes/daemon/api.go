@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"net/http"
 
-	"pumphouse/nodes"
-
 	"github.com/sirupsen/logrus"
+
+	"pumphouse/nodes"
 )
 
 // HTTPError is an error with the status to answer it with.

@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/nodes/daemon"
-
 	logtest "github.com/sirupsen/logrus/hooks/test"
+
+	"pumphouse/nodes/daemon"
 )
 
 // echo stands for the gRPC server: it repeats lines, and vouches for who says so.

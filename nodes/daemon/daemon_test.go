@@ -7,10 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"pumphouse/nodes/daemon"
 	"pumphouse/nodes/disk"
-
-	"golang.org/x/sys/unix"
 )
 
 func TestNodeIDIsDecidedOnce(t *testing.T) {

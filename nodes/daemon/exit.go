@@ -5,9 +5,9 @@ import (
 	"errors"
 	"time"
 
-	"pumphouse/nodes"
-
 	"github.com/sirupsen/logrus"
+
+	"pumphouse/nodes"
 )
 
 // exitTimeout bounds what the last exit may take of a node's end.

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"pumphouse/nodes"
-
 	"github.com/sirupsen/logrus"
+
+	"pumphouse/nodes"
 )
 
 // Bounds of the writes of a state to PD: a node must be able to stop while PD is away.

@@ -9,9 +9,9 @@ import (
 	"sync"
 	"syscall"
 
-	"pumphouse/nodes/logs"
-
 	"github.com/sirupsen/logrus"
+
+	"pumphouse/nodes/logs"
 )
 
 // OnHangup has reload called for every SIGHUP, until stop is called, and logs how it went. What was

@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/nodes"
 	"pumphouse/nodes/certfile"
-
-	"github.com/sirupsen/logrus"
 )
 
 // Health looks, once a second, at what a node cannot note where it happens, and keeps the node's problems

@@ -9,12 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sirupsen/logrus"
+	"github.com/sirupsen/logrus/hooks/test"
+
 	"pumphouse/nodes"
 	"pumphouse/nodes/daemon"
 	"pumphouse/testsuite/pdtest"
-
-	"github.com/sirupsen/logrus"
-	"github.com/sirupsen/logrus/hooks/test"
 )
 
 // TestHealth: a clock that is not PD's, a certificate at its end and a rival for the node ID are problems while they last, and

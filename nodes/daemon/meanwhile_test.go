@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/nodes/daemon"
-
 	"google.golang.org/grpc"
+
+	"pumphouse/nodes/daemon"
 )
 
 // TestServeMeanwhile: the port answers before Serve, and as it should afterwards, on the same address.

@@ -11,10 +11,10 @@ import (
 	"sync"
 	"time"
 
-	"pumphouse/nodes"
-
 	"github.com/sirupsen/logrus"
 	"google.golang.org/grpc"
+
+	"pumphouse/nodes"
 	"pumphouse/nodes/logs"
 )
 

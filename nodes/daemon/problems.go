@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 
-	"pumphouse/nodes"
-
 	"github.com/prometheus/client_golang/prometheus"
+
+	"pumphouse/nodes"
 )
 
 // ProblemMetrics adds pumphouse_node_problem{code,kind,node} to a node's metrics: 1 for each code of which the node

@@ -5,11 +5,11 @@ import (
 	"sync"
 	"time"
 
-	"pumphouse/nodes/logs"
-
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/push"
 	"github.com/sirupsen/logrus"
+
+	"pumphouse/nodes/logs"
 )
 
 // PushMetrics pushes metrics to the Prometheus push gateway at addr, under the job binlog and

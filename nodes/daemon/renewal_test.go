@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+
 	"pumphouse/nodes/daemon"
 	"pumphouse/testsuite/pdtest"
-
-	"google.golang.org/grpc"
 )
 
 // TestCertificatesAreRenewed: a node that listens with TLS shows and asks for what its files

@@ -7,9 +7,9 @@ import (
 	"fmt"
 	"slices"
 
-	"pumphouse/nodes/certfile"
-
 	"github.com/sirupsen/logrus"
+
+	"pumphouse/nodes/certfile"
 )
 
 // Security names the PEM files of TLS between the parts of a cluster, under the names

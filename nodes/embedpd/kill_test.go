@@ -12,10 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pingcap/kvproto/pkg/pdpb"
+
 	"pumphouse/nodes"
 	"pumphouse/nodes/embedpd"
-
-	"github.com/pingcap/kvproto/pkg/pdpb"
 )
 
 // childEnv holds the data directory when the test binary is run as the PD to be killed.

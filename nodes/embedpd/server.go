@@ -12,13 +12,13 @@ import (
 	"syscall"
 	"time"
 
-	"pumphouse/nodes/daemon"
-	"pumphouse/nodes/disk"
-
 	"github.com/sirupsen/logrus"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.etcd.io/etcd/server/v3/etcdserver/api"
 	"google.golang.org/grpc"
+
+	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/disk"
 )
 
 // What a caller may want to tell apart.

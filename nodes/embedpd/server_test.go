@@ -13,9 +13,6 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/nodes"
-	"pumphouse/nodes/embedpd"
-
 	"github.com/pingcap/kvproto/pkg/keyspacepb"
 	"github.com/pingcap/kvproto/pkg/meta_storagepb"
 	"github.com/pingcap/kvproto/pkg/pdpb"
@@ -27,6 +24,9 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	"pumphouse/nodes"
+	"pumphouse/nodes/embedpd"
 )
 
 func open(t *testing.T, opts embedpd.Options) *embedpd.Server {

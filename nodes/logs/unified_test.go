@@ -12,12 +12,12 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"pumphouse/nodes/logs"
-
 	pinglog "github.com/pingcap/log"
 	"github.com/sirupsen/logrus"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zapcore"
+
+	"pumphouse/nodes/logs"
 )
 
 // at is the time of the format's own samples.

@@ -8,9 +8,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"pumphouse/nodes"
-
 	"github.com/sirupsen/logrus"
+
+	"pumphouse/nodes"
 	"pumphouse/nodes/logs"
 )
 

@@ -8,10 +8,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/nodes"
 	"pumphouse/nodes/logs"
-
-	"github.com/sirupsen/logrus"
 )
 
 // maxBatch bounds how many timestamps one message asks for; PD refuses 2^18 and more.

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"time"
 
-	"pumphouse/nodes"
-
 	"github.com/pingcap/kvproto/pkg/pdpb"
 	"google.golang.org/grpc"
+
+	"pumphouse/nodes"
 )
 
 // stream is an open pdpb.PD/Tso stream to one member.

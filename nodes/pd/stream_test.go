@@ -7,10 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/nodes"
-
 	"github.com/pingcap/kvproto/pkg/pdpb"
 	"google.golang.org/grpc"
+
+	"pumphouse/nodes"
 )
 
 func TestReadTSO(t *testing.T) {

@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/nodes/setting"
-
 	"github.com/BurntSushi/toml"
+
+	"pumphouse/nodes/setting"
 )
 
 // config has every kind of key that programs have.

@@ -6,10 +6,10 @@ import (
 	"strings"
 	"time"
 
-	"pumphouse/binlogpb"
-
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"pumphouse/binlogpb"
 )
 
 // begin reads up to the first call and decides whose connection it is: given means the gRPC

@@ -10,12 +10,12 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/binlogpb"
-
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	"pumphouse/binlogpb"
 )
 
 // TestSettingsAreAcknowledgedAtOnce has each SETTINGS acknowledged once, whoever serves the

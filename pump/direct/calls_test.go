@@ -7,10 +7,10 @@ import (
 	"sync"
 	"testing"
 
-	"pumphouse/binlogpb"
-
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"pumphouse/binlogpb"
 )
 
 func TestEachOfManyWritersGetsItsOwnAnswer(t *testing.T) {

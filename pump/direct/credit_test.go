@@ -6,13 +6,13 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"pumphouse/binlogpb"
-	"pumphouse/pump/direct"
-
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"pumphouse/binlogpb"
+	"pumphouse/pump/direct"
 )
 
 // floods are frames that bring no binlog. Each is sent until the server has had enough of it.

@@ -9,11 +9,11 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"pumphouse/binlogpb"
-	"pumphouse/pump/direct"
-
 	"golang.org/x/net/http2"
 	"google.golang.org/grpc"
+
+	"pumphouse/binlogpb"
+	"pumphouse/pump/direct"
 )
 
 // TestWritersDoNotNoticeAGracefulEnd replaces the server under 50 writers again and again: no

@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"pumphouse/pump/direct"
-
 	"golang.org/x/net/http2"
+
+	"pumphouse/pump/direct"
 )
 
 func TestSettingsUnderWay(t *testing.T) {

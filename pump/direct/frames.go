@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 
-	"pumphouse/binlogpb"
-
 	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"pumphouse/binlogpb"
 )
 
 const (

@@ -5,10 +5,10 @@ import (
 	"strings"
 	"testing"
 
-	"pumphouse/pump/direct"
-
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"pumphouse/pump/direct"
 )
 
 // TestWaysToWriteACall has each way on a connection's first call and on a later one.

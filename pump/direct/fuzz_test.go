@@ -8,11 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/binlogpb"
-
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 	"google.golang.org/grpc"
+
+	"pumphouse/binlogpb"
 )
 
 // FuzzConnection sends anything after the preface and the SETTINGS. The server must end when

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"testing"
 
-	"pumphouse/pump/direct"
-
 	"golang.org/x/net/http2"
+
+	"pumphouse/pump/direct"
 )
 
 // hanging is a pump whose writes do not return until they are released.

@@ -13,14 +13,14 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/binlogpb"
-	"pumphouse/nodes/daemon"
-	"pumphouse/testsuite/pdtest"
-
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/status"
+
+	"pumphouse/binlogpb"
+	"pumphouse/nodes/daemon"
+	"pumphouse/testsuite/pdtest"
 )
 
 // pull reads a pull to its end.

@@ -9,11 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/binlogpb"
-
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 	"google.golang.org/protobuf/proto"
+
+	"pumphouse/binlogpb"
 )
 
 // raw is a peer that writes frames as a test wants them and remembers what it gets.

@@ -10,14 +10,14 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/binlogpb"
-	"pumphouse/pump/direct"
-
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	_ "google.golang.org/grpc/encoding/gzip"
 	"google.golang.org/grpc/status"
+
+	"pumphouse/binlogpb"
+	"pumphouse/pump/direct"
 )
 
 // patient is how long a test waits for what should come at once.

@@ -6,10 +6,10 @@ import (
 	"io/fs"
 	"time"
 
-	"pumphouse/nodes/disk"
-
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
+
+	"pumphouse/nodes/disk"
 )
 
 // shortageFS retries what needs a file descriptor while none is left. That is a transient

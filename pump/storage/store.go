@@ -9,10 +9,10 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/nodes"
 	"pumphouse/nodes/logs"
-
-	"github.com/sirupsen/logrus"
 )
 
 // Store is an open binlog storage. Its methods may be called from any goroutine.

@@ -8,12 +8,12 @@ import (
 	"io"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/binlogpb"
 	"pumphouse/nodes"
 	"pumphouse/pump/oldlog"
 	"pumphouse/pump/storage"
-
-	"github.com/sirupsen/logrus"
 )
 
 // state is how far an import is. It is saved with what is imported.

@@ -12,11 +12,11 @@ import (
 	"strconv"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"pumphouse/pump/takeover"
 	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/upstream"
-
-	"golang.org/x/sys/unix"
 )
 
 // killedDir tells the test binary that it is to be the process that is killed.

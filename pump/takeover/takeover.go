@@ -9,12 +9,12 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/nodes"
 	"pumphouse/nodes/disk"
 	"pumphouse/pump/oldlog"
 	"pumphouse/pump/storage"
-
-	"github.com/sirupsen/logrus"
 )
 
 // Names below the data directory.

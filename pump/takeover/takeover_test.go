@@ -13,14 +13,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/binlogpb"
 	"pumphouse/nodes"
 	"pumphouse/pump/oldlog"
 	"pumphouse/pump/storage"
 	"pumphouse/pump/takeover"
 	"pumphouse/testsuite/upstream"
-
-	"github.com/sirupsen/logrus"
 )
 
 func must(t *testing.T, err error) {

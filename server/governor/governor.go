@@ -34,9 +34,9 @@ import (
 	"runtime"
 	"sync"
 
-	"pumphouse/server/engine"
-
 	"github.com/go-mysql-org/go-mysql/mysql"
+
+	"pumphouse/server/engine"
 )
 
 // Limits are what a [Governor] holds to. The zero value of a field means the default.

@@ -7,12 +7,12 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/nodes"
 	"pumphouse/nodes/audit"
 	"pumphouse/server/engine"
 	"pumphouse/sqlext"
-
-	"github.com/sirupsen/logrus"
 )
 
 // Control is what a session needs to act on live nodes: a *nodes.Control.

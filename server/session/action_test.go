@@ -13,13 +13,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sirupsen/logrus"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"pumphouse/nodes"
 	"pumphouse/nodes/audit"
 	"pumphouse/nodes/survey"
 	"pumphouse/server/engine"
-
-	"github.com/sirupsen/logrus"
-	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
 // fakeNode is what answers at a node's address.

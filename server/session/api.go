@@ -34,11 +34,11 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/nodes"
 	"pumphouse/server/engine"
 	"pumphouse/server/governor"
-
-	"github.com/sirupsen/logrus"
 )
 
 // Role is what a user may do.

@@ -11,11 +11,11 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/nodes"
-	"pumphouse/server/engine"
-
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 	"github.com/sirupsen/logrus"
+
+	"pumphouse/nodes"
+	"pumphouse/server/engine"
 )
 
 // TestSessionSeesItsOwnChange: SHOW right after CHANGE shows it, every time, although

@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/nodes"
 	"pumphouse/nodes/audit"
 	"pumphouse/sqlext"
-
-	"github.com/sirupsen/logrus"
 )
 
 // changeNode carries out CHANGE PUMP|DRAINER TO NODE_STATE = … FOR NODE_ID …, and logs

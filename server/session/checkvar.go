@@ -5,9 +5,9 @@ import (
 	"strconv"
 	"strings"
 
-	"pumphouse/server/engine"
-
 	"github.com/pingcap/tidb/pkg/parser/mysql"
+
+	"pumphouse/server/engine"
 )
 
 // check turns the value of an assignment into the text the variable keeps. Numbers

@@ -1,9 +1,9 @@
 package session
 
 import (
-	"pumphouse/server/engine"
-
 	"github.com/pingcap/tidb/pkg/parser/mysql"
+
+	"pumphouse/server/engine"
 )
 
 // The collation IDs of result columns.

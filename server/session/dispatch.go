@@ -6,9 +6,9 @@ import (
 	"math"
 	"strings"
 
-	"pumphouse/server/engine"
-
 	"github.com/pingcap/tidb/pkg/parser/ast"
+
+	"pumphouse/server/engine"
 )
 
 // dispatch carries out one statement.

@@ -5,10 +5,10 @@ import (
 	"encoding/json"
 	"strings"
 
+	"github.com/pingcap/tidb/pkg/parser/ast"
+
 	"pumphouse/server/engine"
 	"pumphouse/server/session/catalog"
-
-	"github.com/pingcap/tidb/pkg/parser/ast"
 )
 
 // runExplain carries out DESCRIBE table and EXPLAIN SELECT.

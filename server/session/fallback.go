@@ -6,9 +6,9 @@ import (
 	"strconv"
 	"strings"
 
-	"pumphouse/server/engine"
-
 	"github.com/pingcap/tidb/pkg/parser/ast"
+
+	"pumphouse/server/engine"
 )
 
 // fallback is a MySQL statement that TiDB's grammar does not have but clients send. It is known

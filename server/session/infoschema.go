@@ -5,11 +5,11 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/pingcap/tidb/pkg/parser"
+
 	"pumphouse/nodes"
 	"pumphouse/server/engine"
 	"pumphouse/server/session/catalog"
-
-	"github.com/pingcap/tidb/pkg/parser"
 )
 
 // The tables of information_schema that follow from the catalog alone. Their rows are

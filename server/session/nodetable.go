@@ -5,11 +5,11 @@ import (
 	"encoding/json"
 	"time"
 
+	"github.com/shopspring/decimal"
+
 	"pumphouse/nodes"
 	"pumphouse/nodes/survey"
 	"pumphouse/server/engine"
-
-	"github.com/shopspring/decimal"
 )
 
 // binlogRows gives the rows of a table of the database binlog.

@@ -7,9 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/nodes"
-
 	"github.com/sirupsen/logrus"
+
+	"pumphouse/nodes"
 )
 
 // TestReadOnlyTransactions: whoever has made the transaction READ ONLY, in whatever way a

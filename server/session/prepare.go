@@ -4,10 +4,10 @@ import (
 	"context"
 	"strings"
 
-	"pumphouse/server/engine"
-
 	"github.com/pingcap/tidb/pkg/parser/ast"
 	"github.com/pingcap/tidb/pkg/parser/mysql"
+
+	"pumphouse/server/engine"
 )
 
 // Prepared is a prepared statement. It belongs to the session that made it and is

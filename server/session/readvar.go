@@ -12,10 +12,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/shopspring/decimal"
+
 	"pumphouse/nodes"
 	"pumphouse/server/engine"
-
-	"github.com/shopspring/decimal"
 )
 
 // SysVar reads a system variable for an expression.

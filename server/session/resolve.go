@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/nodes"
 	"pumphouse/nodes/audit"
 	"pumphouse/sqlext"
-
-	"github.com/sirupsen/logrus"
 )
 
 // resolveTransaction carries out RESOLVE TRANSACTION: the pump stores an operator's decision about a

@@ -4,12 +4,12 @@ import (
 	"context"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/nodes"
 	"pumphouse/nodes/audit"
 	"pumphouse/server/engine"
 	"pumphouse/sqlext"
-
-	"github.com/sirupsen/logrus"
 )
 
 // The server status bits of an OK packet that belong to the session.

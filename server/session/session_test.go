@@ -12,12 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sirupsen/logrus"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"pumphouse/nodes"
 	"pumphouse/nodes/embedpd"
 	"pumphouse/server/engine"
-
-	"github.com/sirupsen/logrus"
-	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
 // pd is the PD of all tests, started by the first that needs it: each test takes it,

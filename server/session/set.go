@@ -4,10 +4,10 @@ import (
 	"context"
 	"strings"
 
-	"pumphouse/server/engine"
-
 	"github.com/pingcap/tidb/pkg/parser/ast"
 	"github.com/pingcap/tidb/pkg/parser/charset"
+
+	"pumphouse/server/engine"
 )
 
 // runSet carries out SET. As in MySQL all values are computed and checked first and

@@ -4,10 +4,10 @@ import (
 	"context"
 	"strings"
 
+	"github.com/pingcap/tidb/pkg/parser/ast"
+
 	"pumphouse/server/engine"
 	"pumphouse/server/session/catalog"
-
-	"github.com/pingcap/tidb/pkg/parser/ast"
 )
 
 // showing is a SHOW statement made ready: its columns are known, its rows come when

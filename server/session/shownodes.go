@@ -5,11 +5,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pingcap/tidb/pkg/parser/ast"
+
 	"pumphouse/nodes"
 	"pumphouse/server/engine"
 	"pumphouse/sqlext"
-
-	"github.com/pingcap/tidb/pkg/parser/ast"
 )
 
 // statusColumns are those of SHOW PUMP|DRAINER STATUS (docs/wire-contract.md).

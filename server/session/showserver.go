@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"strings"
 
-	"pumphouse/server/engine"
-
 	"github.com/pingcap/tidb/pkg/parser/ast"
+
+	"pumphouse/server/engine"
 )
 
 // showConditions is SHOW WARNINGS, SHOW ERRORS and their counts.

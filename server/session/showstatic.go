@@ -5,10 +5,10 @@ import (
 	"slices"
 	"strings"
 
-	"pumphouse/server/engine"
-
 	"github.com/pingcap/tidb/pkg/parser/ast"
 	"github.com/pingcap/tidb/pkg/parser/charset"
+
+	"pumphouse/server/engine"
 )
 
 // showStatic is a SHOW statement whose answer is the same for everybody; nil if it is

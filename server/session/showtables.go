@@ -5,10 +5,10 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/pingcap/tidb/pkg/parser/ast"
+
 	"pumphouse/server/engine"
 	"pumphouse/server/session/catalog"
-
-	"github.com/pingcap/tidb/pkg/parser/ast"
 )
 
 // showTables is SHOW [FULL] TABLES.

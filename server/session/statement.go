@@ -3,9 +3,9 @@ package session
 import (
 	"strings"
 
-	"pumphouse/sqlext"
-
 	"github.com/pingcap/tidb/pkg/parser/ast"
+
+	"pumphouse/sqlext"
 )
 
 // statement is one that a session can carry out: parsed, or one that TiDB's grammar does not have.

@@ -4,9 +4,9 @@ import (
 	"slices"
 	"strings"
 
-	"pumphouse/sqlext"
-
 	"github.com/pingcap/tidb/pkg/parser/ast"
+
+	"pumphouse/sqlext"
 )
 
 // runTransaction carries out BEGIN, COMMIT, ROLLBACK and savepoints. A CHANGE is never

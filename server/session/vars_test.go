@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/server/engine"
-
 	"github.com/pingcap/tidb/pkg/parser/mysql"
+
+	"pumphouse/server/engine"
 )
 
 // TestSysVarTable: every line of the table reads as it is meant, and every variable

@@ -5,9 +5,9 @@ import (
 	"slices"
 	"strconv"
 
-	"pumphouse/nodes"
-
 	"github.com/prometheus/client_golang/prometheus"
+
+	"pumphouse/nodes"
 )
 
 // collector gives the cluster's metrics as they are at the time of a scrape.

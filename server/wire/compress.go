@@ -7,10 +7,10 @@ import (
 	"io"
 	"sync"
 
-	"pumphouse/server/engine"
-
 	"github.com/go-mysql-org/go-mysql/mysql"
 	"github.com/klauspost/compress/zstd"
+
+	"pumphouse/server/engine"
 )
 
 // The compressed protocol: after the login both sides put what they would send into frames of

@@ -7,10 +7,10 @@ import (
 	"io"
 	"testing"
 
-	"pumphouse/server/engine"
-
 	"github.com/go-mysql-org/go-mysql/mysql"
 	"github.com/klauspost/compress/zstd"
+
+	"pumphouse/server/engine"
 )
 
 // algorithms are the capabilities that choose one.

@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/server/engine"
-
 	"github.com/go-mysql-org/go-mysql/mysql"
+
+	"pumphouse/server/engine"
 )
 
 // feed is a socket that gives these bytes, then ends, and takes what is written.

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"fmt"
 
-	"pumphouse/server/engine"
-
 	"github.com/go-mysql-org/go-mysql/mysql"
+
+	"pumphouse/server/engine"
 )
 
 // Errors that end a connection without an answer of their own. Others are

@@ -3,9 +3,9 @@ package wire
 import (
 	"encoding/binary"
 
-	"pumphouse/server/engine"
-
 	"github.com/go-mysql-org/go-mysql/mysql"
+
+	"pumphouse/server/engine"
 )
 
 // OK is what an OK packet tells.

@@ -6,10 +6,10 @@ import (
 	"strings"
 	"time"
 
-	"pumphouse/server/engine"
-
 	"github.com/go-mysql-org/go-mysql/mysql"
 	"github.com/shopspring/decimal"
+
+	"pumphouse/server/engine"
 )
 
 // Params decodes the parameters of one prepared statement. It remembers the types

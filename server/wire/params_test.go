@@ -5,9 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/server/engine"
-
 	"github.com/go-mysql-org/go-mysql/mysql"
+
+	"pumphouse/server/engine"
 )
 
 // decodeOne decodes a single parameter of a type.

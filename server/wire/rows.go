@@ -7,9 +7,9 @@ import (
 	"strconv"
 	"time"
 
-	"pumphouse/server/engine"
-
 	"github.com/go-mysql-org/go-mysql/mysql"
+
+	"pumphouse/server/engine"
 )
 
 const nullMark = 0xfb

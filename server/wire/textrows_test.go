@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"pumphouse/server/engine"
-
 	"github.com/go-mysql-org/go-mysql/mysql"
+
+	"pumphouse/server/engine"
 )
 
 // Rows that were encoded once go out as the very bytes that they would have been anyway.

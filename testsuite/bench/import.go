@@ -11,12 +11,12 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/nodes"
 	"pumphouse/pump/storage"
 	"pumphouse/pump/takeover"
 	old "pumphouse/testsuite/upstream"
-
-	"github.com/sirupsen/logrus"
 )
 
 // benchImport prints how fast the binlogs of an upstream pump are imported, in this process, beside a

@@ -10,6 +10,8 @@ import (
 	"regexp"
 	"time"
 
+	"github.com/pingcap/tidb/pkg/parser/mysql"
+
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/file"
@@ -17,8 +19,6 @@ import (
 	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
 	"pumphouse/testsuite/mariadbtest"
-
-	"github.com/pingcap/tidb/pkg/parser/mysql"
 )
 
 // benchReparo prints how fast bin/reparo brings rows from files into MariaDB, beside the same rows by plain

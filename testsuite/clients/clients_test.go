@@ -12,12 +12,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-sql-driver/mysql"
+
 	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/programs"
 	"pumphouse/testsuite/rig"
-
-	"github.com/go-sql-driver/mysql"
 )
 
 // step is one statement and what every client must get for it.

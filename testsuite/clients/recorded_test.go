@@ -11,11 +11,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-sql-driver/mysql"
+
 	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/programs"
 	"pumphouse/testsuite/rig"
-
-	"github.com/go-sql-driver/mysql"
 )
 
 // What clients and their tools send before a person has typed anything: each must be

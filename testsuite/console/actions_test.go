@@ -10,11 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
+
 	"pumphouse/nodes"
 	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/rig"
-
-	"github.com/go-sql-driver/mysql"
 )
 
 // TestActions carries the operators' statements out on real pumps, with two consoles that

@@ -6,10 +6,10 @@ import (
 	"testing"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/rig"
-
-	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
 // TestWatchCompactedAway cuts consoles off from PD, lets PD forget what their watches

@@ -6,11 +6,11 @@ import (
 	"strings"
 	"testing"
 
-	"pumphouse/testsuite/pdtest"
-	"pumphouse/testsuite/rig"
-
 	gomysql "github.com/go-mysql-org/go-mysql/client"
 	"github.com/go-mysql-org/go-mysql/mysql"
+
+	"pumphouse/testsuite/pdtest"
+	"pumphouse/testsuite/rig"
 )
 
 // TestCompressedProtocol: clients that ask for compression get it, with zlib and with zstd: the

@@ -13,11 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/testsuite/pdtest"
-	"pumphouse/testsuite/rig"
-
 	"github.com/go-sql-driver/mysql"
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"pumphouse/testsuite/pdtest"
+	"pumphouse/testsuite/rig"
 )
 
 const (

@@ -14,10 +14,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
+
 	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/rig"
-
-	"github.com/go-sql-driver/mysql"
 )
 
 // TestGreedyClients: a user who is let in and takes whatever there is. The console stays small, says

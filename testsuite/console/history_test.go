@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/testsuite/rig"
-
 	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"pumphouse/testsuite/rig"
 )
 
 // version is one version of one record, as PD gave it to a watch.

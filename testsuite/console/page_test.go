@@ -13,10 +13,10 @@ import (
 	"testing"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/rig"
-
-	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
 // TestPageOfManyNodes: 10,000 nodes, readers in crowds and readers that do not read. The console

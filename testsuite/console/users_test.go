@@ -11,10 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-sql-driver/mysql"
+
 	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/rig"
-
-	"github.com/go-sql-driver/mysql"
 )
 
 const pausePump1 = "CHANGE PUMP TO NODE_STATE = 'paused' FOR NODE_ID 'pump1'"

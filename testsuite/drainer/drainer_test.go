@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"pumphouse/binlogpb"
 	"pumphouse/drainer"
 	"pumphouse/drainer/downstream"
@@ -19,8 +21,6 @@ import (
 	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
 	"pumphouse/testsuite/rig"
-
-	"google.golang.org/protobuf/proto"
 )
 
 // A drainer brings what two pumps took downstream, in commit order, once, over pauses of

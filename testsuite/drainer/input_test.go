@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"pumphouse/binlogpb"
 	"pumphouse/drainer/binlogfile"
 	"pumphouse/drainer/schema"
@@ -19,8 +21,6 @@ import (
 	"pumphouse/testsuite/mariadbtest"
 	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/rig"
-
-	"google.golang.org/protobuf/proto"
 )
 
 // secret is the password of every downstream here: nothing may ever print it.

@@ -10,15 +10,15 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/binlogpb/pbkafka"
-	"pumphouse/nodes"
-	"pumphouse/testsuite/pdtest"
-	"pumphouse/testsuite/rig"
-
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"google.golang.org/protobuf/proto"
+
+	"pumphouse/binlogpb/pbkafka"
+	"pumphouse/nodes"
+	"pumphouse/testsuite/pdtest"
+	"pumphouse/testsuite/rig"
 )
 
 // TestDrainerOrders gives orders to drainers that have something in flight: their Kafka broker

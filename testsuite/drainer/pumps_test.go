@@ -10,13 +10,13 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
 	"pumphouse/binlogpb"
 	"pumphouse/nodes"
 	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/rig"
-
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 )
 
 // TestDrainerAndItsPumps holds the drainer's program to what it owes the pumps, with real

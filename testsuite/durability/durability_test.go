@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
+
 	"pumphouse/drainer/binlogfile"
 	"pumphouse/nodes"
 	"pumphouse/testsuite/form"
@@ -19,8 +21,6 @@ import (
 	"pumphouse/testsuite/programs"
 	"pumphouse/testsuite/rig"
 	"pumphouse/testsuite/strace"
-
-	"golang.org/x/net/http2"
 )
 
 // The tests of this file run the real programs under strace and look at each moment where something is

@@ -12,12 +12,12 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/server/engine"
-
 	"github.com/go-mysql-org/go-mysql/client"
 	"github.com/go-mysql-org/go-mysql/mysql"
 	"github.com/pingcap/tidb/pkg/parser"
 	"github.com/pingcap/tidb/pkg/parser/ast"
+
+	"pumphouse/server/engine"
 )
 
 // answer is what a server made of a query, in a form that can be compared.

@@ -6,11 +6,11 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/server/engine"
-
 	"github.com/go-mysql-org/go-mysql/client"
 	"github.com/go-mysql-org/go-mysql/mysql"
 	"github.com/shopspring/decimal"
+
+	"pumphouse/server/engine"
 )
 
 // load makes the same tables in MariaDB and in the environment: the columns are those

@@ -5,9 +5,9 @@ import (
 	"strings"
 	"time"
 
-	"pumphouse/server/engine"
-
 	pmysql "github.com/pingcap/tidb/pkg/parser/mysql"
+
+	"pumphouse/server/engine"
 )
 
 // env is the session the evaluator sees; it mirrors the one on MariaDB.

@@ -8,14 +8,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-mysql-org/go-mysql/client"
+
 	"pumphouse/nodes"
 	"pumphouse/nodes/audit"
 	"pumphouse/nodes/survey"
 	"pumphouse/server/engine"
 	"pumphouse/server/session"
 	"pumphouse/testsuite/pdtest"
-
-	"github.com/go-mysql-org/go-mysql/client"
 )
 
 // clock is PD's time in these tests.

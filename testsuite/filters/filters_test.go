@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/drainer"
 	"pumphouse/drainer/downstream"
 	"pumphouse/drainer/tikv"
@@ -25,8 +27,6 @@ import (
 	"pumphouse/testsuite/mariadbtest"
 	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/tidbtest"
-
-	"github.com/sirupsen/logrus"
 )
 
 // patience is how long anything may take that should happen soon, on a busy machine.

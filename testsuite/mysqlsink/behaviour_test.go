@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 
+	pmysql "github.com/pingcap/tidb/pkg/parser/mysql"
+
 	"pumphouse/drainer/checkpoint"
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
@@ -16,8 +18,6 @@ import (
 	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
 	"pumphouse/testsuite/mariadbtest"
-
-	pmysql "github.com/pingcap/tidb/pkg/parser/mysql"
 )
 
 // sinkLab is a lab with the table of sinktest.

@@ -14,14 +14,14 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
+
 	"pumphouse/binlogpb"
 	"pumphouse/nodes"
 	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/mariadbtest"
 	"pumphouse/testsuite/pdtest"
-
-	"google.golang.org/grpc"
-	"google.golang.org/protobuf/proto"
 )
 
 // bigPump is a pump with one large transaction.

@@ -4,13 +4,13 @@ import (
 	"strings"
 	"testing"
 
+	pmysql "github.com/pingcap/tidb/pkg/parser/mysql"
+	"github.com/pingcap/tidb/pkg/parser/types"
+
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/nodes"
 	"pumphouse/testsuite/mariadbtest"
-
-	pmysql "github.com/pingcap/tidb/pkg/parser/mysql"
-	"github.com/pingcap/tidb/pkg/parser/types"
 )
 
 // texts is a table with columns of text, by their collations upstream.

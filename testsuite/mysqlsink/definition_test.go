@@ -7,15 +7,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sirupsen/logrus"
+	logtest "github.com/sirupsen/logrus/hooks/test"
+
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/mysql"
 	"pumphouse/drainer/sink/mysql/definition"
 	"pumphouse/nodes"
 	"pumphouse/testsuite/mariadbtest"
-
-	"github.com/sirupsen/logrus"
-	logtest "github.com/sirupsen/logrus/hooks/test"
 )
 
 // applyOne applies a transaction and gives the sink's error.

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 
+	pmysql "github.com/pingcap/tidb/pkg/parser/mysql"
+
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/mysql"
@@ -14,8 +16,6 @@ import (
 	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
 	"pumphouse/testsuite/mariadbtest"
-
-	pmysql "github.com/pingcap/tidb/pkg/parser/mysql"
 )
 
 // The tables of divergence tests: one with a key, one with a key of two columns, one without.

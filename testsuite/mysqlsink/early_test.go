@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	pmysql "github.com/pingcap/tidb/pkg/parser/mysql"
+
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/mysql"
@@ -13,8 +15,6 @@ import (
 	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
 	"pumphouse/testsuite/mariadbtest"
-
-	pmysql "github.com/pingcap/tidb/pkg/parser/mysql"
 )
 
 // wide is table d.t after the statements of earlyTxn; it has no key, so that a row that is

@@ -9,11 +9,11 @@ import (
 	"testing"
 	"time"
 
+	pmysql "github.com/pingcap/tidb/pkg/parser/mysql"
+
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/nodes"
-
-	pmysql "github.com/pingcap/tidb/pkg/parser/mysql"
 )
 
 // upstream is a DDL history under construction: what a TiDB would have of the statements a test gives it,

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	pmysql "github.com/pingcap/tidb/pkg/parser/mysql"
+
 	"pumphouse/drainer/checkpoint"
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
@@ -18,8 +20,6 @@ import (
 	"pumphouse/nodes"
 	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/mariadbtest"
-
-	pmysql "github.com/pingcap/tidb/pkg/parser/mysql"
 )
 
 // keyed has a unique key of text besides its primary key; keyless has no key at all, and a

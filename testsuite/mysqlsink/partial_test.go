@@ -7,14 +7,14 @@ import (
 	"testing"
 	"time"
 
+	pmysql "github.com/pingcap/tidb/pkg/parser/mysql"
+
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/sinktest"
 	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
 	"pumphouse/testsuite/mariadbtest"
-
-	pmysql "github.com/pingcap/tidb/pkg/parser/mysql"
 )
 
 // partialT is a table with columns that the downstream does not have.

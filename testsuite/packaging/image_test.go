@@ -11,12 +11,12 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/net/dns/dnsmessage"
+	"golang.org/x/sys/unix"
+
 	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/programs"
 	"pumphouse/testsuite/rig"
-
-	"golang.org/x/net/dns/dnsmessage"
-	"golang.org/x/sys/unix"
 )
 
 // image is the root file system that packaging/Containerfile describes, made by its steps, and how a container of it starts.

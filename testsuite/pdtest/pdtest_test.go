@@ -10,13 +10,13 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/nodes"
-	"pumphouse/nodes/pd"
-	"pumphouse/testsuite/pdtest"
-
 	pingcaplog "github.com/pingcap/log"
 	official "github.com/tikv/pd/client"
 	"go.uber.org/zap"
+
+	"pumphouse/nodes"
+	"pumphouse/nodes/pd"
+	"pumphouse/testsuite/pdtest"
 )
 
 func ours(t *testing.T, c *pdtest.Cluster, endpoints ...string) *pd.Client {

@@ -6,11 +6,11 @@ import (
 	"testing"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"pumphouse/nodes"
 	"pumphouse/nodes/embedpd"
 	"pumphouse/nodes/pd"
-
-	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
 // View is a PD as nodes in the test's process see it.

@@ -13,6 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kmsg"
+
 	"pumphouse/drainer"
 	"pumphouse/drainer/downstream"
 	"pumphouse/drainer/schema"
@@ -22,9 +25,6 @@ import (
 	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/programs"
 	"pumphouse/testsuite/rig"
-
-	"github.com/twmb/franz-go/pkg/kfake"
-	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // TestProblemPDClockBack restores PD from a backup of an hour ago; an operator then raises its clock.

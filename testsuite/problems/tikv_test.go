@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/drainer"
 	"pumphouse/drainer/downstream"
 	drainertikv "pumphouse/drainer/tikv"
@@ -15,8 +17,6 @@ import (
 	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/rig"
 	"pumphouse/testsuite/tidbtest"
-
-	"github.com/sirupsen/logrus"
 )
 
 // TestProblemsOfTiKV: the storage of a TiDB dies when a pump has a transaction without an outcome and the drainer comes to a

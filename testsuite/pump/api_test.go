@@ -17,14 +17,14 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding/gzip"
+	"google.golang.org/grpc/stats"
+
 	"pumphouse/nodes"
 	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/programs"
 	"pumphouse/testsuite/rig"
-
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/encoding/gzip"
-	"google.golang.org/grpc/stats"
 )
 
 // TestPumpHTTP holds the HTTP API to what upstream tools expect.

@@ -12,12 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
+
 	"pumphouse/nodes"
 	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/programs"
 	"pumphouse/testsuite/rig"
-
-	"golang.org/x/net/http2"
 )
 
 // TestPumpWithFewDescriptors runs a pump that may have 96 files open, and has 300 peers that make

@@ -12,15 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/binlogpb"
-	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
-	"pumphouse/pump/storage"
-	"pumphouse/pump/tikv"
-	"pumphouse/testsuite/pdtest"
-	"pumphouse/testsuite/rig"
-	"pumphouse/testsuite/tidbtest"
-
 	"github.com/pingcap/kvproto/pkg/kvrpcpb"
 	"github.com/sirupsen/logrus"
 	kvclient "github.com/tikv/client-go/v2/tikv"
@@ -31,6 +22,15 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
+
+	"pumphouse/binlogpb"
+	"pumphouse/nodes"
+	"pumphouse/nodes/daemon"
+	"pumphouse/pump/storage"
+	"pumphouse/pump/tikv"
+	"pumphouse/testsuite/pdtest"
+	"pumphouse/testsuite/rig"
+	"pumphouse/testsuite/tidbtest"
 )
 
 // upstream is a client of the storage, which runs transactions as TiDB does.

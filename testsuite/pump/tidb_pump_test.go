@@ -14,13 +14,13 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"pumphouse/binlogpb"
 	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/rig"
 	"pumphouse/testsuite/tidbtest"
-
-	"google.golang.org/protobuf/proto"
 )
 
 // TestTiDBPumpClient lets TiDB's own pump client find our pumps and follow their states.

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	tp "github.com/pingcap/tidb/pkg/parser/mysql"
+
 	"pumphouse/drainer/relay"
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
@@ -17,8 +19,6 @@ import (
 	"pumphouse/nodes"
 	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/mariadbtest"
-
-	tp "github.com/pingcap/tidb/pkg/parser/mysql"
 )
 
 const create = `CREATE DATABASE shop;

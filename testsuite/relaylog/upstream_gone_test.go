@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/drainer"
 	"pumphouse/drainer/checkpoint"
 	"pumphouse/drainer/downstream"
@@ -27,8 +29,6 @@ import (
 	"pumphouse/nodes/daemon"
 	"pumphouse/nodes/pd"
 	"pumphouse/testsuite/mariadbtest"
-
-	"github.com/sirupsen/logrus"
 )
 
 const cluster = 77

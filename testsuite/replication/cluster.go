@@ -12,12 +12,12 @@ import (
 	"testing"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"pumphouse/nodes"
 	"pumphouse/testsuite/mariadbtest"
 	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/tidbtest"
-
-	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
 // Cluster is a whole binlog cluster with a MariaDB or a TiDB downstream. It ends with its test.

@@ -11,7 +11,6 @@ import (
 	"github.com/pingcap/tidb/pkg/parser"
 	"github.com/pingcap/tidb/pkg/parser/ast"
 	"github.com/pingcap/tidb/pkg/parser/format"
-
 	// The parser needs an implementation of literals; this one knows nothing but them.
 	_ "github.com/pingcap/tidb/pkg/parser/test_driver"
 )

@@ -10,12 +10,12 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/binlogpb/pbkafka"
-	"pumphouse/nodes"
-
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"google.golang.org/protobuf/proto"
+
+	"pumphouse/binlogpb/pbkafka"
+	"pumphouse/nodes"
 )
 
 const topic = "replay"

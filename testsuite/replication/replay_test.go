@@ -9,13 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"pumphouse/binlogpb/pbfile"
 	"pumphouse/drainer/binlogfile"
 	"pumphouse/nodes"
 	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/mariadbtest"
-
-	"google.golang.org/protobuf/proto"
 )
 
 // TestReplay: what a drainer has written to files, and another one to Kafka, while both of them and

@@ -11,10 +11,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-sql-driver/mysql"
+
 	"pumphouse/nodes"
 	"pumphouse/testsuite/mariadbtest"
-
-	"github.com/go-sql-driver/mysql"
 )
 
 // recorded is a transaction as files and messages hold it: a statement, or changed rows.

@@ -3,14 +3,14 @@ package restore
 import (
 	"testing"
 
+	"github.com/pingcap/tidb/pkg/parser/mysql"
+
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/file"
 	"pumphouse/drainer/sink/sinktest"
 	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
-
-	"github.com/pingcap/tidb/pkg/parser/mysql"
 )
 
 // writeKeyless writes files with one table, k.nokey, and that many rows, ten a transaction.

@@ -7,13 +7,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pingcap/tidb/pkg/parser/mysql"
+
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/sinktest"
 	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
-
-	"github.com/pingcap/tidb/pkg/parser/mysql"
 )
 
 // shop are files with the tables shop.items, shop.carts and log.entries; rows are the commit TSs of the first and of the last

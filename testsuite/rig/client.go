@@ -5,12 +5,12 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/binlogpb"
-	"pumphouse/nodes"
-
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+
+	"pumphouse/binlogpb"
+	"pumphouse/nodes"
 )
 
 // Client is a gRPC client of one pump.

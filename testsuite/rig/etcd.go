@@ -5,10 +5,10 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/testsuite/pdtest"
-
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+
+	"pumphouse/testsuite/pdtest"
 )
 
 // Etcd gives a plain client of the PD, for looking at what is really there.

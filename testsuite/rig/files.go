@@ -11,15 +11,15 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sirupsen/logrus"
+	"google.golang.org/protobuf/proto"
+
 	"pumphouse/binlogpb/pbfile"
 	"pumphouse/drainer"
 	"pumphouse/drainer/binlogfile"
 	"pumphouse/drainer/downstream"
 	"pumphouse/drainer/schema"
 	"pumphouse/nodes"
-
-	"github.com/sirupsen/logrus"
-	"google.golang.org/protobuf/proto"
 )
 
 // Files is a drainer that writes files, with its data directory.

@@ -9,10 +9,10 @@ import (
 	"sync"
 	"time"
 
+	"google.golang.org/grpc"
+
 	"pumphouse/binlogpb"
 	"pumphouse/nodes"
-
-	"google.golang.org/grpc"
 )
 
 // Stored is how many records the process has stored since it runs.

@@ -7,11 +7,11 @@ import (
 	"slices"
 	"sync"
 
-	"pumphouse/binlogpb"
-	"pumphouse/nodes"
-
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
+
+	"pumphouse/binlogpb"
+	"pumphouse/nodes"
 )
 
 // LiveDrainer is a gRPC server that takes Notify, as a drainer does, and looks at the

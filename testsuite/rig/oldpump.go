@@ -3,10 +3,10 @@ package rig
 import (
 	"net"
 
+	"google.golang.org/grpc"
+
 	"pumphouse/binlogpb"
 	"pumphouse/nodes"
-
-	"google.golang.org/grpc"
 )
 
 // OldPump is a pump that delivers what a test tells it to, whatever its record says.

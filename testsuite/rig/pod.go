@@ -13,10 +13,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/programs"
-
-	"golang.org/x/sys/unix"
 )
 
 // Pod is a network namespace with an address of its own, as a pod has it.

@@ -13,12 +13,12 @@ import (
 	"testing"
 	"time"
 
+	clientv3 "go.etcd.io/etcd/client/v3"
+
 	"pumphouse/nodes"
 	"pumphouse/nodes/pd"
 	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/programs"
-
-	clientv3 "go.etcd.io/etcd/client/v3"
 )
 
 // Pumps is a PD and what tests do with the pumps and drainers it knows.

@@ -10,19 +10,19 @@ import (
 	"sync"
 	"testing"
 
-	"pumphouse/binlogpb"
-	"pumphouse/drainer/schema"
-	"pumphouse/nodes"
-	"pumphouse/nodes/pd"
-	"pumphouse/pump"
-	"pumphouse/testsuite/pdtest"
-
 	"github.com/pingcap/tidb/pkg/parser/ast"
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 	"github.com/pingcap/tidb/pkg/parser/types"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/proto"
+
+	"pumphouse/binlogpb"
+	"pumphouse/drainer/schema"
+	"pumphouse/nodes"
+	"pumphouse/nodes/pd"
+	"pumphouse/pump"
+	"pumphouse/testsuite/pdtest"
 )
 
 // Shop plays TiDB for drainers in this process: a PD, real pumps, and the DDL jobs in a

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"sync"
 
-	"pumphouse/binlogpb"
-	"pumphouse/nodes"
-
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
+
+	"pumphouse/binlogpb"
+	"pumphouse/nodes"
 )
 
 // Trade is a shop whose pumps are processes, and what its drainers have to bring downstream.

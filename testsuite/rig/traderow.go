@@ -4,10 +4,10 @@ import (
 	"encoding/binary"
 	"fmt"
 
+	"google.golang.org/protobuf/proto"
+
 	"pumphouse/binlogpb"
 	"pumphouse/nodes"
-
-	"google.golang.org/protobuf/proto"
 )
 
 // PumpRecord puts a pump's record into PD.

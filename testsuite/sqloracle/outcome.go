@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"pumphouse/sqlext"
-
 	oldparser "github.com/pingcap/tidb/parser"
 	oldast "github.com/pingcap/tidb/parser/ast"
 	oldformat "github.com/pingcap/tidb/parser/format"
@@ -15,6 +13,8 @@ import (
 	"github.com/pingcap/tidb/pkg/parser"
 	"github.com/pingcap/tidb/pkg/parser/format"
 	"github.com/pingcap/tidb/pkg/parser/mysql"
+
+	"pumphouse/sqlext"
 )
 
 // outcome is what a parser makes of a text.

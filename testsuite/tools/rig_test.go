@@ -12,12 +12,12 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/testsuite/pdtest"
-	"pumphouse/testsuite/programs"
-
 	_ "github.com/go-sql-driver/mysql" // the driver that open uses
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
+
+	"pumphouse/testsuite/pdtest"
+	"pumphouse/testsuite/programs"
 )
 
 // Commit timestamps of the records of the operations document.

@@ -11,9 +11,9 @@ import (
 	"path/filepath"
 	"testing"
 
-	"pumphouse/binlogpb"
-
 	"google.golang.org/protobuf/proto"
+
+	"pumphouse/binlogpb"
 )
 
 // killedBytes is the size that the pump's value log had when it was killed.

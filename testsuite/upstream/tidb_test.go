@@ -9,6 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sirupsen/logrus"
+	"google.golang.org/protobuf/encoding/prototext"
+	"google.golang.org/protobuf/proto"
+
 	"pumphouse/binlogpb/pbfile"
 	"pumphouse/drainer"
 	"pumphouse/drainer/binlogfile"
@@ -22,10 +26,6 @@ import (
 	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/tidbtest"
 	"pumphouse/testsuite/upstream"
-
-	"github.com/sirupsen/logrus"
-	"google.golang.org/protobuf/encoding/prototext"
-	"google.golang.org/protobuf/proto"
 )
 
 // The same statements on a real TiDB, through our pump and our drainer: the file has what upstream's

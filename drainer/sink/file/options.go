@@ -4,10 +4,10 @@ import (
 	"errors"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/nodes"
 	"pumphouse/nodes/disk"
-
-	"github.com/sirupsen/logrus"
 	"pumphouse/nodes/logs"
 )
 

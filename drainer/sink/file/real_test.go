@@ -6,15 +6,15 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/pingcap/tidb/pkg/parser/mysql"
+	"google.golang.org/protobuf/proto"
+
 	"pumphouse/binlogpb/pbfile"
 	"pumphouse/drainer/binlogfile"
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/txn"
 	"pumphouse/testsuite/tidbtest/golden"
-
-	"github.com/pingcap/tidb/pkg/parser/mysql"
-	"google.golang.org/protobuf/proto"
 )
 
 // What real TiDBs wrote goes through files and comes back as it was.

@@ -13,15 +13,15 @@ import (
 	"testing"
 	"time"
 
+	logtest "github.com/sirupsen/logrus/hooks/test"
+	"google.golang.org/protobuf/proto"
+
 	"pumphouse/binlogpb/pbfile"
 	"pumphouse/drainer/binlogfile"
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/sinktest"
 	"pumphouse/nodes"
-
-	logtest "github.com/sirupsen/logrus/hooks/test"
-	"google.golang.org/protobuf/proto"
 )
 
 // directory is the downstream of the contract's tests.

@@ -8,14 +8,14 @@ import (
 	"strings"
 	"time"
 
-	"pumphouse/binlogpb/pbkafka"
-	"pumphouse/nodes"
-	"pumphouse/nodes/logs"
-
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"google.golang.org/protobuf/proto"
+
+	"pumphouse/binlogpb/pbkafka"
+	"pumphouse/nodes"
+	"pumphouse/nodes/logs"
 )
 
 // limits are sizes in bytes.

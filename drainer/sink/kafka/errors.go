@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"strings"
 
+	"google.golang.org/protobuf/proto"
+
 	"pumphouse/binlogpb/pbkafka"
 	"pumphouse/nodes"
-
-	"google.golang.org/protobuf/proto"
 )
 
 // TooLargeError says that a transaction makes a larger message than the topic takes.

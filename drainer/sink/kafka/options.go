@@ -7,11 +7,11 @@ import (
 	"strconv"
 	"time"
 
-	"pumphouse/nodes"
-
 	"github.com/sirupsen/logrus"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kversion"
+
+	"pumphouse/nodes"
 	"pumphouse/nodes/logs"
 )
 

@@ -8,10 +8,10 @@ import (
 	"sync"
 	"time"
 
-	"pumphouse/nodes"
-
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"pumphouse/nodes"
 )
 
 // markHeader is the name of the header that has the drainer's mark.

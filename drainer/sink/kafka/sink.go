@@ -7,11 +7,11 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kgo"
+
 	"pumphouse/drainer/message"
 	"pumphouse/drainer/sink"
 	"pumphouse/nodes"
-
-	"github.com/twmb/franz-go/pkg/kgo"
 )
 
 // Sink writes transactions to a topic.

@@ -11,12 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/binlogpb/pbkafka"
-	"pumphouse/drainer/schema"
-	"pumphouse/drainer/sink"
-	"pumphouse/drainer/sink/sinktest"
-	"pumphouse/nodes"
-
 	"github.com/sirupsen/logrus"
 	logtest "github.com/sirupsen/logrus/hooks/test"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -24,6 +18,12 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"google.golang.org/protobuf/proto"
+
+	"pumphouse/binlogpb/pbkafka"
+	"pumphouse/drainer/schema"
+	"pumphouse/drainer/sink"
+	"pumphouse/drainer/sink/sinktest"
+	"pumphouse/nodes"
 )
 
 const topic = "7_obinlog"

@@ -12,9 +12,9 @@ import (
 	"time"
 	"unsafe"
 
-	"pumphouse/drainer/sink/mysql/rewrite"
-
 	mysqldriver "github.com/go-sql-driver/mysql"
+
+	"pumphouse/drainer/sink/mysql/rewrite"
 )
 
 // flavour is what kind of server the downstream is.

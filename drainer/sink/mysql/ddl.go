@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 
-	"pumphouse/drainer/sink/mysql/definition"
-
 	"github.com/sirupsen/logrus"
+
+	"pumphouse/drainer/sink/mysql/definition"
 )
 
 // applyDDL runs a transaction's statements of DDL, if it has any. What is to be run is written

@@ -9,10 +9,10 @@ import (
 	"net"
 	"strings"
 
+	mysqldriver "github.com/go-sql-driver/mysql"
+
 	"pumphouse/drainer/sink/mysql/definition"
 	"pumphouse/nodes"
-
-	mysqldriver "github.com/go-sql-driver/mysql"
 )
 
 var (

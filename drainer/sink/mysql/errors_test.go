@@ -4,9 +4,9 @@ import (
 	"strings"
 	"testing"
 
-	"pumphouse/nodes"
-
 	mysqldriver "github.com/go-sql-driver/mysql"
+
+	"pumphouse/nodes"
 )
 
 // TestErrorsNameTheProgram: errors say how to go on with the program that they end, and where its keys are: those of a drainer,

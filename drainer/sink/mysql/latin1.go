@@ -4,12 +4,12 @@ import (
 	"slices"
 	"unicode/utf8"
 
+	"github.com/pingcap/tidb/pkg/parser/charset"
+
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/mysql/rewrite"
 	"pumphouse/drainer/txn"
-
-	"github.com/pingcap/tidb/pkg/parser/charset"
 )
 
 // TiDB keeps the bytes of a latin1 column as they come and converts nothing: UTF-8 from most clients, single

@@ -3,11 +3,11 @@ package mysql
 import (
 	"strconv"
 
-	"pumphouse/drainer/schema"
-	"pumphouse/drainer/txn"
-
 	"github.com/pingcap/tidb/pkg/parser/charset"
 	"github.com/pingcap/tidb/pkg/parser/mysql"
+
+	"pumphouse/drainer/schema"
+	"pumphouse/drainer/txn"
 )
 
 // appendQuoted appends text as a string literal, for a session with backslash escapes.

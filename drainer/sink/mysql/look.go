@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"maps"
 
+	mysqldriver "github.com/go-sql-driver/mysql"
+
 	"pumphouse/drainer/checkpoint"
 	"pumphouse/nodes"
-
-	mysqldriver "github.com/go-sql-driver/mysql"
 )
 
 // Pool gives connections to the server for those that only read: sessions are in UTC and have these

@@ -9,13 +9,13 @@ import (
 	"strings"
 	"testing"
 
+	pmysql "github.com/pingcap/tidb/pkg/parser/mysql"
+
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/sinktest"
 	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
-
-	pmysql "github.com/pingcap/tidb/pkg/parser/mysql"
 )
 
 // Values of a unique column get in each other's way if any collation takes them for equal.

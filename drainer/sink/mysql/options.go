@@ -8,10 +8,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/drainer/schema"
 	"pumphouse/nodes"
-
-	"github.com/sirupsen/logrus"
 	"pumphouse/nodes/logs"
 )
 

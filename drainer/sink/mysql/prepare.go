@@ -3,12 +3,12 @@ package mysql
 import (
 	"fmt"
 
+	"github.com/pingcap/tidb/pkg/parser/ast"
+
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/mysql/rewrite"
 	"pumphouse/nodes"
-
-	"github.com/pingcap/tidb/pkg/parser/ast"
 )
 
 // statement is a statement of DDL as it is run downstream.

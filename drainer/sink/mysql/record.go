@@ -10,11 +10,11 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink/mysql/definition"
 	"pumphouse/nodes"
-
-	"github.com/sirupsen/logrus"
 )
 
 // Names of rows in the state table.

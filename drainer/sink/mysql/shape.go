@@ -4,10 +4,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pingcap/tidb/pkg/parser/mysql"
+
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/txn"
-
-	"github.com/pingcap/tidb/pkg/parser/mysql"
 )
 
 // shape is what statements on a table are made of.

@@ -8,13 +8,13 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/mysql/definition"
 	"pumphouse/nodes"
 	"pumphouse/nodes/logs"
-
-	"github.com/sirupsen/logrus"
 )
 
 // Sink applies transactions to a MySQL, MariaDB or TiDB.

@@ -5,10 +5,10 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sirupsen/logrus"
+
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink/mysql/definition"
-
-	"github.com/sirupsen/logrus"
 )
 
 // expectation is what a statement of DDL is to leave under a name downstream.

@@ -7,9 +7,9 @@ import (
 	"math/rand/v2"
 	"time"
 
-	"pumphouse/nodes"
-
 	"github.com/sirupsen/logrus"
+
+	"pumphouse/nodes"
 )
 
 // worker writes to the downstream through one connection at a time.

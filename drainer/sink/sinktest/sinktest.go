@@ -12,12 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pingcap/tidb/pkg/parser/mysql"
+
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
-
-	"github.com/pingcap/tidb/pkg/parser/mysql"
 )
 
 // Downstream is where the sink under test writes to. It begins empty, but for the table

@@ -6,9 +6,9 @@ import (
 	"strconv"
 	"strings"
 
-	"pumphouse/server/engine"
-
 	"github.com/pingcap/tidb/pkg/parser/mysql"
+
+	"pumphouse/server/engine"
 )
 
 // parse reads the description of all tables.

@@ -5,11 +5,11 @@ import (
 	"math/big"
 	"strings"
 
-	"pumphouse/drainer/schema"
-
 	"github.com/pingcap/tidb/pkg/parser/charset"
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 	"github.com/pingcap/tidb/pkg/parser/types"
+
+	"pumphouse/drainer/schema"
 )
 
 // Of is the definition of a table of the upstream; nil for nil. It needs t.Info.

@@ -6,11 +6,11 @@ import (
 	"strings"
 	"time"
 
-	"pumphouse/drainer/schema"
-
 	"github.com/pingcap/tidb/pkg/parser/ast"
 	"github.com/pingcap/tidb/pkg/parser/charset"
 	"github.com/pingcap/tidb/pkg/parser/mysql"
+
+	"pumphouse/drainer/schema"
 )
 
 // alterTable leaves the changes that the server is to make.

@@ -5,11 +5,11 @@ import (
 	"strings"
 	"time"
 
-	"pumphouse/drainer/schema"
-
 	"github.com/pingcap/tidb/pkg/parser/ast"
 	"github.com/pingcap/tidb/pkg/parser/charset"
 	"github.com/pingcap/tidb/pkg/parser/mysql"
+
+	"pumphouse/drainer/schema"
 )
 
 // column finds a column in a definition; nil when it is not known.

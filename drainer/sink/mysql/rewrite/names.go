@@ -3,9 +3,9 @@ package rewrite
 import (
 	"strings"
 
-	"pumphouse/drainer/schema"
-
 	"github.com/pingcap/tidb/pkg/parser/ast"
+
+	"pumphouse/drainer/schema"
 )
 
 // qualifier gives names without a database that of the job, and the job's table its letters.

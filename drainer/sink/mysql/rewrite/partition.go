@@ -6,11 +6,11 @@ import (
 	"strconv"
 	"time"
 
-	"pumphouse/drainer/schema"
-
 	"github.com/pingcap/tidb/pkg/parser/ast"
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 	"github.com/pingcap/tidb/pkg/parser/opcode"
+
+	"pumphouse/drainer/schema"
 )
 
 // partitionBy makes the partitioning of a table one for the server; nil for none, which is also what

@@ -6,10 +6,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/pingcap/tidb/pkg/parser/ast"
+
 	"pumphouse/drainer/schema"
 	"pumphouse/nodes"
-
-	"github.com/pingcap/tidb/pkg/parser/ast"
 )
 
 // Options say what is not in a job.

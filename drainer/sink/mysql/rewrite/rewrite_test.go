@@ -6,13 +6,13 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/drainer/schema"
-	"pumphouse/drainer/sink/mysql/rewrite"
-	"pumphouse/nodes"
-
 	"github.com/pingcap/tidb/pkg/parser/ast"
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 	"github.com/pingcap/tidb/pkg/parser/types"
+
+	"pumphouse/drainer/schema"
+	"pumphouse/drainer/sink/mysql/rewrite"
+	"pumphouse/nodes"
 )
 
 // Servers of the tables of tests.

@@ -5,12 +5,12 @@ import (
 	"strings"
 	"time"
 
-	"pumphouse/drainer/schema"
-	"pumphouse/nodes"
-
 	"github.com/pingcap/tidb/pkg/parser/ast"
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 	driver "github.com/pingcap/tidb/pkg/parser/test_driver"
+
+	"pumphouse/drainer/schema"
+	"pumphouse/nodes"
 )
 
 // utc is the time_zone of sessions, unless values have to be converted.

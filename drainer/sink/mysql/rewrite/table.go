@@ -4,10 +4,10 @@ import (
 	"slices"
 	"strings"
 
-	"pumphouse/drainer/schema"
-
 	"github.com/pingcap/tidb/pkg/parser/ast"
 	"github.com/pingcap/tidb/pkg/parser/charset"
+
+	"pumphouse/drainer/schema"
 )
 
 // databaseOptions leaves the character set and collation of a database, which are always said.

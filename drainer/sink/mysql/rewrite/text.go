@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"strings"
 
-	"pumphouse/drainer/schema"
-
 	"github.com/pingcap/tidb/pkg/parser/ast"
 	"github.com/pingcap/tidb/pkg/parser/format"
+
+	"pumphouse/drainer/schema"
 )
 
 // Text is the text of a plan's statements for a server.
