@@ -2,6 +2,7 @@ package drainer
 
 import (
 	"context"
+	"slices"
 
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
@@ -13,11 +14,13 @@ import (
 // checkpoint is before both or after both.
 func (dec *decoder) early(ctx context.Context, h *schema.History, b *txn.Binlog, find txn.Finder) ([]sink.Statement, error) {
 	var list []sink.Statement
+	var given []*schema.DDL // a partition's rows are rows of the table
 	err := b.Tables(find, func(t *schema.Table, unknown func() []int64) error {
 		d, err := h.Early(ctx, b.CommitTS, b.SchemaVersion, t.ID, unknown)
-		if err != nil || d == nil {
+		if err != nil || d == nil || slices.Contains(given, d) {
 			return err
 		}
+		given = append(given, d)
 		dec.metrics.ddlJobs.Inc()
 		log := dec.say(b).WithField("query", d.Job.Query)
 		switch {

@@ -45,7 +45,8 @@
 // come to the table after it. [History.Early] asks TiDB which tables it has altered since the last time, which covers all
 // that has been committed by then, compares the definitions of those in TiDB's meta data, and finds the first
 // commit TS at which clients may write more. It waits for the job to end, which cannot be undone by then, and has the statement
-// run before the first rows of that commit TS or a later one. testsuite/tidbmeta and testsuite/replication show this with a real TiDB.
+// run before the first rows of that commit TS or a later one. What the meta data say from there until the job has
+// ended (a column that it drops may be public still) asks for no other job. testsuite/tidbmeta and testsuite/replication show this with a real TiDB.
 //
 // # Tables that no job made
 //

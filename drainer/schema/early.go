@@ -17,12 +17,20 @@ import (
 // that TiDB does until it ends needs the old definition, because the states before and after are
 // ones that servers may be in at the same time.
 //
+// For the same commit TS and table it gives the same DDL again: whoever was interrupted in a binlog begins it anew.
+//
 // unknown gives the IDs of columns that the rows have values of and the definition does not know (package txn finds
 // them). It is called only where TiDB's meta data do not tell.
 func (h *History) Early(ctx context.Context, commitTS nodes.TSO, version, tableID int64, unknown func() []int64) (*DDL, error) {
 	t, ok := h.tables.Table(tableID)
 	if !ok {
 		return nil, nil
+	}
+	if h.given.commitTS != commitTS {
+		h.given = given{commitTS: commitTS}
+	}
+	if d := h.given.ddl[t.ID]; d != nil {
+		return d, nil
 	}
 	job, err := h.due(ctx, t, commitTS, version, unknown)
 	if err != nil {
@@ -37,7 +45,17 @@ func (h *History) Early(ctx context.Context, commitTS nodes.TSO, version, tableI
 		return nil, err
 	}
 	h.skipLater(job.ID)
+	if h.given.ddl == nil {
+		h.given.ddl = make(map[int64]*DDL)
+	}
+	h.given.ddl[t.ID] = d
 	return d, nil
+}
+
+// given is what Early has given for the tables of the last binlog.
+type given struct {
+	commitTS nodes.TSO
+	ddl      map[int64]*DDL // by table ID
 }
 
 // due is the job that is to be reached before rows of a table, nil if there is none.

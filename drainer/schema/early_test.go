@@ -125,6 +125,9 @@ func TestEarly(t *testing.T) {
 	if err != nil || d == nil || d.Skip != "" || d.Job.ID != 3 || d.Schema != "One" || d.Table != "t" || d.After == nil || d.After.Column(2) < 0 {
 		t.Fatalf("when it is public: %+v, %v", d, err)
 	}
+	if again, err := s.Early(t.Context(), row, 1, 10, notAsked(t)); again != d || err != nil {
+		t.Errorf("the binlog is begun anew: %+v, %v", again, err)
+	}
 	if d, err := s.Early(t.Context(), row+1, 1, 10, notAsked(t)); d != nil || err != nil {
 		t.Errorf("twice: %+v, %v", d, err)
 	}
@@ -150,6 +153,41 @@ func TestEarly(t *testing.T) {
 	// From before the row it is all the same again.
 	if d, err := open(t, m, at).Early(t.Context(), row, 1, 10, notAsked(t)); d == nil || err != nil {
 		t.Errorf("restarted before: %+v, %v", d, err)
+	}
+}
+
+// TestEarlyUntilTheJobEnds: what TiDB's meta data say until a job ends whose statement was run early is its own way
+// there, and no other job is waited for: a column that it drops is still public when those that it adds become so.
+func TestEarlyUntilTheJobEnds(t *testing.T) {
+	h := newHistory(t)
+	h.create(10, "t", "a:1 c:3", "")
+	h.job(`"type":61,"schema_id":1,"table_id":10,"query":"ALTER TABLE t …","binlog":{` + tableJSON(10, "t", "a:1 b:2", "") + `}`)
+	whole := func(columns string) string { return bare(tableJSON(10, "t", columns, "")) }
+	m := &metaData{Source: schema.Dir(h.dir), now: publicAt + 10, versions: map[nodes.TSO]string{
+		0: whole("a:1 c:3"), publicAt: whole("a:1 b:2 c:3"), binlogAt: whole("a:1 b:2")}}
+	at := schema.Position{CommitTS: 250, Exact: true}
+	live := open(t, m, at)
+	early := func(s *schema.History, ts nodes.TSO) bool {
+		d, err := s.Early(t.Context(), ts, 2, 10, notAsked(t))
+		if err != nil {
+			t.Fatalf("rows with commit TS %d: %v", ts, err)
+		}
+		return d != nil
+	}
+	if !early(live, publicAt) || early(live, publicAt+1) || early(live, publicAt+11) {
+		t.Error("live: the statement is not run once, with the first rows that need it")
+	}
+
+	// Later jobs, also those that take it back, change nothing of that for a drainer that starts again.
+	h.job(`"type":61,"schema_id":1,"table_id":10,"query":"ALTER TABLE t …","binlog":{` + tableJSON(10, "t", "a:1 b:2 d:4", "") + `}`)
+	h.job(`"type":61,"schema_id":1,"table_id":10,"query":"ALTER TABLE t …","binlog":{` + tableJSON(10, "t", "a:1", "") + `}`)
+	m.versions[430], m.versions[530], m.now = whole("a:1 b:2 d:4"), whole("a:1"), 10000
+	again := open(t, m, at)
+	if early(again, publicAt-1) || !early(again, publicAt) || early(again, publicAt+1) || early(again, binlogAt+1) {
+		t.Error("started again: the statement is not run with the rows that it was run with")
+	}
+	if behind := open(t, m, live.Position(publicAt)); early(behind, publicAt+1) {
+		t.Error("started again after these rows: other rows get a statement")
 	}
 }
 

@@ -54,6 +54,7 @@ type History struct {
 	pending  []pendingJob
 	searched nodes.TSO // where the source was searched last
 	looks    looks
+	given    given
 
 	mu      sync.Mutex
 	reached map[int64]reachedJob // jobs that a Position may have to list
@@ -62,6 +63,7 @@ type History struct {
 // pendingJob is a job to be applied in its turn; the source has the rest of it.
 type pendingJob struct {
 	id       int64
+	table    int64 // 0: none
 	finished nodes.TSO
 	// guess: its binlog may precede the start, which rows of at least this schema version show.
 	guess int64 // 0: no
@@ -98,7 +100,7 @@ func Open(ctx context.Context, source Source, at Position, opts Options) (*Histo
 		if job.StartTS <= at.CommitTS {
 			working.add(job)
 		}
-		p := pendingJob{id: job.ID, finished: job.Result.FinishedTS}
+		p := pendingJob{id: job.ID, table: job.TableID, finished: job.Result.FinishedTS}
 		if !at.Exact && job.StartTS <= at.CommitTS {
 			p.guess = guess(job)
 		}
@@ -336,7 +338,7 @@ func (h *History) recoverSchema(ctx context.Context, job *Job) error {
 	h.tables.databases[job.SchemaID] = db
 	for _, t := range back {
 		moved := *t
-		moved.Schema, moved.Version, moved.job = db.name, job.Result.SchemaVersion, job.ID
+		moved.Schema, moved.Version, moved.job, moved.finished = db.name, job.Result.SchemaVersion, job.ID, job.Result.FinishedTS
 		h.tables.set(&moved)
 	}
 	h.tables.passed(job)

@@ -57,16 +57,31 @@ func (h *History) look(ctx context.Context, meta Meta, t *Table, commitTS nodes.
 	return l, err
 }
 
-// compare compares a definition with those that TiDB has had from a commit TS on. They only ever outgrow it: what
-// TiDB allows while a job runs, which is once begun never taken back, the job's end allows as well.
+// compare compares a definition with those that TiDB has had from a commit TS on, until the next job on the table
+// ended. They only ever outgrow it: what TiDB allows while a job runs, which is once begun never taken back, the job's
+// end allows as well. Those before the end of the job that made the definition are not compared: where its
+// statement was run early they are steps to it, which may have a column that it drops.
 func (h *History) compare(ctx context.Context, meta Meta, t *Table, commitTS nodes.TSO) (look, error) {
 	l := look{of: t}
-	last, err := meta.TableAt(ctx, t.SchemaID, t.ID, h.looks.until)
+	before, at := max(commitTS-1, t.finished), h.looks.until
+	for _, p := range h.pending {
+		if p.table == t.ID && p.finished > before {
+			at = min(at, p.finished)
+			break
+		}
+	}
+	if at <= before {
+		return l, nil
+	}
+	last, err := meta.TableAt(ctx, t.SchemaID, t.ID, at)
+	if errors.Is(err, ErrNoMeta) {
+		l.forgotten = at
+		return l, nil
+	}
 	if err != nil || last != nil && !t.outgrown(last) {
 		return l, err
 	}
 	// The first of them that is another one, or none, when the table is gone.
-	before, at := commitTS-1, h.looks.until
 	for at-before > 1 {
 		middle := before + (at-before)/2
 		info, err := meta.TableAt(ctx, t.SchemaID, t.ID, middle)

@@ -101,7 +101,7 @@ func (ts *Tables) putSnapshot(db *database, info *TableInfo) error {
 		return err
 	}
 	if now, ok := ts.tables[t.ID]; ok {
-		t.Version, t.job = now.Version, now.job
+		t.Version, t.job, t.finished = now.Version, now.job, now.finished
 	}
 	ts.databases[db.id] = db
 	ts.set(t)

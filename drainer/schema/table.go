@@ -7,6 +7,8 @@ import (
 
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 	"github.com/pingcap/tidb/pkg/parser/types"
+
+	"pumphouse/nodes"
 )
 
 // Kind is what an entry in a database is.
@@ -56,8 +58,9 @@ type Table struct {
 	// Nothing in it may be changed. Nil in a Table that no job made.
 	Info *TableInfo
 
-	byID map[int64]int
-	job  int64 // the ID of the job that made this definition
+	byID     map[int64]int
+	job      int64     // the ID of the job that made this definition
+	finished nodes.TSO // and its FinishedTS: TiDB's meta data have been on the way to the definition until then
 }
 
 // Column is a column of a Table.

@@ -206,7 +206,7 @@ func (ts *Tables) put(job *Job, schemaID int64, info *TableInfo) error {
 	if err != nil {
 		return err
 	}
-	t.job = job.ID
+	t.job, t.finished = job.ID, job.Result.FinishedTS
 	if now, ok := ts.tables[t.ID]; ok && now.Version > t.Version {
 		return nil // a job that was applied long ago
 	}
@@ -313,7 +313,7 @@ func (ts *Tables) exchange(job *Job) error {
 		return fmt.Errorf("%w: %d partitions of %s disappeared, an exchange removes exactly one", ErrBadJob, len(free), parted)
 	}
 	moved := *plain
-	moved.ID, moved.Version, moved.job = free[0].ID, job.Result.SchemaVersion, job.ID
+	moved.ID, moved.Version, moved.job, moved.finished = free[0].ID, job.Result.SchemaVersion, job.ID, job.Result.FinishedTS
 	if plain.Info != nil {
 		own := *plain.Info
 		own.ID = moved.ID
