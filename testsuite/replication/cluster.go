@@ -59,12 +59,6 @@ func Start(t testing.TB, o Options) *Cluster {
 	}
 	c.Store = tidbtest.StartUnistore(t, c.PD.Endpoint(0))
 	c.TiDB = tidbtest.StartTiDB(t, tidbtest.Options{PD: c.PD.Endpoint(0), Store: tidbtest.TiKV, Binlog: true, Year: o.Year, Config: o.TiDBConfig})
-	db := c.Open("")
-	defer db.Close()
-	// An index that is added by ingest, beside rows, now and then never ends: the job stays in write reorganization.
-	if _, err := db.Exec("set global tidb_ddl_enable_fast_reorg = off"); err != nil {
-		t.Fatal(err)
-	}
 	if o.ToTiDB {
 		c.Mirror = tidbtest.StartTiDB(t, tidbtest.Options{PD: pdtest.StartEmbed(t).Endpoint(0), Year: o.Year})
 	} else {

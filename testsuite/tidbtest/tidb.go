@@ -122,13 +122,17 @@ func (s *TiDB) Start(t testing.TB) error {
 	return s.options.prepare(db)
 }
 
-// prepare turns off what this server does by default and this storage cannot: to build
-// indexes with files that it hands to the storage.
+// prepare turns off what servers do by default and unistore cannot: to build indexes with files that
+// they hand to the storage. That of 2023 does it, but beside rows the job now and then never ends.
 func (o Options) prepare(db *sql.DB) error {
-	if o.Year != 2024 || o.Store != TiKV {
+	if o.Store != TiKV {
 		return nil
 	}
-	for _, q := range []string{"set global tidb_enable_dist_task = off", "set global tidb_ddl_enable_fast_reorg = off"} {
+	list := []string{"set global tidb_ddl_enable_fast_reorg = off"}
+	if o.Year == 2024 {
+		list = append(list, "set global tidb_enable_dist_task = off")
+	}
+	for _, q := range list {
 		if _, err := db.Exec(q); err != nil {
 			return fmt.Errorf("%s: %w", q, err)
 		}
