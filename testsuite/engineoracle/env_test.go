@@ -44,7 +44,7 @@ func (e *env) Table(_ context.Context, db, name string) (engine.Table, error) {
 	return nil, &engine.Error{Code: 1146, State: "42S02", Message: "Table '" + db + "." + name + "' doesn't exist"}
 }
 
-func (e *env) SysVar(name string, _, _ bool) (engine.Value, error) {
+func (e *env) SysVar(_ context.Context, name string, _, _ bool) (engine.Value, error) {
 	return engine.Null(), &engine.Error{Code: 1193, State: "HY000", Message: "Unknown system variable '" + name + "'"}
 }
 func (e *env) UserVar(name string) engine.Value { return e.vars[strings.ToLower(name)] }
