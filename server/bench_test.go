@@ -14,6 +14,7 @@ import (
 
 	"pumphouse/server/engine"
 	"pumphouse/server/session"
+	"pumphouse/server/session/privilege"
 )
 
 // nodeRows is a result like SHOW PUMP STATUS of n nodes.
@@ -48,7 +49,7 @@ func openFixed(b *testing.B, rows int) *Server {
 		b.Fatal(err)
 	}
 	outcome := nodeRows(rows)
-	srv.newSession = func(session.Options, uint32, session.Account) clientSession {
+	srv.newSession = func(session.Options, uint32, privilege.Account) clientSession {
 		return &fixed{script: script{charset: "utf8mb4"}, outcome: outcome}
 	}
 	if err := srv.Open(b.Context()); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"pumphouse/server/engine"
 	"pumphouse/server/session"
+	"pumphouse/server/session/privilege"
 	"pumphouse/server/wire"
 )
 
@@ -250,7 +251,7 @@ func (c *conn) kill(ctx context.Context, payload []byte) {
 
 // refresh has nothing to reload; it says so to those who could ask for it on MySQL.
 func (c *conn) refresh() {
-	if c.account.Role != session.Admin {
+	if c.account.Role != privilege.Admin {
 		c.wire.WriteError(wire.Fail(mysql.ER_SPECIFIC_ACCESS_DENIED_ERROR, "RELOAD"))
 		return
 	}

@@ -15,6 +15,7 @@ import (
 	"pumphouse/server/engine"
 	"pumphouse/server/governor"
 	"pumphouse/server/session"
+	"pumphouse/server/session/privilege"
 	"pumphouse/server/wire"
 )
 
@@ -28,7 +29,7 @@ type conn struct {
 	since time.Time // when it came
 
 	login    *wire.Login
-	account  session.Account
+	account  privilege.Account
 	share    *governor.Share // nil until it is logged in
 	packet   int64           // bytes taken of share for the command's packet
 	sess     clientSession

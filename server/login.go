@@ -9,7 +9,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"pumphouse/server/engine"
-	"pumphouse/server/session"
+	"pumphouse/server/session/privilege"
 	"pumphouse/server/wire"
 )
 
@@ -115,7 +115,7 @@ func (c *conn) enter(l *wire.Login) error {
 	c.dropStatements()
 	c.share.Leave()
 	c.packet = 0
-	if c.share, err = c.srv.governor.Enter(acc.Name, acc.Role == session.Admin); err != nil {
+	if c.share, err = c.srv.governor.Enter(acc.Name, acc.Role == privilege.Admin); err != nil {
 		return err
 	}
 	opts := c.srv.opts.Session
@@ -139,8 +139,8 @@ func (c *conn) enter(l *wire.Login) error {
 
 // authenticate finds out whether the client is who it says. For all who are not, the
 // answer and the way to it are the same.
-func (c *conn) authenticate(l *wire.Login) (session.Account, error) {
-	var none session.Account
+func (c *conn) authenticate(l *wire.Login) (privilege.Account, error) {
+	var none privilege.Account
 	if c.srv.opts.RequireSecureTransport && !l.TLS && !c.peer.unix {
 		return none, &refusal{errInsecure(), "it is not over TLS, and require-secure-transport is on"}
 	}
@@ -162,7 +162,7 @@ func (c *conn) authenticate(l *wire.Login) (session.Account, error) {
 	}
 	ok = true
 	version, cipher := c.wire.TLS()
-	return session.Account{
+	return privilege.Account{
 		Name: acc.name, Host: c.peer.host, Role: acc.role,
 		Secure: l.TLS, TLSVersion: version, Cipher: cipher,
 	}, nil

@@ -7,7 +7,7 @@ import (
 	"os"
 	"strings"
 
-	"pumphouse/server/session"
+	"pumphouse/server/session/privilege"
 )
 
 // LoginCommand is a command line by which the mysql client logs in with the users and the
@@ -46,7 +46,7 @@ func (s *Server) LoginCommand() string {
 // best is a user that may log in from there: an admin, if one may; nil: none.
 func (a *accounts) best(from peer) (found *account) {
 	for _, acc := range a.list {
-		if acc.allows(from) && (found == nil || found.role != session.Admin && acc.role == session.Admin) {
+		if acc.allows(from) && (found == nil || found.role != privilege.Admin && acc.role == privilege.Admin) {
 			found = acc
 		}
 	}
@@ -56,7 +56,7 @@ func (a *accounts) best(from peer) (found *account) {
 // any is a user wherever it may come from: an admin, if there is one.
 func (a *accounts) any() *account {
 	for _, acc := range a.list {
-		if acc.role == session.Admin {
+		if acc.role == privilege.Admin {
 			return acc
 		}
 	}

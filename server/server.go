@@ -17,6 +17,7 @@ import (
 	"pumphouse/server/engine"
 	"pumphouse/server/governor"
 	"pumphouse/server/session"
+	"pumphouse/server/session/privilege"
 	"pumphouse/server/wire"
 )
 
@@ -46,11 +47,11 @@ type Server struct {
 	accounts   atomic.Pointer[accounts]
 	tls        *tls.Config // nil: no TLS
 	throttle   *throttle
-	refusals   *session.Denials // of logins, for the log
+	refusals   *privilege.Denials // of logins, for the log
 	governor   *governor.Governor
 	shared     wire.Shared
 	rsaKey     func() (*rsa.PrivateKey, error) // made when the first client needs it
-	newSession func(opts session.Options, id uint32, acc session.Account) clientSession
+	newSession func(opts session.Options, id uint32, acc privilege.Account) clientSession
 	start      time.Time
 	counters   counters
 
@@ -85,10 +86,10 @@ func New(opts Options) (*Server, error) {
 		opts:     opts,
 		tls:      tlsConfig,
 		throttle: newThrottle(),
-		refusals: session.NewDenials(),
+		refusals: privilege.NewDenials(),
 		governor: governor.New(opts.Limits),
 		rsaKey:   sync.OnceValues(wire.NewRSAKey),
-		newSession: func(o session.Options, id uint32, acc session.Account) clientSession {
+		newSession: func(o session.Options, id uint32, acc privilege.Account) clientSession {
 			return session.New(o, id, acc)
 		},
 		start:    time.Now(),
@@ -105,7 +106,7 @@ func New(opts Options) (*Server, error) {
 		s.opts.Session.Views = session.NewViews()
 	}
 	if s.opts.Session.Denials == nil {
-		s.opts.Session.Denials = session.NewDenials()
+		s.opts.Session.Denials = privilege.NewDenials()
 	}
 	return s, nil
 }

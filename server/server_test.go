@@ -20,13 +20,14 @@ import (
 	"pumphouse/server/engine"
 	"pumphouse/server/governor"
 	"pumphouse/server/session"
+	"pumphouse/server/session/privilege"
 )
 
 // script is a session whose statements are functions, so that the tests decide what
 // the server has to carry: rows of every kind, errors, panics, long waits.
 type script struct {
 	id  uint32
-	acc session.Account
+	acc privilege.Account
 	srv session.Server
 
 	mu        sync.Mutex
@@ -208,7 +209,7 @@ func open(t *testing.T, opts Options, tweak func(*script)) *house {
 		t.Fatal(err)
 	}
 	h.Server = srv
-	srv.newSession = func(_ session.Options, id uint32, acc session.Account) clientSession {
+	srv.newSession = func(_ session.Options, id uint32, acc privilege.Account) clientSession {
 		s := &script{id: id, acc: acc, srv: srv, charset: "utf8mb4", started: h.started}
 		if h.tweak != nil {
 			h.tweak(s)

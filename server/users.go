@@ -8,7 +8,7 @@ import (
 	"net"
 	"net/netip"
 
-	"pumphouse/server/session"
+	"pumphouse/server/session/privilege"
 	"pumphouse/server/wire"
 )
 
@@ -32,7 +32,7 @@ func HashPassword(plugin, password string) (string, error) {
 // account is a user ready to be checked.
 type account struct {
 	name  string
-	role  session.Role
+	role  privilege.Role
 	cred  *wire.Credential
 	hosts []netip.Prefix // none: from anywhere
 	local bool           // from this machine only
@@ -81,7 +81,7 @@ func newAccounts(users []User) (*accounts, error) {
 		fmt.Fprintf(secret, "%s\x00%s\x00", u.Name, u.Password)
 	}
 	if len(users) == 0 {
-		root := &account{name: "root", role: session.Admin, cred: wire.EmptyCredential(), local: true}
+		root := &account{name: "root", role: privilege.Admin, cred: wire.EmptyCredential(), local: true}
 		a.byName["root"], a.list = root, []*account{root}
 		a.plugins = []string{wire.NativePassword}
 	}
@@ -96,9 +96,9 @@ func newAccount(u User) (*account, error) {
 	acc := &account{name: u.Name}
 	switch u.Role {
 	case "admin":
-		acc.role = session.Admin
+		acc.role = privilege.Admin
 	case "monitor":
-		acc.role = session.Monitor
+		acc.role = privilege.Monitor
 	default:
 		return nil, fmt.Errorf("user %q: role %q is neither admin nor monitor", u.Name, u.Role)
 	}

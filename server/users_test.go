@@ -22,7 +22,7 @@ import (
 
 	gomysql "github.com/go-mysql-org/go-mysql/mysql"
 
-	"pumphouse/server/session"
+	"pumphouse/server/session/privilege"
 	"pumphouse/server/wire"
 )
 
@@ -253,7 +253,7 @@ func TestChangeUserAndResetConnection(t *testing.T) {
 	c.send(0, "\x17"+before+"\x00\x01\x00\x00\x00") // the other user's
 	c.expectError(1243)
 	s := h.session()
-	if s.acc.Name != "chief" || s.acc.Role != session.Admin || s.collation != 308 || s.db != "db1" {
+	if s.acc.Name != "chief" || s.acc.Role != privilege.Admin || s.collation != 308 || s.db != "db1" {
 		t.Errorf("after CHANGE_USER: %+v collation %d db %q", s.acc, s.collation, s.db)
 	}
 	id := c.prepareRaw("echo x", 0)

@@ -12,6 +12,7 @@ import (
 	"pumphouse/nodes"
 	"pumphouse/nodes/audit"
 	"pumphouse/server/engine"
+	"pumphouse/server/session/result"
 	"pumphouse/sqlext"
 )
 
@@ -62,13 +63,9 @@ func (s *Session) dropNode(ctx context.Context, kind nodes.Kind, id string) erro
 	}
 	s.wrote = max(s.wrote, revision)
 	if snap, err := s.view(ctx); err == nil && kind == nodes.Pump && len(snap.Pumps) == 0 {
-		s.warn("PD has no pump record any more: TiDB servers that are to write binlog do not start until a pump has")
+		s.diag.Warn("PD has no pump record any more: TiDB servers that are to write binlog do not start until a pump has")
 	}
 	return nil
-}
-
-func (s *Session) warn(format string, args ...any) {
-	s.diag.add(levelWarning, errUnknown, fmt.Sprintf(format, args...))
 }
 
 // actions are what PAUSE and OFFLINE ask a node for.
@@ -81,7 +78,7 @@ func (s *Session) askNode(ctx context.Context, n *sqlext.ActOnNode, kind nodes.K
 		return err
 	}
 	if s.opts.Control == nil {
-		return errf(errNotSupported, "%s needs a way to the nodes, which this console was not given", n.Act)
+		return result.Errorf(result.ErrNotSupported, "%s needs a way to the nodes, which this console was not given", n.Act)
 	}
 	e, err := s.opts.Cluster.Find(ctx, kind, id)
 	if err != nil {
@@ -114,7 +111,7 @@ func (s *Session) askNode(ctx context.Context, n *sqlext.ActOnNode, kind nodes.K
 
 // noteAlready says that a node is where it was to go.
 func (s *Session) noteAlready(e nodes.Entry) error {
-	s.diag.add(levelNote, errUnknown, fmt.Sprintf("%s %q is %s already", e.Kind, e.Record.NodeID, e.Record.State))
+	s.diag.Note("%s %q is %s already", e.Kind, e.Record.NodeID, e.Record.State)
 	return nil
 }
 
@@ -137,7 +134,7 @@ func (s *Session) waitTime(n *sqlext.ActOnNode) (time.Duration, error) {
 	text := s.literal(n.Wait)
 	seconds, err := strconv.ParseUint(text, 10, 32)
 	if err != nil || seconds > maxWait {
-		return 0, errf(errWrongArguments, "Incorrect arguments to WAIT: '%s' is not a number of seconds from 0 to %d", clip(text, 80), maxWait)
+		return 0, result.Errorf(result.ErrWrongArguments, "Incorrect arguments to WAIT: '%s' is not a number of seconds from 0 to %d", result.Clip(text, 80), maxWait)
 	}
 	return time.Duration(seconds) * time.Second, nil
 }
@@ -165,13 +162,13 @@ func (s *Session) awaitState(ctx context.Context, e nodes.Entry, action nodes.Ac
 	}
 	ctx, cancel = context.WithTimeout(ctx, askAgain)
 	defer cancel()
-	return errf(errUnknown, "%s %q has accepted to %s and is %s after %s; %s; it goes on: SHOW %s STATUS shows how far it is",
+	return result.Errorf(result.ErrUnknown, "%s %q has accepted to %s and is %s after %s; %s; it goes on: SHOW %s STATUS shows how far it is",
 		kind, id, doing(action), e.Record.State, wait, s.opts.Control.HoldUp(ctx, kind, e.Record), kind.Keyword())
 }
 
 // interrupted is the error of a statement whose ctx ended, with what that leaves behind.
 func interrupted(ctx context.Context, err error, format string, args ...any) error {
-	why := sqlError(ctx, err)
+	why := result.FromError(ctx, err)
 	return &engine.Error{Code: why.Code, State: why.State, Message: why.Message + "; " + fmt.Sprintf(format, args...)}
 }
 

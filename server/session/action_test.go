@@ -20,6 +20,7 @@ import (
 	"pumphouse/nodes/audit"
 	"pumphouse/nodes/survey"
 	"pumphouse/server/engine"
+	"pumphouse/server/session/result"
 )
 
 // fakeNode is what answers at a node's address.
@@ -326,7 +327,7 @@ func TestHelp(t *testing.T) {
 		"show drainer status": "SHOW STATUS", "change pump": "CHANGE", "drop": "DROP", "offline pump;": "OFFLINE",
 		"select": "", "": "", "%": "", "pause table": "", "pump": "",
 	} {
-		got := mustRun(t, s, "HELP "+quoted(topic))
+		got := mustRun(t, s, "HELP "+result.Quote(topic))
 		switch {
 		case want == "" && (len(got.Rows.Rows) != 0 || got.Rows.Columns[0].Name != "source_category_name"):
 			t.Errorf("HELP %q: %+v", topic, got.Rows)
@@ -348,7 +349,7 @@ func TestHelpOnProblems(t *testing.T) {
 	s := newSession(t, testOptions(), monitor)
 	for _, code := range nodes.ProblemCodes() {
 		for _, topic := range []string{string(code), "[" + string(code) + "]"} {
-			got := cells(t, s, "HELP "+quoted(topic))
+			got := cells(t, s, "HELP "+result.Quote(topic))
 			if len(got) != 1 || got[0][0] != string(code) || !strings.Contains(got[0][1], "Means. ") || !strings.Contains(got[0][1], "Do. ") ||
 				strings.ContainsAny(got[0][1], "*`") || strings.Contains(got[0][1], "](") {
 				t.Errorf("HELP %q: %q", topic, got)

@@ -7,6 +7,7 @@ import (
 	"pumphouse/nodes"
 	"pumphouse/server/engine"
 	"pumphouse/server/session/catalog"
+	"pumphouse/server/session/result"
 )
 
 // fullColumns are those of SHOW FULL PUMP|DRAINER STATUS: all that the table of these
@@ -17,7 +18,7 @@ func fullColumns(kind nodes.Kind) []engine.Column {
 
 // fullStatus gives the rows of SHOW FULL PUMP|DRAINER STATUS: offline nodes too.
 func (s *Session) fullStatus(ctx context.Context, kind nodes.Kind) (*engine.Result, error) {
-	r := table(fullColumns(kind)...)
+	r := result.New(fullColumns(kind)...)
 	need := make([]bool, len(r.Columns))
 	for i := range need {
 		need[i] = true

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"fmt"
 	"slices"
 
 	"pumphouse/nodes"
@@ -13,7 +12,7 @@ func (s *Session) adviseOfWaits(rows *statusRows) {
 	for i := range rows.listed {
 		id := rows.listed[i].Record.NodeID
 		if r, _ := s.report(nodes.Drainer, id); len(r.Waiting) > 0 && !slices.ContainsFunc(r.Problems, saysWaits) {
-			s.diag.add(levelWarning, errUnknown, fmt.Sprintf("drainer %q waits for %s", id, r.WaitingFor()))
+			s.diag.Warn("drainer %q waits for %s", id, r.WaitingFor())
 		}
 	}
 }
@@ -34,9 +33,9 @@ func (s *Session) adviseOfProblems(kind nodes.Kind) {
 		if t.Exit != nil {
 			sep = " "
 		}
-		s.diag.add(levelWarning, errUnknown, fmt.Sprintf("%s %q%s%s", kind, t.NodeID, sep, t.Say(s.location)))
+		s.diag.Warn("%s %q%s%s", kind, t.NodeID, sep, t.Say(s.location))
 	}
 	for _, p := range s.opts.Reports.Own() {
-		s.diag.add(levelWarning, errUnknown, "console: "+p.String())
+		s.diag.Warn("console: %s", p)
 	}
 }

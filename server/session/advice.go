@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"pumphouse/nodes"
+	"pumphouse/server/session/result"
 )
 
 // suspicion sums up for advise what a snapshot says of itself: whether there is
@@ -65,7 +66,7 @@ func (s *Session) advise(rows *statusRows, kind nodes.Kind) {
 		return
 	}
 	location := s.location
-	s.diag.addLater(n, func() []condition { return s.advice(snap, kind, now, location) })
+	s.diag.AddLater(n, func() []result.Condition { return s.advice(snap, kind, now, location) })
 }
 
 // silent reports whether a node that ought to report does not. A node that is paused or
@@ -94,10 +95,10 @@ func anyNotOffline(entries []nodes.Entry) bool {
 }
 
 // advice makes the texts that advise has counted, in the same order.
-func (s *Session) advice(snap *nodes.Snapshot, kind nodes.Kind, now time.Time, loc *time.Location) []condition {
-	var list []condition
+func (s *Session) advice(snap *nodes.Snapshot, kind nodes.Kind, now time.Time, loc *time.Location) []result.Condition {
+	var list []result.Condition
 	warn := func(format string, args ...any) {
-		list = append(list, condition{levelWarning, errUnknown, fmt.Sprintf(format, args...)})
+		list = append(list, result.Condition{Level: result.Warning, Code: result.ErrUnknown, Message: fmt.Sprintf(format, args...)})
 	}
 	for _, b := range snap.Broken {
 		if b.Kind == kind {
@@ -109,7 +110,7 @@ func (s *Session) advice(snap *nodes.Snapshot, kind nodes.Kind, now time.Time, l
 		if r := &e.Record; s.silent(r, now) {
 			warn("[%s] %s %q (%s) is %s but does not report: %s%s; if its process is dead, start it again or "+
 				"mark it: CHANGE %s TO NODE_STATE = 'paused' FOR NODE_ID %s", nodes.ProblemNotReporting,
-				kind, r.NodeID, r.Host, r.State, lastWord(r, now, loc), s.wordOf(kind, r, now), strings.ToUpper(kind.String()), quoted(r.NodeID))
+				kind, r.NodeID, r.Host, r.State, lastWord(r, now, loc), s.wordOf(kind, r, now), strings.ToUpper(kind.String()), result.Quote(r.NodeID))
 		}
 	}
 	if kind == nodes.Drainer && anyNotOffline(snap.Drainers) {
@@ -122,7 +123,7 @@ func (s *Session) advice(snap *nodes.Snapshot, kind nodes.Kind, now time.Time, l
 				warn("[%s] pump %q (%s) holds replication: it %s (%s), and drainers (%s) apply nothing newer than what "+
 					"it has shown them; start it, or give up what they have not consumed of it: "+
 					"CHANGE PUMP TO NODE_STATE = 'offline' FOR NODE_ID %s", nodes.ProblemReplicationBlocked,
-					r.NodeID, r.Host, why, lastWord(r, now, loc), drainersOf(snap), quoted(r.NodeID))
+					r.NodeID, r.Host, why, lastWord(r, now, loc), drainersOf(snap), result.Quote(r.NodeID))
 			}
 		}
 	}
@@ -171,9 +172,4 @@ func age(r *nodes.Record, now time.Time) string {
 		return "never"
 	}
 	return fmt.Sprintf("%d s ago", int64(ago/time.Second))
-}
-
-// quoted writes a text as a literal that can be pasted into a statement.
-func quoted(s string) string {
-	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `''`).Replace(s) + "'"
 }

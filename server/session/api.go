@@ -39,34 +39,8 @@ import (
 	"pumphouse/nodes"
 	"pumphouse/server/engine"
 	"pumphouse/server/governor"
+	"pumphouse/server/session/privilege"
 )
-
-// Role is what a user may do.
-type Role uint8
-
-// The roles: a monitor may only look; an admin may also CHANGE and KILL.
-const (
-	Monitor Role = iota
-	Admin
-)
-
-// String is the role as the configuration spells it.
-func (r Role) String() string {
-	if r == Admin {
-		return "admin"
-	}
-	return "monitor"
-}
-
-// Account is who logged in.
-type Account struct {
-	Name   string // as configured
-	Host   string // the client's address without port
-	Role   Role
-	Secure bool // over TLS
-
-	TLSVersion, Cipher string // of TLS as MySQL spells them; "" without TLS
-}
 
 // Cluster is what a session needs of the nodes. Its errors reach the client as 1105
 // unless they are *engine.Error.
@@ -157,7 +131,7 @@ type Options struct {
 	// once; nil = each session does it for itself. See [NewViews].
 	Views *Views
 	// Denials is shared by the sessions of a server; nil = each session has its own.
-	Denials *Denials
+	Denials *privilege.Denials
 }
 
 // Kept holds what the protocol has made of a result; the session does not look at it.
@@ -182,7 +156,7 @@ type Outcome struct {
 
 // Session implements what package server calls:
 //
-//	New(opts Options, connID uint32, acc Account) *Session
+//	New(opts Options, connID uint32, acc privilege.Account) *Session
 //	Query(ctx, sql, emit) error                  // COM_QUERY
 //	Prepare(ctx, sql) (*Prepared, error)         // COM_STMT_PREPARE
 //	Execute(ctx, p, args, emit) error            // COM_STMT_EXECUTE

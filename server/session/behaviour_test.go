@@ -16,6 +16,7 @@ import (
 
 	"pumphouse/nodes"
 	"pumphouse/server/engine"
+	"pumphouse/server/session/result"
 )
 
 // TestSessionSeesItsOwnChange: SHOW right after CHANGE shows it, every time, although
@@ -112,9 +113,9 @@ func TestStatusColumns(t *testing.T) {
 		}
 		for i, name := range []string{"NodeID", "Address", "State", "Max_Commit_Ts", "Update_Time"} {
 			c := columns[i]
-			typ, cs := byte(mysql.TypeVarString), uint16(collationUTF8MB4)
+			typ, cs := byte(mysql.TypeVarString), uint16(255)
 			if name == "Max_Commit_Ts" {
-				typ, cs = mysql.TypeLonglong, collationBinary
+				typ, cs = mysql.TypeLonglong, 63
 			}
 			if c.Name != name || c.Type != typ || c.Charset != cs || c.Length == 0 || c.Flags&uint16(mysql.NotNullFlag) == 0 {
 				t.Errorf("%s: column %d is %+v", what, i, c)
@@ -212,7 +213,7 @@ func TestMultiStatements(t *testing.T) {
 		t.Error("the statements around the failing one did not run, or ran, as they should")
 	}
 	s.SetMultiStatements(false)
-	if e := codeOf(t, s, "SET @c = 1; SET @d = 1"); e.Code != errParse || !s.exec.Env.UserVar("c").IsNull() {
+	if e := codeOf(t, s, "SET @c = 1; SET @d = 1"); e.Code != result.ErrParse || !s.exec.Env.UserVar("c").IsNull() {
 		t.Errorf("two statements without being asked for: %v", e)
 	}
 	mustRun(t, s, "SET @c = 1;")
@@ -252,7 +253,7 @@ func TestReset(t *testing.T) {
 	if s.wrote != wrote || wrote == 0 {
 		t.Error("the session forgot its own write")
 	}
-	if e := codeOf(t, s, "EXECUTE st"); e.Code != errUnknownStatement {
+	if e := codeOf(t, s, "EXECUTE st"); e.Code != result.ErrUnknownStatement {
 		t.Errorf("a prepared statement survived: %v", e)
 	}
 }
@@ -302,11 +303,11 @@ func TestStatementsEnd(t *testing.T) {
 	opts.Cluster = slowCluster{pd.cluster}
 	s := newSession(t, opts, admin)
 	mustRun(t, s, "SET max_execution_time = 20")
-	if e := codeOf(t, s, "SHOW PUMP STATUS"); e.Code != errTimeout {
+	if e := codeOf(t, s, "SHOW PUMP STATUS"); e.Code != result.ErrTimeout {
 		t.Errorf("time limit: %v", e)
 	}
 	mustRun(t, s, "PREPARE p FROM 'SHOW PUMP STATUS'")
-	if e := codeOf(t, s, "EXECUTE p"); e.Code != errTimeout {
+	if e := codeOf(t, s, "EXECUTE p"); e.Code != result.ErrTimeout {
 		t.Errorf("time limit of what EXECUTE runs: %v", e)
 	}
 	mustRun(t, s, "SET max_execution_time = 0")
@@ -314,7 +315,7 @@ func TestStatementsEnd(t *testing.T) {
 	cancel(nil)
 	err := s.Query(ctx, "SHOW PUMP STATUS", nil)
 	var e *engine.Error
-	if !errors.As(err, &e) || e.Code != errInterrupted || e.State != "70100" {
+	if !errors.As(err, &e) || e.Code != result.ErrInterrupted || e.State != "70100" {
 		t.Errorf("killed: %v", err)
 	}
 	ctx, cancel = context.WithCancelCause(t.Context())
@@ -408,7 +409,7 @@ func TestPDDown(t *testing.T) {
 	s := newSession(t, opts, admin)
 	for _, sql := range []string{"SHOW PUMP STATUS", "SHOW VARIABLES LIKE 'log_bin'",
 		"CHANGE PUMP TO NODE_STATE = 'paused' FOR NODE_ID 'pump1'"} {
-		if e := codeOf(t, s, sql); e.Code != errUnknown || e.Message != errDown.Error() {
+		if e := codeOf(t, s, sql); e.Code != result.ErrUnknown || e.Message != errDown.Error() {
 			t.Errorf("%s: %v", sql, e)
 		}
 	}
@@ -426,19 +427,19 @@ func TestBeyondGrammar(t *testing.T) {
 	takePD(t, standard())
 	s := newSession(t, testOptions(), admin)
 	for sql, code := range map[string]uint16{
-		"SHOW MASTER LOGS":                          errNoBinlog,
-		"show binary logs;":                         errNoBinlog,
+		"SHOW MASTER LOGS":                          result.ErrNoBinlog,
+		"show binary logs;":                         result.ErrNoBinlog,
 		"show /*!50000 ENGINE*/ NDB STATUS":         1286,
-		"set password='606706',sql_log_off=0":       errNotSupported,
-		"CHECK TABLE `drainers` ":                   errNoDB,
-		"DESCRIBE binlog.nosuch '%'":                errUnknownTable,
-		"DESCRIBE binlog.pumps '%":                  errParse,
-		"RESET MASTER":                              errNotSupported,
-		"CHANGE MASTER TO MASTER_HOST='x'":          errNotSupported,
-		"SHOW MASTER LOGS x":                        errParse,
-		"SHOWMASTER LOGS":                           errParse,
-		"CHANGE PUMP TO STATE = 'x' FOR NODE_ID ''": errParse,
-		"SELECT ?":                                  errParse,
+		"set password='606706',sql_log_off=0":       result.ErrNotSupported,
+		"CHECK TABLE `drainers` ":                   result.ErrNoDB,
+		"DESCRIBE binlog.nosuch '%'":                result.ErrUnknownTable,
+		"DESCRIBE binlog.pumps '%":                  result.ErrParse,
+		"RESET MASTER":                              result.ErrNotSupported,
+		"CHANGE MASTER TO MASTER_HOST='x'":          result.ErrNotSupported,
+		"SHOW MASTER LOGS x":                        result.ErrParse,
+		"SHOWMASTER LOGS":                           result.ErrParse,
+		"CHANGE PUMP TO STATE = 'x' FOR NODE_ID ''": result.ErrParse,
+		"SELECT ?":                                  result.ErrParse,
 	} {
 		if e := codeOf(t, s, sql); e.Code != code {
 			t.Errorf("%s: %d %s, want %d", sql, e.Code, e.Message, code)

@@ -10,6 +10,7 @@ import (
 
 	"pumphouse/nodes"
 	"pumphouse/nodes/audit"
+	"pumphouse/server/session/result"
 	"pumphouse/sqlext"
 )
 
@@ -62,17 +63,17 @@ func (s *Session) writeState(ctx context.Context, kind nodes.Kind, id, want stri
 func (s *Session) changeError(err error) error {
 	var unknown *nodes.UnknownStateError
 	if errors.As(err, &unknown) && s.opts.Compat == CompatTiDB {
-		return errf(errUnknown, "state %s is illegal", unknown.State)
+		return result.Errorf(result.ErrUnknown, "state %s is illegal", unknown.State)
 	}
 	var missing *nodes.NotFoundError
 	if errors.As(err, &missing) {
 		if s.opts.Compat == CompatTiDB {
-			return errf(errUnknown, "%s", missing.TiDB())
+			return result.Errorf(result.ErrUnknown, "%s", missing.TiDB())
 		}
-		return errf(errUnknown, "%s", missing.Error())
+		return result.Errorf(result.ErrUnknown, "%s", missing.Error())
 	}
 	if unknown != nil {
-		return errf(errUnknown, "%s", unknown.Error())
+		return result.Errorf(result.ErrUnknown, "%s", unknown.Error())
 	}
 	return err
 }
@@ -81,7 +82,7 @@ func (s *Session) changeError(err error) error {
 // statement has been carried out: an operator in need must not be argued with.
 func (s *Session) warnOfRisks(snap *nodes.Snapshot, kind nodes.Kind, old nodes.Record, state nodes.State) {
 	warn := func(format string, args ...any) {
-		s.diag.add(levelWarning, errUnknown, fmt.Sprintf(format, args...))
+		s.diag.Warn(format, args...)
 	}
 	now := s.opts.NodeClock()
 	live := supposedToRun(old.State) && old.Reporting(now, s.opts.Heartbeat)

@@ -8,6 +8,7 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 
 	"pumphouse/server/engine"
+	"pumphouse/server/session/result"
 )
 
 // check turns the value of an assignment into the text the variable keeps. Numbers
@@ -61,11 +62,11 @@ func (s *Session) check(v *sysVar, val engine.Value) (string, error) {
 }
 
 func wrongValue(name, value string) error {
-	return errf(errWrongValue, "Variable '%s' can't be set to the value of '%s'", name, value)
+	return result.Errorf(result.ErrWrongValue, "Variable '%s' can't be set to the value of '%s'", name, value)
 }
 
 func wrongType(name string) error {
-	return errf(errWrongType, "Incorrect argument type to variable '%s'", name)
+	return result.Errorf(result.ErrWrongType, "Incorrect argument type to variable '%s'", name)
 }
 
 func isNumber(v engine.Value) bool {
@@ -102,12 +103,12 @@ func (s *Session) checkInt(v *sysVar, val engine.Value) (string, error) {
 		return "", wrongType(v.name)
 	}
 	if longest := s.longest(); v.name == "max_execution_time" && longest > 0 && (f == 0 || f > float64(longest.Milliseconds())) {
-		s.diag.add(levelWarning, 1292, "Truncated incorrect max_execution_time value: '"+text+"'. A monitor's statements run for at most "+
+		s.diag.Add(result.Warning, 1292, "Truncated incorrect max_execution_time value: '"+text+"'. A monitor's statements run for at most "+
 			longest.String()+" (statement-timeout of the console)")
 		return strconv.FormatInt(longest.Milliseconds(), 10), nil
 	}
 	if v.limited && (f < v.min || f > v.max) {
-		s.diag.add(levelWarning, 1292, "Truncated incorrect "+v.name+" value: '"+text+"'")
+		s.diag.Add(result.Warning, 1292, "Truncated incorrect "+v.name+" value: '"+text+"'")
 		if f < v.min {
 			return strconv.FormatInt(int64(v.min), 10), nil
 		}
@@ -122,7 +123,7 @@ func (s *Session) checkNum(v *sysVar, val engine.Value, text string) (string, er
 		return "", wrongType(v.name)
 	}
 	if v.limited && (f < v.min || f > v.max) {
-		s.diag.add(levelWarning, 1292, "Truncated incorrect "+v.name+" value: '"+text+"'")
+		s.diag.Add(result.Warning, 1292, "Truncated incorrect "+v.name+" value: '"+text+"'")
 		f = min(max(f, v.min), v.max)
 	}
 	return strconv.FormatFloat(f, 'f', 6, 64), nil

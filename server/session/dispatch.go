@@ -9,6 +9,8 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/ast"
 
 	"pumphouse/server/engine"
+	"pumphouse/server/session/privilege"
+	"pumphouse/server/session/result"
 )
 
 // dispatch carries out one statement.
@@ -61,7 +63,7 @@ func (s *Session) dispatch(ctx context.Context, st statement) (*Outcome, error) 
 	case *ast.HelpStmt:
 		return s.rows(help(n.Topic), nil)
 	}
-	return nil, notSupported(statementName(st))
+	return nil, result.NotSupported(statementName(st))
 }
 
 // rows makes an outcome of a result.
@@ -84,7 +86,7 @@ func (s *Session) done(err error) (*Outcome, error) {
 func (s *Session) runSelect(ctx context.Context, n ast.ResultSetNode) (*engine.Result, error) {
 	sel, plain := n.(*ast.SelectStmt)
 	if plain && sel.SelectIntoOpt != nil {
-		return nil, notSupported("SELECT INTO")
+		return nil, result.NotSupported("SELECT INTO")
 	}
 	r, err := s.exec.Select(ctx, n)
 	if err != nil {
@@ -110,7 +112,7 @@ func (s *Session) runDo(ctx context.Context, n *ast.DoStmt) error {
 func (s *Session) use(name string) error {
 	db := canonicalDB(name)
 	if db == "" {
-		return errf(errUnknownDB, "Unknown database '%s'", name)
+		return result.Errorf(result.ErrUnknownDB, "Unknown database '%s'", name)
 	}
 	s.db = db
 	return nil
@@ -129,11 +131,11 @@ func (s *Session) UseDB(ctx context.Context, name string) error {
 // runKill carries out KILL. A monitor may end nothing but what its own user runs: that
 // is what Ctrl-C in the mysql client does, from a second connection.
 func (s *Session) runKill(id uint64, queryOnly bool) error {
-	if s.acc.Role != Admin && !(queryOnly && s.ownsConnection(id)) {
-		return s.denied("KILL")
+	if s.acc.Role != privilege.Admin && !(queryOnly && s.ownsConnection(id)) {
+		return s.acc.Denied("KILL")
 	}
 	if id > math.MaxUint32 || !s.opts.Server.Kill(uint32(id), queryOnly) {
-		return errf(errNoSuchThread, "Unknown thread id: %d", id)
+		return result.Errorf(result.ErrNoSuchThread, "Unknown thread id: %d", id)
 	}
 	return nil
 }
@@ -150,8 +152,8 @@ func (s *Session) ownsConnection(id uint64) bool {
 // runFlush carries out FLUSH, where there is nothing to flush: mysqladmin and dump
 // tools only need the answer.
 func (s *Session) runFlush(*ast.FlushStmt) error {
-	if s.acc.Role != Admin {
-		return s.denied("FLUSH")
+	if s.acc.Role != privilege.Admin {
+		return s.acc.Denied("FLUSH")
 	}
 	return nil
 }
@@ -181,5 +183,5 @@ var statementNames = map[string]string{
 
 // helpResult is the answer to HELP: nothing found, in MySQL's columns.
 func helpResult() *engine.Result {
-	return table(text("source_category_name", 64), text("name", 64), text("is_it_category", 1))
+	return result.New(result.Text("source_category_name", 64), result.Text("name", 64), result.Text("is_it_category", 1))
 }

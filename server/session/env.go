@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"pumphouse/server/engine"
+	"pumphouse/server/session/result"
 )
 
 // env is what expressions may know of the session: the engine's Env.
@@ -54,5 +55,5 @@ func (e env) LastInsertID() uint64 {
 }
 
 func (e env) Warn(code uint16, message string) {
-	e.s.diag.add(levelWarning, code, message)
+	e.s.diag.Add(result.Warning, code, message)
 }

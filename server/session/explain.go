@@ -9,6 +9,7 @@ import (
 
 	"pumphouse/server/engine"
 	"pumphouse/server/session/catalog"
+	"pumphouse/server/session/result"
 )
 
 // runExplain carries out DESCRIBE table and EXPLAIN SELECT.
@@ -24,18 +25,18 @@ func (s *Session) runExplain(ctx context.Context, n *ast.ExplainStmt) (*engine.R
 	if _, err := s.exec.Describe(ctx, query); err != nil {
 		return nil, err // what cannot run has no plan
 	}
-	r := table(columns...)
+	r := result.New(columns...)
 	if len(columns) == 1 {
-		r.Rows = [][]engine.Value{{str(planJSON(plan(query)))}}
+		r.Rows = [][]engine.Value{{engine.String(planJSON(plan(query)))}}
 		return r, nil
 	}
 	for i, p := range plan(query) {
 		null := engine.Null()
-		access, extra := str("ALL"), null
+		access, extra := engine.String("ALL"), null
 		if p.table == "" {
-			access, extra = null, str("No tables used")
+			access, extra = null, engine.String("No tables used")
 		}
-		r.Rows = append(r.Rows, []engine.Value{engine.Int(int64(p.block)), str(p.kind), orNull(p.table), null, access, null, null,
+		r.Rows = append(r.Rows, []engine.Value{engine.Int(int64(p.block)), engine.String(p.kind), result.OrNull(p.table), null, access, null, null,
 			null, null, null, null, extra})
 		if i == maxPlan {
 			break
@@ -52,21 +53,21 @@ func explainColumns(n *ast.ExplainStmt) ([]engine.Column, error) {
 	switch n.Stmt.(type) {
 	case *ast.SelectStmt, *ast.SetOprStmt:
 	default:
-		return nil, notSupported("EXPLAIN of this statement")
+		return nil, result.NotSupported("EXPLAIN of this statement")
 	}
 	if n.Analyze {
-		return nil, notSupported("EXPLAIN ANALYZE")
+		return nil, result.NotSupported("EXPLAIN ANALYZE")
 	}
 	switch strings.ToLower(n.Format) {
 	case "json":
-		return []engine.Column{text("EXPLAIN", 16383)}, nil
+		return []engine.Column{result.Text("EXPLAIN", 16383)}, nil
 	case "", "row", "traditional", "brief":
 	default:
-		return nil, notSupported("EXPLAIN FORMAT = " + n.Format)
+		return nil, result.NotSupported("EXPLAIN FORMAT = " + n.Format)
 	}
-	return []engine.Column{number("id"), text("select_type", 19), nullText("table", 64), nullText("partitions", 1024),
-		nullText("type", 10), nullText("possible_keys", 4096), nullText("key", 64), nullText("key_len", 4096),
-		nullText("ref", 1024), nullNumber("rows"), nullNumber("filtered"), nullText("Extra", 255)}, nil
+	return []engine.Column{result.Number("id"), result.Text("select_type", 19), result.NullText("table", 64), result.NullText("partitions", 1024),
+		result.NullText("type", 10), result.NullText("possible_keys", 4096), result.NullText("key", 64), result.NullText("key_len", 4096),
+		result.NullText("ref", 1024), result.NullNumber("rows"), result.NullNumber("filtered"), result.NullText("Extra", 255)}, nil
 }
 
 // planStep is a table that a query reads, all of it: there are no indexes.
@@ -142,12 +143,12 @@ func (s *Session) checkTables(op string, names []string) (*engine.Result, error)
 	if op == "checksum" {
 		return s.checksums(names)
 	}
-	r := table(text("Table", 128), text("Op", 10), text("Msg_type", 10), text("Msg_text", 16383))
+	r := result.New(result.Text("Table", 128), result.Text("Op", 10), result.Text("Msg_type", 10), result.Text("Msg_text", 16383))
 	for _, full := range names {
 		db, tab := splitName(full)
 		t, err := s.findTable(db, tab)
 		add := func(level, message string) {
-			r.Rows = append(r.Rows, []engine.Value{str(s.fullName(db, tab)), str(op), str(level), str(message)})
+			r.Rows = append(r.Rows, []engine.Value{engine.String(s.fullName(db, tab)), engine.String(op), engine.String(level), engine.String(message)})
 		}
 		switch {
 		case isNoDB(err):
@@ -167,9 +168,9 @@ func (s *Session) checkTables(op string, names []string) (*engine.Result, error)
 func tableNames(list []*ast.TableName) []string {
 	var names []string
 	for _, t := range list {
-		full := name(t.Name.O)
+		full := result.QuoteName(t.Name.O)
 		if t.Schema.O != "" {
-			full = name(t.Schema.O) + "." + full
+			full = result.QuoteName(t.Schema.O) + "." + full
 		}
 		names = append(names, full)
 	}
@@ -178,16 +179,16 @@ func tableNames(list []*ast.TableName) []string {
 
 // checksums is CHECKSUM TABLE: what is read live has none.
 func (s *Session) checksums(names []string) (*engine.Result, error) {
-	r := table(text("Table", 128), nullNumber("Checksum"))
+	r := result.New(result.Text("Table", 128), result.NullNumber("Checksum"))
 	for _, full := range names {
 		db, tab := splitName(full)
 		if _, err := s.findTable(db, tab); err != nil {
 			if isNoDB(err) {
 				return nil, err
 			}
-			s.diag.add(levelError, errUnknownTable, err.Error())
+			s.diag.Add(result.Error, result.ErrUnknownTable, err.Error())
 		}
-		r.Rows = append(r.Rows, []engine.Value{str(s.fullName(db, tab)), engine.Null()})
+		r.Rows = append(r.Rows, []engine.Value{engine.String(s.fullName(db, tab)), engine.Null()})
 	}
 	return r, nil
 }
@@ -203,7 +204,7 @@ func jsonText(s string) string {
 
 func isNoDB(err error) bool {
 	e, ok := err.(*engine.Error)
-	return ok && e.Code == errNoDB
+	return ok && e.Code == result.ErrNoDB
 }
 
 // fullName is db.table as results show it.

@@ -9,6 +9,7 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/ast"
 
 	"pumphouse/server/engine"
+	"pumphouse/server/session/result"
 )
 
 // fallback is a MySQL statement that TiDB's grammar does not have but clients send. It is known
@@ -24,13 +25,13 @@ var fallbacks = []fallback{
 	{"SHOW WARNINGS LIMIT", false, limitedConditions(ast.ShowWarnings), nil},
 	{"SHOW ERRORS LIMIT", false, limitedConditions(ast.ShowErrors), nil},
 	{"SHOW MASTER|BINARY LOGS", true, func(context.Context, *Session, string) (*engine.Result, error) {
-		return nil, errf(errNoBinlog, "You are not using binary logging")
+		return nil, result.Errorf(result.ErrNoBinlog, "You are not using binary logging")
 	}, nil},
 	{"SHOW SLAVE HOSTS", true, noReplicas("Server_id", "Master_id", "Slave_UUID"), nil},
 	{"SHOW REPLICAS", true, noReplicas("Server_Id", "Source_Id", "Replica_UUID"), nil},
 	{"SHOW ENGINE", false, func(_ context.Context, _ *Session, rest string) (*engine.Result, error) {
 		name, _, _ := strings.Cut(rest, " ")
-		return nil, errf(1286, "Unknown storage engine '%s'", name)
+		return nil, result.Errorf(1286, "Unknown storage engine '%s'", name)
 	}, nil},
 	{"SHOW STORAGE ENGINES", true, func(ctx context.Context, s *Session, _ string) (*engine.Result, error) {
 		return s.runShow(ctx, &ast.ShowStmt{Tp: ast.ShowEngines})
@@ -55,7 +56,7 @@ var fallbacks = []fallback{
 }
 
 func unsupported(what string) func(context.Context, *Session, string) (*engine.Result, error) {
-	return func(context.Context, *Session, string) (*engine.Result, error) { return nil, notSupported(what) }
+	return func(context.Context, *Session, string) (*engine.Result, error) { return nil, result.NotSupported(what) }
 }
 
 // tableChecks carries out what maintains tables: the names stand before any option.
@@ -65,7 +66,7 @@ func tableChecks(op string) func(context.Context, *Session, string) (*engine.Res
 		for part := range strings.SplitSeq(rest, ",") {
 			part = strings.TrimSpace(part)
 			if part == "" {
-				return nil, errf(errParse, "You have an error in your SQL syntax near '%s'", clip(rest, 80))
+				return nil, result.Errorf(result.ErrParse, "You have an error in your SQL syntax near '%s'", result.Clip(rest, 80))
 			}
 			names = append(names, part)
 		}
@@ -105,7 +106,7 @@ func noReplication(ctx context.Context, s *Session, _ string) (*engine.Result, e
 // noReplicas is SHOW REPLICAS under its new or its old name, which has columns of other names.
 func noReplicas(server, source, uuid string) func(context.Context, *Session, string) (*engine.Result, error) {
 	return func(context.Context, *Session, string) (*engine.Result, error) {
-		return table(number(server), text("Host", 255), number("Port"), number(source), text(uuid, 36)), nil
+		return result.New(result.Number(server), result.Text("Host", 255), result.Number("Port"), result.Number(source), result.Text(uuid, 36)), nil
 	}
 }
 
@@ -121,7 +122,7 @@ func limitedConditions(tp ast.ShowStmtType) func(context.Context, *Session, stri
 			from = 0
 		}
 		if err1 != nil || err2 != nil {
-			return nil, errf(errParse, "You have an error in your SQL syntax near LIMIT %s", rest)
+			return nil, result.Errorf(result.ErrParse, "You have an error in your SQL syntax near LIMIT %s", rest)
 		}
 		r, err := s.runShow(ctx, &ast.ShowStmt{Tp: tp})
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"pumphouse/server/engine"
+	"pumphouse/server/session/result"
 )
 
 // helpTopic is one text of HELP.
@@ -118,7 +119,7 @@ func help(topic string) *engine.Result {
 
 // result is the topic as MySQL sends one.
 func (t helpTopic) result() *engine.Result {
-	r := table(text("name", 64), text("description", 4096), text("example", 4096))
-	r.Rows = [][]engine.Value{{str(t.name), str(t.description), str(t.example)}}
+	r := result.New(result.Text("name", 64), result.Text("description", 4096), result.Text("example", 4096))
+	r.Rows = [][]engine.Value{{engine.String(t.name), engine.String(t.description), engine.String(t.example)}}
 	return r
 }

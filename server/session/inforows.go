@@ -8,6 +8,8 @@ import (
 
 	"pumphouse/server/engine"
 	"pumphouse/server/session/catalog"
+	"pumphouse/server/session/privilege"
+	"pumphouse/server/session/result"
 )
 
 // The tables outside binlog whose rows depend on the server or the session.
@@ -60,7 +62,7 @@ func (s *Session) eachStatus(_ context.Context, add func(...engine.Value)) error
 // user's.
 func (s *Session) processes() []Process {
 	list := slices.DeleteFunc(s.opts.Server.Processes(), func(p Process) bool {
-		return s.acc.Role != Admin && p.User != s.acc.Name
+		return s.acc.Role != privilege.Admin && p.User != s.acc.Name
 	})
 	slices.SortFunc(list, func(a, b Process) int { return int(int64(a.ID) - int64(b.ID)) })
 	return list
@@ -74,28 +76,17 @@ func (s *Session) eachProcess(full bool, add func(...engine.Value)) error {
 	for _, p := range s.processes() {
 		info := p.Info
 		if !full {
-			info = clip(info, shortInfo)
+			info = result.Clip(info, shortInfo)
 		}
-		add(engine.Int(int64(p.ID)), str(p.User), str(p.Host), orNull(p.DB), str(p.Command), engine.Int(s.since(p)),
-			str(p.State), orNull(info))
+		add(engine.Int(int64(p.ID)), str(p.User), str(p.Host), result.OrNull(p.DB), str(p.Command), engine.Int(s.since(p)),
+			str(p.State), result.OrNull(info))
 	}
 	return nil
 }
 
-// privileges are what a role may do, in MySQL's words.
-func (s *Session) privileges() []string {
-	if s.acc.Role == Admin {
-		return []string{"SELECT", "RELOAD", "PROCESS", "SUPER"}
-	}
-	return []string{"SELECT", "PROCESS"}
-}
-
-// grantee is the account as the privilege tables write it: 'root'@'%'.
-func (s *Session) grantee() string { return "'" + strings.ReplaceAll(s.acc.Name, "'", "''") + "'@'%'" }
-
 func (s *Session) userPrivilegeRows(_ context.Context, add func(...engine.Value)) error {
-	for _, p := range s.privileges() {
-		add(str(s.grantee()), str(catalogName), str(p), str("NO"))
+	for _, p := range s.acc.Privileges() {
+		add(str(s.acc.Grantee()), str(catalogName), str(p), str("NO"))
 	}
 	return nil
 }
@@ -107,7 +98,7 @@ func (s *Session) mysqlRows(def *catalog.Table) rowSource {
 		return nil
 	}
 	return rowList(func(_ context.Context, add func(...engine.Value)) error {
-		have := s.privileges()
+		have := s.acc.Privileges()
 		may := func(p string) engine.Value {
 			if slices.Contains(have, p) {
 				return str("Y")
@@ -136,9 +127,9 @@ func (s *Session) performanceRows(def *catalog.Table) rowSource {
 				id := engine.Int(int64(p.ID))
 				add(rowOf(def, map[string]engine.Value{
 					"THREAD_ID": id, "NAME": str("thread/sql/one_connection"), "TYPE": str("FOREGROUND"), "PROCESSLIST_ID": id,
-					"PROCESSLIST_USER": str(p.User), "PROCESSLIST_HOST": str(p.Host), "PROCESSLIST_DB": orNull(p.DB),
+					"PROCESSLIST_USER": str(p.User), "PROCESSLIST_HOST": str(p.Host), "PROCESSLIST_DB": result.OrNull(p.DB),
 					"PROCESSLIST_COMMAND": str(p.Command), "PROCESSLIST_TIME": engine.Int(s.since(p)),
-					"PROCESSLIST_STATE": orNull(p.State), "PROCESSLIST_INFO": orNull(p.Info), "INSTRUMENTED": str("NO"), "HISTORY": str("NO"),
+					"PROCESSLIST_STATE": result.OrNull(p.State), "PROCESSLIST_INFO": result.OrNull(p.Info), "INSTRUMENTED": str("NO"), "HISTORY": str("NO"),
 				})...)
 			}
 			return nil

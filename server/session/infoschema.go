@@ -10,6 +10,7 @@ import (
 	"pumphouse/nodes"
 	"pumphouse/server/engine"
 	"pumphouse/server/session/catalog"
+	"pumphouse/server/session/result"
 )
 
 // The tables of information_schema that follow from the catalog alone. Their rows are
@@ -122,7 +123,7 @@ func tableRow(t *catalog.Table) []engine.Value {
 		// Adminer takes a table without a number of rows for one without data.
 		format, rows, collation = str("Fixed"), zero, str(catalog.Collation)
 	}
-	return []engine.Value{str(catalogName), str(t.Schema), str(t.Name), str(t.Type()), orNull(t.Engine()), engine.Int(10),
+	return []engine.Value{str(catalogName), str(t.Schema), str(t.Name), str(t.Type()), result.OrNull(t.Engine()), engine.Int(10),
 		format, rows, zero, zero, zero, zero, zero, null, null, null, null, collation, null, str(""), str(t.Comment)}
 }
 
@@ -136,7 +137,7 @@ func columnRows() (rows [][]engine.Value) {
 			}
 			rows = append(rows, []engine.Value{str(catalogName), str(t.Schema), str(t.Name), str(c.Name), engine.Int(int64(i + 1)),
 				defaultOf(c), str(yesNo(c.Nullable)), str(c.DataType), known(c.Chars), known(c.Bytes), known(int64(c.Precision)),
-				known(int64(c.Scale)), known(int64(c.TimeDigits)), cs, orNull(c.Collation), str(c.Type), str(c.KeyName()),
+				known(int64(c.Scale)), known(int64(c.TimeDigits)), cs, result.OrNull(c.Collation), str(c.Type), str(c.KeyName()),
 				str(""), str("select"), str(c.Comment), str(""), engine.Null()})
 		}
 	})
@@ -233,3 +234,6 @@ func keywordRows() (rows [][]engine.Value) {
 	}
 	return rows
 }
+
+// str is short for a text value.
+func str(s string) engine.Value { return engine.String(s) }

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"pumphouse/server/engine"
+	"pumphouse/server/session/result"
 	"pumphouse/sqlext"
 )
 
@@ -56,5 +57,5 @@ func outOfMemory(err error) *engine.Error {
 	if errors.As(err, &e) {
 		return e
 	}
-	return errf(errUnknown, "%v", err)
+	return result.Errorf(result.ErrUnknown, "%v", err)
 }

@@ -10,6 +10,7 @@ import (
 
 	"pumphouse/server/engine"
 	"pumphouse/server/governor"
+	"pumphouse/server/session/privilege"
 )
 
 func wantCode(t *testing.T, err error, code uint16, text string) {
@@ -78,7 +79,7 @@ func TestWhatASessionKeepsIsCounted(t *testing.T) {
 
 // TestMonitorsCannotLiftTheTimeLimit: they may lower it; admins may do as they like.
 func TestMonitorsCannotLiftTheTimeLimit(t *testing.T) {
-	for acc, want := range map[Account][3]string{monitor: {"5000", "5000", "20"}, admin: {"0", "60000", "20"}} {
+	for acc, want := range map[privilege.Account][3]string{monitor: {"5000", "5000", "20"}, admin: {"0", "60000", "20"}} {
 		opts := testOptions()
 		opts.Statement = 5 * time.Second
 		s := newSession(t, opts, acc)

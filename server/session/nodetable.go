@@ -10,6 +10,7 @@ import (
 	"pumphouse/nodes"
 	"pumphouse/nodes/survey"
 	"pumphouse/server/engine"
+	"pumphouse/server/session/result"
 )
 
 // binlogRows gives the rows of a table of the database binlog.
@@ -44,9 +45,9 @@ type nodeRow struct {
 
 // nodeCells make the cells, in the order of the columns.
 var nodeCells = [...]func(r *nodeRow) engine.Value{
-	func(r *nodeRow) engine.Value { return str(r.record.NodeID) },
-	func(r *nodeRow) engine.Value { return str(r.record.Host) },
-	func(r *nodeRow) engine.Value { return str(r.s.stateText(r.record.State)) },
+	func(r *nodeRow) engine.Value { return engine.String(r.record.NodeID) },
+	func(r *nodeRow) engine.Value { return engine.String(r.record.Host) },
+	func(r *nodeRow) engine.Value { return engine.String(r.s.stateText(r.record.State)) },
 	func(r *nodeRow) engine.Value { return engine.Bool(r.record.Reporting(r.now, r.s.opts.Heartbeat)) },
 	func(r *nodeRow) engine.Value { return engine.Int(int64(r.record.MaxCommitTS)) },
 	func(r *nodeRow) engine.Value { return timeOf(r.record.MaxCommitTS, r.loc) },
@@ -55,12 +56,12 @@ var nodeCells = [...]func(r *nodeRow) engine.Value{
 	func(r *nodeRow) engine.Value { return r.lag() },
 	func(r *nodeRow) engine.Value { return engine.Int(r.record.Score) },
 	func(r *nodeRow) engine.Value { return labels(r.record.Label) },
-	func(r *nodeRow) engine.Value { return orNull(r.report.Version) },
+	func(r *nodeRow) engine.Value { return result.OrNull(r.report.Version) },
 	func(r *nodeRow) engine.Value { return r.waiting() },
 	func(r *nodeRow) engine.Value { return r.warning() },
 	func(r *nodeRow) engine.Value {
 		text, _, _ := r.s.ending(r.kind, r.record, r.now)
-		return orNull(text)
+		return result.OrNull(text)
 	},
 }
 
@@ -74,10 +75,10 @@ const (
 // error; NULL if nobody knows.
 func (r *nodeRow) waiting() engine.Value {
 	if r.told {
-		return str(r.report.WaitingFor())
+		return engine.String(r.report.WaitingFor())
 	}
 	if text, failed, _ := r.s.ending(r.kind, r.record, r.now); failed {
-		return str("an operator: it " + text)
+		return engine.String("an operator: it " + text)
 	}
 	return engine.Null()
 }
@@ -152,7 +153,7 @@ func (r *nodeRow) warning() engine.Value {
 	} else if ending, failed, _ := r.s.ending(r.kind, r.record, r.now); failed {
 		text = join(text, ending)
 	}
-	return orNull(text)
+	return result.OrNull(text)
 }
 
 // holders names the pumps that hold every drainer, once for all rows.
@@ -206,5 +207,5 @@ func labels(l *nodes.Label) engine.Value {
 	if err != nil {
 		return engine.Null() // a map of texts always can be written
 	}
-	return str(string(b))
+	return engine.String(string(b))
 }

@@ -1,10 +1,10 @@
 package session
 
 import (
-	"sync"
-	"time"
-
 	"github.com/sirupsen/logrus"
+
+	"pumphouse/server/session/privilege"
+	"pumphouse/server/session/result"
 )
 
 // What of a client's own words is logged at most, in bytes.
@@ -15,7 +15,7 @@ const (
 
 // logged is a client's text as the log shows it: not longer than n bytes.
 func logged(text string, n int) string {
-	if short := clip(text, n); len(short) < len(text) {
+	if short := result.Clip(text, n); len(short) < len(text) {
 		return short + "…"
 	}
 	return text
@@ -29,85 +29,17 @@ func failedOrder(log logrus.FieldLogger, what string, err error) {
 // mayOrder refuses an order to nodes (CHANGE, PAUSE, RESOLVE …) from who may not give one,
 // and in a transaction that is READ ONLY: a guard that people set before they look around.
 func (s *Session) mayOrder(log logrus.FieldLogger, what string) error {
-	if s.acc.Role != Admin {
+	if s.acc.Role != privilege.Admin {
 		if ok, more := s.opts.Denials.Next(s.acc.Name, s.opts.Now()); ok {
 			if more > 0 {
 				log = log.WithField("not_logged", more)
 			}
 			log.WithField("result", "denied").Warn(what + " refused")
 		}
-		return s.denied(what)
+		return s.acc.Denied(what)
 	}
 	if s.takeReadOnly() {
-		return errf(errReadOnlyTransaction, "Cannot execute statement in a READ ONLY transaction.")
+		return result.Errorf(result.ErrReadOnlyTransaction, "Cannot execute statement in a READ ONLY transaction.")
 	}
 	return nil
-}
-
-// How many refusals of one origin are logged: the first ones, then one at a time.
-const (
-	denialBurst = 10
-	denialPause = 10 * time.Second
-	maxOrigins  = 16 // that have an account of their own; the others share one
-)
-
-// Denials bounds what those who are refused can write into the log: users who may not give
-// orders, networks from which nobody may log in. It may be used by many goroutines.
-type Denials struct {
-	mu      sync.Mutex
-	origins map[string]*denial
-}
-
-// denial is the account of one origin.
-type denial struct {
-	left   int       // lines that may be logged at once
-	filled time.Time // up to when left was filled up
-	more   int       // refusals since the last line
-}
-
-// NewDenials makes an empty one.
-func NewDenials() *Denials { return &Denials{origins: map[string]*denial{}} }
-
-// Next counts a refusal of an origin (a user, a network) and reports whether it is to be logged,
-// and how many before it were not.
-func (d *Denials) Next(origin string, now time.Time) (ok bool, more int) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	u := d.accountLocked(origin, now)
-	if u.left == 0 {
-		u.more++
-		return false, 0
-	}
-	more = u.more
-	u.left, u.more = u.left-1, 0
-	return true, more
-}
-
-// accountLocked gives the account of an origin, filled up.
-func (d *Denials) accountLocked(origin string, now time.Time) *denial {
-	if d.origins[origin] == nil && len(d.origins) >= maxOrigins {
-		for name, u := range d.origins {
-			if u.fill(now); u.left == denialBurst {
-				delete(d.origins, name) // as good as new
-			}
-		}
-		if len(d.origins) >= maxOrigins {
-			origin = ""
-		}
-	}
-	u := d.origins[origin]
-	if u == nil {
-		u = &denial{left: denialBurst, filled: now}
-		d.origins[origin] = u
-	}
-	u.fill(now)
-	return u
-}
-
-// fill adds what the time since the last call allows.
-func (u *denial) fill(now time.Time) {
-	if n := int(now.Sub(u.filled) / denialPause); n > 0 {
-		u.left = min(u.left+n, denialBurst)
-		u.filled = u.filled.Add(time.Duration(n) * denialPause)
-	}
 }

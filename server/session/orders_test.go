@@ -2,7 +2,6 @@ package session
 
 import (
 	"bytes"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +9,8 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"pumphouse/nodes"
+	"pumphouse/server/session/privilege"
+	"pumphouse/server/session/result"
 )
 
 // TestReadOnlyTransactions: whoever has made the transaction READ ONLY, in whatever way a
@@ -84,24 +85,24 @@ func TestDenialsCostNoDisk(t *testing.T) {
 	log := logrus.New()
 	log.SetOutput(&out)
 	opts := testOptions()
-	opts.Logger, opts.Denials = log, NewDenials()
+	opts.Logger, opts.Denials = log, privilege.NewDenials()
 	now := testNow
 	opts.Now = func() time.Time { return now }
 	long := strings.Repeat("x", 1<<20)
 	for range 5 {
 		eve := newSession(t, opts, monitor)
 		for range 20 {
-			if e := codeOf(t, eve, "CHANGE PUMP TO NODE_STATE = '"+long+"' FOR NODE_ID '"+long+"'"); e.Code != errSpecificAccess {
+			if e := codeOf(t, eve, "CHANGE PUMP TO NODE_STATE = '"+long+"' FOR NODE_ID '"+long+"'"); e.Code != result.ErrSpecificAccess {
 				t.Fatal(e)
 			}
 		}
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	if len(lines) != denialBurst || out.Len() > denialBurst*1024 {
+	if len(lines) != privilege.DenialBurst || out.Len() > privilege.DenialBurst*1024 {
 		t.Errorf("%d lines, %d bytes", len(lines), out.Len())
 	}
 	out.Reset()
-	now = now.Add(denialPause)
+	now = now.Add(privilege.DenialPause)
 	codeOf(t, newSession(t, opts, monitor), "PAUSE PUMP 'pump1'")
 	if !strings.Contains(out.String(), "PAUSE refused") || !strings.Contains(out.String(), "not_logged=90") {
 		t.Errorf("the log says %s", out.String())
@@ -110,24 +111,6 @@ func TestDenialsCostNoDisk(t *testing.T) {
 	codeOf(t, newSession(t, opts, admin), "CHANGE PUMP TO NODE_STATE = 'paused' FOR NODE_ID '"+long[:1<<16]+"'")
 	if out.Len() > 4096 || !strings.Contains(out.String(), "CHANGE failed") {
 		t.Errorf("an administrator's mistake takes %d bytes: %.300s", out.Len(), out.String())
-	}
-}
-
-// TestDenialsOfManyOrigins: a flood from everywhere is a few lines, and who is refused for the
-// first time while it lasts has a line none the less, as long as there is room.
-func TestDenialsOfManyOrigins(t *testing.T) {
-	d, now, lines := NewDenials(), testNow, 0
-	for i := range 10_000 {
-		if ok, _ := d.Next(strconv.Itoa(i%1000), now); ok {
-			lines++
-		}
-	}
-	if most := (maxOrigins + 1) * denialBurst; lines > most || len(d.origins) > maxOrigins+1 {
-		t.Errorf("%d lines of at most %d; %d origins are kept", lines, most, len(d.origins))
-	}
-	now = now.Add(denialBurst * denialPause)
-	if ok, _ := d.Next("new", now); !ok || len(d.origins) > 2 {
-		t.Errorf("logged: %t; %d origins are kept after a pause", ok, len(d.origins))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 
 	"pumphouse/server/engine"
+	"pumphouse/server/session/result"
 )
 
 // Prepared is a prepared statement. It belongs to the session that made it and is
@@ -34,7 +35,7 @@ func (s *Session) Prepare(ctx context.Context, sql string) (*Prepared, error) {
 	if err != nil {
 		return nil, s.failed(ctx, err)
 	}
-	s.diag.sent = s.diag.total()
+	s.diag.Finish(false)
 	return p, nil
 }
 
@@ -49,10 +50,10 @@ func (s *Session) compile(ctx context.Context, sql string) (*Prepared, error) {
 	case perr != nil:
 		return nil, perr
 	case len(stmts) == 0:
-		return nil, errf(errEmptyQuery, "Query was empty")
+		return nil, result.Errorf(result.ErrEmptyQuery, "Query was empty")
 	case len(stmts) > 1:
-		return nil, errf(errParse, "You have an error in your SQL syntax: a prepared statement is one statement, near '%s'",
-			clip(stmts[1].Text, 80))
+		return nil, result.Errorf(result.ErrParse, "You have an error in your SQL syntax: a prepared statement is one statement, near '%s'",
+			result.Clip(stmts[1].Text, 80))
 	default:
 		st.Statement = stmts[0]
 		s.warnOfParsing(warns)
@@ -99,13 +100,13 @@ func (s *Session) describe(ctx context.Context, st statement) ([]engine.Column, 
 	case *ast.HelpStmt:
 		return help(n.Topic).Columns, nil
 	case *ast.PrepareStmt, *ast.ExecuteStmt, *ast.DeallocateStmt:
-		return nil, errf(1295, "This command is not supported in the prepared statement protocol yet")
+		return nil, result.Errorf(1295, "This command is not supported in the prepared statement protocol yet")
 	case *ast.SetStmt, *ast.UseStmt, *ast.DoStmt, *ast.BeginStmt, *ast.CommitStmt, *ast.RollbackStmt,
 		*ast.SavepointStmt, *ast.ReleaseSavepointStmt, *ast.KillStmt, *ast.FlushStmt,
 		*ast.LockTablesStmt, *ast.UnlockTablesStmt:
 		return nil, nil
 	}
-	return nil, notSupported(statementName(st))
+	return nil, result.NotSupported(statementName(st))
 }
 
 // Execute runs a prepared statement (COM_STMT_EXECUTE) with a value for every ?.
@@ -124,7 +125,7 @@ func (s *Session) Execute(ctx context.Context, p *Prepared, args []engine.Value,
 // refresh makes a prepared statement ready to run with these arguments.
 func (s *Session) refresh(p *Prepared, args []engine.Value) *engine.Error {
 	if len(args) != p.Params {
-		return errf(errWrongArguments, "Incorrect arguments to EXECUTE")
+		return result.Errorf(result.ErrWrongArguments, "Incorrect arguments to EXECUTE")
 	}
 	if p.stmt.fallback != nil || p.mode == s.mode && p.collate == s.connCollation {
 		return nil
@@ -134,7 +135,7 @@ func (s *Session) refresh(p *Prepared, args []engine.Value) *engine.Error {
 		return err
 	}
 	if len(stmts) != 1 || stmts[0].Params != p.Params {
-		return errf(errParse, "Prepared statement needs to be re-prepared: it means something else under this sql_mode")
+		return result.Errorf(result.ErrParse, "Prepared statement needs to be re-prepared: it means something else under this sql_mode")
 	}
 	p.stmt.Statement, p.mode, p.collate = stmts[0], s.mode, s.connCollation
 	return nil
@@ -152,7 +153,7 @@ func (s *Session) runPrepare(ctx context.Context, n *ast.PrepareStmt) error {
 	name := strings.ToLower(n.Name)
 	s.dropPrepared(name)
 	if len(s.prepared) >= maxNamedStatements {
-		return errf(1461, "Can't create more than max_prepared_stmt_count statements (current value: %d)", maxNamedStatements)
+		return result.Errorf(1461, "Can't create more than max_prepared_stmt_count statements (current value: %d)", maxNamedStatements)
 	}
 	p, err := s.compile(ctx, sql)
 	if err != nil {
@@ -207,5 +208,5 @@ func (s *Session) dropPrepared(name string) {
 }
 
 func unknownStatement(name, command string) error {
-	return errf(errUnknownStatement, "Unknown prepared statement handler (%s) given to %s", name, command)
+	return result.Errorf(result.ErrUnknownStatement, "Unknown prepared statement handler (%s) given to %s", name, command)
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"pumphouse/server/engine"
+	"pumphouse/server/session/result"
 	"pumphouse/sqlext"
 )
 
@@ -33,8 +34,8 @@ func (s *Session) Query(ctx context.Context, sql string, emit func(o *Outcome, m
 	parsed := s.exec.Taken()
 	for i := range stmts {
 		if stmts[i].Params > 0 {
-			return s.rejected(errf(errParse, "You have an error in your SQL syntax: a ? stands for a value in prepared "+
-				"statements only, near '%s'", clip(stmts[i].Text, 80)))
+			return s.rejected(result.Errorf(result.ErrParse, "You have an error in your SQL syntax: a ? stands for a value in prepared "+
+				"statements only, near '%s'", result.Clip(stmts[i].Text, 80)))
 		}
 		o, err := s.run(ctx, statement{Statement: stmts[i]}, nil, warns)
 		if err != nil {
@@ -53,16 +54,16 @@ func (s *Session) Query(ctx context.Context, sql string, emit func(o *Outcome, m
 // fine: dump tools send /*!999999 … */ that way.
 func (s *Session) emptyText(sql string, emit func(o *Outcome, more bool) error) error {
 	if strings.Trim(sql, " \t\r\n\v\f;\x00") == "" {
-		return s.rejected(errf(errEmptyQuery, "Query was empty"))
+		return s.rejected(result.Errorf(result.ErrEmptyQuery, "Query was empty"))
 	}
-	s.diag.begin()
+	s.diag.Begin()
 	return emit(s.ok(), false)
 }
 
 // rejected starts the diagnostics of a text that never became a statement.
 func (s *Session) rejected(err *engine.Error) error {
-	s.diag.begin()
-	s.diag.fail(err)
+	s.diag.Begin()
+	s.diag.Fail(err)
 	return err
 }
 
@@ -84,25 +85,13 @@ func (s *Session) parse(sql string) ([]sqlext.Statement, []error, *engine.Error)
 		return nil, nil, s.unparsed(sql, err)
 	}
 	if len(stmts) > 1 && !s.multi {
-		return nil, nil, errf(errParse, "You have an error in your SQL syntax: the client has not asked for several "+
-			"statements in one text (CLIENT_MULTI_STATEMENTS), near '%s'", clip(stmts[1].Text, 80))
+		return nil, nil, result.Errorf(result.ErrParse, "You have an error in your SQL syntax: the client has not asked for several "+
+			"statements in one text (CLIENT_MULTI_STATEMENTS), near '%s'", result.Clip(stmts[1].Text, 80))
 	}
 	if len(warns) == 0 {
 		s.remember(sql, stmts, size)
 	}
 	return stmts, warns, nil
-}
-
-// clip shortens a text that is quoted in a message.
-func clip(text string, n int) string {
-	text = strings.TrimSpace(text)
-	if len(text) <= n {
-		return text
-	}
-	for n > 0 && text[n]&0xC0 == 0x80 {
-		n--
-	}
-	return text[:n]
 }
 
 // run carries out one statement and keeps what it leaves behind. Its error is an
@@ -119,7 +108,7 @@ func (s *Session) run(ctx context.Context, st statement, params []engine.Value, 
 	o, err := s.dispatch(ctx, st)
 	if err != nil {
 		if looks {
-			s.diag.begin()
+			s.diag.Begin()
 		}
 		s.affected = -1
 		return nil, s.failed(ctx, err)
@@ -137,7 +126,7 @@ func (s *Session) start(ctx context.Context, reads, looks bool) (context.Context
 	}
 	s.snap = nil
 	if !looks {
-		s.diag.begin()
+		s.diag.Begin()
 	}
 	if s.maxExecution > 0 && reads {
 		return context.WithTimeout(ctx, s.maxExecution)
@@ -147,8 +136,8 @@ func (s *Session) start(ctx context.Context, reads, looks bool) (context.Context
 
 // failed keeps the error of a statement that was started.
 func (s *Session) failed(ctx context.Context, err error) *engine.Error {
-	e := sqlError(ctx, err)
-	s.diag.fail(e)
+	e := result.FromError(ctx, err)
+	s.diag.Fail(e)
 	return e
 }
 
@@ -156,7 +145,7 @@ func (s *Session) failed(ctx context.Context, err error) *engine.Error {
 func (s *Session) warnOfParsing(warns []error) {
 	for _, w := range warns {
 		e := parseError(w)
-		s.diag.add(levelWarning, e.Code, e.Message)
+		s.diag.Add(result.Warning, e.Code, e.Message)
 	}
 }
 
@@ -168,16 +157,7 @@ func (s *Session) finish(o *Outcome, looks bool) {
 		s.affected = -1
 		s.found = int64(len(o.Rows.Rows))
 	}
-	s.diag.sent = 0
-	if looks {
-		return
-	}
-	if s.diag.keep { // SELECT @@warning_count leaves the count to be asked again
-		s.diag.warns, s.diag.errs = s.diag.before.warns, s.diag.before.errs
-		return
-	}
-	o.Warnings = s.diag.total()
-	s.diag.sent = o.Warnings
+	o.Warnings = s.diag.Finish(looks)
 }
 
 // ok is an outcome without rows.

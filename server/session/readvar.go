@@ -16,6 +16,7 @@ import (
 
 	"pumphouse/nodes"
 	"pumphouse/server/engine"
+	"pumphouse/server/session/result"
 )
 
 // SysVar reads a system variable for an expression.
@@ -23,20 +24,20 @@ func (e env) SysVar(ctx context.Context, name string, global, explicit bool) (en
 	name = strings.ToLower(name)
 	v, ok := sysVars().byName[name]
 	if !ok {
-		return engine.Null(), errf(errUnknownSysVar, "Unknown system variable '%s'", name)
+		return engine.Null(), result.Errorf(result.ErrUnknownSysVar, "Unknown system variable '%s'", name)
 	}
 	if explicit && global && !v.global {
-		return engine.Null(), errf(errReadOnlyVariable, "Variable '%s' is a SESSION variable", name)
+		return engine.Null(), result.Errorf(result.ErrReadOnlyVariable, "Variable '%s' is a SESSION variable", name)
 	}
 	if explicit && !global && !v.session {
-		return engine.Null(), errf(errReadOnlyVariable, "Variable '%s' is a GLOBAL variable", name)
+		return engine.Null(), result.Errorf(result.ErrReadOnlyVariable, "Variable '%s' is a GLOBAL variable", name)
 	}
 	text, err := e.s.varText(ctx, v, global)
 	if err != nil {
 		return engine.Null(), err
 	}
 	if v.computed == "warning_count" || v.computed == "error_count" {
-		e.s.diag.keep = true
+		e.s.diag.Keep()
 	}
 	return v.value(text), nil
 }
@@ -144,9 +145,11 @@ func (s *Session) computedVar(name string) string {
 	case "timestamp":
 		return strconv.FormatFloat(float64(s.now.UnixMicro())/1e6, 'f', 6, 64)
 	case "warning_count":
-		return strconv.Itoa(s.diag.before.warns + s.diag.before.errs)
+		warnings, errors := s.diag.Before()
+		return strconv.Itoa(warnings + errors)
 	case "error_count":
-		return strconv.Itoa(s.diag.before.errs)
+		_, errors := s.diag.Before()
+		return strconv.Itoa(errors)
 	case "machine":
 		return strings.NewReplacer("amd64", "x86_64", "arm64", "aarch64").Replace(runtime.GOARCH)
 	case "os":

@@ -10,6 +10,7 @@ import (
 	"pumphouse/nodes/audit"
 	"pumphouse/nodes/survey"
 	"pumphouse/server/engine"
+	"pumphouse/server/session/result"
 )
 
 // Reports is what a session needs of whoever asks the nodes: a *survey.Survey. It answers
@@ -84,7 +85,7 @@ func (s *Session) positionRows(ctx context.Context, _ []bool, yield func([]engin
 		slices.Sort(pumps)
 		for _, pump := range pumps {
 			at := report.Positions[pump]
-			row := []engine.Value{str(drainer), str(pump), engine.Int(int64(at)), timeOf(at, s.location),
+			row := []engine.Value{engine.String(drainer), engine.String(pump), engine.Int(int64(at)), timeOf(at, s.location),
 				engine.Null(), engine.Null(), wallTime(report.At, s.location)}
 			if e, ok := snap.Find(nodes.Pump, pump); ok {
 				last := e.Record.MaxCommitTS
@@ -108,9 +109,9 @@ func (s *Session) eventRows(ctx context.Context, _ []bool, yield func([]engine.V
 	slices.SortStableFunc(list, func(a, b audit.Event) int { return int(a.Revision - b.Revision) })
 	for i := range list {
 		e := &list[i]
-		row := []engine.Value{engine.Int(e.Revision), wallTime(e.At, s.location), str(e.Kind.String()), str(e.NodeID),
-			orNull(e.Host), s.stateOrNull(e.Old), s.stateOrNull(e.New), str(string(e.Source)), orNull(e.Statement),
-			orNull(e.User), orNull(e.From), str(e.Result)}
+		row := []engine.Value{engine.Int(e.Revision), wallTime(e.At, s.location), engine.String(e.Kind.String()), engine.String(e.NodeID),
+			result.OrNull(e.Host), s.stateOrNull(e.Old), s.stateOrNull(e.New), engine.String(string(e.Source)), result.OrNull(e.Statement),
+			result.OrNull(e.User), result.OrNull(e.From), engine.String(e.Result)}
 		if !yield(row) {
 			return nil
 		}
@@ -122,7 +123,7 @@ func (s *Session) stateOrNull(st nodes.State) engine.Value {
 	if st == "" {
 		return engine.Null()
 	}
-	return str(s.stateText(st))
+	return engine.String(s.stateText(st))
 }
 
 // few joins names, but not too many of them.

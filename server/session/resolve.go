@@ -9,6 +9,7 @@ import (
 
 	"pumphouse/nodes"
 	"pumphouse/nodes/audit"
+	"pumphouse/server/session/result"
 	"pumphouse/sqlext"
 )
 
@@ -27,7 +28,7 @@ func (s *Session) resolveTransaction(ctx context.Context, n *sqlext.Resolve) err
 		return err
 	}
 	log.WithField("result", "done").Info("RESOLVE TRANSACTION done: " + message)
-	s.diag.add(levelNote, errUnknown, fmt.Sprintf("pump %q: %s", id, message))
+	s.diag.Note("pump %q: %s", id, message)
 	return nil
 }
 
@@ -44,7 +45,7 @@ func (s *Session) decide(ctx context.Context, n *sqlext.Resolve, id string) (mes
 		statement = fmt.Sprintf("RESOLVE TRANSACTION %s COMMIT %s", start, commit)
 	}
 	if s.opts.Control == nil {
-		return "", errf(errNotSupported, "RESOLVE TRANSACTION needs a way to the nodes, which this console was not given")
+		return "", result.Errorf(result.ErrNotSupported, "RESOLVE TRANSACTION needs a way to the nodes, which this console was not given")
 	}
 	e, err := s.opts.Cluster.Find(ctx, nodes.Pump, id)
 	if err != nil {
@@ -72,7 +73,7 @@ func (s *Session) tso(clause string, l sqlext.Literal) (nodes.TSO, error) {
 		err = errors.New("0 is not a TSO")
 	}
 	if err != nil {
-		return 0, errf(errWrongArguments, "Incorrect arguments to %s: %s. Give the number that binlog.unresolved shows", clause, clip(err.Error(), 120))
+		return 0, result.Errorf(result.ErrWrongArguments, "Incorrect arguments to %s: %s. Give the number that binlog.unresolved shows", clause, result.Clip(err.Error(), 120))
 	}
 	return ts, nil
 }

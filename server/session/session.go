@@ -9,6 +9,8 @@ import (
 	"pumphouse/nodes"
 	"pumphouse/nodes/audit"
 	"pumphouse/server/engine"
+	"pumphouse/server/session/privilege"
+	"pumphouse/server/session/result"
 	"pumphouse/sqlext"
 )
 
@@ -23,7 +25,7 @@ const (
 type Session struct {
 	opts Options
 	id   uint32
-	acc  Account
+	acc  privilege.Account
 	log  logrus.FieldLogger
 
 	settings                              // what the variables amount to
@@ -32,7 +34,7 @@ type Session struct {
 	userVars      map[string]engine.Value // @name, lower case
 	prepared      map[string]*Prepared    // PREPARE name FROM …, lower case
 	savings       []string                // SAVEPOINT names, oldest first
-	diag          diagnostics             // SHOW WARNINGS
+	diag          result.Diagnostics      // SHOW WARNINGS
 	texts         textCache               // parsed texts
 	shown         [2]*statusRows          // last SHOW … STATUS by kind
 	wrote         int64                   // revision of this session's last CHANGE
@@ -50,7 +52,7 @@ type Session struct {
 }
 
 // New makes the session of a client that has just logged in.
-func New(opts Options, connID uint32, acc Account) *Session {
+func New(opts Options, connID uint32, acc privilege.Account) *Session {
 	opts = opts.withDefaults()
 	s := &Session{
 		opts: opts, id: connID, acc: acc, multi: true,
@@ -93,7 +95,7 @@ func (o Options) withDefaults() Options {
 		o.Views = NewViews()
 	}
 	if o.Denials == nil {
-		o.Denials = NewDenials()
+		o.Denials = privilege.NewDenials()
 	}
 	return o
 }
@@ -105,7 +107,7 @@ func (s *Session) Reset() {
 	s.own, s.userVars, s.prepared, s.savings = nil, nil, nil, nil
 	s.texts = textCache{}
 	s.letGo(s.kept)
-	s.diag = diagnostics{}
+	s.diag = result.Diagnostics{}
 	s.inTrans, s.transReadOnly, s.nextReadOnly, s.found, s.affected = false, false, nil, 0, 0
 	s.settings = s.startSettings()
 	s.forgetTexts()
@@ -148,7 +150,7 @@ func (s *Session) Status() uint16 {
 }
 
 // Warnings counts what the last statement left in the diagnostics area.
-func (s *Session) Warnings() uint16 { return s.diag.sent }
+func (s *Session) Warnings() uint16 { return s.diag.Sent() }
 
 // IdleTimeout is how long the client may be silent between commands: wait_timeout.
 func (s *Session) IdleTimeout() time.Duration { return s.idleTimeout }

@@ -18,6 +18,7 @@ import (
 	"pumphouse/nodes"
 	"pumphouse/nodes/embedpd"
 	"pumphouse/server/engine"
+	"pumphouse/server/session/privilege"
 )
 
 // pd is the PD of all tests, started by the first that needs it: each test takes it,
@@ -160,12 +161,12 @@ func testOptions() Options {
 
 // admin and monitor are the accounts of tests.
 var (
-	admin   = Account{Name: "root", Host: "10.0.0.1", Role: Admin}
-	monitor = Account{Name: "eve", Host: "10.0.0.2", Role: Monitor}
+	admin   = privilege.Account{Name: "root", Host: "10.0.0.1", Role: privilege.Admin}
+	monitor = privilege.Account{Name: "eve", Host: "10.0.0.2", Role: privilege.Monitor}
 )
 
 // newSession makes a session whose time zone does not depend on the machine.
-func newSession(t testing.TB, opts Options, acc Account) *Session {
+func newSession(t testing.TB, opts Options, acc privilege.Account) *Session {
 	t.Helper()
 	s := New(opts, 7, acc)
 	mustRun(t, s, "SET time_zone = '+00:00'")

@@ -8,6 +8,8 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/charset"
 
 	"pumphouse/server/engine"
+	"pumphouse/server/session/privilege"
+	"pumphouse/server/session/result"
 )
 
 // runSet carries out SET. As in MySQL all values are computed and checked first and
@@ -59,7 +61,7 @@ func (s *Session) assignment(ctx context.Context, a *ast.VariableAssignment) (do
 	}
 	v, ok := sysVars().byName[name]
 	if !ok {
-		return nil, 0, errf(errUnknownSysVar, "Unknown system variable '%s'", a.Name)
+		return nil, 0, result.Errorf(result.ErrUnknownSysVar, "Unknown system variable '%s'", a.Name)
 	}
 	if err := s.mayAssign(v, a); err != nil {
 		return nil, 0, err
@@ -82,16 +84,16 @@ func (s *Session) assignment(ctx context.Context, a *ast.VariableAssignment) (do
 func (s *Session) mayAssign(v *sysVar, a *ast.VariableAssignment) error {
 	switch {
 	case v.readOnly:
-		return errf(errReadOnlyVariable, "Variable '%s' is a read only variable", v.name)
+		return result.Errorf(result.ErrReadOnlyVariable, "Variable '%s' is a read only variable", v.name)
 	case (a.IsGlobal || a.IsInstance) && !v.global:
-		return errf(errReadOnlyVariable, "Variable '%s' is a SESSION variable and can't be used with SET GLOBAL", v.name)
-	case (a.IsGlobal || a.IsInstance) && s.acc.Role != Admin:
-		return s.denied("SET GLOBAL")
+		return result.Errorf(result.ErrReadOnlyVariable, "Variable '%s' is a SESSION variable and can't be used with SET GLOBAL", v.name)
+	case (a.IsGlobal || a.IsInstance) && s.acc.Role != privilege.Admin:
+		return s.acc.Denied("SET GLOBAL")
 	case a.IsGlobal || a.IsInstance:
-		return errf(errNotSupported, "SET GLOBAL %s is not supported: %s. Its settings come from its "+
-			"configuration file and flags", v.name, theConsole)
+		return result.Errorf(result.ErrNotSupported, "SET GLOBAL %s is not supported: %s. Its settings come from its "+
+			"configuration file and flags", v.name, result.TheConsole)
 	case !v.session:
-		return errf(errGlobalVariable, "Variable '%s' is a GLOBAL variable and should be set with SET GLOBAL", v.name)
+		return result.Errorf(result.ErrGlobalVariable, "Variable '%s' is a GLOBAL variable and should be set with SET GLOBAL", v.name)
 	}
 	return nil
 }
@@ -135,10 +137,10 @@ func (s *Session) namesAssignment(a *ast.VariableAssignment) (func(), error) {
 	if a.ExtendValue != nil {
 		c, err := charset.GetCollationByName(a.ExtendValue.GetString())
 		if err != nil {
-			return nil, errf(errUnknownCollation, "Unknown collation: '%s'", a.ExtendValue.GetString())
+			return nil, result.Errorf(result.ErrUnknownCollation, "Unknown collation: '%s'", a.ExtendValue.GetString())
 		}
 		if c.CharsetName != cs {
-			return nil, errf(errCollationCharset, "COLLATION '%s' is not valid for CHARACTER SET '%s'", c.Name, cs)
+			return nil, result.Errorf(result.ErrCollationCharset, "COLLATION '%s' is not valid for CHARACTER SET '%s'", c.Name, cs)
 		}
 		collation = c.Name
 	}

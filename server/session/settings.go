@@ -7,6 +7,9 @@ import (
 
 	"github.com/pingcap/tidb/pkg/parser/charset"
 	"github.com/pingcap/tidb/pkg/parser/mysql"
+
+	"pumphouse/server/session/privilege"
+	"pumphouse/server/session/result"
 )
 
 // settings are the variables that statements obey, in the form they are obeyed in.
@@ -94,7 +97,7 @@ func (s *Session) obey(slot, text string) {
 // longest is how long the session's statements may run whatever it sets max_execution_time to; 0 =
 // as long as they need.
 func (s *Session) longest() time.Duration {
-	if s.acc.Role == Admin {
+	if s.acc.Role == privilege.Admin {
 		return 0
 	}
 	return s.opts.Statement
@@ -175,7 +178,7 @@ func canonicalCharset(name string) (string, error) {
 		cs = "utf8"
 	}
 	if !charsetKnown(cs) {
-		return "", errf(errUnknownCharset, "Unknown character set: '%s'", name)
+		return "", result.Errorf(result.ErrUnknownCharset, "Unknown character set: '%s'", name)
 	}
 	return cs, nil
 }
@@ -184,7 +187,7 @@ func canonicalCharset(name string) (string, error) {
 func canonicalCollation(name string) (*charset.Collation, error) {
 	c, err := charset.GetCollationByName(name)
 	if err != nil || !charsetKnown(c.CharsetName) {
-		return nil, errf(errUnknownCollation, "Unknown collation: '%s'", name)
+		return nil, result.Errorf(result.ErrUnknownCollation, "Unknown collation: '%s'", name)
 	}
 	return c, nil
 }

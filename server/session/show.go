@@ -8,6 +8,7 @@ import (
 
 	"pumphouse/server/engine"
 	"pumphouse/server/session/catalog"
+	"pumphouse/server/session/result"
 )
 
 // showing is a SHOW statement made ready: its columns are known, its rows come when
@@ -24,7 +25,7 @@ func (s *Session) runShow(ctx context.Context, n *ast.ShowStmt) (*engine.Result,
 	if err != nil {
 		return nil, err
 	}
-	r := table(sh.columns...)
+	r := result.New(sh.columns...)
 	if sh.fill != nil {
 		if err := sh.fill(ctx, func(row ...engine.Value) { r.Rows = append(r.Rows, row) }); err != nil {
 			return nil, err
@@ -78,7 +79,7 @@ func (s *Session) showing(n *ast.ShowStmt) (*showing, error) {
 	if sh := showStatic(n.Tp); sh != nil {
 		return sh, nil
 	}
-	return nil, notSupported(showName(n))
+	return nil, result.NotSupported(showName(n))
 }
 
 // showName spells the statement for a message.
@@ -118,12 +119,12 @@ func (s *Session) schemaOf(n *ast.ShowStmt) (string, error) {
 		db = s.db
 	}
 	if db == "" {
-		return "", errf(errNoDB, "No database selected")
+		return "", result.Errorf(result.ErrNoDB, "No database selected")
 	}
 	if known := canonicalDB(db); known != "" {
 		return known, nil
 	}
-	return "", errf(errUnknownDB, "Unknown database '%s'", db)
+	return "", result.Errorf(result.ErrUnknownDB, "Unknown database '%s'", db)
 }
 
 // showSchema shows databases and what is in one.
@@ -131,7 +132,7 @@ func (s *Session) showSchema(n *ast.ShowStmt) (*showing, error) {
 	switch n.Tp {
 	case ast.ShowDatabases:
 		return &showing{
-			columns: []engine.Column{text("Database"+likeSuffix(n), 64)},
+			columns: []engine.Column{result.Text("Database"+likeSuffix(n), 64)},
 			fill: func(_ context.Context, add func(...engine.Value)) error {
 				for _, db := range catalog.Schemas() {
 					add(str(db))
@@ -143,7 +144,7 @@ func (s *Session) showSchema(n *ast.ShowStmt) (*showing, error) {
 		return showCreateDatabase(n)
 	case ast.ShowTriggers, ast.ShowEvents, ast.ShowOpenTables:
 		if n.DBName != "" && canonicalDB(n.DBName) == "" {
-			return nil, errf(errUnknownDB, "Unknown database '%s'", n.DBName)
+			return nil, result.Errorf(result.ErrUnknownDB, "Unknown database '%s'", n.DBName)
 		}
 		return &showing{columns: emptyShows[n.Tp]()}, nil
 	}
@@ -171,14 +172,14 @@ func likeSuffix(n *ast.ShowStmt) string {
 func showCreateDatabase(n *ast.ShowStmt) (*showing, error) {
 	db := canonicalDB(n.DBName)
 	if db == "" {
-		return nil, errf(errUnknownDB, "Unknown database '%s'", n.DBName)
+		return nil, result.Errorf(result.ErrUnknownDB, "Unknown database '%s'", n.DBName)
 	}
 	ifNot := ""
 	if n.IfNotExists {
 		ifNot = "/*!32312 IF NOT EXISTS*/ "
 	}
 	return &showing{
-		columns: []engine.Column{text("Database", 64), text("Create Database", 1024)},
+		columns: []engine.Column{result.Text("Database", 64), result.Text("Create Database", 1024)},
 		fill: func(_ context.Context, add func(...engine.Value)) error {
 			add(str(db), str("CREATE DATABASE "+ifNot+"`"+strings.ReplaceAll(db, "`", "``")+
 				"` /*!40100 DEFAULT CHARACTER SET utf8mb4 */"))

@@ -6,13 +6,14 @@ import (
 	"strings"
 
 	"pumphouse/server/engine"
+	"pumphouse/server/session/result"
 )
 
 // showBinlogStatus is SHOW MASTER STATUS and SHOW BINARY LOG STATUS. As TiDB's, its position is
 // a TSO that PD gives out now: where a dump that begins now, and a drainer after it, start.
 func (s *Session) showBinlogStatus() *showing {
-	sh := &showing{columns: []engine.Column{text("File", 64), number("Position"), text("Binlog_Do_DB", 64),
-		text("Binlog_Ignore_DB", 64), text("Executed_Gtid_Set", 64)}}
+	sh := &showing{columns: []engine.Column{result.Text("File", 64), result.Number("Position"), result.Text("Binlog_Do_DB", 64),
+		result.Text("Binlog_Ignore_DB", 64), result.Text("Executed_Gtid_Set", 64)}}
 	if s.opts.TSO == nil {
 		return sh
 	}

@@ -9,13 +9,14 @@ import (
 
 	"pumphouse/nodes"
 	"pumphouse/server/engine"
+	"pumphouse/server/session/result"
 	"pumphouse/sqlext"
 )
 
 // statusColumns are those of SHOW PUMP|DRAINER STATUS (docs/wire-contract.md).
 func statusColumns() []engine.Column {
 	return []engine.Column{
-		text("NodeID", 255), text("Address", 255), text("State", 16), number("Max_Commit_Ts"), text("Update_Time", 19),
+		result.Text("NodeID", 255), result.Text("Address", 255), result.Text("State", 16), result.Number("Max_Commit_Ts"), result.Text("Update_Time", 19),
 	}
 }
 
@@ -123,8 +124,8 @@ func statusRow(r nodes.Record, compat Compat, loc *time.Location) []engine.Value
 		state = string(r.State)
 	}
 	return []engine.Value{
-		str(r.NodeID), str(r.Host), str(state), engine.Int(int64(r.MaxCommitTS)),
-		str(r.UpdateTS.Time().In(loc).Format(time.DateTime)),
+		engine.String(r.NodeID), engine.String(r.Host), engine.String(state), engine.Int(int64(r.MaxCommitTS)),
+		engine.String(r.UpdateTS.Time().In(loc).Format(time.DateTime)),
 	}
 }
 

@@ -2,24 +2,25 @@ package session
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
 
 	"pumphouse/server/engine"
+	"pumphouse/server/session/result"
 )
 
 // showConditions is SHOW WARNINGS, SHOW ERRORS and their counts.
 func (s *Session) showConditions(n *ast.ShowStmt) *showing {
 	onlyErrors := n.Tp == ast.ShowErrors
 	if n.CountWarningsOrErrors {
-		name, count := "@@session.warning_count", s.diag.warns+s.diag.errs
+		warnings, errors := s.diag.Counts()
+		name, count := "@@session.warning_count", warnings+errors
 		if onlyErrors {
-			name, count = "@@session.error_count", s.diag.errs
+			name, count = "@@session.error_count", errors
 		}
 		return &showing{
-			columns: []engine.Column{number(name)},
+			columns: []engine.Column{result.Number(name)},
 			fill: func(_ context.Context, add func(...engine.Value)) error {
 				add(engine.Int(int64(count)))
 				return nil
@@ -27,11 +28,11 @@ func (s *Session) showConditions(n *ast.ShowStmt) *showing {
 		}
 	}
 	return &showing{
-		columns: []engine.Column{text("Level", 7), number("Code"), text("Message", 512)},
+		columns: []engine.Column{result.Text("Level", 7), result.Number("Code"), result.Text("Message", 512)},
 		fill: func(ctx context.Context, add func(...engine.Value)) error {
-			var list []condition
-			for _, c := range s.diag.conditions() {
-				if !onlyErrors || c.level == levelError {
+			var list []result.Condition
+			for _, c := range s.diag.Conditions() {
+				if !onlyErrors || c.Level == result.Error {
 					list = append(list, c)
 				}
 			}
@@ -40,7 +41,7 @@ func (s *Session) showConditions(n *ast.ShowStmt) *showing {
 				return err
 			}
 			for _, c := range list[from:to] {
-				add(str(string(c.level)), engine.Int(int64(c.code)), str(c.message))
+				add(str(string(c.Level)), engine.Int(int64(c.Code)), str(c.Message))
 			}
 			return nil
 		},
@@ -64,7 +65,7 @@ func (s *Session) limitRange(ctx context.Context, l *ast.Limit, n int) (from, to
 		case engine.KindInt, engine.KindUint:
 			return int(min(v.Uint(), uint64(n))), nil
 		}
-		return 0, errf(errWrongArguments, "Incorrect arguments to LIMIT")
+		return 0, result.Errorf(result.ErrWrongArguments, "Incorrect arguments to LIMIT")
 	}
 	if from, err = read(l.Offset, 0); err != nil {
 		return 0, 0, err
@@ -81,7 +82,7 @@ func (s *Session) limitRange(ctx context.Context, l *ast.Limit, n int) (from, to
 // why, unless log_bin was all that was asked for.
 func (s *Session) showVariables(n *ast.ShowStmt) *showing {
 	return &showing{
-		columns: []engine.Column{text("Variable_name", 64), nullText("Value", 1024)},
+		columns: []engine.Column{result.Text("Variable_name", 64), result.NullText("Value", 1024)},
 		matched: true,
 		fill: func(ctx context.Context, add func(...engine.Value)) error {
 			match, err := s.matcher(ctx, n.Pattern)
@@ -100,7 +101,7 @@ func (s *Session) showVariables(n *ast.ShowStmt) *showing {
 					if len(vars) == 1 {
 						return err
 					}
-					s.diag.add(levelWarning, errUnknown, fmt.Sprintf("the value of %s is not known: %v", v.name, err))
+					s.diag.Warn("the value of %s is not known: %v", v.name, err)
 				}
 				add(str(v.name), str(value))
 			}
@@ -113,7 +114,7 @@ func (s *Session) showVariables(n *ast.ShowStmt) *showing {
 // connection has, sorted by name.
 func (s *Session) showStatus() *showing {
 	return &showing{
-		columns: []engine.Column{text("Variable_name", 64), text("Value", 1024)},
+		columns: []engine.Column{result.Text("Variable_name", 64), result.Text("Value", 1024)},
 		fill:    s.eachStatus,
 	}
 }
@@ -125,18 +126,11 @@ const shortInfo = 100
 func (s *Session) showProcessList(n *ast.ShowStmt) *showing {
 	return &showing{
 		columns: []engine.Column{
-			number("Id"), text("User", 32), text("Host", 261), nullText("db", 64), text("Command", 16),
-			number("Time"), nullText("State", 64), nullText("Info", 1024),
+			result.Number("Id"), result.Text("User", 32), result.Text("Host", 261), result.NullText("db", 64), result.Text("Command", 16),
+			result.Number("Time"), result.NullText("State", 64), result.NullText("Info", 1024),
 		},
 		fill: func(_ context.Context, add func(...engine.Value)) error { return s.eachProcess(n.Full, add) },
 	}
-}
-
-func orNull(s string) engine.Value {
-	if s == "" {
-		return engine.Null()
-	}
-	return engine.String(s)
 }
 
 // showGrants is SHOW GRANTS: the role in MySQL's words. Others' are an admin's business,
@@ -144,13 +138,13 @@ func orNull(s string) engine.Value {
 func (s *Session) showGrants(n *ast.ShowStmt) (*showing, error) {
 	user := s.acc.Name
 	if n.User != nil && !n.User.CurrentUser && n.User.Username != user {
-		return nil, errf(errNoSuchGrant, "There is no such grant defined for user '%s' on host '%s'",
+		return nil, result.Errorf(result.ErrNoSuchGrant, "There is no such grant defined for user '%s' on host '%s'",
 			n.User.Username, n.User.Hostname)
 	}
 	return &showing{
-		columns: []engine.Column{text("Grants for "+user+"@%", 1024)},
+		columns: []engine.Column{result.Text("Grants for "+user+"@%", 1024)},
 		fill: func(_ context.Context, add func(...engine.Value)) error {
-			add(str("GRANT " + strings.Join(s.privileges(), ", ") + " ON *.* TO " + s.grantee()))
+			add(str("GRANT " + strings.Join(s.acc.Privileges(), ", ") + " ON *.* TO " + s.acc.Grantee()))
 			return nil
 		},
 	}, nil

@@ -9,6 +9,7 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/charset"
 
 	"pumphouse/server/engine"
+	"pumphouse/server/session/result"
 )
 
 // showStatic is a SHOW statement whose answer is the same for everybody; nil if it is
@@ -19,12 +20,12 @@ func showStatic(tp ast.ShowStmtType) *showing {
 		return showEngines()
 	case ast.ShowPlugins:
 		return fixed(
-			[]engine.Column{text("Name", 64), text("Status", 10), text("Type", 80), nullText("Library", 64), text("License", 80)},
+			[]engine.Column{result.Text("Name", 64), result.Text("Status", 10), result.Text("Type", 80), result.NullText("Library", 64), result.Text("License", 80)},
 			[]string{"caching_sha2_password", "ACTIVE", "AUTHENTICATION", "", "Apache License 2.0"},
 			[]string{"mysql_native_password", "ACTIVE", "AUTHENTICATION", "", "Apache License 2.0"})
 	case ast.ShowPrivileges:
 		return fixed(
-			[]engine.Column{text("Privilege", 10), text("Context", 15), text("Comment", 80)},
+			[]engine.Column{result.Text("Privilege", 10), result.Text("Context", 15), result.Text("Comment", 80)},
 			[]string{"Process", "Server Admin", "To view the statements of other users' connections"},
 			[]string{"Reload", "Server Admin", "To run FLUSH"},
 			[]string{"Select", "Tables", "To read tables and SHOW"},
@@ -42,8 +43,8 @@ func showStatic(tp ast.ShowStmtType) *showing {
 
 func showEngines() *showing {
 	return fixed(
-		[]engine.Column{text("Engine", 64), text("Support", 8), text("Comment", 80), nullText("Transactions", 3),
-			nullText("XA", 3), nullText("Savepoints", 3)},
+		[]engine.Column{result.Text("Engine", 64), result.Text("Support", 8), result.Text("Comment", 80), result.NullText("Transactions", 3),
+			result.NullText("XA", 3), result.NullText("Savepoints", 3)},
 		[]string{"MEMORY", "DEFAULT", "Read-only views of the nodes of a TiDB Binlog cluster", "NO", "NO", "NO"})
 }
 
@@ -66,7 +67,7 @@ func fixed(columns []engine.Column, rows ...[]string) *showing {
 
 func showCharset() *showing {
 	return &showing{
-		columns: []engine.Column{text("Charset", 64), text("Description", 2048), text("Default collation", 64), number("Maxlen")},
+		columns: []engine.Column{result.Text("Charset", 64), result.Text("Description", 2048), result.Text("Default collation", 64), result.Number("Maxlen")},
 		fill: func(_ context.Context, add func(...engine.Value)) error {
 			for _, c := range charsets {
 				add(str(c.name), str(c.description), str(c.collation), engine.Int(c.maxLen))
@@ -81,8 +82,8 @@ const maxCollationID = 400
 
 func showCollation() *showing {
 	return &showing{
-		columns: []engine.Column{text("Collation", 64), text("Charset", 64), number("Id"), text("Default", 3),
-			text("Compiled", 3), number("Sortlen"), text("Pad_attribute", 9)},
+		columns: []engine.Column{result.Text("Collation", 64), result.Text("Charset", 64), result.Number("Id"), result.Text("Default", 3),
+			result.Text("Compiled", 3), result.Number("Sortlen"), result.Text("Pad_attribute", 9)},
 		fill: func(_ context.Context, add func(...engine.Value)) error {
 			for _, row := range collationRows() {
 				add(row...)
@@ -116,44 +117,44 @@ func collations() []*charset.Collation {
 // ask get MySQL's columns and no rows.
 var emptyShows = map[ast.ShowStmtType]func() []engine.Column{
 	ast.ShowTriggers: func() []engine.Column {
-		return []engine.Column{text("Trigger", 64), text("Event", 6), text("Table", 64), text("Statement", 1024),
-			text("Timing", 6), nullTime("Created"), text("sql_mode", 512), text("Definer", 288),
-			text("character_set_client", 64), text("collation_connection", 64), text("Database Collation", 64)}
+		return []engine.Column{result.Text("Trigger", 64), result.Text("Event", 6), result.Text("Table", 64), result.Text("Statement", 1024),
+			result.Text("Timing", 6), result.NullTime("Created"), result.Text("sql_mode", 512), result.Text("Definer", 288),
+			result.Text("character_set_client", 64), result.Text("collation_connection", 64), result.Text("Database Collation", 64)}
 	},
 	ast.ShowEvents: func() []engine.Column {
-		return []engine.Column{text("Db", 64), text("Name", 64), text("Definer", 288), text("Time zone", 64),
-			text("Type", 9), nullTime("Execute at"), nullText("Interval value", 256), nullText("Interval field", 18),
-			nullTime("Starts"), nullTime("Ends"), text("Status", 21), number("Originator"),
-			text("character_set_client", 64), text("collation_connection", 64), text("Database Collation", 64)}
+		return []engine.Column{result.Text("Db", 64), result.Text("Name", 64), result.Text("Definer", 288), result.Text("Time zone", 64),
+			result.Text("Type", 9), result.NullTime("Execute at"), result.NullText("Interval value", 256), result.NullText("Interval field", 18),
+			result.NullTime("Starts"), result.NullTime("Ends"), result.Text("Status", 21), result.Number("Originator"),
+			result.Text("character_set_client", 64), result.Text("collation_connection", 64), result.Text("Database Collation", 64)}
 	},
 	ast.ShowProcedureStatus: routineColumns,
 	ast.ShowFunctionStatus:  routineColumns,
 	ast.ShowOpenTables: func() []engine.Column {
-		return []engine.Column{text("Database", 64), text("Table", 64), number("In_use"), number("Name_locked")}
+		return []engine.Column{result.Text("Database", 64), result.Text("Table", 64), result.Number("In_use"), result.Number("Name_locked")}
 	},
 	ast.ShowProfiles: func() []engine.Column {
-		return []engine.Column{number("Query_ID"), text("Duration", 16), text("Query", 300)}
+		return []engine.Column{result.Number("Query_ID"), result.Text("Duration", 16), result.Text("Query", 300)}
 	},
 	ast.ShowProfile: func() []engine.Column {
-		return []engine.Column{text("Status", 30), text("Duration", 16)}
+		return []engine.Column{result.Text("Status", 30), result.Text("Duration", 16)}
 	},
 	ast.ShowReplicaStatus: func() []engine.Column {
-		return []engine.Column{text("Replica_IO_State", 256), text("Source_Host", 256), text("Source_User", 96),
-			number("Source_Port"), number("Connect_Retry"), text("Source_Log_File", 512), number("Read_Source_Log_Pos"),
-			text("Replica_IO_Running", 3), text("Replica_SQL_Running", 3), nullNumber("Seconds_Behind_Source")}
+		return []engine.Column{result.Text("Replica_IO_State", 256), result.Text("Source_Host", 256), result.Text("Source_User", 96),
+			result.Number("Source_Port"), result.Number("Connect_Retry"), result.Text("Source_Log_File", 512), result.Number("Read_Source_Log_Pos"),
+			result.Text("Replica_IO_Running", 3), result.Text("Replica_SQL_Running", 3), result.NullNumber("Seconds_Behind_Source")}
 	},
 }
 
 func routineColumns() []engine.Column {
-	return []engine.Column{text("Db", 64), text("Name", 64), text("Type", 9), text("Definer", 288),
-		nullTime("Modified"), nullTime("Created"), text("Security_type", 7), text("Comment", 1024),
-		text("character_set_client", 64), text("collation_connection", 64), text("Database Collation", 64)}
+	return []engine.Column{result.Text("Db", 64), result.Text("Name", 64), result.Text("Type", 9), result.Text("Definer", 288),
+		result.NullTime("Modified"), result.NullTime("Created"), result.Text("Security_type", 7), result.Text("Comment", 1024),
+		result.Text("character_set_client", 64), result.Text("collation_connection", 64), result.Text("Database Collation", 64)}
 }
 
 func tableStatusColumns() []engine.Column {
-	return []engine.Column{text("Name", 64), nullText("Engine", 64), nullNumber("Version"), nullText("Row_format", 10),
-		nullNumber("Rows"), nullNumber("Avg_row_length"), nullNumber("Data_length"), nullNumber("Max_data_length"),
-		nullNumber("Index_length"), nullNumber("Data_free"), nullNumber("Auto_increment"), nullTime("Create_time"),
-		nullTime("Update_time"), nullTime("Check_time"), nullText("Collation", 64), nullNumber("Checksum"),
-		nullText("Create_options", 256), text("Comment", 2048)}
+	return []engine.Column{result.Text("Name", 64), result.NullText("Engine", 64), result.NullNumber("Version"), result.NullText("Row_format", 10),
+		result.NullNumber("Rows"), result.NullNumber("Avg_row_length"), result.NullNumber("Data_length"), result.NullNumber("Max_data_length"),
+		result.NullNumber("Index_length"), result.NullNumber("Data_free"), result.NullNumber("Auto_increment"), result.NullTime("Create_time"),
+		result.NullTime("Update_time"), result.NullTime("Check_time"), result.NullText("Collation", 64), result.NullNumber("Checksum"),
+		result.NullText("Create_options", 256), result.Text("Comment", 2048)}
 }

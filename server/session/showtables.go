@@ -9,13 +9,14 @@ import (
 
 	"pumphouse/server/engine"
 	"pumphouse/server/session/catalog"
+	"pumphouse/server/session/result"
 )
 
 // showTables is SHOW [FULL] TABLES.
 func showTables(n *ast.ShowStmt, db string) *showing {
-	columns := []engine.Column{text("Tables_in_"+db+likeSuffix(n), 64)}
+	columns := []engine.Column{result.Text("Tables_in_"+db+likeSuffix(n), 64)}
 	if n.Full {
-		columns = append(columns, text("Table_type", 64))
+		columns = append(columns, result.Text("Table_type", 64))
 	}
 	return &showing{
 		columns: columns,
@@ -49,7 +50,7 @@ func (s *Session) showTableStatus(db string) *showing {
 // tableOf is the table that a SHOW is about.
 func (s *Session) tableOf(n *ast.ShowStmt) (*catalog.Table, error) {
 	if n.Table == nil {
-		return nil, errf(errParse, "You have an error in your SQL syntax: no table is named")
+		return nil, result.Errorf(result.ErrParse, "You have an error in your SQL syntax: no table is named")
 	}
 	db := n.Table.Schema.O
 	if n.DBName != "" {
@@ -64,11 +65,11 @@ func (s *Session) showColumns(n *ast.ShowStmt) (*showing, error) {
 	if err != nil {
 		return nil, err
 	}
-	columns := []engine.Column{text("Field", 64), text("Type", 16383), text("Null", 3), text("Key", 3),
-		nullText("Default", 16383), text("Extra", 256)}
+	columns := []engine.Column{result.Text("Field", 64), result.Text("Type", 16383), result.Text("Null", 3), result.Text("Key", 3),
+		result.NullText("Default", 16383), result.Text("Extra", 256)}
 	if n.Full {
-		columns = []engine.Column{columns[0], columns[1], nullText("Collation", 64), columns[2], columns[3], columns[4],
-			columns[5], text("Privileges", 154), text("Comment", 1024)}
+		columns = []engine.Column{columns[0], columns[1], result.NullText("Collation", 64), columns[2], columns[3], columns[4],
+			columns[5], result.Text("Privileges", 154), result.Text("Comment", 1024)}
 	}
 	return &showing{
 		columns: columns,
@@ -79,7 +80,7 @@ func (s *Session) showColumns(n *ast.ShowStmt) (*showing, error) {
 					continue
 				}
 				if n.Full {
-					add(str(c.Name), str(c.Type), orNull(c.Collation), str(yesNo(c.Nullable)), str(c.KeyName()),
+					add(str(c.Name), str(c.Type), result.OrNull(c.Collation), str(yesNo(c.Nullable)), str(c.KeyName()),
 						defaultOf(c), str(""), str("select"), str(c.Comment))
 					continue
 				}
@@ -111,10 +112,10 @@ func (s *Session) showIndex(n *ast.ShowStmt) (*showing, error) {
 		return nil, err
 	}
 	return &showing{
-		columns: []engine.Column{text("Table", 64), number("Non_unique"), nullText("Key_name", 64), number("Seq_in_index"),
-			nullText("Column_name", 64), nullText("Collation", 1), nullNumber("Cardinality"), nullNumber("Sub_part"),
-			nullText("Packed", 1), text("Null", 3), text("Index_type", 11), text("Comment", 8), text("Index_comment", 2048),
-			text("Visible", 3), nullText("Expression", 16383)},
+		columns: []engine.Column{result.Text("Table", 64), result.Number("Non_unique"), result.NullText("Key_name", 64), result.Number("Seq_in_index"),
+			result.NullText("Column_name", 64), result.NullText("Collation", 1), result.NullNumber("Cardinality"), result.NullNumber("Sub_part"),
+			result.NullText("Packed", 1), result.Text("Null", 3), result.Text("Index_type", 11), result.Text("Comment", 8), result.Text("Index_comment", 2048),
+			result.Text("Visible", 3), result.NullText("Expression", 16383)},
 		fill: func(_ context.Context, add func(...engine.Value)) error {
 			for i, c := range t.Key() {
 				add(str(t.Name), engine.Int(0), str("PRIMARY"), engine.Int(int64(i+1)), str(t.Columns[c].Name), str("A"),
@@ -132,10 +133,10 @@ func (s *Session) showCreateTable(n *ast.ShowStmt) (*showing, error) {
 		return nil, err
 	}
 	if n.Tp == ast.ShowCreateView {
-		return nil, errf(1347, "'%s.%s' is not VIEW", t.Schema, t.Name)
+		return nil, result.Errorf(1347, "'%s.%s' is not VIEW", t.Schema, t.Name)
 	}
 	return &showing{
-		columns: []engine.Column{text("Table", 64), text("Create Table", 16383)},
+		columns: []engine.Column{result.Text("Table", 64), result.Text("Create Table", 16383)},
 		fill: func(_ context.Context, add func(...engine.Value)) error {
 			add(str(t.Name), str(createTable(t)))
 			return nil
@@ -151,13 +152,13 @@ func createTable(t *catalog.Table) string {
 		temporary = "TEMPORARY "
 	}
 	charset, collation := catalog.Defaults(t.Schema)
-	fmt.Fprintf(&b, "CREATE %sTABLE %s (", temporary, name(t.Name))
+	fmt.Fprintf(&b, "CREATE %sTABLE %s (", temporary, result.QuoteName(t.Name))
 	for i := range t.Columns {
 		c := &t.Columns[i]
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		fmt.Fprintf(&b, "\n  %s %s", name(c.Name), c.Type)
+		fmt.Fprintf(&b, "\n  %s %s", result.QuoteName(c.Name), c.Type)
 		if c.Collation != "" && c.Collation != collation {
 			b.WriteString(" CHARACTER SET " + c.Charset() + " COLLATE " + c.Collation)
 		}
@@ -170,16 +171,16 @@ func createTable(t *catalog.Table) string {
 			b.WriteString(" DEFAULT NULL")
 		}
 		if c.Default != nil {
-			b.WriteString(" DEFAULT " + quoted(*c.Default))
+			b.WriteString(" DEFAULT " + result.Quote(*c.Default))
 		}
 		if c.Comment != "" {
-			b.WriteString(" COMMENT " + quoted(c.Comment))
+			b.WriteString(" COMMENT " + result.Quote(c.Comment))
 		}
 	}
 	if key := t.Key(); len(key) > 0 {
 		names := make([]string, len(key))
 		for i, c := range key {
-			names[i] = name(t.Columns[c].Name)
+			names[i] = result.QuoteName(t.Columns[c].Name)
 		}
 		b.WriteString(",\n  PRIMARY KEY (" + strings.Join(names, ",") + ")")
 	}
@@ -187,10 +188,7 @@ func createTable(t *catalog.Table) string {
 	// that names it cannot be loaded into MariaDB.
 	b.WriteString("\n) ENGINE=MEMORY DEFAULT CHARSET=" + charset)
 	if t.Comment != "" {
-		b.WriteString(" COMMENT=" + quoted(t.Comment))
+		b.WriteString(" COMMENT=" + result.Quote(t.Comment))
 	}
 	return b.String()
 }
-
-// name quotes an identifier.
-func name(s string) string { return "`" + strings.ReplaceAll(s, "`", "``") + "`" }

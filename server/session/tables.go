@@ -5,6 +5,7 @@ import (
 
 	"pumphouse/server/engine"
 	"pumphouse/server/session/catalog"
+	"pumphouse/server/session/result"
 )
 
 // rowSource gives the rows of a table. Only the columns with need set matter; add gets a
@@ -57,19 +58,19 @@ func (s *Session) findTable(db, name string) (*catalog.Table, error) {
 		db = s.db
 	}
 	if db == "" {
-		return nil, errf(errNoDB, "No database selected")
+		return nil, result.Errorf(result.ErrNoDB, "No database selected")
 	}
 	if canonicalDB(db) == "" {
-		return nil, errf(errUnknownDB, "Unknown database '%s'", db)
+		return nil, result.Errorf(result.ErrUnknownDB, "Unknown database '%s'", db)
 	}
 	def := catalog.Find(db, name)
 	switch {
 	case def != nil:
 		return def, nil
 	case canonicalDB(db) == catalog.Information:
-		return nil, errf(1109, "Unknown table '%s' in information_schema", name)
+		return nil, result.Errorf(1109, "Unknown table '%s' in information_schema", name)
 	}
-	return nil, errf(errUnknownTable, "Table '%s.%s' doesn't exist", db, name)
+	return nil, result.Errorf(result.ErrUnknownTable, "Table '%s.%s' doesn't exist", db, name)
 }
 
 // rowsOf gives where a table's rows come from; nil = it is always empty.

@@ -12,6 +12,7 @@ import (
 	"pumphouse/nodes/audit"
 	"pumphouse/nodes/survey"
 	"pumphouse/server/session/catalog"
+	"pumphouse/server/session/result"
 )
 
 // told is what nodes say of themselves; it counts how often somebody asks.
@@ -215,7 +216,7 @@ func TestLimitsOfAStatement(t *testing.T) {
 	}
 	mustRun(t, s, "SET max_execution_time = 50")
 	const long = "SELECT COUNT(*) FROM binlog.pumps a, binlog.pumps b, binlog.pumps c, binlog.pumps d"
-	if e := codeOf(t, s, long); e.Code != errTimeout {
+	if e := codeOf(t, s, long); e.Code != result.ErrTimeout {
 		t.Errorf("100,000,000 combinations: %v", e)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

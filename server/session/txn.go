@@ -6,6 +6,7 @@ import (
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
 
+	"pumphouse/server/session/result"
 	"pumphouse/sqlext"
 )
 
@@ -95,7 +96,7 @@ func (s *Session) savepoint(name string) int {
 func (s *Session) toSavepoint(name string, keep bool) error {
 	i := s.savepoint(name)
 	if i < 0 {
-		return errf(errNoSavepoint, "SAVEPOINT %s does not exist", name)
+		return result.Errorf(result.ErrNoSavepoint, "SAVEPOINT %s does not exist", name)
 	}
 	if keep {
 		i++

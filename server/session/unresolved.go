@@ -7,6 +7,7 @@ import (
 
 	"pumphouse/nodes"
 	"pumphouse/server/engine"
+	"pumphouse/server/session/result"
 )
 
 const (
@@ -40,7 +41,7 @@ func (s *Session) unresolvedRows(ctx context.Context, _ []bool, yield func([]eng
 	}
 	for i, r := range pumps {
 		if errs[i] != nil {
-			s.warn("the transactions of pump %q (%s) are not shown: %v; start the pump, it resolves them by itself where TiKV can tell",
+			s.diag.Warn("the transactions of pump %q (%s) are not shown: %v; start the pump, it resolves them by itself where TiKV can tell",
 				r.NodeID, r.State, errs[i])
 			continue
 		}
@@ -81,12 +82,12 @@ func (s *Session) unresolvedRow(pump string, list *nodes.UnresolvedList, t nodes
 	}
 	key := engine.Null()
 	if t.Key != "" {
-		key = str(fit(t.KeyText(), 2048))
+		key = engine.String(fit(t.KeyText(), 2048))
 	}
 	return []engine.Value{
-		str(pump), engine.Int(int64(t.StartTS)), timeOf(t.StartTS, s.location), wallTime(t.Since, s.location),
-		seconds(t.Age().Milliseconds()), engine.Int(t.Bytes), key, orNull(t.Key), orNull(fit(t.TableText(), 1024)),
-		engine.Int(int64(t.CommitAfter)), engine.Int(int64(list.Waiting)), engine.Int(int64(t.Attempts)), asked, orNull(fit(said, 2048)),
+		engine.String(pump), engine.Int(int64(t.StartTS)), timeOf(t.StartTS, s.location), wallTime(t.Since, s.location),
+		seconds(t.Age().Milliseconds()), engine.Int(t.Bytes), key, result.OrNull(t.Key), result.OrNull(fit(t.TableText(), 1024)),
+		engine.Int(int64(t.CommitAfter)), engine.Int(int64(list.Waiting)), engine.Int(int64(t.Attempts)), asked, result.OrNull(fit(said, 2048)),
 	}
 }
 
@@ -96,5 +97,5 @@ func fit(text string, bytes int) string {
 	if len(text) <= bytes {
 		return text
 	}
-	return clip(text, bytes-len(more)) + more
+	return result.Clip(text, bytes-len(more)) + more
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 
 	"pumphouse/server/engine"
+	"pumphouse/server/session/result"
 )
 
 // TestSysVarTable: every line of the table reads as it is meant, and every variable
@@ -134,16 +135,16 @@ func errorCode(err error) uint16 {
 
 // refusedByAll are the recorded statements that a MySQL server refuses as well.
 var refusedByAll = map[string]uint16{
-	"KILL 99999":                                            errNoSuchThread,
-	"DESCRIBE `mysql`.`pumps` '%'":                          errUnknownTable,
-	"SHOW CREATE TABLE `mysql`.`pumps`":                     errUnknownTable,
-	"SHOW CREATE TABLE `binlog`.`heartbeat`":                errUnknownTable,
-	"SHOW FULL TABLES FROM `test`":                          errUnknownDB,
-	"SELECT @@query_response_time_stats":                    errUnknownSysVar,
-	"SHOW MASTER LOGS":                                      errNoBinlog,
+	"KILL 99999":                                            result.ErrNoSuchThread,
+	"DESCRIBE `mysql`.`pumps` '%'":                          result.ErrUnknownTable,
+	"SHOW CREATE TABLE `mysql`.`pumps`":                     result.ErrUnknownTable,
+	"SHOW CREATE TABLE `binlog`.`heartbeat`":                result.ErrUnknownTable,
+	"SHOW FULL TABLES FROM `test`":                          result.ErrUnknownDB,
+	"SELECT @@query_response_time_stats":                    result.ErrUnknownSysVar,
+	"SHOW MASTER LOGS":                                      result.ErrNoBinlog,
 	"show /*!50000 ENGINE*/ NDB STATUS":                     1286,
-	"change pump to node_state='bogus' for node_id 'pump1'": errUnknown,
-	"set password='606706156665cd86',sql_log_off=0":         errNotSupported, // a user may not change it here
+	"change pump to node_state='bogus' for node_id 'pump1'": result.ErrUnknown,
+	"set password='606706156665cd86',sql_log_off=0":         result.ErrNotSupported, // a user may not change it here
 	// Of MySQL 8, which has no such column: the client asks in the next statement's way then.
 	"SELECT COUNT(*), SUM(user=\"\"), SUM(password=\"\"), SUM(password NOT LIKE \"*%\") FROM mysql.user": 1054,
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 	_ "time/tzdata" // named zones on machines that have none installed
+
+	"pumphouse/server/session/result"
 )
 
 var (
@@ -75,5 +77,5 @@ func titleZone(text string) string {
 }
 
 func badZone(text string) error {
-	return errf(errBadTimeZone, "Unknown or incorrect time zone: '%s'", text)
+	return result.Errorf(result.ErrBadTimeZone, "Unknown or incorrect time zone: '%s'", text)
 }
