@@ -5,7 +5,7 @@
 //   - [Codec], a gRPC codec that writes a message once, into a pooled buffer, and
 //     knows the few messages that travel a hundred thousand times a second;
 //   - [Peek], which reads the head of a Binlog without unmarshalling the rest;
-//   - [AppendCommitted], which fills the commit TS into a stored prewrite.
+//   - [Delivery], which fills the commit TS into a stored prewrite while it is encoded.
 //
 // The bytes are those of github.com/pingcap/tipb's go-binlog, field for field,
 // which golden files in testdata hold (testsuite/tipboracle writes them). One

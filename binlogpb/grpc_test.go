@@ -87,7 +87,7 @@ func speak(t *testing.T, pump PumpClient) {
 		if _, err := pump.WriteBinlog(ctx, &WriteBinlogReq{ClusterID: 7, Payload: payload}); err != nil {
 			t.Fatalf("%d bytes: %v", size, err)
 		}
-		delivered, err := AppendCommitted(nil, payload, 99)
+		delivered, err := appendCommitted(nil, payload, 99)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -90,18 +90,6 @@ func eachField(msg []byte, fn func(field)) error {
 	return nil
 }
 
-// AppendCommitted appends a stored prewrite to dst with its commit TS filled in:
-// the entity a drainer gets. Where the prewrite has its commit_ts field, as all
-// that TiDB writes have, the value is replaced in place, and the result is the
-// very bytes upstream's encoder makes.
-func AppendCommitted(dst, prewrite []byte, commitTS int64) ([]byte, error) {
-	i, j, err := locateCommitTS(prewrite)
-	if err != nil {
-		return dst, err
-	}
-	return appendSpliced(dst, prewrite, commitTS, i, j), nil
-}
-
 // locateCommitTS finds the bytes of prewrite that a commit_ts field has to
 // replace: its only commit_ts field, or the empty range at the end, where the
 // field wins over all before it.
@@ -122,6 +110,8 @@ func locateCommitTS(prewrite []byte) (i, j int, err error) {
 	return i, j, nil
 }
 
+// appendSpliced appends prewrite to dst with its bytes i up to j replaced by a commit_ts field. Where TiDB's
+// field is replaced, as in all that TiDB writes, the result is the very bytes upstream's encoder makes.
 func appendSpliced(dst, prewrite []byte, commitTS int64, i, j int) []byte {
 	dst = append(dst, prewrite[:i]...)
 	dst = protowire.AppendTag(dst, fieldCommitTS, protowire.VarintType)

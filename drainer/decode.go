@@ -58,8 +58,7 @@ func (dec *decoder) decode(ctx context.Context, h *schema.History, item *merge.I
 	return txns, nil
 }
 
-// stuck is the error that ends the drainer at a transaction, or lets it go on after it if
-// the configuration names it; see decode.
+// stuck is the error that stops the drainer at a transaction.
 func (dec *decoder) stuck(item *merge.Item, err error) error {
 	return fmt.Errorf("transaction with commit TS %d of pump %q: %w; nothing after it is applied. "+
 		"If it may be missing downstream, add %d to ignore-txn-commit-ts in [syncer], start the drainer again and repair the downstream by hand",

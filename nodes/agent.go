@@ -110,7 +110,6 @@ type Agent struct {
 	tentative bool         // pending takes back an order that may just be on its way
 	ended     bool         // over is closed
 	fatal     error        // why, if not by a final state
-	lastWrite time.Time
 	skew      time.Duration
 	outage    trouble // of writes to PD
 	noTSO     trouble
@@ -154,13 +153,6 @@ func (a *Agent) State() State {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.own
-}
-
-// LastWrite is when PD last took a write of the record; zero if never.
-func (a *Agent) LastWrite() time.Time {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	return a.lastWrite
 }
 
 // Skew is by how much this machine's clock is ahead of PD's, negative if it is slower, as of the last

@@ -259,9 +259,6 @@ func (a *Agent) put(ctx context.Context, s State) error {
 			a.loan.stop()
 			a.loan.lease = clientv3.NoLease
 		}
-		a.mu.Lock()
-		a.lastWrite = a.opts.Now()
-		a.mu.Unlock()
 	case errors.As(err, &unsure) && unsure.Unknown || errors.As(err, &c) || ctx.Err() != nil:
 		if len(a.attempts) == maxAttempts {
 			a.attempts = a.attempts[1:]

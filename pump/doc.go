@@ -17,7 +17,8 @@
 //	safe point  holds back TiKV's garbage collection while transactions are unresolved
 //	lifecycle   carries out what signals, HTTP and the record order
 //
-// One goroutine a PullBinlogs stream and one a WriteBinlog call come from gRPC.
+// gRPC adds one a PullBinlogs stream, package direct one a connection that writes binlogs, and another while
+// storing takes longer than half a second.
 //
 // A pump ends in this order, each step after the one before is complete: prewrites are
 // refused and those let in are stored (gate.go); PD shows pausing or closing; drainers have
@@ -31,6 +32,6 @@
 // port answers /status and /metrics only.
 //
 // Trade-offs: one port for gRPC and HTTP costs a look at the first bytes of every
-// connection. A write waits for the disk inside its gRPC call, so throughput comes from
-// many calls at once (group commit), not from pipelining within one.
+// connection. A write is answered when it is on disk, so throughput comes from
+// many at once (group commit), on one connection or on many.
 package pump

@@ -115,8 +115,8 @@ func TestGapInTheMiddle(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.dir = t.TempDir()
-	if last, err := Replay(t.Context(), d.opts.Dir, 55, d.inner(t, 55)); err != nil || last != 70 {
-		t.Errorf("Replay: %d, %v", last, err)
+	if last, err := replay(t.Context(), d.opts.Dir, 55, d.inner(t, 55)); err != nil || last != 70 {
+		t.Errorf("replay: %d, %v", last, err)
 	}
 	d.dir = t.TempDir()
 	s := d.over(t, d.inner(t, 55), 55)

@@ -13,17 +13,6 @@ import (
 	"pumphouse/nodes/disk"
 )
 
-// Replay applies the transactions of a relay log that follow from without a gap, and returns when
-// they are downstream for good: the commit TS of the last one, or from when there is none. It
-// changes nothing in dir. What it does before an error may be downstream.
-func Replay(ctx context.Context, dir string, from nodes.TSO, inner sink.Sink) (nodes.TSO, error) {
-	found, err := scan(disk.OS{}, dir, from)
-	if err != nil {
-		return from, fmt.Errorf("relay log: %w", err)
-	}
-	return found.replay(ctx, from, inner, nil)
-}
-
 // Last is the commit TS of the last transaction in a relay log, 0 if there is none.
 func Last(dir string) (nodes.TSO, error) {
 	found, err := scan(disk.OS{}, dir, 0)
@@ -87,7 +76,9 @@ func tail(fsys disk.FS, d *binlogfile.DamageError) error {
 		"restore the file from a copy, or move the directory away (what was on its way downstream when the upstream was lost stays half done)", d, at)
 }
 
-// replay is Replay; keep gives what of a transaction is to be applied, nil: nothing.
+// replay applies the transactions that follow from without a gap, and returns when they are downstream for good: the
+// commit TS of the last one, or from when there is none. It changes nothing in the directory; what it does before an
+// error may be downstream. keep gives what of a transaction is to be applied, nil: nothing.
 func (c *contents) replay(ctx context.Context, from nodes.TSO, inner sink.Sink, keep func(*sink.Txn) *sink.Txn) (nodes.TSO, error) {
 	at := from
 	for _, f := range c.files {

@@ -132,7 +132,7 @@ func (c *compiler) castText(v *expr, tp *types.FieldType) (*expr, error) {
 			coll = d
 		}
 	}
-	length := v.chars()
+	length := v.length
 	if coll.id == collBinary && v.kind == KindString {
 		length *= collatorByID(v.coll).width
 	}

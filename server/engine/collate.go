@@ -87,7 +87,7 @@ func (c *compiler) collate(n *ast.SetCollationExpr) (*expr, error) {
 	if own := collatorByID(id); own.charset != coll.charset {
 		return nil, fail(1253, "42000", "COLLATION '%s' is not valid for CHARACTER SET '%s'", coll.name, own.charset)
 	}
-	t := textType(v.chars(), coll.id, coerExplicit).orNull(v.null)
+	t := textType(v.length, coll.id, coerExplicit).orNull(v.null)
 	return asText(v, t), nil
 }
 

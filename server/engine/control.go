@@ -35,7 +35,7 @@ func (c *compiler) unify(op string, args ...*expr) (typ, error) {
 	if t.isText() {
 		length := uint32(0)
 		for _, a := range args {
-			length = max(length, a.chars())
+			length = max(length, a.length)
 		}
 		coll, coer, err := c.aggregateCollation(op, args...)
 		if err != nil {

@@ -9,11 +9,11 @@ import (
 // formatLength bounds how long a formatted date can be.
 func formatLength(c *compiler, format *expr) uint32 {
 	if !format.fixed {
-		return format.chars() * 10
+		return format.length * 10
 	}
 	v, err := format.eval(&frame{st: c.st})
 	if err != nil {
-		return format.chars() * 10
+		return format.length * 10
 	}
 	n := 0
 	s := v.Text()

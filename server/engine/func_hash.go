@@ -38,7 +38,7 @@ func hashFunction(name string) (function, bool) {
 		return function{1, 1, unhex}, true
 	case "to_base64":
 		return function{1, 1, func(c *compiler, k call) (*expr, error) {
-			size := k.args[0].chars() * collatorByID(k.args[0].coll).width // bytes
+			size := k.args[0].length * collatorByID(k.args[0].coll).width // bytes
 			encoded := (size + 2) / 3 * 4
 			t := textType(encoded+encoded/76, c.st.collation(), coerLiteral).nullable()
 			return strict(t, k.args, func(_ *frame, v []Value) (Value, error) {
@@ -47,7 +47,7 @@ func hashFunction(name string) (function, bool) {
 		}}, true
 	case "from_base64":
 		return function{1, 1, func(c *compiler, k call) (*expr, error) {
-			t := textType(k.args[0].chars(), collBinary, coerLiteral).nullable()
+			t := textType(k.args[0].length, collBinary, coerLiteral).nullable()
 			return strict(t, k.args, func(_ *frame, v []Value) (Value, error) {
 				b, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(v[0].Text()), ""))
 				if err != nil {
@@ -113,7 +113,7 @@ func hexText(c *compiler, k call) (*expr, error) {
 }
 
 func unhex(c *compiler, k call) (*expr, error) {
-	t := textType((k.args[0].chars()+1)/2, collBinary, coerLiteral).nullable()
+	t := textType((k.args[0].length+1)/2, collBinary, coerLiteral).nullable()
 	return strict(t, k.args, func(_ *frame, v []Value) (Value, error) {
 		s := v[0].Text()
 		if len(s)%2 == 1 {

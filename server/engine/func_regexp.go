@@ -116,7 +116,7 @@ func regexpSubstr(c *compiler, k call) (*expr, error) {
 	if err != nil {
 		return nil, err
 	}
-	return makeText(c, k, 1, k.args[0].chars(), func(f *frame, _ typ, v []Value) (string, bool, error) {
+	return makeText(c, k, 1, k.args[0].length, func(f *frame, _ typ, v []Value) (string, bool, error) {
 		s, ok, err := prepare(f, v)
 		if !ok || err != nil {
 			return "", false, err
@@ -165,7 +165,7 @@ func regexpReplace(c *compiler, k call) (*expr, error) {
 	if err != nil {
 		return nil, err
 	}
-	return makeText(c, k, 1, k.args[0].chars()*k.args[2].chars(), func(f *frame, _ typ, v []Value) (string, bool, error) {
+	return makeText(c, k, 1, k.args[0].length*k.args[2].length, func(f *frame, _ typ, v []Value) (string, bool, error) {
 		s, ok, err := prepare(f, v)
 		if !ok || err != nil {
 			return "", false, err

@@ -28,13 +28,13 @@ func stringFunction(name string) (function, bool) {
 		return function{1, 3, trim}, true
 	case "left":
 		return function{2, 2, func(c *compiler, k call) (*expr, error) {
-			return makeText(c, k, 1, atMost(c, k.args[0].chars(), k.args[1]), func(f *frame, t typ, v []Value) (string, bool, error) {
+			return makeText(c, k, 1, atMost(c, k.args[0].length, k.args[1]), func(f *frame, t typ, v []Value) (string, bool, error) {
 				return slice(v[0].Text(), t, 0, v[1].int64(f.warn)), true, nil
 			})
 		}}, true
 	case "right":
 		return function{2, 2, func(c *compiler, k call) (*expr, error) {
-			return makeText(c, k, 1, atMost(c, k.args[0].chars(), k.args[1]), func(f *frame, t typ, v []Value) (string, bool, error) {
+			return makeText(c, k, 1, atMost(c, k.args[0].length, k.args[1]), func(f *frame, t typ, v []Value) (string, bool, error) {
 				s, n := v[0].Text(), max(v[1].int64(f.warn), 0)
 				return slice(s, t, max(length(s, t)-n, 0), n), true, nil
 			})
@@ -89,7 +89,7 @@ func makeText(c *compiler, k call, textArgs int, length uint32, fn textMaker) (*
 
 func sameLength(args int, fn textMaker) function {
 	return function{args, args, func(c *compiler, k call) (*expr, error) {
-		return makeText(c, k, 1, k.args[0].chars(), fn)
+		return makeText(c, k, 1, k.args[0].length, fn)
 	}}
 }
 
@@ -140,7 +140,7 @@ func slice(s string, t typ, from, n int64) string {
 func concat(c *compiler, k call) (*expr, error) {
 	total := uint32(0)
 	for _, a := range k.args {
-		total += a.chars()
+		total += a.length
 	}
 	return makeText(c, k, len(k.args), total, func(f *frame, _ typ, v []Value) (string, bool, error) {
 		size := 0
@@ -163,10 +163,10 @@ func concatWS(c *compiler, k call) (*expr, error) {
 	total := uint32(0)
 	for i, a := range k.args {
 		if i > 0 {
-			total += a.chars()
+			total += a.length
 		}
 	}
-	total += k.args[0].chars() * uint32(len(k.args)-2)
+	total += k.args[0].length * uint32(len(k.args)-2)
 	t, err := c.textResult(k.name, total, k.args...)
 	if err != nil {
 		return nil, err
@@ -227,7 +227,7 @@ func trim(c *compiler, k call) (*expr, error) {
 		}
 	}
 	k.args = args
-	return makeText(c, k, len(args), args[0].chars(), func(_ *frame, _ typ, v []Value) (string, bool, error) {
+	return makeText(c, k, len(args), args[0].length, func(_ *frame, _ typ, v []Value) (string, bool, error) {
 		s, cut := v[0].Text(), " "
 		if len(v) > 1 {
 			cut = v[1].Text()
@@ -247,7 +247,7 @@ func trim(c *compiler, k call) (*expr, error) {
 
 // substring counts from 1, or from the end if the position is negative.
 func substring(c *compiler, k call) (*expr, error) {
-	chars := k.args[0].chars()
+	chars := k.args[0].length
 	if len(k.args) > 2 {
 		chars = atMost(c, chars, k.args[2])
 	}

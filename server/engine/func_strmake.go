@@ -8,8 +8,8 @@ import (
 // replace gives the text back unread when there is nothing to look for, even if what
 // would replace it is NULL.
 func replace(c *compiler, k call) (*expr, error) {
-	chars := k.args[0].chars()
-	t, err := c.textResult("replace", max(chars, chars*max(k.args[2].chars(), 1)), k.args...)
+	chars := k.args[0].length
+	t, err := c.textResult("replace", max(chars, chars*max(k.args[2].length, 1)), k.args...)
 	if err != nil {
 		return nil, err
 	}
@@ -32,7 +32,7 @@ func replace(c *compiler, k call) (*expr, error) {
 }
 
 func repeat(c *compiler, k call) (*expr, error) {
-	return makeText(c, k, 1, fixedLength(c, k.args[0].chars(), k.args[1]), func(f *frame, _ typ, v []Value) (string, bool, error) {
+	return makeText(c, k, 1, fixedLength(c, k.args[0].length, k.args[1]), func(f *frame, _ typ, v []Value) (string, bool, error) {
 		s, n := v[0].Text(), v[1].int64(f.warn)
 		if n <= 0 || s == "" {
 			return "", true, nil
@@ -115,7 +115,7 @@ func elt(c *compiler, k call) (*expr, error) {
 	if !t.isText() {
 		chars := uint32(0)
 		for _, a := range k.args[1:] {
-			chars = max(chars, a.chars())
+			chars = max(chars, a.length)
 		}
 		if t, err = c.textResult("elt", chars, k.args[1:]...); err != nil {
 			return nil, err
@@ -139,7 +139,7 @@ func elt(c *compiler, k call) (*expr, error) {
 // insertText is INSERT(s, pos, n, new).
 func insertText(c *compiler, k call) (*expr, error) {
 	texts := []*expr{k.args[0], k.args[3]}
-	t, err := c.textResult("insert", k.args[0].chars()+k.args[3].chars(), texts...)
+	t, err := c.textResult("insert", k.args[0].length+k.args[3].length, texts...)
 	if err != nil {
 		return nil, err
 	}
@@ -163,7 +163,7 @@ func insertText(c *compiler, k call) (*expr, error) {
 
 // quote writes a text as a literal; NULL becomes the word NULL.
 func quote(c *compiler, k call) (*expr, error) {
-	t, err := c.textResult("quote", max(k.args[0].chars()*2+2, uint32(len("NULL"))), k.args[0])
+	t, err := c.textResult("quote", max(k.args[0].length*2+2, uint32(len("NULL"))), k.args[0])
 	if err != nil {
 		return nil, err
 	}
@@ -239,5 +239,5 @@ func convertUsing(c *compiler, k call) (*expr, error) {
 			return nil, err
 		}
 	}
-	return asText(k.args[0], textType(k.args[0].chars(), coll.id, coerColumn).nullable()), nil
+	return asText(k.args[0], textType(k.args[0].length, coll.id, coerColumn).nullable()), nil
 }

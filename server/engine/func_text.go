@@ -192,7 +192,7 @@ func format(c *compiler, k call) (*expr, error) {
 	if len(k.args) == 3 {
 		return nil, errNotSupported("FORMAT with a locale")
 	}
-	t := textType(k.args[0].chars()+k.args[0].chars()/3+31, c.st.collation(), coerLiteral)
+	t := textType(k.args[0].length+k.args[0].length/3+31, c.st.collation(), coerLiteral)
 	return strict(t.nullable(), k.args, func(f *frame, v []Value) (Value, error) {
 		places := min(max(v[1].int64(f.warn), 0), maxDecimalScale)
 		var d = v[0].decimal(nil)

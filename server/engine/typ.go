@@ -126,11 +126,6 @@ func (t typ) scale() uint8 {
 	return maxDecimalScale
 }
 
-// chars is how long the result is as a text.
-func (t typ) chars() uint32 {
-	return t.length
-}
-
 // likeFloat is a double with the decimals of another.
 func likeFloat(x typ) typ {
 	if x.kind == KindFloat || x.kind == KindNull {

@@ -59,7 +59,6 @@ func (v Value) Float() float64          { return v.flt }
 func (v Value) Str() string             { return v.str } // KindString, KindBytes
 func (v Value) Time() time.Time         { return v.tim } // KindDate, KindDatetime
 func (v Value) Duration() time.Duration { return time.Duration(v.num) }
-func (v Value) Fsp() uint8              { return v.fsp }
 
 // Dec is the number of a KindDecimal.
 func (v Value) Dec() decimal.Decimal {

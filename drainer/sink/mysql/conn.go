@@ -10,7 +10,6 @@ import (
 	"net"
 	"strconv"
 	"time"
-	"unsafe"
 
 	mysqldriver "github.com/go-sql-driver/mysql"
 
@@ -170,15 +169,14 @@ func (c *conn) run(ctx context.Context, text []byte) error {
 	if len(text) == 0 {
 		return nil
 	}
-	// The driver copies the text into a packet before it returns.
-	_, err := c.exec.ExecContext(ctx, unsafe.String(unsafe.SliceData(text), len(text)), nil)
+	_, err := c.exec.ExecContext(ctx, string(text), nil)
 	return err
 }
 
 // count is run for who wants to know how many rows each statement found (UPDATE, DELETE) or
 // wrote.
 func (c *conn) count(ctx context.Context, text []byte) ([]int64, error) {
-	res, err := c.exec.ExecContext(ctx, unsafe.String(unsafe.SliceData(text), len(text)), nil)
+	res, err := c.exec.ExecContext(ctx, string(text), nil)
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/protobuf/proto"
+
 	"pumphouse/binlogpb"
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
@@ -34,7 +36,12 @@ func (d *Data) Committed(t testing.TB) [][]byte {
 		case binlogpb.BinlogType_Prewrite:
 			open[head.StartTS] = payload
 		case binlogpb.BinlogType_Commit:
-			full, err := binlogpb.AppendCommitted(nil, open[head.StartTS], head.CommitTS)
+			var b binlogpb.Binlog
+			if err := proto.Unmarshal(open[head.StartTS], &b); err != nil {
+				t.Fatal(err)
+			}
+			b.CommitTs = &head.CommitTS
+			full, err := binlogpb.EncodeBinlog(&b)
 			if err != nil {
 				t.Fatal(err)
 			}
