@@ -15,9 +15,9 @@ import (
 	"pumphouse/nodes/logs"
 	"pumphouse/nodes/setting"
 	"pumphouse/server"
-	"pumphouse/server/engine"
 	"pumphouse/server/governor"
 	"pumphouse/server/session"
+	"pumphouse/server/session/sysvar"
 )
 
 // config is the console's configuration: the TOML file has these keys, and the flags the
@@ -177,15 +177,12 @@ func (c *config) serverOptions(cluster session.Cluster) server.Options {
 		Limits: governor.Limits{Memory: c.MaxMemory, SessionMemory: c.MaxSessionMemory,
 			Connections: c.MaxConnections, UserConnections: c.MaxUserConnections, Running: c.MaxRunning},
 		Session: session.Options{
-			Cluster:     cluster,
-			Compat:      session.Compat(c.Compat),
-			LogBin:      c.LogBin,
-			Heartbeat:   c.Heartbeat.Duration,
-			Version:     c.Version,
-			MaxPacket:   c.MaxPacket,
-			IdleTimeout: c.IdleTimeout.Duration,
-			Statement:   c.StatementTimeout.Duration,
-			Limits:      engine.Limits{},
+			Cluster:   cluster,
+			Compat:    session.Compat(c.Compat),
+			LogBin:    c.LogBin,
+			Heartbeat: c.Heartbeat.Duration,
+			Facts: sysvar.Facts{Version: c.Version, MaxPacket: c.MaxPacket, IdleTimeout: c.IdleTimeout.Duration,
+				Statement: c.StatementTimeout.Duration},
 		},
 	}
 }

@@ -33,7 +33,7 @@ func (s *Session) adviseOfProblems(kind nodes.Kind) {
 		if t.Exit != nil {
 			sep = " "
 		}
-		s.diag.Warn("%s %q%s%s", kind, t.NodeID, sep, t.Say(s.location))
+		s.diag.Warn("%s %q%s%s", kind, t.NodeID, sep, t.Say(s.vars.Location))
 	}
 	for _, p := range s.opts.Reports.Own() {
 		s.diag.Warn("console: %s", p)

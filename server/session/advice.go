@@ -65,7 +65,7 @@ func (s *Session) advise(rows *statusRows, kind nodes.Kind) {
 	if n == 0 {
 		return
 	}
-	location := s.location
+	location := s.vars.Location
 	s.diag.AddLater(n, func() []result.Condition { return s.advice(snap, kind, now, location) })
 }
 

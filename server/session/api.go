@@ -23,8 +23,7 @@
 //
 // # Trade-offs
 //
-// Variables that nothing here obeys are kept and shown again, because clients set
-// them and check; sysvars.txt lists all. Parsed texts and the rows of a snapshot are
+// Parsed texts and the rows of a snapshot are
 // kept, so a SHOW that repeats costs well under a microsecond, for some kilobytes a
 // session. The texts of warnings are made when somebody asks for them.
 package session
@@ -40,6 +39,7 @@ import (
 	"pumphouse/server/engine"
 	"pumphouse/server/governor"
 	"pumphouse/server/session/privilege"
+	"pumphouse/server/session/sysvar"
 )
 
 // Cluster is what a session needs of the nodes. Its errors reach the client as 1105
@@ -95,27 +95,19 @@ const (
 
 // Options are what all sessions of a server share.
 type Options struct {
-	Cluster     Cluster
-	Server      Server
-	Compat      Compat        // default CompatDocs
-	LogBin      string        // auto (default), on, off
-	Heartbeat   time.Duration // of the nodes, default 2 s; older than three of them = not reporting
-	Version     string        // VERSION(), e.g. 8.0.11-TiDB-v8.3.0-pumphouse-1.0.0
-	MaxPacket   int64         // @@max_allowed_packet, bytes
-	IdleTimeout time.Duration // @@wait_timeout's start value
-	Statement   time.Duration // @@max_execution_time's start value; 0 = none; never ends a CHANGE
-	Limits      engine.Limits
-	Logger      logrus.FieldLogger
-	Now         func() time.Time // default time.Now
-	NodeClock   func() time.Time // PD's time, by which nodes stamp their records; default Now
+	sysvar.Facts
+
+	Cluster   Cluster
+	Server    Server
+	Compat    Compat        // default CompatDocs
+	LogBin    string        // auto (default), on, off
+	Heartbeat time.Duration // of the nodes, default 2 s; older than three of them = not reporting
+	Limits    engine.Limits
+	Logger    logrus.FieldLogger
+	Now       func() time.Time // default time.Now
+	NodeClock func() time.Time // PD's time, by which nodes stamp their records; default Now
 	// TSO gets a timestamp from PD, for SHOW MASTER STATUS; nil = its answer has no rows.
-	TSO          func(ctx context.Context) (nodes.TSO, error)
-	Datadir      string // @@datadir, cosmetic
-	TLS          bool   // @@have_ssl
-	Addr         string // for @@port
-	MaxConns     int    // @@max_connections
-	MaxUserConns int    // @@max_user_connections
-	RequireTLS   bool   // @@require_secure_transport
+	TSO func(ctx context.Context) (nodes.TSO, error)
 
 	// Reports and Audit fill the tables of the database binlog with what PD's records do
 	// not hold. Without them those columns are NULL and those tables empty.

@@ -247,7 +247,7 @@ func TestReset(t *testing.T) {
 	wrote := s.wrote
 	s.Reset()
 	if s.Status() != statusAutocommit || s.ClientCharset() != "latin1" || s.ResultCharset() != "latin1" ||
-		s.IdleTimeout() != 8*time.Hour || !s.exec.Env.UserVar("a").IsNull() || s.mode.HasANSIQuotesMode() {
+		s.IdleTimeout() != 8*time.Hour || !s.exec.Env.UserVar("a").IsNull() || s.vars.Mode.HasANSIQuotesMode() {
 		t.Errorf("after reset: status %x, charset %s", s.Status(), s.ClientCharset())
 	}
 	if s.wrote != wrote || wrote == 0 {

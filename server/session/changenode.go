@@ -120,7 +120,7 @@ func (s *Session) warnOfRisks(snap *nodes.Snapshot, kind nodes.Kind, old nodes.R
 			what = "TiDB servers try to write to it"
 		}
 		warn("%s %q does not run (%s): while its record says online, %s",
-			kind, old.NodeID, lastWord(&old, now, s.location), what)
+			kind, old.NodeID, lastWord(&old, now, s.vars.Location), what)
 	}
 }
 

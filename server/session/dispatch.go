@@ -92,7 +92,7 @@ func (s *Session) runSelect(ctx context.Context, n ast.ResultSetNode) (*engine.R
 	if err != nil {
 		return nil, err
 	}
-	if limit := s.selectLimit; plain && sel.Limit == nil && limit < math.MaxInt && uint64(len(r.Rows)) > limit {
+	if limit := s.vars.SelectLimit; plain && sel.Limit == nil && limit < math.MaxInt && uint64(len(r.Rows)) > limit {
 		r = &engine.Result{Columns: r.Columns, Rows: r.Rows[:limit]}
 	}
 	return r, nil

@@ -1,12 +1,14 @@
 package session
 
 import (
+	"context"
 	"strconv"
 	"strings"
 	"time"
 
 	"pumphouse/server/engine"
 	"pumphouse/server/session/result"
+	"pumphouse/server/session/sysvar"
 )
 
 // env is what expressions may know of the session: the engine's Env.
@@ -24,33 +26,28 @@ func (e env) SetUserVar(name string, v engine.Value) error {
 	return nil
 }
 
+// SysVar reads a system variable for an expression.
+func (e env) SysVar(ctx context.Context, name string, global, explicit bool) (engine.Value, error) {
+	return e.s.vars.Read(ctx, name, global, explicit)
+}
+
 func (e env) Database() string    { return e.s.db }
 func (e env) User() string        { return e.s.acc.Name + "@" + e.s.acc.Host }
 func (e env) CurrentUser() string { return e.s.acc.Name + "@%" }
 func (e env) Version() string     { return e.s.opts.Version }
 
-func (e env) ConnectionID() uint32     { return e.s.id }
-func (e env) Now() time.Time           { return e.s.now }
-func (e env) Location() *time.Location { return e.s.location }
-func (e env) Zone(name string) *time.Location {
-	name, err := canonicalZone(name)
-	if err != nil {
-		return nil
-	}
-	loc, err := parseZone(name)
-	if err != nil {
-		return nil
-	}
-	return loc
-}
+func (e env) ConnectionID() uint32            { return e.s.id }
+func (e env) Now() time.Time                  { return e.s.vars.Now }
+func (e env) Location() *time.Location        { return e.s.vars.Location }
+func (e env) Zone(name string) *time.Location { return sysvar.Zone(name) }
 
-func (e env) SQLMode() uint64   { return uint64(e.s.mode) }
-func (e env) Collation() uint16 { return e.s.connCollID }
+func (e env) SQLMode() uint64   { return uint64(e.s.vars.Mode) }
+func (e env) Collation() uint16 { return e.s.vars.ConnCollationID }
 func (e env) RowCount() int64   { return e.s.affected }
 func (e env) FoundRows() int64  { return e.s.found }
 
 func (e env) LastInsertID() uint64 {
-	n, _ := strconv.ParseUint(e.s.own["last_insert_id"], 10, 64)
+	n, _ := strconv.ParseUint(e.s.vars.Own("last_insert_id"), 10, 64)
 	return n
 }
 

@@ -10,6 +10,7 @@ import (
 	"pumphouse/server/session/catalog"
 	"pumphouse/server/session/privilege"
 	"pumphouse/server/session/result"
+	"pumphouse/server/session/sysvar"
 )
 
 // The tables outside binlog whose rows depend on the server or the session.
@@ -30,15 +31,15 @@ func (s *Session) variableRows(table string) rowSource {
 
 // eachVariable lists the variables. Where PD cannot be asked for a value, it is NULL.
 func (s *Session) eachVariable(ctx context.Context, global bool, add func(...engine.Value)) error {
-	for _, v := range sysVars().sorted {
-		if global && !v.global {
+	for _, v := range sysvar.All() {
+		if global && !v.Global {
 			continue
 		}
 		value := engine.Null()
-		if text, err := s.varText(ctx, v, global); err == nil {
+		if text, err := s.vars.Text(ctx, v, global); err == nil {
 			value = str(text)
 		}
-		add(str(v.name), value)
+		add(str(v.Name), value)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 	"pumphouse/server/engine"
 	"pumphouse/server/session/catalog"
 	"pumphouse/server/session/result"
+	"pumphouse/server/session/sysvar"
 )
 
 // The tables of information_schema that follow from the catalog alone. Their rows are
@@ -201,8 +202,8 @@ func partitionRows() (rows [][]engine.Value) {
 }
 
 func characterSetRows() (rows [][]engine.Value) {
-	for _, c := range charsets {
-		rows = append(rows, []engine.Value{str(c.name), str(c.collation), str(c.description), engine.Int(c.maxLen)})
+	for _, c := range sysvar.Charsets() {
+		rows = append(rows, []engine.Value{str(c.Name), str(c.Collation), str(c.Description), engine.Int(c.MaxLen)})
 	}
 	return rows
 }
@@ -211,7 +212,7 @@ func characterSetRows() (rows [][]engine.Value) {
 func collationRows() (rows [][]engine.Value) {
 	for _, c := range collations() {
 		isDefault := ""
-		if c.Name == defaultCollation(c.CharsetName) {
+		if c.Name == sysvar.DefaultCollation(c.CharsetName) {
 			isDefault = "Yes"
 		}
 		rows = append(rows, []engine.Value{str(c.Name), str(c.CharsetName), engine.Int(int64(c.ID)), str(isDefault), str("Yes"),

@@ -36,13 +36,9 @@ func userVarBytes(name string, v engine.Value) int64 {
 	return int64(len(name)) + int64(len(v.Str())) + itemBytes
 }
 
-// sysVarBytes is what it keeps for the text of a system variable; those are few, so short texts
-// do not count.
-func sysVarBytes(text string) int64 { return max(int64(len(text))-2*itemBytes, 0) }
-
 // parsedSize is what the statements of a text take, in bytes, rather too much.
 func (s *Session) parsedSize(sql string) int64 {
-	return int64(len(sql)) + tokenBytes*int64(sqlext.Tokens(sql, s.mode))
+	return int64(len(sql)) + tokenBytes*int64(sqlext.Tokens(sql, s.vars.Mode))
 }
 
 // tokenBytes is what a token becomes in a parsed and compiled statement.

@@ -91,7 +91,7 @@ func (s *Session) nodeRows(kind nodes.Kind) rowSource {
 		if err != nil {
 			return err
 		}
-		r := &nodeRow{s: s, kind: kind, snap: snap, now: s.opts.NodeClock(), loc: s.location}
+		r := &nodeRow{s: s, kind: kind, snap: snap, now: s.opts.NodeClock(), loc: s.vars.Location}
 		ask := need[versionCell] || need[waitingCell] || need[warningCell]
 		row := make([]engine.Value, len(nodeCells))
 		entries := snap.Of(kind)

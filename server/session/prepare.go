@@ -60,7 +60,7 @@ func (s *Session) compile(ctx context.Context, sql string) (*Prepared, error) {
 	}
 	p := &Prepared{
 		SQL: strings.Clone(sql), Params: st.Params, stmt: st, bytes: s.parsedSize(sql),
-		mode: s.mode, collate: s.connCollation,
+		mode: s.vars.Mode, collate: s.vars.ConnCollation,
 	}
 	var err error
 	p.Columns, err = s.describe(ctx, st)
@@ -127,7 +127,7 @@ func (s *Session) refresh(p *Prepared, args []engine.Value) *engine.Error {
 	if len(args) != p.Params {
 		return result.Errorf(result.ErrWrongArguments, "Incorrect arguments to EXECUTE")
 	}
-	if p.stmt.fallback != nil || p.mode == s.mode && p.collate == s.connCollation {
+	if p.stmt.fallback != nil || p.mode == s.vars.Mode && p.collate == s.vars.ConnCollation {
 		return nil
 	}
 	stmts, _, err := s.parse(p.SQL)
@@ -137,7 +137,7 @@ func (s *Session) refresh(p *Prepared, args []engine.Value) *engine.Error {
 	if len(stmts) != 1 || stmts[0].Params != p.Params {
 		return result.Errorf(result.ErrParse, "Prepared statement needs to be re-prepared: it means something else under this sql_mode")
 	}
-	p.stmt.Statement, p.mode, p.collate = stmts[0], s.mode, s.connCollation
+	p.stmt.Statement, p.mode, p.collate = stmts[0], s.vars.Mode, s.vars.ConnCollation
 	return nil
 }
 

@@ -79,8 +79,8 @@ func (s *Session) parse(sql string) ([]sqlext.Statement, []error, *engine.Error)
 	if s.parser == nil {
 		s.parser = sqlext.New()
 	}
-	s.parser.SetSQLMode(s.mode)
-	stmts, warns, err := s.parser.Parse(sql, s.connCharset, s.connCollation)
+	s.parser.SetSQLMode(s.vars.Mode)
+	stmts, warns, err := s.parser.Parse(sql, s.vars.ConnCharset, s.vars.ConnCollation)
 	if err != nil {
 		return nil, nil, s.unparsed(sql, err)
 	}
@@ -120,16 +120,13 @@ func (s *Session) run(ctx context.Context, st statement, params []engine.Value, 
 // start begins a statement, by whatever command it comes: its instant, its view of the nodes, its
 // diagnostics (one that only looks leaves those of the last), and, where it only reads, its time limit.
 func (s *Session) start(ctx context.Context, reads, looks bool) (context.Context, context.CancelFunc) {
-	s.now = s.fixedNow
-	if s.now.IsZero() {
-		s.now = s.opts.Now()
-	}
+	s.vars.Start(s.opts.Now())
 	s.snap = nil
 	if !looks {
 		s.diag.Begin()
 	}
-	if s.maxExecution > 0 && reads {
-		return context.WithTimeout(ctx, s.maxExecution)
+	if s.vars.MaxExecution > 0 && reads {
+		return context.WithTimeout(ctx, s.vars.MaxExecution)
 	}
 	return ctx, func() {}
 }
@@ -164,7 +161,7 @@ func (s *Session) finish(o *Outcome, looks bool) {
 func (s *Session) ok() *Outcome { return &Outcome{Status: s.Status()} }
 
 // textCache remembers the parsed form of the last few texts. What a text means also
-// depends on variables: [Session.obey] empties it.
+// depends on variables: [Session.varChanged] empties it.
 type textCache struct {
 	texts [8]string
 	stmts [8][]sqlext.Statement

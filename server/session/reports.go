@@ -60,7 +60,7 @@ func (s *Session) ending(kind nodes.Kind, r *nodes.Record, now time.Time) (text 
 	if !ok {
 		return nodes.EndingUnknown, false, true
 	}
-	return e.Ending(s.location), e.Kind == nodes.ExitError, true
+	return e.Ending(s.vars.Location), e.Kind == nodes.ExitError, true
 }
 
 // positionRows gives binlog.positions: what the drainers that report say.
@@ -85,8 +85,8 @@ func (s *Session) positionRows(ctx context.Context, _ []bool, yield func([]engin
 		slices.Sort(pumps)
 		for _, pump := range pumps {
 			at := report.Positions[pump]
-			row := []engine.Value{engine.String(drainer), engine.String(pump), engine.Int(int64(at)), timeOf(at, s.location),
-				engine.Null(), engine.Null(), wallTime(report.At, s.location)}
+			row := []engine.Value{engine.String(drainer), engine.String(pump), engine.Int(int64(at)), timeOf(at, s.vars.Location),
+				engine.Null(), engine.Null(), wallTime(report.At, s.vars.Location)}
 			if e, ok := snap.Find(nodes.Pump, pump); ok {
 				last := e.Record.MaxCommitTS
 				row[4] = engine.Int(int64(last))
@@ -109,7 +109,7 @@ func (s *Session) eventRows(ctx context.Context, _ []bool, yield func([]engine.V
 	slices.SortStableFunc(list, func(a, b audit.Event) int { return int(a.Revision - b.Revision) })
 	for i := range list {
 		e := &list[i]
-		row := []engine.Value{engine.Int(e.Revision), wallTime(e.At, s.location), engine.String(e.Kind.String()), engine.String(e.NodeID),
+		row := []engine.Value{engine.Int(e.Revision), wallTime(e.At, s.vars.Location), engine.String(e.Kind.String()), engine.String(e.NodeID),
 			result.OrNull(e.Host), s.stateOrNull(e.Old), s.stateOrNull(e.New), engine.String(string(e.Source)), result.OrNull(e.Statement),
 			result.OrNull(e.User), result.OrNull(e.From), engine.String(e.Result)}
 		if !yield(row) {

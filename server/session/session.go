@@ -11,6 +11,7 @@ import (
 	"pumphouse/server/engine"
 	"pumphouse/server/session/privilege"
 	"pumphouse/server/session/result"
+	"pumphouse/server/session/sysvar"
 	"pumphouse/sqlext"
 )
 
@@ -28,8 +29,7 @@ type Session struct {
 	acc  privilege.Account
 	log  logrus.FieldLogger
 
-	settings                              // what the variables amount to
-	own           map[string]string       // variables the client has set, by slot
+	vars          *sysvar.Vars            // system variables
 	kept          int64                   // bytes taken of opts.Share for what follows, settings and texts
 	userVars      map[string]engine.Value // @name, lower case
 	prepared      map[string]*Prepared    // PREPARE name FROM …, lower case
@@ -39,11 +39,11 @@ type Session struct {
 	shown         [2]*statusRows          // last SHOW … STATUS by kind
 	wrote         int64                   // revision of this session's last CHANGE
 	db            string                  // current database
+	autocommit    bool                    // @@autocommit before the last SET
 	inTrans       bool                    // between BEGIN and COMMIT
 	transReadOnly bool                    // that transaction is READ ONLY
 	nextReadOnly  *bool                   // SET TRANSACTION READ ONLY or READ WRITE, for the next one; nil = as the variable says
 	multi         bool                    // several statements in one text are allowed
-	now           time.Time               // the running statement's instant
 	found         int64                   // FOUND_ROWS()
 	affected      int64                   // ROW_COUNT()
 	parser        *sqlext.Parser          // nil until the first statement
@@ -59,7 +59,8 @@ func New(opts Options, connID uint32, acc privilege.Account) *Session {
 		log: opts.Logger.WithFields(logrus.Fields{"conn": connID, "user": acc.Name, "addr": acc.Host}),
 	}
 	s.exec = engine.Executor{Env: env{s}, Limits: opts.Limits, Budget: opts.Share}
-	s.settings = s.startSettings()
+	s.vars = sysvar.New(&s.opts.Facts, sysvar.Owner{ID: connID, Account: &s.acc, Diag: &s.diag, LogBin: s.logBin, Changed: s.varChanged})
+	s.autocommit = s.vars.Autocommit
 	return s
 }
 
@@ -103,33 +104,44 @@ func (o Options) withDefaults() Options {
 // Reset carries out COM_RESET_CONNECTION: the session is as after the login, but for
 // the handshake's collation and what it has written, which it goes on seeing.
 func (s *Session) Reset() {
-	collation := s.startCollation
-	s.own, s.userVars, s.prepared, s.savings = nil, nil, nil, nil
+	s.userVars, s.prepared, s.savings = nil, nil, nil
 	s.texts = textCache{}
 	s.letGo(s.kept)
 	s.diag = result.Diagnostics{}
 	s.inTrans, s.transReadOnly, s.nextReadOnly, s.found, s.affected = false, false, nil, 0, 0
-	s.settings = s.startSettings()
+	s.vars.Reset()
+	s.autocommit = s.vars.Autocommit
 	s.forgetTexts()
-	if collation != 0 {
-		s.SetCollation(collation)
-	}
 }
 
 // SetMultiStatements allows or forbids several statements in one text, as the
 // client's capabilities and COM_SET_OPTION say.
 func (s *Session) SetMultiStatements(on bool) { s.multi = on }
 
+// varChanged follows a change of a system variable, which freed so many bytes.
+func (s *Session) varChanged(freed int64) {
+	s.letGo(freed)
+	if s.vars.Autocommit && !s.autocommit { // MySQL: switching it on commits
+		s.inTrans = false
+		s.dropSavepoints(0)
+	}
+	s.autocommit = s.vars.Autocommit
+	s.forgetTexts() // what a text means may depend on any of them
+}
+
+// SetCollation takes the collation the client chose in the handshake (or with COM_CHANGE_USER).
+func (s *Session) SetCollation(id uint16) { s.vars.SetCollation(id) }
+
 // ResultCharset is the charset result texts go out in, "" for unconverted (utf8mb4).
 func (s *Session) ResultCharset() string {
-	if s.resultCharset == "" {
+	if s.vars.ResultCharset == "" {
 		return "utf8mb4"
 	}
-	return s.resultCharset
+	return s.vars.ResultCharset
 }
 
 // ClientCharset is the charset statements come in.
-func (s *Session) ClientCharset() string { return s.clientCharset }
+func (s *Session) ClientCharset() string { return s.vars.ClientCharset }
 
 // DB is the current database, "" for none.
 func (s *Session) DB() string { return s.db }
@@ -137,13 +149,13 @@ func (s *Session) DB() string { return s.db }
 // Status gives the server status bits that belong to the session.
 func (s *Session) Status() uint16 {
 	var bits uint16
-	if s.autocommit {
+	if s.vars.Autocommit {
 		bits |= statusAutocommit
 	}
 	if s.inTrans {
 		bits |= statusInTrans
 	}
-	if s.mode.HasNoBackslashEscapesMode() {
+	if s.vars.Mode.HasNoBackslashEscapesMode() {
 		bits |= statusNoEscapes
 	}
 	return bits
@@ -153,7 +165,7 @@ func (s *Session) Status() uint16 {
 func (s *Session) Warnings() uint16 { return s.diag.Sent() }
 
 // IdleTimeout is how long the client may be silent between commands: wait_timeout.
-func (s *Session) IdleTimeout() time.Duration { return s.idleTimeout }
+func (s *Session) IdleTimeout() time.Duration { return s.vars.IdleTimeout }
 
 // view reads the cluster's records, with this session's own writes.
 func (s *Session) view(ctx context.Context) (*nodes.Snapshot, error) {

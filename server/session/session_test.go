@@ -19,6 +19,7 @@ import (
 	"pumphouse/nodes/embedpd"
 	"pumphouse/server/engine"
 	"pumphouse/server/session/privilege"
+	"pumphouse/server/session/sysvar"
 )
 
 // pd is the PD of all tests, started by the first that needs it: each test takes it,
@@ -153,9 +154,10 @@ func testOptions() Options {
 	log := logrus.New()
 	log.SetOutput(io.Discard)
 	return Options{
-		Cluster: pd.cluster, Server: &testServer{}, Version: "8.0.11-TiDB-v8.3.0-pumphouse-1.0.0",
+		Cluster: pd.cluster, Server: &testServer{},
 		Logger: log, Now: func() time.Time { return testNow },
-		Datadir: "/data", Addr: "127.0.0.1:8248", MaxConns: 100, Views: NewViews(),
+		Facts: sysvar.Facts{Version: "8.0.11-TiDB-v8.3.0-pumphouse-1.0.0", Datadir: "/data", Addr: "127.0.0.1:8248", MaxConns: 100},
+		Views: NewViews(),
 	}
 }
 

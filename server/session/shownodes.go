@@ -137,8 +137,8 @@ func (s *Session) showNodes(ctx context.Context, n *sqlext.ShowNodes) (*Outcome,
 		return nil, err
 	}
 	rows := s.shown[kind]
-	if rows == nil || rows.snap != snap || rows.zone != s.zone {
-		rows = s.opts.Views.of(snap, viewKey{kind, s.zone, s.opts.Compat}, s.location)
+	if rows == nil || rows.snap != snap || rows.zone != s.vars.Zone {
+		rows = s.opts.Views.of(snap, viewKey{kind, s.vars.Zone, s.opts.Compat}, s.vars.Location)
 		s.shown[kind] = rows
 	}
 	result := rows.result
@@ -203,8 +203,33 @@ func (s *Session) matcher(ctx context.Context, p *ast.PatternLikeOrIlikeExpr) (f
 	if escape == 0 {
 		escape = '\\'
 	}
-	if s.mode.HasNoBackslashEscapesMode() && !p.EscapeExplicit {
+	if s.vars.Mode.HasNoBackslashEscapesMode() && !p.EscapeExplicit {
 		escape = 0
 	}
 	return func(text string) bool { return engine.Like(pattern, text, escape) }, nil
+}
+
+// logBin is @@log_bin: whether binlog is enabled, in the form of the compatibility
+// setting. The document's form is the other way round than one would think: 0 means
+// enabled.
+func (s *Session) logBin(ctx context.Context) (string, error) {
+	enabled := s.opts.LogBin == "on"
+	if s.opts.LogBin == "auto" {
+		snap, err := s.view(ctx)
+		if err != nil {
+			return "", err
+		}
+		for i := range snap.Pumps {
+			enabled = enabled || snap.Pumps[i].Record.State == nodes.Online
+		}
+	}
+	switch {
+	case s.opts.Compat == CompatTiDB && enabled:
+		return "ON", nil
+	case s.opts.Compat == CompatTiDB:
+		return "OFF", nil
+	case enabled:
+		return "0", nil
+	}
+	return "1", nil
 }

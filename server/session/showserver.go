@@ -8,6 +8,7 @@ import (
 
 	"pumphouse/server/engine"
 	"pumphouse/server/session/result"
+	"pumphouse/server/session/sysvar"
 )
 
 // showConditions is SHOW WARNINGS, SHOW ERRORS and their counts.
@@ -89,21 +90,21 @@ func (s *Session) showVariables(n *ast.ShowStmt) *showing {
 			if err != nil {
 				return err
 			}
-			var vars []*sysVar
-			for _, v := range sysVars().sorted {
-				if match(v.name) && (v.global || !n.GlobalScope) {
+			var vars []*sysvar.Var
+			for _, v := range sysvar.All() {
+				if match(v.Name) && (v.Global || !n.GlobalScope) {
 					vars = append(vars, v)
 				}
 			}
 			for _, v := range vars {
-				value, err := s.varText(ctx, v, n.GlobalScope)
+				value, err := s.vars.Text(ctx, v, n.GlobalScope)
 				if err != nil {
 					if len(vars) == 1 {
 						return err
 					}
-					s.diag.Warn("the value of %s is not known: %v", v.name, err)
+					s.diag.Warn("the value of %s is not known: %v", v.Name, err)
 				}
-				add(str(v.name), str(value))
+				add(str(v.Name), str(value))
 			}
 			return nil
 		},

@@ -10,6 +10,7 @@ import (
 
 	"pumphouse/server/engine"
 	"pumphouse/server/session/result"
+	"pumphouse/server/session/sysvar"
 )
 
 // showStatic is a SHOW statement whose answer is the same for everybody; nil if it is
@@ -69,8 +70,8 @@ func showCharset() *showing {
 	return &showing{
 		columns: []engine.Column{result.Text("Charset", 64), result.Text("Description", 2048), result.Text("Default collation", 64), result.Number("Maxlen")},
 		fill: func(_ context.Context, add func(...engine.Value)) error {
-			for _, c := range charsets {
-				add(str(c.name), str(c.description), str(c.collation), engine.Int(c.maxLen))
+			for _, c := range sysvar.Charsets() {
+				add(str(c.Name), str(c.Description), str(c.Collation), engine.Int(c.MaxLen))
 			}
 			return nil
 		},
@@ -105,7 +106,7 @@ func padAttribute(collation string) string {
 func collations() []*charset.Collation {
 	var list []*charset.Collation
 	for id := range maxCollationID {
-		if c, err := charset.GetCollationByID(id); err == nil && charsetKnown(c.CharsetName) {
+		if c, err := charset.GetCollationByID(id); err == nil && sysvar.CharsetKnown(c.CharsetName) {
 			list = append(list, c)
 		}
 	}

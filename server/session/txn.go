@@ -31,7 +31,7 @@ func (s *Session) runTransaction(n ast.StmtNode, text string) error {
 			s.letGo(savepointBytes(s.savings[i]))
 			s.savings = slices.Delete(s.savings, i, i+1)
 		}
-		if s.inTrans || !s.autocommit {
+		if s.inTrans || !s.vars.Autocommit {
 			if err := s.keep(savepointBytes(n.Name)); err != nil {
 				return err
 			}
@@ -66,12 +66,12 @@ func (s *Session) takeNextReadOnly() bool {
 		s.nextReadOnly = nil
 		return *next
 	}
-	return s.own["transaction_read_only"] == "ON"
+	return s.vars.Own("transaction_read_only") == "ON"
 }
 
 // saysReadWrite reports whether a BeginStmt is START TRANSACTION … READ WRITE.
 func (s *Session) saysReadWrite(text string) bool {
-	words := sqlext.Words(text, s.mode)
+	words := sqlext.Words(text, s.vars.Mode)
 	at := slices.Index(words, "READ")
 	return at >= 0 && at+1 < len(words) && words[at+1] == "WRITE"
 }
@@ -79,7 +79,7 @@ func (s *Session) saysReadWrite(text string) bool {
 // isSetTransaction reports whether a SetStmt is SET TRANSACTION, which goes for the next
 // transaction, and not SET SESSION TRANSACTION.
 func (s *Session) isSetTransaction(text string) bool {
-	words := sqlext.Words(text, s.mode)
+	words := sqlext.Words(text, s.vars.Mode)
 	return len(words) > 1 && words[1] == "TRANSACTION"
 }
 

@@ -78,14 +78,14 @@ func (s *Session) unresolvedRow(pump string, list *nodes.UnresolvedList, t nodes
 	}
 	asked := engine.Null()
 	if !t.Asked.IsZero() {
-		asked = wallTime(t.Asked, s.location)
+		asked = wallTime(t.Asked, s.vars.Location)
 	}
 	key := engine.Null()
 	if t.Key != "" {
 		key = engine.String(fit(t.KeyText(), 2048))
 	}
 	return []engine.Value{
-		engine.String(pump), engine.Int(int64(t.StartTS)), timeOf(t.StartTS, s.location), wallTime(t.Since, s.location),
+		engine.String(pump), engine.Int(int64(t.StartTS)), timeOf(t.StartTS, s.vars.Location), wallTime(t.Since, s.vars.Location),
 		seconds(t.Age().Milliseconds()), engine.Int(t.Bytes), key, result.OrNull(t.Key), result.OrNull(fit(t.TableText(), 1024)),
 		engine.Int(int64(t.CommitAfter)), engine.Int(int64(list.Waiting)), engine.Int(int64(t.Attempts)), asked, result.OrNull(fit(said, 2048)),
 	}

@@ -7,92 +7,11 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
-	"time"
-
-	"github.com/pingcap/tidb/pkg/parser/mysql"
 
 	"pumphouse/server/engine"
 	"pumphouse/server/session/result"
 )
-
-// TestSysVarTable: every line of the table reads as it is meant, and every variable
-// that may be set takes its own start value.
-func TestSysVarTable(t *testing.T) {
-	vars := sysVars()
-	if len(vars.sorted) < 300 || len(vars.sorted) != len(vars.byName) {
-		t.Fatalf("%d variables, %d names", len(vars.sorted), len(vars.byName))
-	}
-	takePD(t, standard())
-	s := newSession(t, testOptions(), admin)
-	for line := range strings.Lines(sysVarText) {
-		line = strings.TrimSpace(line)
-		if line == "" || line[0] == '#' {
-			continue
-		}
-		f := strings.SplitN(line, " ", 4)
-		v := vars.byName[f[0]]
-		kind, _, _ := strings.Cut(f[2], ":")
-		if _, ok := varTypes[kind]; !ok || !(v.global || v.session) {
-			t.Errorf("%q: unknown type or scope", line)
-			continue
-		}
-		text, err := s.varText(t.Context(), v, false)
-		if err != nil {
-			t.Errorf("%s: %v", v.name, err)
-			continue
-		}
-		val := v.value(text)
-		if v.readOnly || !v.session {
-			continue
-		}
-		got, err := s.check(v, val)
-		if err != nil || got != text && v.name != "timestamp" {
-			t.Errorf("%s: set to its own value %q: %q, %v", v.name, text, got, err)
-		}
-	}
-}
-
-// TestModeTextIsCanonical: what @@sql_mode shows can be set again and means the same.
-func TestModeTextIsCanonical(t *testing.T) {
-	for word, bit := range mysql.Str2SQLMode {
-		text, err := checkMode(engine.String(strings.ToLower(word)), strings.ToLower(word))
-		if err != nil {
-			t.Fatal(err)
-		}
-		mode, err := mysql.GetSQLMode(text)
-		if err != nil || mode&bit != bit {
-			t.Errorf("%s: %s means %b, %v", word, text, mode, err)
-		}
-		if again, err := checkMode(engine.String(text), text); err != nil || again != text {
-			t.Errorf("%s: %s becomes %s, %v", word, text, again, err)
-		}
-	}
-}
-
-func TestZones(t *testing.T) {
-	at := time.Date(2019, 5, 1, 0, 0, 0, 0, time.UTC)
-	for in, want := range map[string]string{
-		"+08:00": "08:00", "-3:30": "20:30", "+14:00": "14:00", "Europe/Berlin": "02:00",
-		"europe/berlin": "02:00", "utc": "00:00", "America/New_York": "20:00", "asia/shanghai": "08:00",
-	} {
-		name, err := canonicalZone(in)
-		if err != nil {
-			t.Errorf("%s: %v", in, err)
-			continue
-		}
-		loc, err := parseZone(name)
-		if err != nil || at.In(loc).Format("15:04") != want {
-			t.Errorf("%s: %s %v, want %s", in, at.In(loc).Format("15:04"), err, want)
-		}
-	}
-	for _, in := range []string{"", "Local", "../../etc/passwd", "/etc/localtime", "+14:01", "-14:00", "+1", "+08:60", "Europe", "nope"} {
-		if name, err := canonicalZone(in); err == nil {
-			t.Errorf("%q is taken for %s", in, name)
-		}
-	}
-}
 
 // TestRecordedStatements: whatever real clients were seen to send is answered as a MySQL
 // server would: with a result, or with the error that it would give too.

@@ -1,4 +1,4 @@
-package session
+package sysvar
 
 import (
 	_ "embed"
@@ -8,11 +8,11 @@ import (
 	"sync"
 )
 
-// sysVar is one line of sysvars.txt.
-type sysVar struct {
-	name     string
-	global   bool // has a global value
-	session  bool // has a value of the session's own
+// Var is a system variable: one line of sysvars.txt.
+type Var struct {
+	Name     string
+	Global   bool // has a global value
+	Session  bool // has a value of the session's own
 	readOnly bool
 	typ      varType
 	min, max float64  // of varInt and varNum, where limited
@@ -22,6 +22,12 @@ type sysVar struct {
 	start    string
 	computed string // names the computation instead of start; see computedVar
 }
+
+// Find finds a variable, nil for none. Letter case does not count.
+func Find(name string) *Var { return variables().byName[strings.ToLower(name)] }
+
+// All lists the variables by name.
+func All() []*Var { return variables().sorted }
 
 // varType says how a variable's value is checked, kept and shown.
 type varType uint8
@@ -47,43 +53,43 @@ var varTypes = map[string]varType{
 }
 
 //go:embed sysvars.txt
-var sysVarText string
+var tableText string
 
-// sysVarTable is the parsed sysvars.txt: by name, and in the order of SHOW VARIABLES.
-type sysVarTable struct {
-	byName map[string]*sysVar
-	sorted []*sysVar
+// varTable is the parsed sysvars.txt: by name, and in the order of SHOW VARIABLES.
+type varTable struct {
+	byName map[string]*Var
+	sorted []*Var
 }
 
-// sysVars reads the table once; it never changes afterwards.
-var sysVars = sync.OnceValue(func() *sysVarTable {
-	t := &sysVarTable{byName: map[string]*sysVar{}}
-	for line := range strings.Lines(sysVarText) {
+// variables reads the table once; it never changes afterwards.
+var variables = sync.OnceValue(func() *varTable {
+	t := &varTable{byName: map[string]*Var{}}
+	for line := range strings.Lines(tableText) {
 		line = strings.TrimSpace(line)
 		if line == "" || line[0] == '#' {
 			continue
 		}
-		v := parseSysVar(line)
-		t.byName[v.name] = v
+		v := parse(line)
+		t.byName[v.Name] = v
 		t.sorted = append(t.sorted, v)
 	}
-	slices.SortFunc(t.sorted, func(a, b *sysVar) int { return strings.Compare(a.name, b.name) })
+	slices.SortFunc(t.sorted, func(a, b *Var) int { return strings.Compare(a.Name, b.Name) })
 	return t
 })
 
-// parseSysVar reads one line of the table. The table is part of the program and a
+// parse reads one line of the table. The table is part of the program and a
 // test reads every line, so there is no error to return.
-func parseSysVar(line string) *sysVar {
+func parse(line string) *Var {
 	f := strings.SplitN(line, " ", 4)
 	for len(f) < 4 {
 		f = append(f, "")
 	}
 	scope, readOnly := strings.CutSuffix(f[1], "!")
 	kind, args, _ := strings.Cut(f[2], ":")
-	v := &sysVar{
-		name:     f[0],
-		global:   scope == "b" || scope == "g",
-		session:  scope == "b" || scope == "s",
+	v := &Var{
+		Name:     f[0],
+		Global:   scope == "b" || scope == "g",
+		Session:  scope == "b" || scope == "s",
 		readOnly: readOnly,
 		typ:      varTypes[kind],
 		start:    f[3],
@@ -104,8 +110,8 @@ func parseSysVar(line string) *sysVar {
 	return v
 }
 
-// sysVarAliases are the names that share one value with another.
-var sysVarAliases = map[string]string{
+// aliases are the names that share one value with another.
+var aliases = map[string]string{
 	"tx_isolation":        "transaction_isolation",
 	"tx_read_only":        "transaction_read_only",
 	"storage_engine":      "default_storage_engine",
@@ -114,9 +120,9 @@ var sysVarAliases = map[string]string{
 }
 
 // slot is the name under which the variable's session value is kept.
-func (v *sysVar) slot() string {
-	if a, ok := sysVarAliases[v.name]; ok {
+func (v *Var) slot() string {
+	if a, ok := aliases[v.Name]; ok {
 		return a
 	}
-	return v.name
+	return v.Name
 }

@@ -1,4 +1,4 @@
-package session
+package sysvar
 
 import (
 	"math/bits"
@@ -13,14 +13,14 @@ import (
 
 // check turns the value of an assignment into the text the variable keeps. Numbers
 // out of range are cut with a warning, as MySQL does.
-func (s *Session) check(v *sysVar, val engine.Value) (string, error) {
+func (vs *Vars) check(v *Var, val engine.Value) (string, error) {
 	text := val.Text()
 	if val.IsNull() {
-		if v.name == "character_set_results" {
+		if v.Name == "character_set_results" {
 			return "", nil
 		}
 		if v.typ != varCharset && v.typ != varCollation && v.typ != varStr {
-			return "", wrongValue(v.name, "NULL")
+			return "", wrongValue(v.Name, "NULL")
 		}
 		if v.typ == varStr {
 			return "", nil
@@ -30,16 +30,16 @@ func (s *Session) check(v *sysVar, val engine.Value) (string, error) {
 	case varBool:
 		return checkBool(v, val, text)
 	case varInt:
-		return s.checkInt(v, val)
+		return vs.checkInt(v, val)
 	case varNum:
-		return s.checkNum(v, val, text)
+		return vs.checkNum(v, val, text)
 	case varEnum:
 		return checkEnum(v, val, text)
 	case varCharset:
 		if val.IsNull() {
-			return "", wrongValue(v.name, "NULL")
+			return "", wrongValue(v.Name, "NULL")
 		}
-		return canonicalCharset(text)
+		return CanonicalCharset(text)
 	case varCollation:
 		c, err := canonicalCollation(text)
 		if err != nil {
@@ -53,10 +53,10 @@ func (s *Session) check(v *sysVar, val engine.Value) (string, error) {
 	case varIsolation:
 		return checkIsolation(v, val, text)
 	case varSwitch:
-		return s.checkSwitch(v, text)
+		return vs.checkSwitch(v, text)
 	}
 	if isNumber(val) {
-		return "", wrongType(v.name)
+		return "", wrongType(v.Name)
 	}
 	return text, nil
 }
@@ -77,10 +77,10 @@ func isNumber(v engine.Value) bool {
 	return false
 }
 
-func checkBool(v *sysVar, val engine.Value, text string) (string, error) {
+func checkBool(v *Var, val engine.Value, text string) (string, error) {
 	switch val.Kind() {
 	case engine.KindDecimal, engine.KindFloat:
-		return "", wrongType(v.name)
+		return "", wrongType(v.Name)
 	}
 	switch strings.ToUpper(text) {
 	case "ON", "1", "TRUE":
@@ -88,10 +88,10 @@ func checkBool(v *sysVar, val engine.Value, text string) (string, error) {
 	case "OFF", "0", "FALSE":
 		return "OFF", nil
 	}
-	return "", wrongValue(v.name, text)
+	return "", wrongValue(v.Name, text)
 }
 
-func (s *Session) checkInt(v *sysVar, val engine.Value) (string, error) {
+func (vs *Vars) checkInt(v *Var, val engine.Value) (string, error) {
 	var f float64
 	var text string
 	switch val.Kind() {
@@ -100,15 +100,15 @@ func (s *Session) checkInt(v *sysVar, val engine.Value) (string, error) {
 	case engine.KindUint:
 		f, text = float64(val.Uint()), strconv.FormatUint(val.Uint(), 10)
 	default:
-		return "", wrongType(v.name)
+		return "", wrongType(v.Name)
 	}
-	if longest := s.longest(); v.name == "max_execution_time" && longest > 0 && (f == 0 || f > float64(longest.Milliseconds())) {
-		s.diag.Add(result.Warning, 1292, "Truncated incorrect max_execution_time value: '"+text+"'. A monitor's statements run for at most "+
+	if longest := vs.longest(); v.Name == "max_execution_time" && longest > 0 && (f == 0 || f > float64(longest.Milliseconds())) {
+		vs.owner.Diag.Add(result.Warning, 1292, "Truncated incorrect max_execution_time value: '"+text+"'. A monitor's statements run for at most "+
 			longest.String()+" (statement-timeout of the console)")
 		return strconv.FormatInt(longest.Milliseconds(), 10), nil
 	}
 	if v.limited && (f < v.min || f > v.max) {
-		s.diag.Add(result.Warning, 1292, "Truncated incorrect "+v.name+" value: '"+text+"'")
+		vs.owner.Diag.Add(result.Warning, 1292, "Truncated incorrect "+v.Name+" value: '"+text+"'")
 		if f < v.min {
 			return strconv.FormatInt(int64(v.min), 10), nil
 		}
@@ -117,20 +117,20 @@ func (s *Session) checkInt(v *sysVar, val engine.Value) (string, error) {
 	return text, nil
 }
 
-func (s *Session) checkNum(v *sysVar, val engine.Value, text string) (string, error) {
+func (vs *Vars) checkNum(v *Var, val engine.Value, text string) (string, error) {
 	f, err := strconv.ParseFloat(text, 64)
 	if err != nil || !isNumber(val) {
-		return "", wrongType(v.name)
+		return "", wrongType(v.Name)
 	}
 	if v.limited && (f < v.min || f > v.max) {
-		s.diag.Add(result.Warning, 1292, "Truncated incorrect "+v.name+" value: '"+text+"'")
+		vs.owner.Diag.Add(result.Warning, 1292, "Truncated incorrect "+v.Name+" value: '"+text+"'")
 		f = min(max(f, v.min), v.max)
 	}
 	return strconv.FormatFloat(f, 'f', 6, 64), nil
 }
 
 // checkEnum takes one of the words in any letter case, or its number.
-func checkEnum(v *sysVar, val engine.Value, text string) (string, error) {
+func checkEnum(v *Var, val engine.Value, text string) (string, error) {
 	if isNumber(val) {
 		if i, err := strconv.Atoi(text); err == nil && 0 <= i && i < len(v.words) {
 			return v.words[i], nil
@@ -141,13 +141,13 @@ func checkEnum(v *sysVar, val engine.Value, text string) (string, error) {
 			return w, nil
 		}
 	}
-	return "", wrongValue(v.name, text)
+	return "", wrongValue(v.Name, text)
 }
 
 var isolations = []string{"READ-UNCOMMITTED", "READ-COMMITTED", "REPEATABLE-READ", "SERIALIZABLE"}
 
-func checkIsolation(v *sysVar, val engine.Value, text string) (string, error) {
-	return checkEnum(&sysVar{name: v.name, words: isolations}, val, text)
+func checkIsolation(v *Var, val engine.Value, text string) (string, error) {
+	return checkEnum(&Var{Name: v.Name, words: isolations}, val, text)
 }
 
 // checkMode takes a list of modes or their number, and spells the combined modes out.
@@ -199,8 +199,8 @@ func modeText(mode mysql.SQLMode) string {
 }
 
 // checkSwitch takes flags like 'semijoin=off,mrr=default' on top of what holds.
-func (s *Session) checkSwitch(v *sysVar, text string) (string, error) {
-	now, ok := s.own[v.slot()]
+func (vs *Vars) checkSwitch(v *Var, text string) (string, error) {
+	now, ok := vs.own[v.slot()]
 	if !ok {
 		now = v.start
 	}
@@ -212,7 +212,7 @@ func (s *Session) checkSwitch(v *sysVar, text string) (string, error) {
 		name, val, ok := strings.Cut(strings.ToLower(strings.TrimSpace(part)), "=")
 		i := flagIndex(flags, name)
 		if !ok || i < 0 {
-			return "", wrongValue(v.name, part)
+			return "", wrongValue(v.Name, part)
 		}
 		switch val {
 		case "on", "off":
@@ -220,7 +220,7 @@ func (s *Session) checkSwitch(v *sysVar, text string) (string, error) {
 		case "default":
 			flags[i] = strings.Split(v.start, ",")[i]
 		default:
-			return "", wrongValue(v.name, part)
+			return "", wrongValue(v.Name, part)
 		}
 	}
 	return strings.Join(flags, ","), nil

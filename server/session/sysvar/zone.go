@@ -1,4 +1,4 @@
-package session
+package sysvar
 
 import (
 	"fmt"
@@ -78,4 +78,17 @@ func titleZone(text string) string {
 
 func badZone(text string) error {
 	return result.Errorf(result.ErrBadTimeZone, "Unknown or incorrect time zone: '%s'", text)
+}
+
+// Zone finds a time zone as a client may name it, nil for none.
+func Zone(name string) *time.Location {
+	name, err := canonicalZone(name)
+	if err != nil {
+		return nil
+	}
+	loc, err := parseZone(name)
+	if err != nil {
+		return nil
+	}
+	return loc
 }
