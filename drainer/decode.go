@@ -53,13 +53,13 @@ func (dec *decoder) decode(ctx context.Context, h *schema.History, item *merge.I
 		txns, err = dec.rows(ctx, h, b)
 	}
 	if err != nil {
-		return nil, dec.stuck(item, err)
+		return nil, dec.stopsAt(item, err)
 	}
 	return txns, nil
 }
 
-// stuck is the error that stops the drainer at a transaction.
-func (dec *decoder) stuck(item *merge.Item, err error) error {
+// stopsAt is the error that stops the drainer at a transaction.
+func (dec *decoder) stopsAt(item *merge.Item, err error) error {
 	return fmt.Errorf("transaction with commit TS %d of pump %q: %w; nothing after it is applied. "+
 		"If it may be missing downstream, add %d to ignore-txn-commit-ts in [syncer], start the drainer again and repair the downstream by hand",
 		item.CommitTS, item.Pump, err, item.CommitTS)
@@ -140,7 +140,7 @@ func (dec *decoder) ddl(ctx context.Context, h *schema.History, b *txn.Binlog) (
 	case dec.skipDDL:
 		log.WithField("reason", "sync-ddl = false").Info("a DDL is left out")
 	default:
-		list, err := dec.filtered(&judged{DDL: d, node: one(query)}, query, log)
+		list, err := dec.filtered(&unfiltered{DDL: d, node: one(query)}, query, log)
 		if err != nil || len(list) == 0 {
 			return nil, err
 		}
@@ -156,8 +156,8 @@ func (dec *decoder) ddl(ctx context.Context, h *schema.History, b *txn.Binlog) (
 }
 
 // filtered are the statements that the filters leave of one: mostly itself, or nothing.
-func (dec *decoder) filtered(j *judged, query string, log *logrus.Entry) ([]sink.Statement, error) {
-	cells := dec.judge(j)
+func (dec *decoder) filtered(j *unfiltered, query string, log *logrus.Entry) ([]sink.Statement, error) {
+	cells := dec.classify(j)
 	c := decide(cells)
 	if c.do != skip && c.do != stop {
 		switch ignored, err := dec.migrate.ignores(j, query); {

@@ -48,7 +48,7 @@ type Drainer struct {
 
 	passed   atomic.Int64 // commit TS: everything up to it has been decoded and handed over
 	saving   sync.Mutex
-	flowing  flowing
+	current  currentFlow
 	begun    chan struct{}          // closed when there is a flow, or will be none
 	starting atomic.Pointer[string] // the step of Open under way, for /status
 	problems *nodes.Problems
@@ -58,7 +58,7 @@ type Drainer struct {
 	savesDownstream atomic.Bool
 	held            holding
 	excuse          excuse
-	quiet           quiet
+	lastTxn         lastTxn
 
 	life    *daemon.Life
 	workers daemon.Group // the saver and the watcher
@@ -224,7 +224,7 @@ func (d *Drainer) serve(ctx context.Context) error {
 
 // firstFlow makes the flow that starts when the drainer is online.
 func (d *Drainer) firstFlow(context.Context) error {
-	d.quiet.disturb(d.opts.Now()) // nobody knows yet what is there to come
+	d.lastTxn.set(d.opts.Now()) // nobody knows yet what is there to come
 	d.cache = nodes.OpenCache(d.opts.Registry, nodes.CacheOptions{Logger: d.log})
 	if err := d.startFlow(); err != nil {
 		return err
@@ -278,10 +278,10 @@ const stopGrace = 5 * time.Second
 
 // abort takes back what Open did before it failed.
 func (d *Drainer) abort() error {
-	if f := d.flowing.get(); f != nil {
+	if f := d.current.get(); f != nil {
 		f.stopTaking()
 		f.cut()
-		f.never()
+		f.skip()
 	} else {
 		close(d.begun)
 	}

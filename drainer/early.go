@@ -31,7 +31,7 @@ func (dec *decoder) early(ctx context.Context, h *schema.History, b *txn.Binlog,
 			log.WithField("reason", "sync-ddl = false").Info("a DDL is left out")
 			return nil
 		}
-		j := &judged{DDL: d, node: one(d.Job.Query)}
+		j := &unfiltered{DDL: d, node: one(d.Job.Query)}
 		switch ignored, err := dec.migrate.ignores(j, d.Job.Query); {
 		case err != nil:
 			return err

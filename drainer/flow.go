@@ -25,39 +25,39 @@ type flow struct {
 	applying   context.Context // done: what was taken is given up as well
 	cut        context.CancelFunc
 
-	decoded chan parcel
+	decoded chan decodedBatch
 	failed  chan error // the first failure
 	wg      sync.WaitGroup
 	done    chan struct{} // closed when all of it has ended
 	begun   sync.Once
 }
 
-// parcel is what the decoder hands to the sink.
-type parcel struct {
+// decodedBatch is what the decoder hands to the sink.
+type decodedBatch struct {
 	sink.Batch
 	bytes  int64 // to be released when the sink has taken it
 	counts counts
 }
 
-// queued is how many parcels may be decoded ahead of the sink.
+// queued is how many batches may be decoded ahead of the sink.
 const queued = 4
 
-// flowing is the present flow.
-type flowing struct {
-	mu  sync.Mutex
-	now *flow
+// currentFlow is the flow that runs now.
+type currentFlow struct {
+	mu   sync.Mutex
+	flow *flow
 }
 
-func (f *flowing) get() *flow {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.now
+func (c *currentFlow) get() *flow {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.flow
 }
 
-func (f *flowing) set(next *flow) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.now = next
+func (c *currentFlow) set(next *flow) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.flow = next
 }
 
 // startFlow makes a flow from where the last one ended. It does nothing before run.
@@ -67,7 +67,7 @@ func (d *Drainer) startFlow() error {
 	if err != nil {
 		return err
 	}
-	f := &flow{d: d, decoded: make(chan parcel, queued), failed: make(chan error, 1), done: make(chan struct{}),
+	f := &flow{d: d, decoded: make(chan decodedBatch, queued), failed: make(chan error, 1), done: make(chan struct{}),
 		merger: merge.New(merge.Options{From: from, BufferBytes: d.opts.BufferBytes, Now: d.opts.Now})}
 	f.group, err = pull.New(pull.Options{Registry: d.opts.Registry, Cache: d.cache, Merger: f.merger, ClusterID: d.clusterID,
 		From: from, TLS: tlsConfig, Gzip: d.opts.Gzip, Received: d.received, Logger: d.log, Now: d.opts.Now})
@@ -76,7 +76,7 @@ func (d *Drainer) startFlow() error {
 	}
 	f.taking, f.stopTaking = context.WithCancel(context.Background())
 	f.applying, f.cut = context.WithCancel(context.Background())
-	d.flowing.set(f)
+	d.current.set(f)
 	return nil
 }
 
@@ -90,8 +90,8 @@ func (f *flow) run() {
 	})
 }
 
-// never is for a flow that is not run: whoever waits for its end need not.
-func (f *flow) never() { f.begun.Do(func() { close(f.done) }) }
+// skip is for a flow that is not run: nobody waits for its end.
+func (f *flow) skip() { f.begun.Do(func() { close(f.done) }) }
 
 // stop ends the flow: nothing more is taken, and what was taken is handed to the sink until
 // ctx is done. It returns when the goroutines have gone.
@@ -161,22 +161,22 @@ func undecoded(err error) error {
 // decodeBatch decodes a batch and hands it over. What stands before a DDL does not wait for
 // it: its job may come into the history much later.
 func (f *flow) decodeBatch(b merge.Batch) error {
-	var p parcel
+	var p decodedBatch
 	for i := range b.Items {
-		txns, err := f.d.decoder.decode(f.taking, f.d.history, &b.Items[i], func() { f.hand(&p) })
+		txns, err := f.d.decoder.decode(f.taking, f.d.history, &b.Items[i], func() { f.enqueue(&p) })
 		if err != nil {
-			f.hand(&p)
+			f.enqueue(&p)
 			return err
 		}
 		p.add(txns, nodes.TSO(b.Items[i].CommitTS))
 	}
 	p.Passed, p.bytes = b.Passed, b.Bytes
-	f.hand(&p)
+	f.enqueue(&p)
 	return nil
 }
 
 // add adds what was made of the transaction with a commit TS.
-func (p *parcel) add(txns []*sink.Txn, commitTS nodes.TSO) {
+func (p *decodedBatch) add(txns []*sink.Txn, commitTS nodes.TSO) {
 	p.Passed = commitTS
 	p.counts.seen++
 	p.Txns = append(p.Txns, txns...)
@@ -185,8 +185,8 @@ func (p *parcel) add(txns []*sink.Txn, commitTS nodes.TSO) {
 	}
 }
 
-// hand puts what is decoded into the queue and empties p.
-func (f *flow) hand(p *parcel) {
+// enqueue puts what is decoded into the queue and empties p.
+func (f *flow) enqueue(p *decodedBatch) {
 	if p.Passed == 0 { // nothing since the last time
 		return
 	}
@@ -195,7 +195,7 @@ func (f *flow) hand(p *parcel) {
 		f.d.passed.Store(int64(p.Passed))
 	case <-f.applying.Done():
 	}
-	*p = parcel{}
+	*p = decodedBatch{}
 }
 
 // apply hands transactions to the sink.
@@ -217,7 +217,7 @@ func (f *flow) apply() error {
 		}
 		f.d.metrics.taken(&p)
 		if p.counts.seen > 0 {
-			f.d.quiet.disturb(f.d.opts.Now())
+			f.d.lastTxn.set(f.d.opts.Now())
 		}
 	}
 	return nil

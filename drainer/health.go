@@ -44,7 +44,7 @@ func (d *Drainer) look(context.Context) {
 	if s, ok := d.opts.Schema.(troubled); ok {
 		d.problem(nodes.ProblemHistoryUnreadable, s.Trouble(), "check that TiKV runs and that this machine reaches it and PD; it is retried until it answers")
 	}
-	if f := d.flowing.get(); f != nil && d.sink != nil {
+	if f := d.current.get(); f != nil && d.sink != nil {
 		d.lookAtFlow(f)
 		d.lookAtSpeed()
 	}

@@ -68,7 +68,7 @@ func (d *Drainer) getStatus(*http.Request) (any, error) {
 	st := drainerStatus{PumpPos: make(map[string]nodes.TSO), LastTS: d.consumed(),
 		State: d.State(), Version: daemon.Version, Downstream: d.opts.Downstream.String(), Lag: d.lagSeconds(), Applied: d.applied(), Checkpoint: d.consumed(), Rows: d.metrics.rows.Load(),
 		Divergences: d.metrics.diverged.list(), Pumps: []pumpStatus{}}
-	if f := d.flowing.get(); f != nil {
+	if f := d.current.get(); f != nil {
 		d.lookAtFlow(f)
 	}
 	st.Problems, st.ErrMsg = d.problems.List(), d.problems.Text()
@@ -77,7 +77,7 @@ func (d *Drainer) getStatus(*http.Request) (any, error) {
 		ddl.Applied = st.Applied >= ddl.CommitTS
 		st.LastDDL = &ddl
 	}
-	f := d.flowing.get()
+	f := d.current.get()
 	if f == nil {
 		st.ErrMsg = strings.TrimSuffix("the drainer is starting: "+*d.starting.Load()+"; "+st.ErrMsg, "; ")
 		return st, nil
@@ -113,7 +113,7 @@ func (c cistern) Notify(ctx context.Context, _ *binlogpb.NotifyReq) (*binlogpb.N
 	case <-c.d.begun:
 	case <-ctx.Done():
 	}
-	f := c.d.flowing.get()
+	f := c.d.current.get()
 	if f == nil {
 		return nil, status.Errorf(codes.Unavailable, "drainer %s has not started", c.d.nodeID)
 	}

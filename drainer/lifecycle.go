@@ -26,7 +26,7 @@ func (d *Drainer) live() {
 	d.workers.Run("saver", func() error { return d.keepSaving(ctx) })
 	d.workers.Run("progress", func() error { return d.sayCatchUp(ctx) })
 	d.workers.Run("watcher", func() error { return d.watch(ctx) })
-	d.flowing.get().run()
+	d.current.get().run()
 	for state := d.first; state != nil; {
 		state = state(d)
 	}
@@ -59,7 +59,7 @@ func (d *Drainer) online() stateFunc {
 			r.Reply(nil)
 		case err := <-d.workers.Failed:
 			return d.broken(err)
-		case err := <-d.flowing.get().failed:
+		case err := <-d.current.get().failed:
 			return d.broken(err)
 		case err := <-d.port.Failed():
 			return d.broken(err)
@@ -167,7 +167,7 @@ func (d *Drainer) settle() <-chan settlement {
 	go func() {
 		ctx, cancel := context.WithTimeout(d.life.Hurried, d.opts.StopGrace)
 		defer cancel()
-		f := d.flowing.get()
+		f := d.current.get()
 		f.stop(ctx)
 		err := d.sink.Flush(ctx)
 		short := ctx.Err() != nil && (err != nil || d.sink.Applied() < nodes.TSO(d.passed.Load()))
@@ -191,7 +191,7 @@ func (d *Drainer) settle() <-chan settlement {
 func (d *Drainer) settled(err error) {
 	if err == nil { // what failed in the flow while it was stopped
 		select {
-		case err = <-d.flowing.get().failed:
+		case err = <-d.current.get().failed:
 		default:
 		}
 	}
@@ -202,7 +202,7 @@ func (d *Drainer) settled(err error) {
 
 // resume goes on: going offline is cancelled.
 func (d *Drainer) resume() stateFunc {
-	if d.flowing.get().applying.Err() != nil {
+	if d.current.get().applying.Err() != nil {
 		return d.broken(errors.New("going offline was cancelled, but in-flight transactions were not flushed downstream in time: start the drainer again"))
 	}
 	d.log.Info("going offline is cancelled: the drainer goes on")
@@ -211,7 +211,7 @@ func (d *Drainer) resume() stateFunc {
 		return d.broken(err)
 	}
 	d.move(nodes.Online)
-	d.flowing.get().run()
+	d.current.get().run()
 	return (*Drainer).online
 }
 

@@ -135,7 +135,7 @@ func (m *metrics) gone(id string) {
 	m.held.DeleteLabelValues(id)
 }
 
-// counts are what is in a parcel.
+// counts are what is in a decoded batch.
 type counts struct {
 	seen int // transactions, those that were left out too
 	rows [3]int
@@ -163,8 +163,8 @@ func (c *counts) add(t *sink.Txn) {
 	}
 }
 
-// taken notes that the sink has taken a parcel.
-func (m *metrics) taken(p *parcel) {
+// taken notes that the sink has taken a decoded batch.
+func (m *metrics) taken(p *decodedBatch) {
 	for op, n := range p.counts.rows {
 		m.event[op].Add(float64(n))
 		m.rows.Add(uint64(n))

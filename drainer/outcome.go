@@ -131,15 +131,15 @@ func cellOf(a about, first, second bool) cell {
 	return cell{about: a, do: stop, why: fmt.Sprintf("nothing is written about this statement (%d)", a)} // a test looks at all
 }
 
-// judged is a statement before the filters.
-type judged struct {
+// unfiltered is a statement before the filters.
+type unfiltered struct {
 	*schema.DDL
 	node ast.StmtNode // nil: the parser does not know it
 }
 
-// judge finds out what is to be done with a statement: the line of the table for each table it is
+// classify finds out what is to be done with a statement: the line of the table for each table it is
 // about. Most are about one.
-func (dec *decoder) judge(j *judged) []cell {
+func (dec *decoder) classify(j *unfiltered) []cell {
 	if j.Job == nil { // SETVAL
 		wanted := dec.wants(j.Schema, j.Table)
 		return []cell{cellOf(aTable, wanted, wanted)}
@@ -214,7 +214,7 @@ func (dec *decoder) database(a about, name string) []cell {
 
 // several are the cells of a job on several tables, by its Result.Tables. A table that is renamed
 // several times counts by its first name and its last, each time.
-func (dec *decoder) several(j *judged) (list []cell) {
+func (dec *decoder) several(j *unfiltered) (list []cell) {
 	for _, info := range j.Job.Result.Tables {
 		after, _ := j.TablesAfter.Table(info.ID)
 		to := after != nil && dec.wants(after.Schema, after.Name)
@@ -228,8 +228,8 @@ func (dec *decoder) several(j *judged) (list []cell) {
 	return list
 }
 
-// exchange judges by the names before: those of both tables stay.
-func (dec *decoder) exchange(j *judged) []cell {
+// exchange goes by the names before: those of both tables stay.
+func (dec *decoder) exchange(j *unfiltered) []cell {
 	plain, parted := dec.wants(j.Schema, j.Table), false
 	if j.After != nil {
 		parted = dec.wants(j.After.Schema, j.After.Name)
@@ -237,8 +237,8 @@ func (dec *decoder) exchange(j *judged) []cell {
 	return []cell{cellOf(anExchange, parted, plain)}
 }
 
-// restored judges RECOVER TABLE and FLASHBACK TABLE, which may give another name.
-func (dec *decoder) restored(j *judged) []cell {
+// restored classifies RECOVER TABLE and FLASHBACK TABLE, which may give another name.
+func (dec *decoder) restored(j *unfiltered) []cell {
 	was := tableName{j.Schema, j.Table}
 	switch n := j.node.(type) {
 	case *ast.FlashBackTableStmt:

@@ -11,8 +11,8 @@ import (
 )
 
 // part makes the statements that are left of one when only what is replicated counts: nothing if
-// nothing is. cells are those of judge.
-func (dec *decoder) part(j *judged, cells []cell) ([]sink.Statement, error) {
+// nothing is. cells are those of classify.
+func (dec *decoder) part(j *unfiltered, cells []cell) ([]sink.Statement, error) {
 	switch j.Job.Type {
 	case schema.ActionCreateSchema:
 		return dec.ensureDatabase(j)
@@ -29,7 +29,7 @@ func (dec *decoder) part(j *judged, cells []cell) ([]sink.Statement, error) {
 }
 
 // ensureDatabase is CREATE DATABASE for one that may be there already.
-func (dec *decoder) ensureDatabase(j *judged) ([]sink.Statement, error) {
+func (dec *decoder) ensureDatabase(j *unfiltered) ([]sink.Statement, error) {
 	n, ok := one(j.Statement).(*ast.CreateDatabaseStmt)
 	if !ok {
 		return nil, fmt.Errorf("the statement that creates the database cannot be read: %.200q", j.Job.Query)
@@ -44,7 +44,7 @@ func (dec *decoder) ensureDatabase(j *judged) ([]sink.Statement, error) {
 
 // dropTables drops what is replicated of a database: views, tables, sequences, of which nothing is left
 // that needs them.
-func (dec *decoder) dropTables(j *judged) (list []sink.Statement) {
+func (dec *decoder) dropTables(j *unfiltered) (list []sink.Statement) {
 	for _, kind := range []struct {
 		of       schema.Kind
 		as       schema.Action
@@ -69,7 +69,7 @@ func (dec *decoder) dropTables(j *judged) (list []sink.Statement) {
 }
 
 // dropOne is a job's own part of a statement that drops several.
-func dropOne(j *judged, verb string) []sink.Statement {
+func dropOne(j *unfiltered, verb string) []sink.Statement {
 	return []sink.Statement{partOf(*j.DDL, *j.Job, verb+fullName(j.Schema, j.Table))}
 }
 
@@ -81,7 +81,7 @@ func partOf(d schema.DDL, job schema.Job, text string) sink.Statement {
 }
 
 // dropsOthers reports whether a statement drops tables that are not replicated beside its job's.
-func (dec *decoder) dropsOthers(j *judged) (verb string, ok bool) {
+func (dec *decoder) dropsOthers(j *unfiltered) (verb string, ok bool) {
 	n, isDrop := j.node.(*ast.DropTableStmt)
 	if !isDrop || len(n.Tables) < 2 {
 		return "", false
@@ -100,7 +100,7 @@ func (dec *decoder) dropsOthers(j *judged) (verb string, ok bool) {
 }
 
 // renameSome is RENAME TABLE without the tables whose cells leave them out.
-func renameSome(j *judged, cells []cell) ([]sink.Statement, error) {
+func renameSome(j *unfiltered, cells []cell) ([]sink.Statement, error) {
 	n, ok := one(j.Statement).(*ast.RenameTableStmt)
 	if !ok || len(n.TableToTables) != len(cells) {
 		return nil, fmt.Errorf("the statement that renames the tables cannot be read: %.200q", j.Job.Query)
@@ -124,7 +124,7 @@ func renameSome(j *judged, cells []cell) ([]sink.Statement, error) {
 }
 
 // createSome are the statements of those tables that are replicated.
-func createSome(j *judged, cells []cell) (list []sink.Statement, err error) {
+func createSome(j *unfiltered, cells []cell) (list []sink.Statement, err error) {
 	nodes, err := schema.ParseStatements(j.Job.Query)
 	if err != nil {
 		return nil, err

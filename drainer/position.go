@@ -93,7 +93,7 @@ func (d *Drainer) consumed() nodes.TSO {
 // applied is the position downstream: the checkpoint until the drainer has started. A sink
 // that has more from an earlier life is not ahead of what this one knows the definitions of.
 func (d *Drainer) applied() nodes.TSO {
-	if d.flowing.get() == nil { // no sink yet
+	if d.current.get() == nil { // no sink yet
 		return d.consumed()
 	}
 	return min(d.sink.Applied(), nodes.TSO(d.passed.Load()))

@@ -76,7 +76,7 @@ func (n tableName) fold() tableName {
 
 // ignores reports whether the rules leave out a statement: for every table that it is about, or for
 // none, else it is an error.
-func (m *migrator) ignores(j *judged, query string) (bool, error) {
+func (m *migrator) ignores(j *unfiltered, query string) (bool, error) {
 	if m.rules == nil || j.Job == nil {
 		return false, nil
 	}

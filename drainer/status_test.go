@@ -20,7 +20,7 @@ func TestTakenForStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	take := func(txns ...*sink.Txn) {
-		var p parcel
+		var p decodedBatch
 		for _, x := range txns {
 			p.counts.add(x)
 		}

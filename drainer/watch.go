@@ -63,10 +63,10 @@ func (d *Drainer) lag() time.Duration {
 	return max(0, d.clock.time().Sub(d.applied().Time()))
 }
 
-// quiet knows when a transaction came last.
-type quiet struct{ since atomic.Int64 }
+// lastTxn is when a transaction came last, in nanoseconds since 1970.
+type lastTxn struct{ at atomic.Int64 }
 
-func (q *quiet) disturb(now time.Time) { q.since.Store(now.UnixNano()) }
+func (l *lastTxn) set(now time.Time) { l.at.Store(now.UnixNano()) }
 
 // syncedLag is the largest lag at which the downstream counts as having everything.
 const syncedLag = 10 * time.Second
@@ -74,8 +74,8 @@ const syncedLag = 10 * time.Second
 // synced reports whether the downstream has everything: for SyncedAfter no transaction has
 // come, everything that came is downstream, and no pump holds back the merge (the lag is small).
 func (d *Drainer) synced() bool {
-	f := d.flowing.get()
-	return d.opts.Now().UnixNano()-d.quiet.since.Load() >= int64(d.opts.SyncedAfter) &&
+	f := d.current.get()
+	return d.opts.Now().UnixNano()-d.lastTxn.at.Load() >= int64(d.opts.SyncedAfter) &&
 		f.merger.Stats().QueuedBytes == 0 && d.sink.Applied() >= nodes.TSO(d.passed.Load()) && d.lag() < syncedLag
 }
 
@@ -117,7 +117,7 @@ func (d *Drainer) watch(ctx context.Context) error {
 		ask, cancel := context.WithTimeout(ctx, time.Second)
 		_ = d.clock.ask(ask, d.opts.PD) // the agent says it when PD is away; the clock goes on
 		cancel()
-		f := d.flowing.get()
+		f := d.current.get()
 		pumps := f.group.Status()
 		d.observe(f.merger.Stats(), pumps)
 		for _, p := range known {
@@ -149,7 +149,7 @@ func (d *Drainer) observe(stats merge.Stats, pumps []pull.Status) {
 
 // holder tells whom the merge has been waiting for, and why, if for longer than HeldAfter.
 func (d *Drainer) holder(pumps []pull.Status) (heldBy, bool) {
-	h, ok := d.flowing.get().merger.Holder()
+	h, ok := d.current.get().merger.Holder()
 	if !ok {
 		return heldBy{}, false
 	}

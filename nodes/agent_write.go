@@ -299,7 +299,7 @@ func (a *Agent) got(ts TSO) {
 func (a *Agent) absorb(c *ConflictError) error {
 	switch {
 	case c.Found != nil:
-		return a.judge(*c.Found)
+		return a.takeIn(*c.Found)
 	case c.Broken != nil:
 		a.log.WithError(c.Broken).WithField("value", string(c.Broken.Raw)).
 			Error("somebody replaced the record of this node with an invalid one: writing it again")
@@ -319,9 +319,9 @@ func (a *Agent) gone() {
 	a.revision = 0
 }
 
-// judge takes in a record that somebody else wrote: its place, what is kept of it, and
+// takeIn takes in a record that somebody else wrote: its place, what is kept of it, and
 // the order that its state gives. Caller has the turn.
-func (a *Agent) judge(e Entry) error {
+func (a *Agent) takeIn(e Entry) error {
 	if a.isOwn(e) {
 		a.revision, a.written, a.attempts = e.ModRevision, e.Record.UpdateTS, nil
 		return nil
@@ -384,7 +384,7 @@ func (a *Agent) look(ctx context.Context, revision int64) {
 	case err != nil || found.ModRevision == a.revision:
 		// The next heartbeat meets PD's failure too, and says so.
 	default:
-		if err := a.judge(found); err == nil && found.Record.State != a.shown {
+		if err := a.takeIn(found); err == nil && found.Record.State != a.shown {
 			a.refresh(ctx)
 		}
 	}

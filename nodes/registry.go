@@ -256,7 +256,7 @@ func (r *Registry) do(ctx context.Context, op string, write bool, call func(ctx 
 			return cancelled(ctx, op, write)
 		case errors.As(err, &notDone) || errors.Is(err, errTrimmed):
 			return err
-		case !r.mayPass(err):
+		case !r.transient(err):
 			return &PDError{Op: op, Endpoints: r.endpoints, Unknown: write && again, Err: err}
 		}
 		// A refused connection tells more than the time-out it led to.
@@ -286,9 +286,9 @@ func (r *Registry) attempt(ctx context.Context, share time.Duration, again bool,
 	return call(ctx, again)
 }
 
-// mayPass reports whether trying again can help: no connection, no leader, no answer, a
+// transient reports whether trying again can help: no connection, no leader, no answer, a
 // server on its way down. A client that was closed stays closed.
-func (r *Registry) mayPass(err error) bool {
+func (r *Registry) transient(err error) bool {
 	if r.client.Ctx().Err() != nil {
 		return false
 	}

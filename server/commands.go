@@ -106,7 +106,7 @@ func (c *conn) dispatch(ctx context.Context, command byte, payload []byte) bool 
 
 // query runs a text of one or more statements.
 func (c *conn) query(ctx context.Context, sql string) {
-	c.shows(sql)
+	c.setInfo(sql)
 	c.finish(ctx, c.sess.Query(ctx, sql, c.emitText))
 }
 

@@ -71,15 +71,15 @@ func newConn(s *Server, nc net.Conn) *conn {
 func (c *conn) run() {
 	defer c.srv.wg.Done()
 	defer c.close()
-	defer c.survive()
+	defer c.recoverPanic()
 	c.log = c.srv.opts.Logger.WithFields(logrus.Fields{"conn": c.id, "addr": c.peer.addr})
 	if c.logIn() {
 		c.serve()
 	}
 }
 
-// survive keeps a panic from ending the process.
-func (c *conn) survive() {
+// recoverPanic keeps a panic from ending the process.
+func (c *conn) recoverPanic() {
 	r := recover()
 	if r == nil {
 		return
@@ -109,7 +109,7 @@ func (c *conn) close() {
 
 // serve reads commands and runs them until the client quits or is made to.
 func (c *conn) serve() {
-	for c.rest() {
+	for c.becomeIdle() {
 		c.wire.StartCommand()
 		payload, err := c.wire.ReadPacket()
 		if err == nil {
@@ -155,8 +155,8 @@ func (c *conn) takePacket(bytes int64) error {
 
 const shortPacket = 4 << 10
 
-// rest marks the connection idle and bounds how long it may be. False: it is to end.
-func (c *conn) rest() bool {
+// becomeIdle marks the connection idle and bounds how long it may be. False: it is to end.
+func (c *conn) becomeIdle() bool {
 	now := time.Now()
 	idle := c.sess.IdleTimeout()
 	if idle <= 0 {
@@ -195,8 +195,8 @@ func (c *conn) begin(payload []byte) (context.Context, bool) {
 	return c.ctx, true
 }
 
-// shows sets the text the process list shows for the running command.
-func (c *conn) shows(text string) {
+// setInfo sets the text the process list shows for the running command.
+func (c *conn) setInfo(text string) {
 	c.mu.Lock()
 	c.info = text
 	c.mu.Unlock()

@@ -31,7 +31,7 @@ type cursor struct {
 }
 
 func (c *conn) prepare(ctx context.Context, sql string) {
-	c.shows(sql)
+	c.setInfo(sql)
 	if !c.srv.reservePrepared(1) {
 		c.wire.WriteError(errTooManyPrepared(c.srv.opts.MaxPrepared))
 		return
@@ -72,7 +72,7 @@ func (c *conn) execute(ctx context.Context, payload []byte) {
 		return
 	}
 	c.closeCursor(st)
-	c.shows(st.prepared.SQL)
+	c.setInfo(st.prepared.SQL)
 	long := int64(st.params.LongSize())
 	err = c.share.Take(long) // for the values made of it
 	if err != nil {
@@ -138,7 +138,7 @@ func (c *conn) fetch(ctx context.Context, payload []byte) {
 		c.wire.WriteError(errNoCursor(id))
 		return
 	}
-	c.shows(st.prepared.SQL)
+	c.setInfo(st.prepared.SQL)
 	rows := cur.rows.Rows[cur.next:]
 	rows = rows[:min(uint64(n), uint64(len(rows)))]
 	for _, row := range rows {

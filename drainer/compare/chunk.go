@@ -135,7 +135,7 @@ func (c *chunks) look(ctx context.Context, suspects []listed, f *found) error {
 			return err
 		}
 		for _, l := range part {
-			c.judge(l, u, d, f)
+			c.compareRow(l, u, d, f)
 		}
 		if len(f.differing) >= maxDiffering {
 			return nil
@@ -144,8 +144,8 @@ func (c *chunks) look(ctx context.Context, suspects []listed, f *found) error {
 	return nil
 }
 
-// judge compares a row as both sides have it.
-func (c *chunks) judge(l listed, up, down map[string]row, f *found) {
+// compareRow compares a row as both sides have it.
+func (c *chunks) compareRow(l listed, up, down map[string]row, f *found) {
 	id := l.id()
 	u, inUp := up[id]
 	d, inDown := down[id]

@@ -140,12 +140,12 @@ func (p *player) record(r binlogfile.Record) error {
 	}
 	p.batch.Txns = append(p.batch.Txns, t)
 	if p.bytes += len(r.Payload); len(p.batch.Txns) >= batchTxns || p.bytes >= batchBytes {
-		return p.hand()
+		return p.apply()
 	}
 	return nil
 }
 
-func (p *player) hand() error {
+func (p *player) apply() error {
 	if p.handed == p.at {
 		return nil
 	}
@@ -158,7 +158,7 @@ func (p *player) hand() error {
 // flush ends a file. Definitions without IDs of one file are not those of the next, so the next
 // has to wait.
 func (p *player) flush() error {
-	if err := p.hand(); err != nil {
+	if err := p.apply(); err != nil {
 		return err
 	}
 	return p.inner.Flush(p.ctx)

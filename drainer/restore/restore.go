@@ -183,7 +183,7 @@ func (r *restore) add(ctx context.Context, t *sink.Txn, size int) error {
 	}
 	r.batch.Passed = t.CommitTS
 	if r.bytes += size; len(r.batch.Txns) >= batchTxns || r.bytes >= batchBytes {
-		return r.hand(ctx)
+		return r.apply(ctx)
 	}
 	return nil
 }
@@ -191,7 +191,7 @@ func (r *restore) add(ctx context.Context, t *sink.Txn, size int) error {
 // saveEvery is how often the checkpoint is moved.
 const saveEvery = time.Second
 
-func (r *restore) hand(ctx context.Context) error {
+func (r *restore) apply(ctx context.Context) error {
 	if r.batch.Passed > r.handed {
 		if err := r.sink.Apply(ctx, r.batch); err != nil {
 			return err
@@ -216,7 +216,7 @@ func (r *restore) tell() {
 
 // flush waits until everything is in the database, and saves that.
 func (r *restore) flush(ctx context.Context) error {
-	if err := r.hand(ctx); err != nil {
+	if err := r.apply(ctx); err != nil {
 		return err
 	}
 	if err := r.sink.Flush(ctx); err != nil {

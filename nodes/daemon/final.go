@@ -48,10 +48,10 @@ func Finish(hurried context.Context, kind nodes.Kind, nodeID string, a *nodes.Ag
 	defer context.AfterFunc(hurried, func() { time.AfterFunc(hurriedTimeout, cancel) })()
 	var err error
 	if !nodes.CanMove(a.State(), s) { // PD was away when the state between was due
-		err = insist(ctx, a, map[nodes.State]nodes.State{nodes.Paused: nodes.Pausing, nodes.Offline: nodes.Closing}[s])
+		err = overrideState(ctx, a, map[nodes.State]nodes.State{nodes.Paused: nodes.Pausing, nodes.Offline: nodes.Closing}[s])
 	}
 	if err == nil {
-		err = insist(ctx, a, s)
+		err = overrideState(ctx, a, s)
 	}
 	var held *nodes.HeldError
 	if err != nil && !errors.As(err, &held) {
@@ -74,8 +74,8 @@ func Withdraw(hurried context.Context, kind nodes.Kind, nodeID string, a *nodes.
 	return nil
 }
 
-// insist writes a state whatever the record orders.
-func insist(ctx context.Context, a *nodes.Agent, s nodes.State) error {
+// overrideState writes a state whatever the record orders.
+func overrideState(ctx context.Context, a *nodes.Agent, s nodes.State) error {
 	err := a.SetState(ctx, s)
 	var ordered *nodes.OrderedError
 	if errors.As(err, &ordered) {

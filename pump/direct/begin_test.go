@@ -80,7 +80,7 @@ func TestPeersThatDoNotBegin(t *testing.T) {
 		if _, err := io.WriteString(nc, sent); err != nil {
 			t.Fatal(err)
 		}
-		_ = nc.SetReadDeadline(began.Add(2 * patient))
+		_ = nc.SetReadDeadline(began.Add(2 * testTimeout))
 		end := make(chan error, 1)
 		go func() {
 			_, err := io.Copy(io.Discard, nc)
@@ -111,7 +111,7 @@ func TestMetadata(t *testing.T) {
 			_, addr := start(t, p)
 			c := dial(t, addr)
 			send := func(meta int) error {
-				ctx, cancel := context.WithTimeout(metadata.AppendToOutgoingContext(t.Context(), "x-token", strings.Repeat("~^", meta/2)), patient)
+				ctx, cancel := context.WithTimeout(metadata.AppendToOutgoingContext(t.Context(), "x-token", strings.Repeat("~^", meta/2)), testTimeout)
 				defer cancel()
 				_, err := c.WriteBinlog(ctx, &binlogpb.WriteBinlogReq{ClusterID: 7, Payload: []byte("x")})
 				return err

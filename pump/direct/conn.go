@@ -22,8 +22,8 @@ const (
 	frameHead  = 9
 	// A batch is stored when the buffer has no whole frame more, or when it has so many calls.
 	batchCalls = 1024
-	// patience is how long binlogs are stored before somebody else goes on reading.
-	patience = 500 * time.Millisecond
+	// slowStore is how long binlogs are stored before somebody else goes on reading.
+	slowStore = 500 * time.Millisecond
 	// helloTime is how long a peer may take for the connection preface, a farewell for the
 	// answer to the last ping.
 	helloTime, farewell = 10 * time.Second, time.Second
@@ -244,8 +244,8 @@ func (c *conn) frameWaits() bool {
 	return c.r.Buffered() >= frameHead+parseHead(head).length
 }
 
-// judge counts good and bad calls.
-func (c *conn) judge(calls []Call) {
+// rate counts good and bad calls.
+func (c *conn) rate(calls []Call) {
 	good, bad := int64(0), int64(0)
 	for i := range calls {
 		switch calls[i].Err {
@@ -277,9 +277,9 @@ func (c *conn) store(b *batch) (handed bool) {
 	c.out.unanswered.Add(int64(len(b.calls)))
 	c.srv.all.Add(1) // for the timer's function, should it run
 	if b.slow != nil {
-		b.slow.Reset(patience)
+		b.slow.Reset(slowStore)
 	} else {
-		b.slow = time.AfterFunc(patience, func() {
+		b.slow = time.AfterFunc(slowStore, func() {
 			defer c.srv.all.Done()
 			if b.state.CompareAndSwap(storing, handedOver) {
 				c.serve()
@@ -287,7 +287,7 @@ func (c *conn) store(b *batch) (handed bool) {
 		})
 	}
 	c.srv.opts.Write(b.calls)
-	c.judge(b.calls)
+	c.rate(b.calls)
 	handed = !b.state.CompareAndSwap(storing, stored)
 	if b.slow.Stop() {
 		c.srv.all.Done()

@@ -25,7 +25,7 @@ import (
 
 // pull reads a pull to its end.
 func pull(c binlogpb.PumpClient) (got string, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), patient)
+	ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
 	defer cancel()
 	s, err := c.PullBinlogs(ctx, &binlogpb.PullBinlogReq{ClusterID: 7})
 	if err != nil {
@@ -154,7 +154,7 @@ func TestGarbageIsClosed(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer nc.Close()
-		_ = nc.SetDeadline(time.Now().Add(patient))
+		_ = nc.SetDeadline(time.Now().Add(testTimeout))
 		if _, err := io.WriteString(nc, text); err != nil {
 			t.Fatal(err)
 		}
@@ -213,7 +213,7 @@ func TestBehindAPort(t *testing.T) {
 			if got, err := pull(dial(t, port.Addr().String(), opts...)); got != "abc" || err != nil {
 				t.Errorf("pulled %q, %v", got, err)
 			}
-			ctx, cancel := context.WithTimeout(context.Background(), patient)
+			ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
 			defer cancel()
 			if port.Close(ctx); ctx.Err() != nil {
 				t.Error("the end was cut short")

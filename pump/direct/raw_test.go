@@ -57,7 +57,7 @@ func dialBare(t *testing.T, addr string) *raw {
 // rawOn sends the preface on a connection.
 func rawOn(t *testing.T, nc net.Conn) *raw {
 	t.Cleanup(func() { nc.Close() })
-	_ = nc.SetDeadline(time.Now().Add(2 * patient))
+	_ = nc.SetDeadline(time.Now().Add(2 * testTimeout))
 	r := &raw{t: t, nc: nc, fr: http2.NewFramer(nc, nc), status: make(map[uint32]string), text: make(map[uint32]string),
 		data: make(map[uint32]string), resets: make(map[uint32]http2.ErrCode), granted: make(map[uint32]int)}
 	r.fr.AllowIllegalWrites = true

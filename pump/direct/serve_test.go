@@ -20,8 +20,8 @@ import (
 	"pumphouse/pump/direct"
 )
 
-// patient is how long a test waits for what should come at once.
-const patient = 20 * time.Second
+// testTimeout is how long a test waits for what should come at once.
+const testTimeout = 20 * time.Second
 
 const maxMessage = 6 << 20
 
@@ -127,7 +127,7 @@ func start(t testing.TB, p *pump, change ...func(*direct.Options)) (s *direct.Se
 func noneLeft(t testing.TB) {
 	t.Helper()
 	buf := make([]byte, 1<<20)
-	for until := time.Now().Add(patient); ; runtime.Gosched() {
+	for until := time.Now().Add(testTimeout); ; runtime.Gosched() {
 		stacks := string(buf[:runtime.Stack(buf, true)])
 		if !strings.Contains(stacks, "pump/direct.(*") {
 			return
@@ -156,7 +156,7 @@ func connect(t testing.TB, addr string, opts ...grpc.DialOption) *grpc.ClientCon
 }
 
 func write(c binlogpb.PumpClient, payload string, opts ...grpc.CallOption) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 2*patient)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*testTimeout)
 	defer cancel()
 	_, err := c.WriteBinlog(ctx, &binlogpb.WriteBinlogReq{ClusterID: 7, Payload: []byte(payload)}, opts...)
 	return err
@@ -167,7 +167,7 @@ func within[T any](t testing.TB, what string, c <-chan T) (v T) {
 	t.Helper()
 	select {
 	case v = <-c:
-	case <-time.After(patient):
+	case <-time.After(testTimeout):
 		t.Fatal("too long: ", what)
 	}
 	return v

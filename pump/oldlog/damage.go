@@ -16,7 +16,7 @@ func (r *Reader) pass(f *file) error {
 	if err != nil {
 		return err
 	}
-	reason, err := r.judge(f, r.at, next)
+	reason, err := r.damage(f, r.at, next)
 	if err != nil {
 		return err
 	}
@@ -28,9 +28,9 @@ func (r *Reader) pass(f *file) error {
 	return nil
 }
 
-// judge says what is wrong with the bytes from at up to next, which hold no whole record; "" if a
+// damage says what is wrong with the bytes from at up to next, which hold no whole record; "" if a
 // crash explains them.
-func (r *Reader) judge(f *file, at, next int64) (reason string, err error) {
+func (r *Reader) damage(f *file, at, next int64) (reason string, err error) {
 	head := make([]byte, min(headerSize, next-at))
 	if err := r.readAt(f, head, at); err != nil {
 		return "", err

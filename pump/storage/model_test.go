@@ -379,7 +379,7 @@ func randomSchedule(t *testing.T, seed uint64, length time.Duration) {
 	finish, follow := context.WithCancel(context.Background())
 	for i, n := range pumps {
 		others.Go(func() { followed[i] = n.follow(t, finish) })
-		writers.Go(func() { n.disturb(t, stop, rand.New(rand.NewPCG(seed, uint64(100+i)))) })
+		writers.Go(func() { n.injectFaults(t, stop, rand.New(rand.NewPCG(seed, uint64(100+i)))) })
 	}
 	writers.Wait()
 	u.rollbackRest()
@@ -438,8 +438,8 @@ func writeRandomly(ctx context.Context, u *upstream, pumps []*node, rnd *rand.Ra
 	}
 }
 
-// disturb forwards the clock, injects faults, and restarts the pump.
-func (n *node) disturb(t *testing.T, ctx context.Context, rnd *rand.Rand) {
+// injectFaults forwards the clock, injects faults, and restarts the pump.
+func (n *node) injectFaults(t *testing.T, ctx context.Context, rnd *rand.Rand) {
 	for ctx.Err() == nil {
 		time.Sleep(time.Duration(rnd.IntN(10)) * time.Millisecond)
 		ts := n.u.tso()

@@ -69,9 +69,9 @@ func (s *Store) answerDoubtful(commits []*request) {
 
 // loss is the error for a commit that will not be delivered, and logs it.
 func (s *Store) loss(rec Record, cause error) error {
-	s.losses.do(s.opts.Now(), func(unsaid int) {
+	s.losses.do(s.opts.Now(), func(suppressed int) {
 		s.opts.Logger.WithFields(logrus.Fields{
-			"start_ts": rec.StartTS, "commit_ts": rec.CommitTS, "unsaid": unsaid,
+			"start_ts": rec.StartTS, "commit_ts": rec.CommitTS, "suppressed": suppressed,
 		}).Errorf("a commit is refused: %v", cause)
 	})
 	return fmt.Errorf("commit TS %s of start TS %s: %w", rec.CommitTS, rec.StartTS, cause)
@@ -79,22 +79,22 @@ func (s *Store) loss(rec Record, cause error) error {
 
 // limiter lets a message through at most every ten seconds.
 type limiter struct {
-	mu     sync.Mutex
-	last   time.Time
-	unsaid int
+	mu         sync.Mutex
+	last       time.Time
+	suppressed int
 }
 
 // do calls say with the number of messages held back since the last, or holds this
 // one back.
-func (l *limiter) do(now time.Time, say func(unsaid int)) {
+func (l *limiter) do(now time.Time, say func(suppressed int)) {
 	l.mu.Lock()
 	if !l.last.IsZero() && now.Sub(l.last) < 10*time.Second {
-		l.unsaid++
+		l.suppressed++
 		l.mu.Unlock()
 		return
 	}
-	unsaid := l.unsaid
-	l.last, l.unsaid = now, 0
+	suppressed := l.suppressed
+	l.last, l.suppressed = now, 0
 	l.mu.Unlock()
-	say(unsaid)
+	say(suppressed)
 }

@@ -33,7 +33,7 @@ func Open(opts Options) (*Store, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.done.Add(3)
-	go s.keepHouse(ctx)
+	go s.maintain(ctx)
 	go s.sortLoop(ctx)
 	go s.resolveLoop(ctx)
 	return s, nil

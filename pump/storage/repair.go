@@ -106,7 +106,7 @@ func (r *repair) run() error {
 				return errors.Join(err, cur.close())
 			}
 		}
-		prevEnd, err = r.treat(cur, next, prevEnd)
+		prevEnd, err = r.repairSegment(cur, next, prevEnd)
 		if err := errors.Join(err, cur.close()); err != nil {
 			return err
 		}
@@ -152,9 +152,9 @@ func (r *repair) examine(id uint32) (*logSegment, error) {
 	return p, nil
 }
 
-// treat reads what it can of a segment, and replaces it when that is not all. It
+// repairSegment reads what it can of a segment, and replaces it when that is not all. It
 // returns where the segment's records end now.
-func (r *repair) treat(p, next *logSegment, prevEnd int64) (end int64, err error) {
+func (r *repair) repairSegment(p, next *logSegment, prevEnd int64) (end int64, err error) {
 	limit, bounded := p.size, false // bounded: we know where the records ended
 	switch {
 	case next != nil && next.head != nil:

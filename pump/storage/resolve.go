@@ -160,9 +160,9 @@ func (s *Store) ask(ctx context.Context, due []orphan) {
 			case errors.Is(err, ErrClosed), errors.Is(err, ErrFailed): // said elsewhere
 			default:
 				s.note(o, err.Error())
-				s.losses.do(s.opts.Now(), func(unsaid int) {
+				s.losses.do(s.opts.Now(), func(suppressed int) {
 					s.opts.Logger.WithError(err).WithFields(logrus.Fields{
-						"start_ts": o.startTS, "attempt": o.attempts + 1, "unsaid": unsaid,
+						"start_ts": o.startTS, "attempt": o.attempts + 1, "suppressed": suppressed,
 					}).Warnf("cannot find out how a transaction ended; everything newer is held back. The pump asks again; if TiKV cannot know any more, "+
 						"decide it: binlogctl -cmd resolve -node-id <this pump> -start-ts %s {-commit-ts C | -rollback}", o.startTS)
 				})
@@ -218,8 +218,8 @@ func (s *Store) timeOut(ctx context.Context, due []orphan) {
 			continue // it is tried again, and the error is told to those who write
 		}
 		s.counts.timedOut.Add(1)
-		s.losses.do(s.opts.Now(), func(unsaid int) {
-			s.opts.Logger.WithField("start_ts", o.startTS).WithField("unsaid", unsaid).Warnf(
+		s.losses.do(s.opts.Now(), func(suppressed int) {
+			s.opts.Logger.WithField("start_ts", o.startTS).WithField("suppressed", suppressed).Warnf(
 				"no commit or rollback came for a prewrite within %s and there is no TiKV to ask: it counts as rolled back", s.opts.OrphanTimeout)
 		})
 	}

@@ -12,14 +12,14 @@ import (
 	"pumphouse/pump/storage"
 )
 
-// patient is a resolver that notes who is asked about, and has no answer.
-type patient struct {
+// undecided is a resolver that notes who is asked about, and has no answer.
+type undecided struct {
 	mu    sync.Mutex
 	asked map[nodes.TSO]int
 	ages  map[nodes.TSO]time.Duration
 }
 
-func (p *patient) Resolve(_ context.Context, q storage.Question) (storage.Verdict, nodes.TSO, error) {
+func (p *undecided) Resolve(_ context.Context, q storage.Question) (storage.Verdict, nodes.TSO, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.asked[q.StartTS]++
@@ -28,7 +28,7 @@ func (p *patient) Resolve(_ context.Context, q storage.Question) (storage.Verdic
 }
 
 // await waits for that many questions in all.
-func (p *patient) await(t *testing.T, questions int) {
+func (p *undecided) await(t *testing.T, questions int) {
 	t.Helper()
 	deadline := time.Now().Add(60 * time.Second)
 	for {
@@ -53,7 +53,7 @@ func (p *patient) await(t *testing.T, questions int) {
 func TestManyOrphans(t *testing.T) {
 	const many, window = 5000, 4096
 	var now atomic.Int64
-	r := &patient{asked: make(map[nodes.TSO]int), ages: make(map[nodes.TSO]time.Duration)}
+	r := &undecided{asked: make(map[nodes.TSO]int), ages: make(map[nodes.TSO]time.Duration)}
 	s := open(t, storage.Options{
 		Dir: t.TempDir(), Resolver: r, ResolveAfter: 20 * time.Millisecond,
 		Now: func() time.Time { return time.Unix(0, now.Load()) },

@@ -51,8 +51,8 @@ func (s shortageFS) retry(do func() error) error {
 		if !noDescriptor(err) {
 			return err
 		}
-		s.said.do(time.Now(), func(unsaid int) {
-			s.log.WithError(err).WithField("unsaid", unsaid).Warn("no file descriptor is left: the store retries. " +
+		s.said.do(time.Now(), func(suppressed int) {
+			s.log.WithError(err).WithField("suppressed", suppressed).Warn("no file descriptor is left: the store retries. " +
 				"Raise the limit of open files (LimitNOFILE= in the systemd unit, ulimit -n)")
 		})
 		time.Sleep(step)

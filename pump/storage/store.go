@@ -176,8 +176,8 @@ func (s *Store) housekeep(end int64) {
 	}
 }
 
-// keepHouse is the goroutine that looks after the store.
-func (s *Store) keepHouse(ctx context.Context) {
+// maintain is the goroutine that looks after the store.
+func (s *Store) maintain(ctx context.Context) {
 	defer s.done.Done()
 	t := time.NewTicker(tick)
 	defer t.Stop()

@@ -111,7 +111,7 @@ func (w *world) mvccGetByKey(context.Context, string, *kvrpcpb.MvccGetByKeyReque
 }
 
 func (w *world) checkTxnStatus(_ context.Context, _ string, r *kvrpcpb.CheckTxnStatusRequest) (*kvrpcpb.CheckTxnStatusResponse, error) {
-	v, commitTS, err := judge(w.info(), r.LockTs)
+	v, commitTS, err := outcomeOf(w.info(), r.LockTs)
 	resp := &kvrpcpb.CheckTxnStatusResponse{CommitVersion: uint64(commitTS)}
 	switch {
 	case err != nil:

@@ -26,9 +26,9 @@ func (r *Resolver) rollBackAlone(q storage.Question, noTiKV error) (storage.Verd
 
 // oncePerSecond makes one line in the log of many events at once.
 type oncePerSecond struct {
-	mu     sync.Mutex
-	said   time.Time
-	unsaid int
+	mu         sync.Mutex
+	said       time.Time
+	suppressed int
 }
 
 // say calls line with the number of events since the last line, this one included, unless that was
@@ -36,9 +36,9 @@ type oncePerSecond struct {
 func (o *oncePerSecond) say(now time.Time, line func(count int)) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.unsaid++
+	o.suppressed++
 	if o.said.IsZero() || now.Sub(o.said) >= time.Second {
-		line(o.unsaid)
-		o.said, o.unsaid = now, 0
+		line(o.suppressed)
+		o.said, o.suppressed = now, 0
 	}
 }

@@ -147,7 +147,7 @@ func (s *session) askOnce(ctx context.Context, startTS uint64, key []byte) (stor
 	if resp.GetError() != "" || resp.GetInfo() == nil {
 		return storage.Unknown, 0, fmt.Errorf("TiKV at %s could not read the primary key: %q", addr, resp.GetError())
 	}
-	return judge(resp.GetInfo(), startTS)
+	return outcomeOf(resp.GetInfo(), startTS)
 }
 
 // askStatus is for keys with very many versions, and for settling.
@@ -157,7 +157,7 @@ func (s *session) askStatus(ctx context.Context, addr string, req *kvrpcpb.Check
 	if err := failure(addr, err, resp.GetRegionError()); err != nil {
 		return storage.Unknown, 0, err
 	}
-	return judgeStatus(resp, req)
+	return outcomeOfStatus(resp, req)
 }
 
 // failure is what kept a request from reaching the region.

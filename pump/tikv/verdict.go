@@ -11,9 +11,9 @@ import (
 	"pumphouse/pump/storage"
 )
 
-// judge reads out of what TiKV knows about a transaction's primary key how it ended; the
+// outcomeOf reads out of what TiKV knows about a transaction's primary key how it ended; the
 // package comment says how.
-func judge(info *kvrpcpb.MvccInfo, startTS uint64) (storage.Verdict, nodes.TSO, error) {
+func outcomeOf(info *kvrpcpb.MvccInfo, startTS uint64) (storage.Verdict, nodes.TSO, error) {
 	rolledBack := false
 	for _, w := range info.GetWrites() {
 		switch {
@@ -39,9 +39,9 @@ func judge(info *kvrpcpb.MvccInfo, startTS uint64) (storage.Verdict, nodes.TSO, 
 	return storage.Unknown, 0, nil
 }
 
-// judgeStatus does the same with the answer to CheckTxnStatus. What was done must be what the
+// outcomeOfStatus does the same with the answer to CheckTxnStatus. What was done must be what the
 // request allows: anything else is an error.
-func judgeStatus(resp *kvrpcpb.CheckTxnStatusResponse, req *kvrpcpb.CheckTxnStatusRequest) (storage.Verdict, nodes.TSO, error) {
+func outcomeOfStatus(resp *kvrpcpb.CheckTxnStatusResponse, req *kvrpcpb.CheckTxnStatusRequest) (storage.Verdict, nodes.TSO, error) {
 	if e := resp.GetError(); e != nil {
 		if e.GetTxnNotFound() != nil {
 			return storage.Unknown, 0, nil

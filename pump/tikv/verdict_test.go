@@ -35,13 +35,13 @@ func TestJudge(t *testing.T) {
 		{"a rollback and the lock of a later try to prewrite", &kvrpcpb.MvccLock{StartTs: 150},
 			[]*kvrpcpb.MvccWrite{{Type: kvrpcpb.Op_Rollback, StartTs: start, CommitTs: start}}, storage.RolledBack, 0},
 	} {
-		v, ts, err := judge(&kvrpcpb.MvccInfo{Lock: c.lock, Writes: c.writes}, start)
+		v, ts, err := outcomeOf(&kvrpcpb.MvccInfo{Lock: c.lock, Writes: c.writes}, start)
 		if v != c.want || ts != c.ts || err != nil {
 			t.Errorf("%s: %d, %s, %v, want %d, %s", c.name, v, ts, err, c.want, c.ts)
 		}
 	}
 	for _, commit := range []uint64{0, start, start - 1, 1 << 63} {
-		if v, _, err := judge(&kvrpcpb.MvccInfo{Writes: []*kvrpcpb.MvccWrite{put(start, commit)}}, start); v != storage.Unknown || err == nil {
+		if v, _, err := outcomeOf(&kvrpcpb.MvccInfo{Writes: []*kvrpcpb.MvccWrite{put(start, commit)}}, start); v != storage.Unknown || err == nil {
 			t.Errorf("commit TS %d: %d, %v", commit, v, err)
 		}
 	}
@@ -80,7 +80,7 @@ func TestJudgeStatus(t *testing.T) {
 		{"commit TS before start", &kvrpcpb.CheckTxnStatusResponse{CommitVersion: 99}, &settle, storage.Unknown, true},
 		{"committed", &kvrpcpb.CheckTxnStatusResponse{CommitVersion: 101}, &settle, storage.Committed, false},
 	} {
-		if v, _, err := judgeStatus(c.resp, c.req); v != c.want || (err != nil) != c.err {
+		if v, _, err := outcomeOfStatus(c.resp, c.req); v != c.want || (err != nil) != c.err {
 			t.Errorf("%s: %d, %v", c.name, v, err)
 		}
 	}

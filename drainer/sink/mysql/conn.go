@@ -137,7 +137,7 @@ func optional(ctx context.Context, db *sql.DB, vars map[string]string, names ...
 		switch {
 		case err == nil:
 			vars[name] = "1"
-		case code(err) == 0 || passes(err):
+		case code(err) == 0 || transient(err):
 			return err
 		}
 	}

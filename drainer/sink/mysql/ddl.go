@@ -61,7 +61,7 @@ func (w *worker) runStatement(j *job, n int, st statement, before *intent) error
 		return err
 	})
 	var differs *DefinitionError
-	if err == nil || passes(err) || w.ctx.Err() != nil || errors.Is(err, ErrTakenOver) || errors.As(err, &differs) {
+	if err == nil || transient(err) || w.ctx.Err() != nil || errors.Is(err, ErrTakenOver) || errors.As(err, &differs) {
 		return err
 	}
 	if code(err) != 0 && (before == nil || !before.Executed) {
@@ -163,7 +163,7 @@ func (w *worker) wasRun(st statement, before, now *intent, there snapshot, again
 	if st.database != nil {
 		return w.databaseDone(st.database)
 	}
-	switch w.judge(st.leaves, there) {
+	switch w.verdict(st.leaves, there) {
 	case definition.Run:
 		return true, nil
 	case definition.NotRun:

@@ -145,7 +145,7 @@ func known(err error, at Server) error {
 		return nodes.WithProblem(err, nodes.ProblemDownstreamSlow, "look for what else writes to the server "+where+" (SHOW PROCESSLIST)")
 	case c == 1045 || denied(c):
 		return nodes.WithProblem(err, nodes.ProblemDownstreamDown, "check the user and password of [syncer.to], and its privileges on the server "+where)
-	case passes(err):
+	case transient(err):
 		return nodes.WithProblem(err, nodes.ProblemDownstreamDown, "check that the server "+where+" runs and that this machine reaches it; what is in flight is retried")
 	}
 	return err
@@ -190,8 +190,8 @@ const (
 	errReadOnlyMode        = 1836
 )
 
-// passes reports whether an error is about the moment, not about the statement.
-func passes(err error) bool {
+// transient reports whether an error is about the moment, not about the statement.
+func transient(err error) bool {
 	switch code(err) {
 	case 0:
 		return lost(err)

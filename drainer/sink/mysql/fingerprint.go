@@ -92,7 +92,7 @@ func (w *worker) numbers(schema string) (list []string, known bool, err error) {
 		q = "SELECT NAME, TABLE_ID FROM information_schema.INNODB_TABLES WHERE LEFT(NAME, CHAR_LENGTH(?)) = ?"
 	}
 	rows, err := w.server.db.QueryContext(w.ctx, q, arg, arg)
-	if code(err) != 0 && !passes(err) {
+	if code(err) != 0 && !transient(err) {
 		return nil, false, nil
 	}
 	if err != nil {

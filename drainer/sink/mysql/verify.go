@@ -152,8 +152,8 @@ func (w *worker) standing(list []expectation, now snapshot) map[string][]definit
 	return all
 }
 
-// judge finds out whether a statement has been run, by what it changes in definitions.
-func (w *worker) judge(list []expectation, now snapshot) definition.Verdict {
+// verdict finds out whether a statement has been run, by what it changes in definitions.
+func (w *worker) verdict(list []expectation, now snapshot) definition.Verdict {
 	verdict := definition.Silent
 	for i := range list {
 		e := &list[i]

@@ -64,7 +64,7 @@ func (w *worker) apply(batch []*job) error {
 		err = w.retry(batch[0], func() error { return w.commit(batch) })
 	}
 	var known *StatementError
-	if err == nil || w.ctx.Err() != nil || passes(err) || errors.Is(err, ErrTakenOver) || errors.As(err, &known) {
+	if err == nil || w.ctx.Err() != nil || transient(err) || errors.Is(err, ErrTakenOver) || errors.As(err, &known) {
 		return err
 	}
 	// Something is refused: by itself, each transaction gets as far as it can, and the one
@@ -74,7 +74,7 @@ func (w *worker) apply(batch []*job) error {
 		if len(batch) > 1 {
 			err = w.retry(j, func() error { return w.commit(one) })
 		}
-		if err != nil && !passes(err) && w.ctx.Err() == nil {
+		if err != nil && !transient(err) && w.ctx.Err() == nil {
 			err = w.blame(j, err)
 		}
 		if err != nil {
@@ -256,7 +256,7 @@ const (
 	longPause  = 5 * time.Second
 )
 
-// retry does something again while its error is one that passes.
+// retry does something again while its error is transient.
 func (w *worker) retry(j *job, do func() error) error {
 	pause, since := firstPause, time.Time{}
 	for {
@@ -266,7 +266,7 @@ func (w *worker) retry(j *job, do func() error) error {
 				w.opts.Logger.WithFields(logrus.Fields{"commit_ts": j.txn.CommitTS, "addr": w.server.addr(), "times": n}).Info("the downstream takes transactions again")
 			}
 		}
-		if err == nil || w.ctx.Err() != nil || !passes(err) {
+		if err == nil || w.ctx.Err() != nil || !transient(err) {
 			return err
 		}
 		now := w.opts.Now()
