@@ -276,9 +276,13 @@ func fuzzTime(t *testing.T) time.Duration {
 // tables and rows that TiDB has.
 func TestDDLFuzz(t *testing.T) { newFuzzing(t, Options{}).run(fuzzTime(t)) }
 
-// TestDDLFuzzToTiDB is the same with a TiDB downstream.
+// TestDDLFuzzToTiDB is the same with a TiDB downstream, where DDL takes longer.
 func TestDDLFuzzToTiDB(t *testing.T) {
-	newFuzzing(t, Options{ToTiDB: true}).run(fuzzTime(t) / 2)
+	lasts := fuzzTime(t)
+	if !form.Long() {
+		lasts /= 2
+	}
+	newFuzzing(t, Options{ToTiDB: true}).run(lasts)
 }
 
 // TestDDLFuzzLastVersion is the same with the last TiDB that writes binlogs.
