@@ -15,6 +15,7 @@ import (
 	"pumphouse/server/engine"
 	"pumphouse/server/session"
 	"pumphouse/server/session/privilege"
+	"pumphouse/server/session/result"
 )
 
 // nodeRows is a result like SHOW PUMP STATUS of n nodes.
@@ -30,7 +31,7 @@ func nodeRows(n int) *session.Outcome {
 			engine.Int(408553768673342237), engine.String("2019-05-01 00:00:01"),
 		})
 	}
-	return &session.Outcome{Rows: r, Kept: new(session.Kept), Status: gomysql.SERVER_STATUS_AUTOCOMMIT}
+	return &session.Outcome{Rows: r, Kept: new(result.Kept), Status: gomysql.SERVER_STATUS_AUTOCOMMIT}
 }
 
 // fixed is a session with one answer, so that only the protocol is measured.

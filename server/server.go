@@ -17,6 +17,7 @@ import (
 	"pumphouse/server/engine"
 	"pumphouse/server/governor"
 	"pumphouse/server/session"
+	"pumphouse/server/session/nodestmt"
 	"pumphouse/server/session/privilege"
 	"pumphouse/server/wire"
 )
@@ -103,7 +104,7 @@ func New(opts Options) (*Server, error) {
 	limits := s.governor.Limits()
 	s.opts.Session.MaxConns, s.opts.Session.MaxUserConns = limits.Connections, limits.UserConnections
 	if s.opts.Session.Views == nil {
-		s.opts.Session.Views = session.NewViews()
+		s.opts.Session.Views = nodestmt.NewViews()
 	}
 	if s.opts.Session.Denials == nil {
 		s.opts.Session.Denials = privilege.NewDenials()

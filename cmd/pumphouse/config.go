@@ -17,6 +17,7 @@ import (
 	"pumphouse/server"
 	"pumphouse/server/governor"
 	"pumphouse/server/session"
+	"pumphouse/server/session/nodestmt"
 	"pumphouse/server/session/sysvar"
 )
 
@@ -101,7 +102,7 @@ const minMemory = 16 << 20
 // check checks what can be checked without network, and reports all that is wrong.
 func (c *config) check() error {
 	var errs setting.Errors
-	if c.Compat != string(session.CompatDocs) && c.Compat != string(session.CompatTiDB) {
+	if c.Compat != string(nodestmt.CompatDocs) && c.Compat != string(nodestmt.CompatTiDB) {
 		errs.Addf("compat %q does not exist: use docs or tidb", c.Compat)
 	}
 	if c.LogBin != "auto" && c.LogBin != "on" && c.LogBin != "off" {
@@ -166,7 +167,7 @@ func (c *config) checkPage() error {
 }
 
 // serverOptions are the options of the MySQL front end.
-func (c *config) serverOptions(cluster session.Cluster) server.Options {
+func (c *config) serverOptions(cluster nodestmt.Cluster) server.Options {
 	return server.Options{
 		Addr:                   c.Addr,
 		Socket:                 c.Socket,
@@ -177,10 +178,7 @@ func (c *config) serverOptions(cluster session.Cluster) server.Options {
 		Limits: governor.Limits{Memory: c.MaxMemory, SessionMemory: c.MaxSessionMemory,
 			Connections: c.MaxConnections, UserConnections: c.MaxUserConnections, Running: c.MaxRunning},
 		Session: session.Options{
-			Cluster:   cluster,
-			Compat:    session.Compat(c.Compat),
-			LogBin:    c.LogBin,
-			Heartbeat: c.Heartbeat.Duration,
+			Config: nodestmt.Config{Cluster: cluster, Compat: nodestmt.Compat(c.Compat), LogBin: c.LogBin, Heartbeat: c.Heartbeat.Duration},
 			Facts: sysvar.Facts{Version: c.Version, MaxPacket: c.MaxPacket, IdleTimeout: c.IdleTimeout.Duration,
 				Statement: c.StatementTimeout.Duration},
 		},

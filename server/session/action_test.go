@@ -20,6 +20,7 @@ import (
 	"pumphouse/nodes/audit"
 	"pumphouse/nodes/survey"
 	"pumphouse/server/engine"
+	"pumphouse/server/session/nodestmt"
 	"pumphouse/server/session/result"
 )
 
@@ -362,9 +363,9 @@ func TestHelpOnProblems(t *testing.T) {
 func TestHelpExamplesParse(t *testing.T) {
 	takePD(t, standard())
 	s := newSession(t, testOptions(), admin)
-	for _, topic := range helpTopics {
-		if _, err := s.Prepare(t.Context(), strings.Split(topic.example, "\n")[0]); err != nil {
-			t.Errorf("%s: %s: %v", topic.name, topic.example, err)
+	for _, topic := range nodestmt.Topics() {
+		if _, err := s.Prepare(t.Context(), strings.Split(topic.Example, "\n")[0]); err != nil {
+			t.Errorf("%s: %s: %v", topic.Name, topic.Example, err)
 		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"pumphouse/nodes"
 	"pumphouse/server/engine"
+	"pumphouse/server/session/nodestmt"
 	"pumphouse/server/session/result"
 )
 
@@ -44,7 +45,7 @@ func TestChangeKeepsEverythingElse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.wrote = resp.Header.Revision
+	s.nodes.Wrote = resp.Header.Revision
 	mustRun(t, s, "CHANGE PUMP TO NODE_STATE = 'Paused' FOR NODE_ID 'odd'")
 	got, err := pd.client.Get(t.Context(), key)
 	if err != nil {
@@ -244,13 +245,13 @@ func TestReset(t *testing.T) {
 	mustRun(t, s, "BEGIN")
 	mustRun(t, s, "PREPARE st FROM 'DO 1'")
 	mustRun(t, s, "CHANGE PUMP TO NODE_STATE = 'paused' FOR NODE_ID 'pump1'")
-	wrote := s.wrote
+	wrote := s.nodes.Wrote
 	s.Reset()
 	if s.Status() != statusAutocommit || s.ClientCharset() != "latin1" || s.ResultCharset() != "latin1" ||
 		s.IdleTimeout() != 8*time.Hour || !s.exec.Env.UserVar("a").IsNull() || s.vars.Mode.HasANSIQuotesMode() {
 		t.Errorf("after reset: status %x, charset %s", s.Status(), s.ClientCharset())
 	}
-	if s.wrote != wrote || wrote == 0 {
+	if s.nodes.Wrote != wrote || wrote == 0 {
 		t.Error("the session forgot its own write")
 	}
 	if e := codeOf(t, s, "EXECUTE st"); e.Code != result.ErrUnknownStatement {
@@ -288,7 +289,7 @@ func TestPreparedFollowsSQLMode(t *testing.T) {
 }
 
 // slowCluster answers a View only when its context ends.
-type slowCluster struct{ Cluster }
+type slowCluster struct{ nodestmt.Cluster }
 
 func (slowCluster) View(ctx context.Context, _ int64) (*nodes.Snapshot, error) {
 	<-ctx.Done()
@@ -367,7 +368,7 @@ func TestSilenceIsJudgedByPDsClock(t *testing.T) {
 
 // deadlineCluster reports whether a write had a deadline.
 type deadlineCluster struct {
-	Cluster
+	nodestmt.Cluster
 	had bool
 }
 
@@ -395,7 +396,7 @@ func TestNoTimeLimitOnChange(t *testing.T) {
 }
 
 // downCluster is a PD that does not answer.
-type downCluster struct{ Cluster }
+type downCluster struct{ nodestmt.Cluster }
 
 var errDown = errors.New("read the node records: PD at 127.0.0.1:1 gives no answer within 1s")
 

@@ -9,6 +9,7 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/ast"
 
 	"pumphouse/server/engine"
+	"pumphouse/server/session/nodestmt"
 	"pumphouse/server/session/privilege"
 	"pumphouse/server/session/result"
 )
@@ -19,15 +20,15 @@ func (s *Session) dispatch(ctx context.Context, st statement) (*Outcome, error) 
 	case st.fallback != nil:
 		return s.rows(st.fallback.answer(ctx, s, st.rest))
 	case st.Show != nil:
-		return s.showNodes(ctx, st.Show)
-	case st.Change != nil:
-		return s.done(s.changeNode(ctx, st.Change))
-	case st.Act != nil:
-		return s.done(s.actOnNode(ctx, st.Act))
-	case st.Resolve != nil:
-		return s.done(s.resolveTransaction(ctx, st.Resolve))
+		rows, kept, err := s.nodes.Show(ctx, st.Show)
+		if err != nil {
+			return nil, err
+		}
+		return &Outcome{Rows: rows, Kept: kept}, nil
+	case st.Change != nil, st.Act != nil, st.Resolve != nil:
+		return s.done(s.nodes.Do(ctx, &st.Statement))
 	case st.Help != nil:
-		return s.rows(help(s.literal(st.Help.Topic)), nil)
+		return s.rows(nodestmt.Help(s.nodes.Literal(st.Help.Topic)), nil)
 	}
 	switch n := st.Node.(type) {
 	case *ast.SelectStmt, *ast.SetOprStmt:
@@ -61,7 +62,7 @@ func (s *Session) dispatch(ctx context.Context, st statement) (*Outcome, error) 
 	case *ast.LockTablesStmt, *ast.UnlockTablesStmt:
 		return s.ok(), nil // nothing that could be locked changes under a reader
 	case *ast.HelpStmt:
-		return s.rows(help(n.Topic), nil)
+		return s.rows(nodestmt.Help(n.Topic), nil)
 	}
 	return nil, result.NotSupported(statementName(st))
 }
@@ -179,9 +180,4 @@ func statementName(st statement) string {
 var statementNames = map[string]string{
 	"SetPwd": "SET PASSWORD", "BRIE": "BACKUP and RESTORE", "LoadData": "LOAD DATA",
 	"NonTransactionalDML": "BATCH", "GrantProxy": "GRANT PROXY",
-}
-
-// helpResult is the answer to HELP: nothing found, in MySQL's columns.
-func helpResult() *engine.Result {
-	return result.New(result.Text("source_category_name", 64), result.Text("name", 64), result.Text("is_it_category", 1))
 }

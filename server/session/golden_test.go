@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"pumphouse/server/engine"
+	"pumphouse/server/session/nodestmt"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -90,9 +91,9 @@ func runScript(t *testing.T, script string) string {
 		case "!admin":
 			acc = admin
 		case "!tidb":
-			opts.Compat = CompatTiDB
+			opts.Compat = nodestmt.CompatTiDB
 		case "!docs":
-			opts.Compat = CompatDocs
+			opts.Compat = nodestmt.CompatDocs
 		case "!log-bin":
 			opts.LogBin = rest
 		case "!put":

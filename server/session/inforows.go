@@ -17,7 +17,7 @@ import (
 
 // variableRows gives the tables of variables and counters, which information_schema and
 // performance_schema share; nil for every other table.
-func (s *Session) variableRows(table string) rowSource {
+func (s *Session) variableRows(table string) result.RowSource {
 	switch strings.ToLower(table) {
 	case "session_variables":
 		return rowList(func(ctx context.Context, add func(...engine.Value)) error { return s.eachVariable(ctx, false, add) })
@@ -94,7 +94,7 @@ func (s *Session) userPrivilegeRows(_ context.Context, add func(...engine.Value)
 
 // mysqlRows gives the rows of a table of the database mysql. The only user that a session
 // knows is its own; the others stand in the console's configuration.
-func (s *Session) mysqlRows(def *catalog.Table) rowSource {
+func (s *Session) mysqlRows(def *catalog.Table) result.RowSource {
 	if def.Name != "user" {
 		return nil
 	}
@@ -116,7 +116,7 @@ func (s *Session) mysqlRows(def *catalog.Table) rowSource {
 }
 
 // performanceRows gives the rows of a table of performance_schema.
-func (s *Session) performanceRows(def *catalog.Table) rowSource {
+func (s *Session) performanceRows(def *catalog.Table) result.RowSource {
 	switch def.Name {
 	case "processlist":
 		return rowList(func(_ context.Context, add func(...engine.Value)) error {

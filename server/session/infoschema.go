@@ -7,7 +7,6 @@ import (
 
 	"github.com/pingcap/tidb/pkg/parser"
 
-	"pumphouse/nodes"
 	"pumphouse/server/engine"
 	"pumphouse/server/session/catalog"
 	"pumphouse/server/session/result"
@@ -35,7 +34,7 @@ var described = map[string]func() [][]engine.Value{
 }
 
 // informationRows gives the rows of a table of information_schema.
-func (s *Session) informationRows(def *catalog.Table) rowSource {
+func (s *Session) informationRows(def *catalog.Table) result.RowSource {
 	if rows, ok := described[def.Name]; ok {
 		return func(_ context.Context, _ []bool, yield func([]engine.Value) bool) error {
 			return yieldAll(rows(), yield)
@@ -93,25 +92,11 @@ func (s *Session) tableListRows(ctx context.Context, need []bool, yield func([]e
 
 const rowsCell = 7 // of information_schema.TABLES
 
-// counted is a table's row with how many rows the table has: exact for the nodes, 0 for what
-// only a question to PD or to the nodes would tell, and 0 too when PD does not answer, for
-// metadata is there without it.
+// counted is a table's row with how many rows the table has.
 func (s *Session) counted(ctx context.Context, row []engine.Value) []engine.Value {
-	if row[1].Text() != catalog.Binlog {
-		return row
-	}
-	var kind nodes.Kind
-	switch row[2].Text() {
-	case "pumps":
-		kind = nodes.Pump
-	case "drainers":
-		kind = nodes.Drainer
-	default:
-		return row
-	}
-	if snap, err := s.statementView(ctx); err == nil {
+	if row[1].Text() == catalog.Binlog {
 		row = slices.Clone(row)
-		row[rowsCell] = engine.Int(int64(len(snap.Of(kind))))
+		row[rowsCell] = engine.Int(int64(s.nodes.Count(ctx, row[2].Text())))
 	}
 	return row
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 
 	"pumphouse/server/engine"
+	"pumphouse/server/session/nodestmt"
 	"pumphouse/server/session/result"
 )
 
@@ -77,14 +78,12 @@ func (s *Session) describe(ctx context.Context, st statement) ([]engine.Column, 
 			return nil, err
 		}
 		return r.Columns, nil
-	case st.Show != nil && st.Show.Full:
-		return fullColumns(nodeKind(st.Show.Kind)), nil
 	case st.Show != nil:
-		return statusColumns(), nil
+		return nodestmt.Columns(st.Show), nil
 	case st.Change != nil, st.Act != nil, st.Resolve != nil:
 		return nil, nil
 	case st.Help != nil:
-		return help("binlog").Columns, nil
+		return nodestmt.Help("binlog").Columns, nil
 	}
 	switch n := st.Node.(type) {
 	case *ast.SelectStmt, *ast.SetOprStmt:
@@ -98,7 +97,7 @@ func (s *Session) describe(ctx context.Context, st statement) ([]engine.Column, 
 		}
 		return explainColumns(n)
 	case *ast.HelpStmt:
-		return help(n.Topic).Columns, nil
+		return nodestmt.Help(n.Topic).Columns, nil
 	case *ast.PrepareStmt, *ast.ExecuteStmt, *ast.DeallocateStmt:
 		return nil, result.Errorf(1295, "This command is not supported in the prepared statement protocol yet")
 	case *ast.SetStmt, *ast.UseStmt, *ast.DoStmt, *ast.BeginStmt, *ast.CommitStmt, *ast.RollbackStmt,

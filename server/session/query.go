@@ -121,7 +121,7 @@ func (s *Session) run(ctx context.Context, st statement, params []engine.Value, 
 // diagnostics (one that only looks leaves those of the last), and, where it only reads, its time limit.
 func (s *Session) start(ctx context.Context, reads, looks bool) (context.Context, context.CancelFunc) {
 	s.vars.Start(s.opts.Now())
-	s.snap = nil
+	s.nodes.Seen = nil
 	if !looks {
 		s.diag.Begin()
 	}

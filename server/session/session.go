@@ -6,9 +6,8 @@ import (
 
 	"github.com/sirupsen/logrus"
 
-	"pumphouse/nodes"
-	"pumphouse/nodes/audit"
 	"pumphouse/server/engine"
+	"pumphouse/server/session/nodestmt"
 	"pumphouse/server/session/privilege"
 	"pumphouse/server/session/result"
 	"pumphouse/server/session/sysvar"
@@ -27,7 +26,6 @@ type Session struct {
 	opts Options
 	id   uint32
 	acc  privilege.Account
-	log  logrus.FieldLogger
 
 	vars          *sysvar.Vars            // system variables
 	kept          int64                   // bytes taken of opts.Share for what follows, settings and texts
@@ -36,8 +34,6 @@ type Session struct {
 	savings       []string                // SAVEPOINT names, oldest first
 	diag          result.Diagnostics      // SHOW WARNINGS
 	texts         textCache               // parsed texts
-	shown         [2]*statusRows          // last SHOW … STATUS by kind
-	wrote         int64                   // revision of this session's last CHANGE
 	db            string                  // current database
 	autocommit    bool                    // @@autocommit before the last SET
 	inTrans       bool                    // between BEGIN and COMMIT
@@ -48,7 +44,7 @@ type Session struct {
 	affected      int64                   // ROW_COUNT()
 	parser        *sqlext.Parser          // nil until the first statement
 	exec          engine.Executor         // its Env is this session
-	snap          *nodes.Snapshot         // what the running statement has read of the nodes; nil = nothing yet
+	nodes         *nodestmt.Nodes         // statements on nodes
 }
 
 // New makes the session of a client that has just logged in.
@@ -56,24 +52,20 @@ func New(opts Options, connID uint32, acc privilege.Account) *Session {
 	opts = opts.withDefaults()
 	s := &Session{
 		opts: opts, id: connID, acc: acc, multi: true,
-		log: opts.Logger.WithFields(logrus.Fields{"conn": connID, "user": acc.Name, "addr": acc.Host}),
 	}
 	s.exec = engine.Executor{Env: env{s}, Limits: opts.Limits, Budget: opts.Share}
-	s.vars = sysvar.New(&s.opts.Facts, sysvar.Owner{ID: connID, Account: &s.acc, Diag: &s.diag, LogBin: s.logBin, Changed: s.varChanged})
+	s.vars = sysvar.New(&s.opts.Facts, sysvar.Owner{ID: connID, Account: &s.acc, Diag: &s.diag, LogBin: func(ctx context.Context) (string, error) { return s.nodes.LogBin(ctx) },
+		Changed: s.varChanged})
 	s.autocommit = s.vars.Autocommit
+	s.nodes = nodestmt.New(&s.opts.Config, nodestmt.Owner{
+		Account: &s.acc, Vars: s.vars, Diag: &s.diag, Exec: &s.exec, ReadOnly: s.takeReadOnly,
+		Log: opts.Logger.WithFields(logrus.Fields{"conn": connID, "user": acc.Name, "addr": acc.Host}),
+	})
 	return s
 }
 
 func (o Options) withDefaults() Options {
-	if o.Compat == "" {
-		o.Compat = CompatDocs
-	}
-	if o.LogBin == "" {
-		o.LogBin = "auto"
-	}
-	if o.Heartbeat <= 0 {
-		o.Heartbeat = 2 * time.Second
-	}
+	o.Config = o.Config.WithDefaults()
 	if o.MaxPacket <= 0 {
 		o.MaxPacket = 64 << 20
 	}
@@ -82,21 +74,6 @@ func (o Options) withDefaults() Options {
 	}
 	if o.Logger == nil {
 		o.Logger = logrus.New()
-	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	if o.NodeClock == nil {
-		o.NodeClock = o.Now
-	}
-	if o.Audit == nil {
-		o.Audit = (*audit.Log)(nil)
-	}
-	if o.Views == nil {
-		o.Views = NewViews()
-	}
-	if o.Denials == nil {
-		o.Denials = privilege.NewDenials()
 	}
 	return o
 }
@@ -166,25 +143,3 @@ func (s *Session) Warnings() uint16 { return s.diag.Sent() }
 
 // IdleTimeout is how long the client may be silent between commands: wait_timeout.
 func (s *Session) IdleTimeout() time.Duration { return s.vars.IdleTimeout }
-
-// view reads the cluster's records, with this session's own writes.
-func (s *Session) view(ctx context.Context) (*nodes.Snapshot, error) {
-	snap, err := s.opts.Cluster.View(ctx, s.wrote)
-	if err == nil && snap.Revision < s.wrote {
-		s.wrote = 0 // PD was wiped or restored: what was written is gone with its history
-	}
-	return snap, err
-}
-
-// statementView is view, read once for all tables of a statement: a join sees one state
-// of the cluster.
-func (s *Session) statementView(ctx context.Context) (*nodes.Snapshot, error) {
-	if s.snap == nil {
-		snap, err := s.view(ctx)
-		if err != nil {
-			return nil, err
-		}
-		s.snap = snap
-	}
-	return s.snap, nil
-}

@@ -18,6 +18,7 @@ import (
 	"pumphouse/nodes"
 	"pumphouse/nodes/embedpd"
 	"pumphouse/server/engine"
+	"pumphouse/server/session/nodestmt"
 	"pumphouse/server/session/privilege"
 	"pumphouse/server/session/sysvar"
 )
@@ -154,10 +155,10 @@ func testOptions() Options {
 	log := logrus.New()
 	log.SetOutput(io.Discard)
 	return Options{
-		Cluster: pd.cluster, Server: &testServer{},
-		Logger: log, Now: func() time.Time { return testNow },
-		Facts: sysvar.Facts{Version: "8.0.11-TiDB-v8.3.0-pumphouse-1.0.0", Datadir: "/data", Addr: "127.0.0.1:8248", MaxConns: 100},
-		Views: NewViews(),
+		Config: nodestmt.Config{Cluster: pd.cluster, Now: func() time.Time { return testNow }, Views: nodestmt.NewViews()},
+		Server: &testServer{},
+		Logger: log,
+		Facts:  sysvar.Facts{Version: "8.0.11-TiDB-v8.3.0-pumphouse-1.0.0", Datadir: "/data", Addr: "127.0.0.1:8248", MaxConns: 100},
 	}
 }
 

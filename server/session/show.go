@@ -32,7 +32,7 @@ func (s *Session) runShow(ctx context.Context, n *ast.ShowStmt) (*engine.Result,
 		}
 	}
 	if n.Pattern != nil && !sh.matched {
-		if r, err = s.like(ctx, r, n.Pattern); err != nil {
+		if r, err = s.exec.FilterLike(ctx, r, n.Pattern); err != nil {
 			return nil, err
 		}
 	}

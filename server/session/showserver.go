@@ -86,7 +86,7 @@ func (s *Session) showVariables(n *ast.ShowStmt) *showing {
 		columns: []engine.Column{result.Text("Variable_name", 64), result.NullText("Value", 1024)},
 		matched: true,
 		fill: func(ctx context.Context, add func(...engine.Value)) error {
-			match, err := s.matcher(ctx, n.Pattern)
+			match, err := s.exec.Matcher(ctx, n.Pattern)
 			if err != nil {
 				return err
 			}

@@ -60,8 +60,8 @@ func TestEveryCommandStartsAStatement(t *testing.T) {
 		if err := run(t.Context()); err != nil {
 			t.Errorf("%s: %v", what, err)
 		}
-		if !s.vars.Now.Equal(now) || s.snap != nil {
-			t.Errorf("%s at %s: its instant is %s, its view %v", what, now, s.vars.Now, s.snap)
+		if !s.vars.Now.Equal(now) || s.nodes.Seen != nil {
+			t.Errorf("%s at %s: its instant is %s, its view %v", what, now, s.vars.Now, s.nodes.Seen)
 		}
 	}
 	for _, sql := range []string{"SELECT nonesuch", "SHOW MASTER LOGS"} {

@@ -8,14 +8,10 @@ import (
 	"pumphouse/server/session/result"
 )
 
-// rowSource gives the rows of a table. Only the columns with need set matter; add gets a
-// row that is valid during the call, and false ends the scan.
-type rowSource func(ctx context.Context, need []bool, add func(row []engine.Value) bool) error
-
 // virtual is a table whose rows are made when they are read.
 type virtual struct {
 	def  *catalog.Table
-	rows rowSource // nil = none
+	rows result.RowSource // nil = none
 }
 
 var _ engine.ColumnScanner = (*virtual)(nil)
@@ -74,10 +70,10 @@ func (s *Session) findTable(db, name string) (*catalog.Table, error) {
 }
 
 // rowsOf gives where a table's rows come from; nil = it is always empty.
-func (s *Session) rowsOf(def *catalog.Table) rowSource {
+func (s *Session) rowsOf(def *catalog.Table) result.RowSource {
 	switch def.Schema {
 	case catalog.Binlog:
-		return s.binlogRows(def.Name)
+		return s.nodes.Rows(def.Name)
 	case catalog.Information:
 		return s.informationRows(def)
 	case catalog.MySQL:
@@ -87,7 +83,7 @@ func (s *Session) rowsOf(def *catalog.Table) rowSource {
 }
 
 // rowList is the source of rows that are made all at once by fill.
-func rowList(fill func(ctx context.Context, add func(row ...engine.Value)) error) rowSource {
+func rowList(fill func(ctx context.Context, add func(row ...engine.Value)) error) result.RowSource {
 	return func(ctx context.Context, _ []bool, yield func([]engine.Value) bool) error {
 		var rows [][]engine.Value
 		if err := fill(ctx, func(row ...engine.Value) { rows = append(rows, row) }); err != nil {

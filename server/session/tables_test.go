@@ -12,6 +12,7 @@ import (
 	"pumphouse/nodes/audit"
 	"pumphouse/nodes/survey"
 	"pumphouse/server/session/catalog"
+	"pumphouse/server/session/nodestmt"
 	"pumphouse/server/session/result"
 )
 
@@ -107,7 +108,7 @@ func TestLabelsAreJSON(t *testing.T) {
 
 // countingCluster counts reads and changes the records under a statement's feet.
 type countingCluster struct {
-	Cluster
+	nodestmt.Cluster
 	views int
 }
 
@@ -197,7 +198,7 @@ func TestRowsFitTheirColumns(t *testing.T) {
 func TestTiDBSpelling(t *testing.T) {
 	takePD(t, standard())
 	opts := testOptions()
-	opts.Compat = CompatTiDB
+	opts.Compat = nodestmt.CompatTiDB
 	s := newSession(t, opts, admin)
 	if got := lines(cells(t, s, "SELECT DISTINCT state FROM binlog.pumps ORDER BY 1")); got != "offline\nonline\npaused" {
 		t.Error(got)

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"pumphouse/server/engine"
+	"pumphouse/server/session/nodestmt"
 	"pumphouse/server/session/result"
 	"pumphouse/sqlext"
 )
@@ -22,7 +23,7 @@ func parseError(err error) *engine.Error {
 // somebody tries to manage nodes, where the statements for that are.
 func (s *Session) unparsed(sql string, err error) *engine.Error {
 	e := parseError(err)
-	if e.Code == result.ErrParse && s.opts.Compat != CompatTiDB && aboutNodes(sqlext.Words(result.Clip(sql, maxHinted), s.vars.Mode)) {
+	if e.Code == result.ErrParse && s.opts.Compat != nodestmt.CompatTiDB && aboutNodes(sqlext.Words(result.Clip(sql, maxHinted), s.vars.Mode)) {
 		e.Message = strings.TrimRight(e.Message, " ") + "; for the statements on pumps and drainers see HELP 'binlog'"
 	}
 	return e

@@ -15,6 +15,7 @@ import (
 	"pumphouse/nodes/survey"
 	"pumphouse/server/engine"
 	"pumphouse/server/session"
+	"pumphouse/server/session/nodestmt"
 	"pumphouse/server/session/privilege"
 	"pumphouse/testsuite/pdtest"
 )
@@ -78,8 +79,8 @@ func console(t *testing.T) *session.Session {
 		}
 	}
 	fixed := func() time.Time { return clock }
-	s := session.New(session.Options{Cluster: nodes.NewCluster(reg, cache), Now: fixed, NodeClock: fixed,
-		Reports: reports{}, Audit: events{}}, 1, privilege.Account{Name: "root", Host: "localhost", Role: privilege.Admin})
+	s := session.New(session.Options{Config: nodestmt.Config{Cluster: nodes.NewCluster(reg, cache), Now: fixed, NodeClock: fixed,
+		Reports: reports{}, Audit: events{}}}, 1, privilege.Account{Name: "root", Host: "localhost", Role: privilege.Admin})
 	for _, q := range []string{"SET NAMES utf8mb4 COLLATE utf8mb4_general_ci", "SET time_zone = '+00:00'",
 		"SET sql_mode = 'STRICT_TRANS_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'", "USE binlog"} {
 		if a := askSession(s, q); a.code != 0 {

@@ -1,4 +1,4 @@
-package session
+package nodestmt
 
 import (
 	"context"
@@ -13,26 +13,9 @@ import (
 	"pumphouse/server/session/result"
 )
 
-// binlogRows gives the rows of a table of the database binlog.
-func (s *Session) binlogRows(name string) rowSource {
-	switch name {
-	case "pumps":
-		return s.nodeRows(nodes.Pump)
-	case "drainers":
-		return s.nodeRows(nodes.Drainer)
-	case "positions":
-		return s.positionRows
-	case "events":
-		return s.eventRows
-	case "unresolved":
-		return s.unresolvedRows
-	}
-	return nil
-}
-
 // nodeRow is what a cell of binlog.pumps or binlog.drainers is made of.
 type nodeRow struct {
-	s      *Session
+	n      *Nodes
 	kind   nodes.Kind
 	snap   *nodes.Snapshot
 	now    time.Time // PD's clock
@@ -47,8 +30,8 @@ type nodeRow struct {
 var nodeCells = [...]func(r *nodeRow) engine.Value{
 	func(r *nodeRow) engine.Value { return engine.String(r.record.NodeID) },
 	func(r *nodeRow) engine.Value { return engine.String(r.record.Host) },
-	func(r *nodeRow) engine.Value { return engine.String(r.s.stateText(r.record.State)) },
-	func(r *nodeRow) engine.Value { return engine.Bool(r.record.Reporting(r.now, r.s.opts.Heartbeat)) },
+	func(r *nodeRow) engine.Value { return engine.String(r.n.stateText(r.record.State)) },
+	func(r *nodeRow) engine.Value { return engine.Bool(r.record.Reporting(r.now, r.n.cfg.Heartbeat)) },
 	func(r *nodeRow) engine.Value { return engine.Int(int64(r.record.MaxCommitTS)) },
 	func(r *nodeRow) engine.Value { return timeOf(r.record.MaxCommitTS, r.loc) },
 	func(r *nodeRow) engine.Value { return engine.Int(int64(r.record.UpdateTS)) },
@@ -60,7 +43,7 @@ var nodeCells = [...]func(r *nodeRow) engine.Value{
 	func(r *nodeRow) engine.Value { return r.waiting() },
 	func(r *nodeRow) engine.Value { return r.warning() },
 	func(r *nodeRow) engine.Value {
-		text, _, _ := r.s.ending(r.kind, r.record, r.now)
+		text, _, _ := r.n.ending(r.kind, r.record, r.now)
 		return result.OrNull(text)
 	},
 }
@@ -77,7 +60,7 @@ func (r *nodeRow) waiting() engine.Value {
 	if r.told {
 		return engine.String(r.report.WaitingFor())
 	}
-	if text, failed, _ := r.s.ending(r.kind, r.record, r.now); failed {
+	if text, failed, _ := r.n.ending(r.kind, r.record, r.now); failed {
 		return engine.String("an operator: it " + text)
 	}
 	return engine.Null()
@@ -85,20 +68,20 @@ func (r *nodeRow) waiting() engine.Value {
 
 // nodeRows gives the nodes of a kind, offline ones too, sorted by node ID. Only the cells
 // that are asked for are made.
-func (s *Session) nodeRows(kind nodes.Kind) rowSource {
+func (n *Nodes) nodeRows(kind nodes.Kind) result.RowSource {
 	return func(ctx context.Context, need []bool, yield func([]engine.Value) bool) error {
-		snap, err := s.statementView(ctx)
+		snap, err := n.statement(ctx)
 		if err != nil {
 			return err
 		}
-		r := &nodeRow{s: s, kind: kind, snap: snap, now: s.opts.NodeClock(), loc: s.vars.Location}
+		r := &nodeRow{n: n, kind: kind, snap: snap, now: n.cfg.NodeClock(), loc: n.own.Vars.Location}
 		ask := need[versionCell] || need[waitingCell] || need[warningCell]
 		row := make([]engine.Value, len(nodeCells))
 		entries := snap.Of(kind)
 		for i := range entries {
 			r.record = &entries[i].Record
 			if ask {
-				r.report, r.told = s.report(kind, r.record.NodeID)
+				r.report, r.told = n.report(kind, r.record.NodeID)
 			}
 			for c, cell := range nodeCells {
 				if need[c] {
@@ -114,8 +97,8 @@ func (s *Session) nodeRows(kind nodes.Kind) rowSource {
 }
 
 // stateText spells a state as SHOW … STATUS does.
-func (s *Session) stateText(st nodes.State) string {
-	if s.opts.Compat == CompatTiDB {
+func (n *Nodes) stateText(st nodes.State) string {
+	if n.cfg.Compat == CompatTiDB {
 		return string(st)
 	}
 	return st.Title()
@@ -123,7 +106,7 @@ func (s *Session) stateText(st nodes.State) string {
 
 // lag is what [nodes.Record.Lag] says; NULL = not known.
 func (r *nodeRow) lag() engine.Value {
-	lag, ok := r.record.Lag(r.now, r.s.opts.Heartbeat)
+	lag, ok := r.record.Lag(r.now, r.n.cfg.Heartbeat)
 	if !ok {
 		return engine.Null()
 	}
@@ -133,12 +116,12 @@ func (r *nodeRow) lag() engine.Value {
 // warning says what SHOW WARNINGS says of the node after SHOW … STATUS.
 func (r *nodeRow) warning() engine.Value {
 	var text string
-	if r.s.silent(r.record, r.now) {
+	if r.n.silent(r.record, r.now) {
 		text = "does not report: " + lastWord(r.record, r.now, r.loc)
 	}
 	switch r.kind {
 	case nodes.Pump:
-		if r.s.holds(r.record, r.now) && anyNotOffline(r.snap.Drainers) {
+		if r.n.holds(r.record, r.now) && anyNotOffline(r.snap.Drainers) {
 			text = join(text, "holds replication: drainers apply nothing newer than what it has shown them")
 		}
 	case nodes.Drainer:
@@ -150,7 +133,7 @@ func (r *nodeRow) warning() engine.Value {
 		for _, p := range r.report.Problems {
 			text = join(text, p.String())
 		}
-	} else if ending, failed, _ := r.s.ending(r.kind, r.record, r.now); failed {
+	} else if ending, failed, _ := r.n.ending(r.kind, r.record, r.now); failed {
 		text = join(text, ending)
 	}
 	return result.OrNull(text)
@@ -161,7 +144,7 @@ func (r *nodeRow) holders() string {
 	if r.held == nil {
 		var ids []string
 		for i := range r.snap.Pumps {
-			if p := &r.snap.Pumps[i].Record; r.s.holds(p, r.now) {
+			if p := &r.snap.Pumps[i].Record; r.n.holds(p, r.now) {
 				ids = append(ids, p.NodeID)
 			}
 		}

@@ -1,4 +1,4 @@
-package session
+package nodestmt
 
 import (
 	"github.com/sirupsen/logrus"
@@ -28,17 +28,17 @@ func failedOrder(log logrus.FieldLogger, what string, err error) {
 
 // mayOrder refuses an order to nodes (CHANGE, PAUSE, RESOLVE …) from who may not give one,
 // and in a transaction that is READ ONLY: a guard that people set before they look around.
-func (s *Session) mayOrder(log logrus.FieldLogger, what string) error {
-	if s.acc.Role != privilege.Admin {
-		if ok, more := s.opts.Denials.Next(s.acc.Name, s.opts.Now()); ok {
+func (n *Nodes) mayOrder(log logrus.FieldLogger, what string) error {
+	if n.own.Account.Role != privilege.Admin {
+		if ok, more := n.cfg.Denials.Next(n.own.Account.Name, n.cfg.Now()); ok {
 			if more > 0 {
 				log = log.WithField("not_logged", more)
 			}
 			log.WithField("result", "denied").Warn(what + " refused")
 		}
-		return s.acc.Denied(what)
+		return n.own.Account.Denied(what)
 	}
-	if s.takeReadOnly() {
+	if n.own.ReadOnly() {
 		return result.Errorf(result.ErrReadOnlyTransaction, "Cannot execute statement in a READ ONLY transaction.")
 	}
 	return nil

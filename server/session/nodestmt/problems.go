@@ -1,4 +1,4 @@
-package session
+package nodestmt
 
 import (
 	"slices"
@@ -8,11 +8,11 @@ import (
 
 // adviseOfWaits warns of drainers that say themselves that they wait for somebody. Their
 // records do not show it: a pump can be online and report, and still hold them up.
-func (s *Session) adviseOfWaits(rows *statusRows) {
+func (n *Nodes) adviseOfWaits(rows *statusRows) {
 	for i := range rows.listed {
 		id := rows.listed[i].Record.NodeID
-		if r, _ := s.report(nodes.Drainer, id); len(r.Waiting) > 0 && !slices.ContainsFunc(r.Problems, saysWaits) {
-			s.diag.Warn("drainer %q waits for %s", id, r.WaitingFor())
+		if r, _ := n.report(nodes.Drainer, id); len(r.Waiting) > 0 && !slices.ContainsFunc(r.Problems, saysWaits) {
+			n.own.Diag.Warn("drainer %q waits for %s", id, r.WaitingFor())
 		}
 	}
 }
@@ -24,18 +24,18 @@ func saysWaits(p nodes.Problem) bool {
 
 // adviseOfProblems warns of what nodes say themselves is wrong, one warning for each problem, of errors with
 // which nodes exited, and of what is wrong with this console.
-func (s *Session) adviseOfProblems(kind nodes.Kind) {
-	if s.opts.Reports == nil {
+func (n *Nodes) adviseOfProblems(kind nodes.Kind) {
+	if n.cfg.Reports == nil {
 		return
 	}
-	for _, t := range s.opts.Reports.Troubles(kind) {
+	for _, t := range n.cfg.Reports.Troubles(kind) {
 		sep := ": "
 		if t.Exit != nil {
 			sep = " "
 		}
-		s.diag.Warn("%s %q%s%s", kind, t.NodeID, sep, t.Say(s.vars.Location))
+		n.own.Diag.Warn("%s %q%s%s", kind, t.NodeID, sep, t.Say(n.own.Vars.Location))
 	}
-	for _, p := range s.opts.Reports.Own() {
-		s.diag.Warn("console: %s", p)
+	for _, p := range n.cfg.Reports.Own() {
+		n.own.Diag.Warn("console: %s", p)
 	}
 }

@@ -1,14 +1,14 @@
-package session
+package nodestmt
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
-	"github.com/pingcap/tidb/pkg/parser/ast"
-
 	"pumphouse/nodes"
 	"pumphouse/server/engine"
+	"pumphouse/server/session/catalog"
 	"pumphouse/server/session/result"
 	"pumphouse/sqlext"
 )
@@ -27,7 +27,7 @@ type statusRows struct {
 	snap   *nodes.Snapshot
 	zone   string // @@time_zone it was made for
 	result *engine.Result
-	kept   Kept          // for the encoding of result
+	kept   result.Kept   // for the encoding of result
 	listed []nodes.Entry // the nodes of the rows, in their order
 
 	// What advise must look at: false with all reports newer than three heartbeats
@@ -129,39 +129,40 @@ func statusRow(r nodes.Record, compat Compat, loc *time.Location) []engine.Value
 	}
 }
 
-// showNodes carries out SHOW [FULL] PUMP|DRAINER STATUS.
-func (s *Session) showNodes(ctx context.Context, n *sqlext.ShowNodes) (*Outcome, error) {
-	kind := nodeKind(n.Kind)
-	snap, err := s.view(ctx)
+// Show carries out SHOW [FULL] PUMP|DRAINER STATUS. Without FULL, LIKE or WHERE it gives the very same rows
+// until the cluster changes, with what the protocol keeps of them; nil = they will not come again.
+func (n *Nodes) Show(ctx context.Context, st *sqlext.ShowNodes) (*engine.Result, *result.Kept, error) {
+	kind := nodeKind(st.Kind)
+	snap, err := n.read(ctx)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	rows := s.shown[kind]
-	if rows == nil || rows.snap != snap || rows.zone != s.vars.Zone {
-		rows = s.opts.Views.of(snap, viewKey{kind, s.vars.Zone, s.opts.Compat}, s.vars.Location)
-		s.shown[kind] = rows
+	vars := n.own.Vars
+	rows := n.shown[kind]
+	if rows == nil || rows.snap != snap || rows.zone != vars.Zone {
+		rows = n.cfg.Views.of(snap, viewKey{kind, vars.Zone, n.cfg.Compat}, vars.Location)
+		n.shown[kind] = rows
 	}
-	result := rows.result
-	if n.Full {
-		if result, err = s.fullStatus(ctx, kind); err != nil {
-			return nil, err
+	shown, kept := rows.result, &rows.kept
+	if st.Full || st.Pattern != nil || st.Where != nil {
+		kept = nil
+	}
+	if st.Full {
+		if shown, err = n.fullStatus(ctx, kind); err != nil {
+			return nil, nil, err
 		}
 	}
 	switch {
-	case n.Pattern != nil:
-		if result, err = s.like(ctx, result, n.Pattern); err != nil {
-			return nil, err
-		}
-	case n.Where != nil:
-		if result, err = s.exec.Filter(ctx, result, n.Where); err != nil {
-			return nil, err
-		}
+	case st.Pattern != nil:
+		shown, err = n.own.Exec.FilterLike(ctx, shown, st.Pattern)
+	case st.Where != nil:
+		shown, err = n.own.Exec.Filter(ctx, shown, st.Where)
 	}
-	s.advise(rows, kind)
-	if result == rows.result {
-		return &Outcome{Rows: result, Kept: &rows.kept}, nil
+	if err != nil {
+		return nil, nil, err
 	}
-	return &Outcome{Rows: result}, nil
+	n.advise(rows, kind)
+	return shown, kept, nil
 }
 
 func nodeKind(k sqlext.Kind) nodes.Kind {
@@ -171,65 +172,21 @@ func nodeKind(k sqlext.Kind) nodes.Kind {
 	return nodes.Drainer
 }
 
-// like keeps the rows whose first column matches a pattern, without regard to letter
-// case.
-func (s *Session) like(ctx context.Context, in *engine.Result, p *ast.PatternLikeOrIlikeExpr) (*engine.Result, error) {
-	match, err := s.matcher(ctx, p)
-	if err != nil {
-		return nil, err
+// fullStatus gives the rows of SHOW FULL PUMP|DRAINER STATUS: offline nodes too.
+func (n *Nodes) fullStatus(ctx context.Context, kind nodes.Kind) (*engine.Result, error) {
+	r := result.New(fullColumns(kind)...)
+	need := make([]bool, len(r.Columns))
+	for i := range need {
+		need[i] = true
 	}
-	out := &engine.Result{Columns: in.Columns}
-	for _, row := range in.Rows {
-		if match(row[0].Text()) {
-			out.Rows = append(out.Rows, row)
-		}
-	}
-	return out, nil
+	err := n.nodeRows(kind)(ctx, need, func(row []engine.Value) bool {
+		r.Rows = append(r.Rows, slices.Clone(row))
+		return true
+	})
+	return r, err
 }
 
-// matcher gives the test that a LIKE means; nil matches everything.
-func (s *Session) matcher(ctx context.Context, p *ast.PatternLikeOrIlikeExpr) (func(string) bool, error) {
-	if p == nil {
-		return func(string) bool { return true }, nil
-	}
-	v, err := s.exec.Eval(ctx, p.Pattern)
-	if err != nil {
-		return nil, err
-	}
-	if v.IsNull() {
-		return func(string) bool { return false }, nil
-	}
-	pattern, escape := v.Text(), p.Escape
-	if escape == 0 {
-		escape = '\\'
-	}
-	if s.vars.Mode.HasNoBackslashEscapesMode() && !p.EscapeExplicit {
-		escape = 0
-	}
-	return func(text string) bool { return engine.Like(pattern, text, escape) }, nil
-}
-
-// logBin is @@log_bin: whether binlog is enabled, in the form of the compatibility
-// setting. The document's form is the other way round than one would think: 0 means
-// enabled.
-func (s *Session) logBin(ctx context.Context) (string, error) {
-	enabled := s.opts.LogBin == "on"
-	if s.opts.LogBin == "auto" {
-		snap, err := s.view(ctx)
-		if err != nil {
-			return "", err
-		}
-		for i := range snap.Pumps {
-			enabled = enabled || snap.Pumps[i].Record.State == nodes.Online
-		}
-	}
-	switch {
-	case s.opts.Compat == CompatTiDB && enabled:
-		return "ON", nil
-	case s.opts.Compat == CompatTiDB:
-		return "OFF", nil
-	case enabled:
-		return "0", nil
-	}
-	return "1", nil
+// fullColumns are those: all that the table of these nodes in the database binlog has, under the same names.
+func fullColumns(kind nodes.Kind) []engine.Column {
+	return catalog.Find(catalog.Binlog, kind.String()+"s").Fields
 }

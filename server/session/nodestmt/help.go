@@ -1,4 +1,4 @@
-package session
+package nodestmt
 
 import (
 	"strings"
@@ -7,12 +7,14 @@ import (
 	"pumphouse/server/session/result"
 )
 
-// helpTopic is one text of HELP.
-type helpTopic struct{ name, description, example string }
+// Topic is one text of HELP.
+type Topic struct{ Name, Description, Example string }
 
-// helpTopics are what HELP knows: an overview, and every statement that MySQL does not
-// have.
-var helpTopics = []helpTopic{
+// Topics are what HELP knows of statements.
+func Topics() []Topic { return topics }
+
+// topics are an overview, and every statement that MySQL does not have.
+var topics = []Topic{
 	{"BINLOG", `Statements of the Pumphouse console of TiDB Binlog:
 
   SHOW {PUMP | DRAINER} STATUS       the nodes that are not offline
@@ -88,9 +90,9 @@ The table binlog.events keeps who did it.
 `},
 }
 
-// help answers HELP 'text' as MySQL does: one topic, or nothing found. Words after the
+// Help answers HELP 'text' as MySQL does: one topic, or nothing found. Words after the
 // statement's name (PUMP, DRAINER, TRANSACTION) do not matter; the code of a problem is a topic; HELP 'contents' is the overview.
-func help(topic string) *engine.Result {
+func Help(topic string) *engine.Result {
 	words := strings.Fields(strings.ToUpper(strings.TrimRight(topic, " \t\n;")))
 	if len(words) == 0 {
 		return helpResult()
@@ -109,8 +111,8 @@ func help(topic string) *engine.Result {
 	if name == "CONTENTS" {
 		name = "BINLOG"
 	}
-	for _, t := range helpTopics {
-		if t.name == name {
+	for _, t := range topics {
+		if t.Name == name {
 			return t.result()
 		}
 	}
@@ -118,8 +120,13 @@ func help(topic string) *engine.Result {
 }
 
 // result is the topic as MySQL sends one.
-func (t helpTopic) result() *engine.Result {
+func (t Topic) result() *engine.Result {
 	r := result.New(result.Text("name", 64), result.Text("description", 4096), result.Text("example", 4096))
-	r.Rows = [][]engine.Value{{engine.String(t.name), engine.String(t.description), engine.String(t.example)}}
+	r.Rows = [][]engine.Value{{engine.String(t.Name), engine.String(t.Description), engine.String(t.Example)}}
 	return r
+}
+
+// helpResult is the answer to HELP: nothing found, in MySQL's columns.
+func helpResult() *engine.Result {
+	return result.New(result.Text("source_category_name", 64), result.Text("name", 64), result.Text("is_it_category", 1))
 }

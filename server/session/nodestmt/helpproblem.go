@@ -1,4 +1,4 @@
-package session
+package nodestmt
 
 import (
 	"regexp"
@@ -9,12 +9,12 @@ import (
 )
 
 // problemTopics are the sections of docs/problems.md as topics of HELP, by their codes in capitals.
-var problemTopics = sync.OnceValue(func() map[string]helpTopic {
-	topics := make(map[string]helpTopic)
+var problemTopics = sync.OnceValue(func() map[string]Topic {
+	topics := make(map[string]Topic)
 	for i, section := range strings.Split(docs.Problems(), "\n## ") {
 		code, body, _ := strings.Cut(section, "\n")
 		if i > 0 {
-			topics[strings.ToUpper(code)] = helpTopic{code, plain(body), "docs/problems.md, docs/when-replication-is-blocked.md\n"}
+			topics[strings.ToUpper(code)] = Topic{code, plain(body), "docs/problems.md, docs/when-replication-is-blocked.md\n"}
 		}
 	}
 	return topics

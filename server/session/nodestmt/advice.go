@@ -1,4 +1,4 @@
-package session
+package nodestmt
 
 import (
 	"fmt"
@@ -35,44 +35,44 @@ func suspicion(snap *nodes.Snapshot, kind nodes.Kind) (suspect bool, oldest time
 
 // advise counts what SHOW ... STATUS has to warn about, and makes the texts only when
 // somebody asks. Nothing of it changes the rows.
-func (s *Session) advise(rows *statusRows, kind nodes.Kind) {
-	snap, now := rows.snap, s.opts.NodeClock()
-	defer s.adviseOfProblems(kind)
+func (n *Nodes) advise(rows *statusRows, kind nodes.Kind) {
+	snap, now := rows.snap, n.cfg.NodeClock()
+	defer n.adviseOfProblems(kind)
 	if kind == nodes.Drainer {
-		defer s.adviseOfWaits(rows)
+		defer n.adviseOfWaits(rows)
 	}
-	if !rows.suspect && (rows.oldest.IsZero() || now.Sub(rows.oldest) <= 3*s.opts.Heartbeat) {
+	if !rows.suspect && (rows.oldest.IsZero() || now.Sub(rows.oldest) <= 3*n.cfg.Heartbeat) {
 		return
 	}
-	n := 0
+	count := 0
 	for i := range snap.Broken {
 		if snap.Broken[i].Kind == kind {
-			n++
+			count++
 		}
 	}
 	for i := range snap.Of(kind) {
-		if s.silent(&snap.Of(kind)[i].Record, now) {
-			n++
+		if n.silent(&snap.Of(kind)[i].Record, now) {
+			count++
 		}
 	}
 	if kind == nodes.Drainer && anyNotOffline(snap.Drainers) {
 		for i := range snap.Pumps {
-			if s.holds(&snap.Pumps[i].Record, now) {
-				n++
+			if n.holds(&snap.Pumps[i].Record, now) {
+				count++
 			}
 		}
 	}
-	if n == 0 {
+	if count == 0 {
 		return
 	}
-	location := s.vars.Location
-	s.diag.AddLater(n, func() []result.Condition { return s.advice(snap, kind, now, location) })
+	location := n.own.Vars.Location
+	n.own.Diag.AddLater(count, func() []result.Condition { return n.advice(snap, kind, now, location) })
 }
 
 // silent reports whether a node that ought to report does not. A node that is paused or
 // offline has no process.
-func (s *Session) silent(r *nodes.Record, now time.Time) bool {
-	return supposedToRun(r.State) && !r.Reporting(now, s.opts.Heartbeat)
+func (n *Nodes) silent(r *nodes.Record, now time.Time) bool {
+	return supposedToRun(r.State) && !r.Reporting(now, n.cfg.Heartbeat)
 }
 
 func supposedToRun(st nodes.State) bool {
@@ -81,8 +81,8 @@ func supposedToRun(st nodes.State) bool {
 
 // holds reports whether a pump keeps every drainer waiting: it is not offline, so it may
 // have binlogs older than all others, and it does not serve them.
-func (s *Session) holds(r *nodes.Record, now time.Time) bool {
-	return r.State == nodes.Paused || r.State == nodes.Pausing || s.silent(r, now)
+func (n *Nodes) holds(r *nodes.Record, now time.Time) bool {
+	return r.State == nodes.Paused || r.State == nodes.Pausing || n.silent(r, now)
 }
 
 func anyNotOffline(entries []nodes.Entry) bool {
@@ -95,7 +95,7 @@ func anyNotOffline(entries []nodes.Entry) bool {
 }
 
 // advice makes the texts that advise has counted, in the same order.
-func (s *Session) advice(snap *nodes.Snapshot, kind nodes.Kind, now time.Time, loc *time.Location) []result.Condition {
+func (n *Nodes) advice(snap *nodes.Snapshot, kind nodes.Kind, now time.Time, loc *time.Location) []result.Condition {
 	var list []result.Condition
 	warn := func(format string, args ...any) {
 		list = append(list, result.Condition{Level: result.Warning, Code: result.ErrUnknown, Message: fmt.Sprintf(format, args...)})
@@ -107,17 +107,17 @@ func (s *Session) advice(snap *nodes.Snapshot, kind nodes.Kind, now time.Time, l
 		}
 	}
 	for _, e := range snap.Of(kind) {
-		if r := &e.Record; s.silent(r, now) {
+		if r := &e.Record; n.silent(r, now) {
 			warn("[%s] %s %q (%s) is %s but does not report: %s%s; if its process is dead, start it again or "+
 				"mark it: CHANGE %s TO NODE_STATE = 'paused' FOR NODE_ID %s", nodes.ProblemNotReporting,
-				kind, r.NodeID, r.Host, r.State, lastWord(r, now, loc), s.wordOf(kind, r, now), strings.ToUpper(kind.String()), result.Quote(r.NodeID))
+				kind, r.NodeID, r.Host, r.State, lastWord(r, now, loc), n.wordOf(kind, r, now), strings.ToUpper(kind.String()), result.Quote(r.NodeID))
 		}
 	}
 	if kind == nodes.Drainer && anyNotOffline(snap.Drainers) {
 		for _, e := range snap.Pumps {
-			if r := &e.Record; s.holds(r, now) {
+			if r := &e.Record; n.holds(r, now) {
 				why := "is " + string(r.State)
-				if s.silent(r, now) {
+				if n.silent(r, now) {
 					why = "is " + string(r.State) + " but does not report"
 				}
 				warn("[%s] pump %q (%s) holds replication: it %s (%s), and drainers (%s) apply nothing newer than what "+
@@ -132,11 +132,11 @@ func (s *Session) advice(snap *nodes.Snapshot, kind nodes.Kind, now time.Time, l
 
 // wordOf says what a node that does not report has left: nothing, where it was killed. An error with which it
 // exited is a warning of its own.
-func (s *Session) wordOf(kind nodes.Kind, r *nodes.Record, now time.Time) string {
-	if s.opts.Reports == nil {
+func (n *Nodes) wordOf(kind nodes.Kind, r *nodes.Record, now time.Time) string {
+	if n.cfg.Reports == nil {
 		return ""
 	}
-	if _, ok := s.opts.Reports.Exit(kind, r.NodeID); ok {
+	if _, ok := n.cfg.Reports.Exit(kind, r.NodeID); ok {
 		return ""
 	}
 	return ", and its process left no word: check that it is running"

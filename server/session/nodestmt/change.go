@@ -1,4 +1,4 @@
-package session
+package nodestmt
 
 import (
 	"context"
@@ -16,58 +16,51 @@ import (
 
 // changeNode carries out CHANGE PUMP|DRAINER TO NODE_STATE = … FOR NODE_ID …, and logs
 // who did it, whatever came of it.
-func (s *Session) changeNode(ctx context.Context, n *sqlext.ChangeNode) error {
-	kind := nodeKind(n.Kind)
-	id, want := s.literal(n.NodeID), s.literal(n.State)
-	log := s.log.WithFields(logrus.Fields{"kind": kind.String(), "node": logged(id, maxLoggedName), "new_state": logged(want, maxLoggedName)})
-	if err := s.mayOrder(log, "CHANGE"); err != nil {
+func (n *Nodes) changeNode(ctx context.Context, st *sqlext.ChangeNode) error {
+	kind := nodeKind(st.Kind)
+	id, want := n.Literal(st.NodeID), n.Literal(st.State)
+	log := n.own.Log.WithFields(logrus.Fields{"kind": kind.String(), "node": logged(id, maxLoggedName), "new_state": logged(want, maxLoggedName)})
+	if err := n.mayOrder(log, "CHANGE"); err != nil {
 		return err
 	}
-	old, err := s.writeState(ctx, kind, id, want)
+	old, err := n.writeState(ctx, kind, id, want)
 	if err != nil {
 		failedOrder(log, "CHANGE", err)
 		return err
 	}
-	log.WithFields(logrus.Fields{"old_state": string(old.State), "result": "done", "revision": s.wrote}).Info("CHANGE done")
+	log.WithFields(logrus.Fields{"old_state": string(old.State), "result": "done", "revision": n.Wrote}).Info("CHANGE done")
 	return nil
-}
-
-func (s *Session) literal(l sqlext.Literal) string {
-	if l.Param < 0 || l.Param >= len(s.exec.Params) {
-		return l.Value
-	}
-	return s.exec.Params[l.Param].Text()
 }
 
 // writeState writes the state and warns of what it risks. The node is looked up before
 // the state is checked; an unknown one of either writes nothing.
-func (s *Session) writeState(ctx context.Context, kind nodes.Kind, id, want string) (nodes.Record, error) {
+func (n *Nodes) writeState(ctx context.Context, kind nodes.Kind, id, want string) (nodes.Record, error) {
 	state, badState := nodes.ParseState(want)
 	if badState != nil {
 		state = nodes.State(want) // SetState refuses it, once it has found the node
 	}
-	before, err := s.view(ctx)
+	before, err := n.read(ctx)
 	if err != nil {
 		return nodes.Record{}, err
 	}
-	old, revision, err := s.opts.Cluster.SetState(ctx, kind, id, state, s.opts.Audit.Note(s.event("CHANGE", state, audit.Done)))
+	old, revision, err := n.cfg.Cluster.SetState(ctx, kind, id, state, n.cfg.Audit.Note(n.event("CHANGE", state, audit.Done)))
 	if err != nil {
-		return nodes.Record{}, s.changeError(err)
+		return nodes.Record{}, n.changeError(err)
 	}
-	s.wrote = max(s.wrote, revision)
-	s.warnOfRisks(before, kind, old, state)
+	n.Wrote = max(n.Wrote, revision)
+	n.warnOfRisks(before, kind, old, state)
 	return old, nil
 }
 
 // changeError puts an error of SetState into the words of the compatibility mode.
-func (s *Session) changeError(err error) error {
+func (n *Nodes) changeError(err error) error {
 	var unknown *nodes.UnknownStateError
-	if errors.As(err, &unknown) && s.opts.Compat == CompatTiDB {
+	if errors.As(err, &unknown) && n.cfg.Compat == CompatTiDB {
 		return result.Errorf(result.ErrUnknown, "state %s is illegal", unknown.State)
 	}
 	var missing *nodes.NotFoundError
 	if errors.As(err, &missing) {
-		if s.opts.Compat == CompatTiDB {
+		if n.cfg.Compat == CompatTiDB {
 			return result.Errorf(result.ErrUnknown, "%s", missing.TiDB())
 		}
 		return result.Errorf(result.ErrUnknown, "%s", missing.Error())
@@ -80,12 +73,12 @@ func (s *Session) changeError(err error) error {
 
 // warnOfRisks warns of what a state that was just written can bring about. The
 // statement has been carried out: an operator in need must not be argued with.
-func (s *Session) warnOfRisks(snap *nodes.Snapshot, kind nodes.Kind, old nodes.Record, state nodes.State) {
+func (n *Nodes) warnOfRisks(snap *nodes.Snapshot, kind nodes.Kind, old nodes.Record, state nodes.State) {
 	warn := func(format string, args ...any) {
-		s.diag.Warn(format, args...)
+		n.own.Diag.Warn(format, args...)
 	}
-	now := s.opts.NodeClock()
-	live := supposedToRun(old.State) && old.Reporting(now, s.opts.Heartbeat)
+	now := n.cfg.NodeClock()
+	live := supposedToRun(old.State) && old.Reporting(now, n.cfg.Heartbeat)
 	if live && old.State != state {
 		if order := nodes.OrderFor(old.State, state); order != nodes.NoOrder {
 			warn("%s %q is live (it reported %s) and acts on this: it will %s",
@@ -102,7 +95,7 @@ func (s *Session) warnOfRisks(snap *nodes.Snapshot, kind nodes.Kind, old nodes.R
 		}
 	}
 	if kind == nodes.Pump && state == nodes.Offline && old.State != nodes.Offline && (!live || old.State == nodes.Closing) {
-		s.warnOfLoss(snap, old, warn)
+		n.warnOfLoss(snap, old, warn)
 	}
 	if kind == nodes.Drainer && state == nodes.Offline && old.State != nodes.Offline {
 		if top := newestPumped(snap.Pumps); top > old.MaxCommitTS {
@@ -120,7 +113,7 @@ func (s *Session) warnOfRisks(snap *nodes.Snapshot, kind nodes.Kind, old nodes.R
 			what = "TiDB servers try to write to it"
 		}
 		warn("%s %q does not run (%s): while its record says online, %s",
-			kind, old.NodeID, lastWord(&old, now, s.vars.Location), what)
+			kind, old.NodeID, lastWord(&old, now, n.own.Vars.Location), what)
 	}
 }
 
@@ -141,7 +134,7 @@ func countPumps(pumps []nodes.Entry, except string) (online, all int) {
 
 // warnOfLoss names the drainers that have not consumed everything a pump holds which
 // now counts as gone.
-func (s *Session) warnOfLoss(snap *nodes.Snapshot, pump nodes.Record, warn func(string, ...any)) {
+func (n *Nodes) warnOfLoss(snap *nodes.Snapshot, pump nodes.Record, warn func(string, ...any)) {
 	for i := range snap.Drainers {
 		d := &snap.Drainers[i].Record
 		if d.State == nodes.Offline || d.MaxCommitTS >= pump.MaxCommitTS {

@@ -1,4 +1,4 @@
-package session
+package nodestmt
 
 import (
 	"context"
@@ -21,11 +21,11 @@ const (
 
 // unresolvedRows gives binlog.unresolved: what the pumps say now. A pump that is not
 // offline and gives no answer is a warning.
-func (s *Session) unresolvedRows(ctx context.Context, _ []bool, yield func([]engine.Value) bool) error {
-	if s.opts.Control == nil {
+func (n *Nodes) unresolvedRows(ctx context.Context, _ []bool, yield func([]engine.Value) bool) error {
+	if n.cfg.Control == nil {
 		return nil
 	}
-	snap, err := s.statementView(ctx)
+	snap, err := n.statement(ctx)
 	if err != nil {
 		return err
 	}
@@ -35,18 +35,18 @@ func (s *Session) unresolvedRows(ctx context.Context, _ []bool, yield func([]eng
 			pumps = append(pumps, r)
 		}
 	}
-	lists, errs := s.askForUnresolved(ctx, pumps)
+	lists, errs := n.askForUnresolved(ctx, pumps)
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	for i, r := range pumps {
 		if errs[i] != nil {
-			s.diag.Warn("the transactions of pump %q (%s) are not shown: %v; start the pump, it resolves them by itself where TiKV can tell",
+			n.own.Diag.Warn("the transactions of pump %q (%s) are not shown: %v; start the pump, it resolves them by itself where TiKV can tell",
 				r.NodeID, r.State, errs[i])
 			continue
 		}
 		for _, t := range lists[i].Transactions {
-			if !yield(s.unresolvedRow(r.NodeID, &lists[i], t)) {
+			if !yield(n.unresolvedRow(r.NodeID, &lists[i], t)) {
 				return nil
 			}
 		}
@@ -54,7 +54,7 @@ func (s *Session) unresolvedRows(ctx context.Context, _ []bool, yield func([]eng
 	return nil
 }
 
-func (s *Session) askForUnresolved(ctx context.Context, pumps []nodes.Record) ([]nodes.UnresolvedList, []error) {
+func (n *Nodes) askForUnresolved(ctx context.Context, pumps []nodes.Record) ([]nodes.UnresolvedList, []error) {
 	ctx, cancel := context.WithTimeout(ctx, askUnresolved)
 	defer cancel()
 	lists, errs := make([]nodes.UnresolvedList, len(pumps)), make([]error, len(pumps))
@@ -64,28 +64,28 @@ func (s *Session) askForUnresolved(ctx context.Context, pumps []nodes.Record) ([
 		wg.Go(func() {
 			room <- struct{}{}
 			defer func() { <-room }()
-			lists[i], errs[i] = s.opts.Control.Unresolved(ctx, r, 0, maxUnresolved)
+			lists[i], errs[i] = n.cfg.Control.Unresolved(ctx, r, 0, maxUnresolved)
 		})
 	}
 	wg.Wait()
 	return lists, errs
 }
 
-func (s *Session) unresolvedRow(pump string, list *nodes.UnresolvedList, t nodes.UnresolvedTxn) []engine.Value {
+func (n *Nodes) unresolvedRow(pump string, list *nodes.UnresolvedList, t nodes.UnresolvedTxn) []engine.Value {
 	said := t.TiKV
 	if t.Problem != "" {
 		said = t.Problem
 	}
 	asked := engine.Null()
 	if !t.Asked.IsZero() {
-		asked = wallTime(t.Asked, s.vars.Location)
+		asked = wallTime(t.Asked, n.own.Vars.Location)
 	}
 	key := engine.Null()
 	if t.Key != "" {
 		key = engine.String(fit(t.KeyText(), 2048))
 	}
 	return []engine.Value{
-		engine.String(pump), engine.Int(int64(t.StartTS)), timeOf(t.StartTS, s.vars.Location), wallTime(t.Since, s.vars.Location),
+		engine.String(pump), engine.Int(int64(t.StartTS)), timeOf(t.StartTS, n.own.Vars.Location), wallTime(t.Since, n.own.Vars.Location),
 		seconds(t.Age().Milliseconds()), engine.Int(t.Bytes), key, result.OrNull(t.Key), result.OrNull(fit(t.TableText(), 1024)),
 		engine.Int(int64(t.CommitAfter)), engine.Int(int64(list.Waiting)), engine.Int(int64(t.Attempts)), asked, result.OrNull(fit(said, 2048)),
 	}
