@@ -15,6 +15,7 @@ import (
 	"pumphouse/server/engine"
 	"pumphouse/server/governor"
 	"pumphouse/server/session"
+	"pumphouse/server/session/infoschema"
 	"pumphouse/server/session/privilege"
 	"pumphouse/server/wire"
 )
@@ -288,10 +289,10 @@ func (c *conn) drain() {
 }
 
 // process is the connection as the process list shows it.
-func (c *conn) process() session.Process {
+func (c *conn) process() infoschema.Process {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	p := session.Process{
+	p := infoschema.Process{
 		ID: c.id, User: c.user, Host: c.peer.addr, DB: c.db,
 		Command: c.command, Since: c.changed, Info: c.info,
 	}

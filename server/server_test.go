@@ -20,6 +20,7 @@ import (
 	"pumphouse/server/engine"
 	"pumphouse/server/governor"
 	"pumphouse/server/session"
+	"pumphouse/server/session/infoschema"
 	"pumphouse/server/session/privilege"
 )
 
@@ -28,7 +29,7 @@ import (
 type script struct {
 	id  uint32
 	acc privilege.Account
-	srv session.Server
+	srv infoschema.Server
 
 	mu        sync.Mutex
 	multi     bool

@@ -7,7 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"pumphouse/server/session"
+	"pumphouse/server/session/infoschema"
 )
 
 // counters are totals since the start.
@@ -23,17 +23,17 @@ type counters struct {
 	running         atomic.Int64
 }
 
-// Processes lists the connections by ID (session.Server).
-func (s *Server) Processes() []session.Process {
+// Processes lists the connections by ID (infoschema.Server).
+func (s *Server) Processes() []infoschema.Process {
 	conns := s.all()
-	list := make([]session.Process, 0, len(conns))
+	list := make([]infoschema.Process, 0, len(conns))
 	for _, c := range conns {
 		list = append(list, c.process())
 	}
 	return list
 }
 
-// Kill ends a connection, or only the statement it runs (session.Server). Who may do
+// Kill ends a connection, or only the statement it runs (infoschema.Server). Who may do
 // that is the session's business.
 func (s *Server) Kill(id uint32, queryOnly bool) bool {
 	s.mu.Lock()
@@ -50,10 +50,7 @@ func (s *Server) Kill(id uint32, queryOnly bool) bool {
 	return true
 }
 
-// StartTime is when Open was called (session.Server).
-func (s *Server) StartTime() time.Time { return s.start }
-
-// Status lists the counters under MySQL's names (session.Server); Pumphouse_goroutines
+// Status lists the counters under MySQL's names (infoschema.Server); Pumphouse_goroutines
 // is of the whole process and tells a leak.
 func (s *Server) Status() map[string]string {
 	s.mu.Lock()

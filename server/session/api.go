@@ -13,12 +13,12 @@
 //
 // # Packages
 //
-// The session dispatches. System variables are package sysvar's, statements on pumps and drainers nodestmt's;
-// result has what both answer with, privilege who the client is. SELECT sees the databases that package
-// catalog describes: binlog, and as much of information_schema, mysql and performance_schema as clients
-// ask for. Rows are made when they are read, of the columns that the statement uses and no others. All
-// that a statement reads of the nodes is of one snapshot, as fresh as that of SHOW … STATUS; what the
-// nodes say of themselves is NULL when they do not say it now.
+// The session dispatches. System variables are package sysvar's, statements on pumps and drainers nodestmt's,
+// other tables and SHOW statements infoschema's; result has what all of them answer with, privilege who the
+// client is. SELECT sees the databases that package catalog describes: binlog, and as much of
+// information_schema, mysql and performance_schema as clients ask for. All that a statement reads of the
+// nodes is of one snapshot, as fresh as that of SHOW … STATUS; what the nodes say of themselves is NULL when
+// they do not say it now.
 //
 // # Trade-offs
 //
@@ -27,52 +27,24 @@
 package session
 
 import (
-	"context"
-	"time"
-
 	"github.com/sirupsen/logrus"
 
-	"pumphouse/nodes"
 	"pumphouse/server/engine"
 	"pumphouse/server/governor"
+	"pumphouse/server/session/infoschema"
 	"pumphouse/server/session/nodestmt"
 	"pumphouse/server/session/result"
 	"pumphouse/server/session/sysvar"
 )
-
-// Process is one connection as SHOW PROCESSLIST shows it.
-type Process struct {
-	ID      uint32
-	User    string
-	Host    string // with port
-	DB      string
-	Command string // Sleep, Query, Execute …
-	Since   time.Time
-	State   string
-	Info    string // running statement
-}
-
-// Server is what a session needs of the server it runs in.
-type Server interface {
-	Processes() []Process
-	// Kill ends a connection, or only its running statement. False: no such ID.
-	Kill(id uint32, queryOnly bool) bool
-	// Status lists the server's counters for SHOW STATUS (Uptime, Threads_connected …).
-	// The map is the caller's.
-	Status() map[string]string
-	StartTime() time.Time
-}
 
 // Options are what all sessions of a server share.
 type Options struct {
 	nodestmt.Config
 	sysvar.Facts
 
-	Server Server
+	Server infoschema.Server
 	Limits engine.Limits
 	Logger logrus.FieldLogger
-	// TSO gets a timestamp from PD, for SHOW MASTER STATUS; nil = its answer has no rows.
-	TSO func(ctx context.Context) (nodes.TSO, error)
 	// Share is what this session may use of the process; nil = without bounds.
 	Share *governor.Share
 }

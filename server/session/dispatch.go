@@ -9,6 +9,7 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/ast"
 
 	"pumphouse/server/engine"
+	"pumphouse/server/session/infoschema"
 	"pumphouse/server/session/nodestmt"
 	"pumphouse/server/session/privilege"
 	"pumphouse/server/session/result"
@@ -34,11 +35,11 @@ func (s *Session) dispatch(ctx context.Context, st statement) (*Outcome, error) 
 	case *ast.SelectStmt, *ast.SetOprStmt:
 		return s.rows(s.runSelect(ctx, n.(ast.ResultSetNode)))
 	case *ast.ShowStmt:
-		return s.rows(s.runShow(ctx, n))
+		return s.rows(s.schema.Show(ctx, n))
 	case *ast.SetStmt:
 		return s.done(s.runSet(ctx, n, st.Text))
 	case *ast.UseStmt:
-		return s.done(s.use(n.DBName))
+		return s.done(s.schema.Use(n.DBName))
 	case *ast.DoStmt:
 		return s.done(s.runDo(ctx, n))
 	case *ast.BeginStmt, *ast.CommitStmt, *ast.RollbackStmt, *ast.SavepointStmt, *ast.ReleaseSavepointStmt:
@@ -54,9 +55,9 @@ func (s *Session) dispatch(ctx context.Context, st statement) (*Outcome, error) 
 	case *ast.ExplainStmt:
 		return s.rows(s.runExplain(ctx, n))
 	case *ast.AnalyzeTableStmt:
-		return s.rows(s.checkTables("analyze", tableNames(n.TableNames)))
+		return s.rows(s.schema.CheckTables("analyze", infoschema.TableNames(n.TableNames)))
 	case *ast.OptimizeTableStmt:
-		return s.rows(s.checkTables("optimize", tableNames(n.Tables)))
+		return s.rows(s.schema.CheckTables("optimize", infoschema.TableNames(n.Tables)))
 	case *ast.FlushStmt:
 		return s.done(s.runFlush(n))
 	case *ast.LockTablesStmt, *ast.UnlockTablesStmt:
@@ -109,21 +110,11 @@ func (s *Session) runDo(ctx context.Context, n *ast.DoStmt) error {
 	return nil
 }
 
-// use makes a database the current one.
-func (s *Session) use(name string) error {
-	db := canonicalDB(name)
-	if db == "" {
-		return result.Errorf(result.ErrUnknownDB, "Unknown database '%s'", name)
-	}
-	s.db = db
-	return nil
-}
-
 // UseDB carries out COM_INIT_DB and the handshake's database.
 func (s *Session) UseDB(ctx context.Context, name string) error {
 	ctx, stop := s.start(ctx, false, false)
 	defer stop()
-	if err := s.use(name); err != nil {
+	if err := s.schema.Use(name); err != nil {
 		return s.failed(ctx, err)
 	}
 	return nil

@@ -26,12 +26,17 @@ func (e env) SetUserVar(name string, v engine.Value) error {
 	return nil
 }
 
+// Table finds a table.
+func (e env) Table(ctx context.Context, db, name string) (engine.Table, error) {
+	return e.s.schema.Table(ctx, db, name)
+}
+
 // SysVar reads a system variable for an expression.
 func (e env) SysVar(ctx context.Context, name string, global, explicit bool) (engine.Value, error) {
 	return e.s.vars.Read(ctx, name, global, explicit)
 }
 
-func (e env) Database() string    { return e.s.db }
+func (e env) Database() string    { return e.s.schema.DB }
 func (e env) User() string        { return e.s.acc.Name + "@" + e.s.acc.Host }
 func (e env) CurrentUser() string { return e.s.acc.Name + "@%" }
 func (e env) Version() string     { return e.s.opts.Version }

@@ -9,6 +9,7 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/ast"
 
 	"pumphouse/server/engine"
+	"pumphouse/server/session/infoschema"
 	"pumphouse/server/session/result"
 )
 
@@ -34,7 +35,7 @@ var fallbacks = []fallback{
 		return nil, result.Errorf(1286, "Unknown storage engine '%s'", name)
 	}, nil},
 	{"SHOW STORAGE ENGINES", true, func(ctx context.Context, s *Session, _ string) (*engine.Result, error) {
-		return s.runShow(ctx, &ast.ShowStmt{Tp: ast.ShowEngines})
+		return s.schema.Show(ctx, &ast.ShowStmt{Tp: ast.ShowEngines})
 	}, nil},
 	{"SET PASSWORD", false, unsupported("SET PASSWORD"), nil},
 	{"CHECK TABLE|TABLES", false, tableChecks("check"), nil},
@@ -70,14 +71,14 @@ func tableChecks(op string) func(context.Context, *Session, string) (*engine.Res
 			}
 			names = append(names, part)
 		}
-		return s.checkTables(op, names)
+		return s.schema.CheckTables(op, names)
 	}
 }
 
 // describeLike is DESCRIBE table 'pattern'.
 func describeLike(ctx context.Context, s *Session, rest string) (*engine.Result, error) {
 	db, tab, pattern := cutDescribe(rest)
-	return s.runShow(ctx, &ast.ShowStmt{Tp: ast.ShowColumns,
+	return s.schema.Show(ctx, &ast.ShowStmt{Tp: ast.ShowColumns,
 		Table:  &ast.TableName{Schema: ast.NewCIStr(db), Name: ast.NewCIStr(tab)},
 		Column: &ast.ColumnName{Name: ast.NewCIStr(pattern[1 : len(pattern)-1])}})
 }
@@ -91,16 +92,16 @@ func isDescribeLike(rest string) bool {
 
 // cutDescribe takes [db.]table 'pattern' apart; the pattern keeps its quotes.
 func cutDescribe(rest string) (db, tab, pattern string) {
-	tab, pattern = cutName(rest)
+	tab, pattern = infoschema.CutName(rest)
 	if strings.HasPrefix(pattern, ".") {
 		db = tab
-		tab, pattern = cutName(pattern[1:])
+		tab, pattern = infoschema.CutName(pattern[1:])
 	}
 	return db, tab, pattern
 }
 
 func noReplication(ctx context.Context, s *Session, _ string) (*engine.Result, error) {
-	return s.runShow(ctx, &ast.ShowStmt{Tp: ast.ShowReplicaStatus})
+	return s.schema.Show(ctx, &ast.ShowStmt{Tp: ast.ShowReplicaStatus})
 }
 
 // noReplicas is SHOW REPLICAS under its new or its old name, which has columns of other names.
@@ -124,7 +125,7 @@ func limitedConditions(tp ast.ShowStmtType) func(context.Context, *Session, stri
 		if err1 != nil || err2 != nil {
 			return nil, result.Errorf(result.ErrParse, "You have an error in your SQL syntax near LIMIT %s", rest)
 		}
-		r, err := s.runShow(ctx, &ast.ShowStmt{Tp: tp})
+		r, err := s.schema.Show(ctx, &ast.ShowStmt{Tp: tp})
 		if err != nil {
 			return nil, err
 		}

@@ -90,10 +90,10 @@ func (s *Session) describe(ctx context.Context, st statement) ([]engine.Column, 
 		s.exec.Params = nil
 		return s.exec.Describe(ctx, n.(ast.ResultSetNode))
 	case *ast.ShowStmt:
-		return s.describeShow(ctx, n)
+		return s.schema.ShowColumns(n)
 	case *ast.ExplainStmt:
 		if show, ok := n.Stmt.(*ast.ShowStmt); ok {
-			return s.describeShow(ctx, show)
+			return s.schema.ShowColumns(show)
 		}
 		return explainColumns(n)
 	case *ast.HelpStmt:

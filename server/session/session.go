@@ -7,6 +7,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"pumphouse/server/engine"
+	"pumphouse/server/session/infoschema"
 	"pumphouse/server/session/nodestmt"
 	"pumphouse/server/session/privilege"
 	"pumphouse/server/session/result"
@@ -34,7 +35,7 @@ type Session struct {
 	savings       []string                // SAVEPOINT names, oldest first
 	diag          result.Diagnostics      // SHOW WARNINGS
 	texts         textCache               // parsed texts
-	db            string                  // current database
+	schema        *infoschema.Schema      // tables and SHOW, with the current database
 	autocommit    bool                    // @@autocommit before the last SET
 	inTrans       bool                    // between BEGIN and COMMIT
 	transReadOnly bool                    // that transaction is READ ONLY
@@ -60,6 +61,9 @@ func New(opts Options, connID uint32, acc privilege.Account) *Session {
 	s.nodes = nodestmt.New(&s.opts.Config, nodestmt.Owner{
 		Account: &s.acc, Vars: s.vars, Diag: &s.diag, Exec: &s.exec, ReadOnly: s.takeReadOnly,
 		Log: opts.Logger.WithFields(logrus.Fields{"conn": connID, "user": acc.Name, "addr": acc.Host}),
+	})
+	s.schema = infoschema.New(infoschema.Owner{
+		Account: &s.acc, Server: opts.Server, Vars: s.vars, Nodes: s.nodes, Diag: &s.diag, Exec: &s.exec, Now: opts.Now,
 	})
 	return s
 }
@@ -121,7 +125,7 @@ func (s *Session) ResultCharset() string {
 func (s *Session) ClientCharset() string { return s.vars.ClientCharset }
 
 // DB is the current database, "" for none.
-func (s *Session) DB() string { return s.db }
+func (s *Session) DB() string { return s.schema.DB }
 
 // Status gives the server status bits that belong to the session.
 func (s *Session) Status() uint16 {

@@ -18,6 +18,7 @@ import (
 	"pumphouse/nodes"
 	"pumphouse/nodes/embedpd"
 	"pumphouse/server/engine"
+	"pumphouse/server/session/infoschema"
 	"pumphouse/server/session/nodestmt"
 	"pumphouse/server/session/privilege"
 	"pumphouse/server/session/sysvar"
@@ -132,8 +133,8 @@ func takePD(t testing.TB, records map[nodes.Kind][]nodes.Record) {
 // testServer is what a session sees of its server.
 type testServer struct{ killed []string }
 
-func (f *testServer) Processes() []Process {
-	return []Process{
+func (f *testServer) Processes() []infoschema.Process {
+	return []infoschema.Process{
 		{ID: 7, User: "root", Host: "10.0.0.1:5000", Command: "Query", Since: testNow.Add(-3 * time.Second), State: "executing", Info: "SHOW PROCESSLIST"},
 		{ID: 8, User: "eve", Host: "10.0.0.2:5001", DB: "binlog", Command: "Sleep", Since: testNow.Add(-time.Minute)},
 	}
@@ -147,8 +148,6 @@ func (f *testServer) Kill(id uint32, queryOnly bool) bool {
 func (f *testServer) Status() map[string]string {
 	return map[string]string{"Uptime": "60", "Threads_connected": "2", "Questions": "5"}
 }
-
-func (f *testServer) StartTime() time.Time { return testNow.Add(-time.Minute) }
 
 // testOptions are those of a test's sessions.
 func testOptions() Options {

@@ -9,6 +9,8 @@ package nodestmt
 
 import (
 	"context"
+	"fmt"
+	"strings"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -47,6 +49,9 @@ type Config struct {
 	Audit Audit
 	// Control is the way to live nodes, for PAUSE and OFFLINE; nil = they are refused.
 	Control Control
+
+	// TSO gets a timestamp from PD, for SHOW MASTER STATUS; nil = its answer has no rows.
+	TSO func(ctx context.Context) (nodes.TSO, error)
 
 	// Views is shared by the sessions of a server, so that they render SHOW … STATUS
 	// once; nil = each session does it for itself. See [NewViews].
@@ -189,6 +194,19 @@ func (n *Nodes) Count(ctx context.Context, table string) int {
 		return 0
 	}
 	return len(snap.Of(kind))
+}
+
+// Position is the one of SHOW MASTER STATUS. As TiDB's it is a TSO that PD gives out now: where a dump that
+// begins now, and a drainer after it, start. 0 = there is none.
+func (n *Nodes) Position(ctx context.Context) (nodes.TSO, error) {
+	if n.cfg.TSO == nil {
+		return 0, nil
+	}
+	ts, err := n.cfg.TSO(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("get a timestamp from PD at %s: %w", strings.Join(n.cfg.Cluster.Endpoints(), ","), err)
+	}
+	return ts, nil
 }
 
 // LogBin is @@log_bin: whether binlog is enabled, in the form of the compatibility

@@ -1,4 +1,4 @@
-package session
+package infoschema
 
 import (
 	"context"
@@ -34,7 +34,7 @@ var described = map[string]func() [][]engine.Value{
 }
 
 // informationRows gives the rows of a table of information_schema.
-func (s *Session) informationRows(def *catalog.Table) result.RowSource {
+func (s *Schema) informationRows(def *catalog.Table) result.RowSource {
 	if rows, ok := described[def.Name]; ok {
 		return func(_ context.Context, _ []bool, yield func([]engine.Value) bool) error {
 			return yieldAll(rows(), yield)
@@ -78,7 +78,7 @@ var tableRows = sync.OnceValue(func() (rows [][]engine.Value) {
 })
 
 // tableListRows are those of information_schema.TABLES.
-func (s *Session) tableListRows(ctx context.Context, need []bool, yield func([]engine.Value) bool) error {
+func (s *Schema) tableListRows(ctx context.Context, need []bool, yield func([]engine.Value) bool) error {
 	for _, row := range tableRows() {
 		if need[rowsCell] {
 			row = s.counted(ctx, row)
@@ -93,10 +93,10 @@ func (s *Session) tableListRows(ctx context.Context, need []bool, yield func([]e
 const rowsCell = 7 // of information_schema.TABLES
 
 // counted is a table's row with how many rows the table has.
-func (s *Session) counted(ctx context.Context, row []engine.Value) []engine.Value {
+func (s *Schema) counted(ctx context.Context, row []engine.Value) []engine.Value {
 	if row[1].Text() == catalog.Binlog {
 		row = slices.Clone(row)
-		row[rowsCell] = engine.Int(int64(s.nodes.Count(ctx, row[2].Text())))
+		row[rowsCell] = engine.Int(int64(s.own.Nodes.Count(ctx, row[2].Text())))
 	}
 	return row
 }

@@ -1,4 +1,4 @@
-package session
+package infoschema
 
 import (
 	"context"
@@ -34,7 +34,7 @@ func showTables(n *ast.ShowStmt, db string) *showing {
 }
 
 // showTableStatus is SHOW TABLE STATUS.
-func (s *Session) showTableStatus(db string) *showing {
+func (s *Schema) showTableStatus(db string) *showing {
 	return &showing{
 		columns: tableStatusColumns(),
 		fill: func(ctx context.Context, add func(...engine.Value)) error {
@@ -48,7 +48,7 @@ func (s *Session) showTableStatus(db string) *showing {
 }
 
 // tableOf is the table that a SHOW is about.
-func (s *Session) tableOf(n *ast.ShowStmt) (*catalog.Table, error) {
+func (s *Schema) tableOf(n *ast.ShowStmt) (*catalog.Table, error) {
 	if n.Table == nil {
 		return nil, result.Errorf(result.ErrParse, "You have an error in your SQL syntax: no table is named")
 	}
@@ -56,11 +56,11 @@ func (s *Session) tableOf(n *ast.ShowStmt) (*catalog.Table, error) {
 	if n.DBName != "" {
 		db = n.DBName
 	}
-	return s.findTable(db, n.Table.Name.O)
+	return s.find(db, n.Table.Name.O)
 }
 
 // showColumns is SHOW [FULL] COLUMNS and DESCRIBE.
-func (s *Session) showColumns(n *ast.ShowStmt) (*showing, error) {
+func (s *Schema) showColumns(n *ast.ShowStmt) (*showing, error) {
 	t, err := s.tableOf(n)
 	if err != nil {
 		return nil, err
@@ -106,7 +106,7 @@ func yesNo(yes bool) string {
 }
 
 // showIndex is SHOW INDEX.
-func (s *Session) showIndex(n *ast.ShowStmt) (*showing, error) {
+func (s *Schema) showIndex(n *ast.ShowStmt) (*showing, error) {
 	t, err := s.tableOf(n)
 	if err != nil {
 		return nil, err
@@ -127,7 +127,7 @@ func (s *Session) showIndex(n *ast.ShowStmt) (*showing, error) {
 }
 
 // showCreateTable is SHOW CREATE TABLE and SHOW CREATE VIEW.
-func (s *Session) showCreateTable(n *ast.ShowStmt) (*showing, error) {
+func (s *Schema) showCreateTable(n *ast.ShowStmt) (*showing, error) {
 	t, err := s.tableOf(n)
 	if err != nil {
 		return nil, err

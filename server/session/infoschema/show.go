@@ -1,4 +1,4 @@
-package session
+package infoschema
 
 import (
 	"context"
@@ -19,8 +19,8 @@ type showing struct {
 	matched bool                                                           // fill has applied LIKE itself
 }
 
-// runShow carries out a SHOW statement.
-func (s *Session) runShow(ctx context.Context, n *ast.ShowStmt) (*engine.Result, error) {
+// Show carries out a SHOW statement.
+func (s *Schema) Show(ctx context.Context, n *ast.ShowStmt) (*engine.Result, error) {
 	sh, err := s.showing(n)
 	if err != nil {
 		return nil, err
@@ -32,18 +32,18 @@ func (s *Session) runShow(ctx context.Context, n *ast.ShowStmt) (*engine.Result,
 		}
 	}
 	if n.Pattern != nil && !sh.matched {
-		if r, err = s.exec.FilterLike(ctx, r, n.Pattern); err != nil {
+		if r, err = s.own.Exec.FilterLike(ctx, r, n.Pattern); err != nil {
 			return nil, err
 		}
 	}
 	if n.Where != nil {
-		return s.exec.Filter(ctx, r, n.Where)
+		return s.own.Exec.Filter(ctx, r, n.Where)
 	}
 	return r, nil
 }
 
-// describeShow gives the columns of a SHOW statement.
-func (s *Session) describeShow(_ context.Context, n *ast.ShowStmt) ([]engine.Column, error) {
+// ShowColumns gives the columns of a SHOW statement.
+func (s *Schema) ShowColumns(n *ast.ShowStmt) ([]engine.Column, error) {
 	sh, err := s.showing(n)
 	if err != nil {
 		return nil, err
@@ -52,7 +52,7 @@ func (s *Session) describeShow(_ context.Context, n *ast.ShowStmt) ([]engine.Col
 }
 
 // showing finds out what a SHOW statement shows.
-func (s *Session) showing(n *ast.ShowStmt) (*showing, error) {
+func (s *Schema) showing(n *ast.ShowStmt) (*showing, error) {
 	switch n.Tp {
 	case ast.ShowWarnings, ast.ShowErrors:
 		return s.showConditions(n), nil
@@ -95,40 +95,23 @@ func showName(n *ast.ShowStmt) string {
 	return "This SHOW statement"
 }
 
-// FieldList carries out COM_FIELD_LIST: the columns of a table of the current database.
-func (s *Session) FieldList(ctx context.Context, name, wildcard string) ([]engine.Column, error) {
-	ctx, stop := s.start(ctx, true, false)
-	defer stop()
-	t, err := s.exec.Env.Table(ctx, "", name)
-	if err != nil {
-		return nil, s.failed(ctx, err)
-	}
-	var columns []engine.Column
-	for _, c := range t.Columns() {
-		if wildcard == "" || engine.Like(wildcard, c.Name, '\\') {
-			columns = append(columns, c)
-		}
-	}
-	return columns, nil
-}
-
 // schemaOf is the database a SHOW … FROM is about.
-func (s *Session) schemaOf(n *ast.ShowStmt) (string, error) {
+func (s *Schema) schemaOf(n *ast.ShowStmt) (string, error) {
 	db := n.DBName
 	if db == "" {
-		db = s.db
+		db = s.DB
 	}
 	if db == "" {
 		return "", result.Errorf(result.ErrNoDB, "No database selected")
 	}
-	if known := canonicalDB(db); known != "" {
+	if known := catalog.Schema(db); known != "" {
 		return known, nil
 	}
-	return "", result.Errorf(result.ErrUnknownDB, "Unknown database '%s'", db)
+	return "", unknownDB(db)
 }
 
 // showSchema shows databases and what is in one.
-func (s *Session) showSchema(n *ast.ShowStmt) (*showing, error) {
+func (s *Schema) showSchema(n *ast.ShowStmt) (*showing, error) {
 	switch n.Tp {
 	case ast.ShowDatabases:
 		return &showing{
@@ -143,8 +126,8 @@ func (s *Session) showSchema(n *ast.ShowStmt) (*showing, error) {
 	case ast.ShowCreateDatabase:
 		return showCreateDatabase(n)
 	case ast.ShowTriggers, ast.ShowEvents, ast.ShowOpenTables:
-		if n.DBName != "" && canonicalDB(n.DBName) == "" {
-			return nil, result.Errorf(result.ErrUnknownDB, "Unknown database '%s'", n.DBName)
+		if n.DBName != "" && catalog.Schema(n.DBName) == "" {
+			return nil, unknownDB(n.DBName)
 		}
 		return &showing{columns: emptyShows[n.Tp]()}, nil
 	}
@@ -170,9 +153,9 @@ func likeSuffix(n *ast.ShowStmt) string {
 }
 
 func showCreateDatabase(n *ast.ShowStmt) (*showing, error) {
-	db := canonicalDB(n.DBName)
+	db := catalog.Schema(n.DBName)
 	if db == "" {
-		return nil, result.Errorf(result.ErrUnknownDB, "Unknown database '%s'", n.DBName)
+		return nil, unknownDB(n.DBName)
 	}
 	ifNot := ""
 	if n.IfNotExists {

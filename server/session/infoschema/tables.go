@@ -1,4 +1,4 @@
-package session
+package infoschema
 
 import (
 	"context"
@@ -34,52 +34,6 @@ func (t *virtual) ScanColumns(ctx context.Context, need []bool, yield func([]eng
 		return nil
 	}
 	return t.rows(ctx, need, yield)
-}
-
-// canonicalDB gives a database's name as it is shown, "" if there is none.
-func canonicalDB(name string) string { return catalog.Schema(name) }
-
-// Table finds a table.
-func (e env) Table(_ context.Context, db, name string) (engine.Table, error) {
-	def, err := e.s.findTable(db, name)
-	if err != nil {
-		return nil, err
-	}
-	return &virtual{def: def, rows: e.s.rowsOf(def)}, nil
-}
-
-// findTable finds a table's description; db "" is the current database.
-func (s *Session) findTable(db, name string) (*catalog.Table, error) {
-	if db == "" {
-		db = s.db
-	}
-	if db == "" {
-		return nil, result.Errorf(result.ErrNoDB, "No database selected")
-	}
-	if canonicalDB(db) == "" {
-		return nil, result.Errorf(result.ErrUnknownDB, "Unknown database '%s'", db)
-	}
-	def := catalog.Find(db, name)
-	switch {
-	case def != nil:
-		return def, nil
-	case canonicalDB(db) == catalog.Information:
-		return nil, result.Errorf(1109, "Unknown table '%s' in information_schema", name)
-	}
-	return nil, result.Errorf(result.ErrUnknownTable, "Table '%s.%s' doesn't exist", db, name)
-}
-
-// rowsOf gives where a table's rows come from; nil = it is always empty.
-func (s *Session) rowsOf(def *catalog.Table) result.RowSource {
-	switch def.Schema {
-	case catalog.Binlog:
-		return s.nodes.Rows(def.Name)
-	case catalog.Information:
-		return s.informationRows(def)
-	case catalog.MySQL:
-		return s.mysqlRows(def)
-	}
-	return s.performanceRows(def)
 }
 
 // rowList is the source of rows that are made all at once by fill.

@@ -1,4 +1,4 @@
-package session
+package infoschema
 
 import (
 	"context"
@@ -12,10 +12,10 @@ import (
 )
 
 // showConditions is SHOW WARNINGS, SHOW ERRORS and their counts.
-func (s *Session) showConditions(n *ast.ShowStmt) *showing {
+func (s *Schema) showConditions(n *ast.ShowStmt) *showing {
 	onlyErrors := n.Tp == ast.ShowErrors
 	if n.CountWarningsOrErrors {
-		warnings, errors := s.diag.Counts()
+		warnings, errors := s.own.Diag.Counts()
 		name, count := "@@session.warning_count", warnings+errors
 		if onlyErrors {
 			name, count = "@@session.error_count", errors
@@ -32,7 +32,7 @@ func (s *Session) showConditions(n *ast.ShowStmt) *showing {
 		columns: []engine.Column{result.Text("Level", 7), result.Number("Code"), result.Text("Message", 512)},
 		fill: func(ctx context.Context, add func(...engine.Value)) error {
 			var list []result.Condition
-			for _, c := range s.diag.Conditions() {
+			for _, c := range s.own.Diag.Conditions() {
 				if !onlyErrors || c.Level == result.Error {
 					list = append(list, c)
 				}
@@ -50,7 +50,7 @@ func (s *Session) showConditions(n *ast.ShowStmt) *showing {
 }
 
 // limitRange gives the part of n rows that a LIMIT asks for.
-func (s *Session) limitRange(ctx context.Context, l *ast.Limit, n int) (from, to int, err error) {
+func (s *Schema) limitRange(ctx context.Context, l *ast.Limit, n int) (from, to int, err error) {
 	if l == nil {
 		return 0, n, nil
 	}
@@ -58,7 +58,7 @@ func (s *Session) limitRange(ctx context.Context, l *ast.Limit, n int) (from, to
 		if e == nil {
 			return none, nil
 		}
-		v, err := s.exec.Eval(ctx, e)
+		v, err := s.own.Exec.Eval(ctx, e)
 		if err != nil {
 			return 0, err
 		}
@@ -78,15 +78,30 @@ func (s *Session) limitRange(ctx context.Context, l *ast.Limit, n int) (from, to
 	return from, min(from+count, n), nil
 }
 
+// showBinlogStatus is SHOW MASTER STATUS and SHOW BINARY LOG STATUS.
+func (s *Schema) showBinlogStatus() *showing {
+	return &showing{
+		columns: []engine.Column{result.Text("File", 64), result.Number("Position"), result.Text("Binlog_Do_DB", 64),
+			result.Text("Binlog_Ignore_DB", 64), result.Text("Executed_Gtid_Set", 64)},
+		fill: func(ctx context.Context, add func(...engine.Value)) error {
+			ts, err := s.own.Nodes.Position(ctx)
+			if err == nil && ts != 0 {
+				add(str("tidb-binlog"), engine.Int(int64(ts)), str(""), str(""), str(""))
+			}
+			return err
+		},
+	}
+}
+
 // showVariables is SHOW [GLOBAL | SESSION] VARIABLES. PD is asked only if log_bin is
 // among the rows; if it cannot be asked, that row alone is empty and a warning says
 // why, unless log_bin was all that was asked for.
-func (s *Session) showVariables(n *ast.ShowStmt) *showing {
+func (s *Schema) showVariables(n *ast.ShowStmt) *showing {
 	return &showing{
 		columns: []engine.Column{result.Text("Variable_name", 64), result.NullText("Value", 1024)},
 		matched: true,
 		fill: func(ctx context.Context, add func(...engine.Value)) error {
-			match, err := s.exec.Matcher(ctx, n.Pattern)
+			match, err := s.own.Exec.Matcher(ctx, n.Pattern)
 			if err != nil {
 				return err
 			}
@@ -97,12 +112,12 @@ func (s *Session) showVariables(n *ast.ShowStmt) *showing {
 				}
 			}
 			for _, v := range vars {
-				value, err := s.vars.Text(ctx, v, n.GlobalScope)
+				value, err := s.own.Vars.Text(ctx, v, n.GlobalScope)
 				if err != nil {
 					if len(vars) == 1 {
 						return err
 					}
-					s.diag.Warn("the value of %s is not known: %v", v.Name, err)
+					s.own.Diag.Warn("the value of %s is not known: %v", v.Name, err)
 				}
 				add(str(v.Name), str(value))
 			}
@@ -113,7 +128,7 @@ func (s *Session) showVariables(n *ast.ShowStmt) *showing {
 
 // showStatus is SHOW [GLOBAL | SESSION] STATUS: the server's counters and what TLS the
 // connection has, sorted by name.
-func (s *Session) showStatus() *showing {
+func (s *Schema) showStatus() *showing {
 	return &showing{
 		columns: []engine.Column{result.Text("Variable_name", 64), result.Text("Value", 1024)},
 		fill:    s.eachStatus,
@@ -124,7 +139,7 @@ func (s *Session) showStatus() *showing {
 const shortInfo = 100
 
 // showProcessList is SHOW [FULL] PROCESSLIST. A monitor sees its own user's connections.
-func (s *Session) showProcessList(n *ast.ShowStmt) *showing {
+func (s *Schema) showProcessList(n *ast.ShowStmt) *showing {
 	return &showing{
 		columns: []engine.Column{
 			result.Number("Id"), result.Text("User", 32), result.Text("Host", 261), result.NullText("db", 64), result.Text("Command", 16),
@@ -136,8 +151,8 @@ func (s *Session) showProcessList(n *ast.ShowStmt) *showing {
 
 // showGrants is SHOW GRANTS: the role in MySQL's words. Others' are an admin's business,
 // and the console does not tell them: its users stand in its configuration.
-func (s *Session) showGrants(n *ast.ShowStmt) (*showing, error) {
-	user := s.acc.Name
+func (s *Schema) showGrants(n *ast.ShowStmt) (*showing, error) {
+	user := s.own.Account.Name
 	if n.User != nil && !n.User.CurrentUser && n.User.Username != user {
 		return nil, result.Errorf(result.ErrNoSuchGrant, "There is no such grant defined for user '%s' on host '%s'",
 			n.User.Username, n.User.Hostname)
@@ -145,7 +160,7 @@ func (s *Session) showGrants(n *ast.ShowStmt) (*showing, error) {
 	return &showing{
 		columns: []engine.Column{result.Text("Grants for "+user+"@%", 1024)},
 		fill: func(_ context.Context, add func(...engine.Value)) error {
-			add(str("GRANT " + strings.Join(s.acc.Privileges(), ", ") + " ON *.* TO " + s.acc.Grantee()))
+			add(str("GRANT " + strings.Join(s.own.Account.Privileges(), ", ") + " ON *.* TO " + s.own.Account.Grantee()))
 			return nil
 		},
 	}, nil

@@ -1,4 +1,4 @@
-package session
+package infoschema
 
 import (
 	"context"
@@ -17,7 +17,7 @@ import (
 
 // variableRows gives the tables of variables and counters, which information_schema and
 // performance_schema share; nil for every other table.
-func (s *Session) variableRows(table string) result.RowSource {
+func (s *Schema) variableRows(table string) result.RowSource {
 	switch strings.ToLower(table) {
 	case "session_variables":
 		return rowList(func(ctx context.Context, add func(...engine.Value)) error { return s.eachVariable(ctx, false, add) })
@@ -30,13 +30,13 @@ func (s *Session) variableRows(table string) result.RowSource {
 }
 
 // eachVariable lists the variables. Where PD cannot be asked for a value, it is NULL.
-func (s *Session) eachVariable(ctx context.Context, global bool, add func(...engine.Value)) error {
+func (s *Schema) eachVariable(ctx context.Context, global bool, add func(...engine.Value)) error {
 	for _, v := range sysvar.All() {
 		if global && !v.Global {
 			continue
 		}
 		value := engine.Null()
-		if text, err := s.vars.Text(ctx, v, global); err == nil {
+		if text, err := s.own.Vars.Text(ctx, v, global); err == nil {
 			value = str(text)
 		}
 		add(str(v.Name), value)
@@ -45,9 +45,9 @@ func (s *Session) eachVariable(ctx context.Context, global bool, add func(...eng
 }
 
 // eachStatus lists the server's counters and what TLS the connection has, by name.
-func (s *Session) eachStatus(_ context.Context, add func(...engine.Value)) error {
-	status := s.opts.Server.Status()
-	status["Ssl_cipher"], status["Ssl_version"] = s.acc.Cipher, s.acc.TLSVersion
+func (s *Schema) eachStatus(_ context.Context, add func(...engine.Value)) error {
+	status := s.own.Server.Status()
+	status["Ssl_cipher"], status["Ssl_version"] = s.own.Account.Cipher, s.own.Account.TLSVersion
 	names := make([]string, 0, len(status))
 	for name := range status {
 		names = append(names, name)
@@ -61,19 +61,19 @@ func (s *Session) eachStatus(_ context.Context, add func(...engine.Value)) error
 
 // processes lists the connections that the user may see, by ID. A monitor sees its own
 // user's.
-func (s *Session) processes() []Process {
-	list := slices.DeleteFunc(s.opts.Server.Processes(), func(p Process) bool {
-		return s.acc.Role != privilege.Admin && p.User != s.acc.Name
+func (s *Schema) processes() []Process {
+	list := slices.DeleteFunc(s.own.Server.Processes(), func(p Process) bool {
+		return s.own.Account.Role != privilege.Admin && p.User != s.own.Account.Name
 	})
 	slices.SortFunc(list, func(a, b Process) int { return int(int64(a.ID) - int64(b.ID)) })
 	return list
 }
 
 // seconds is how long a connection has been doing what it does.
-func (s *Session) since(p Process) int64 { return max(0, int64(s.opts.Now().Sub(p.Since)/time.Second)) }
+func (s *Schema) since(p Process) int64 { return max(0, int64(s.own.Now().Sub(p.Since)/time.Second)) }
 
 // eachProcess lists connections as SHOW [FULL] PROCESSLIST does.
-func (s *Session) eachProcess(full bool, add func(...engine.Value)) error {
+func (s *Schema) eachProcess(full bool, add func(...engine.Value)) error {
 	for _, p := range s.processes() {
 		info := p.Info
 		if !full {
@@ -85,21 +85,21 @@ func (s *Session) eachProcess(full bool, add func(...engine.Value)) error {
 	return nil
 }
 
-func (s *Session) userPrivilegeRows(_ context.Context, add func(...engine.Value)) error {
-	for _, p := range s.acc.Privileges() {
-		add(str(s.acc.Grantee()), str(catalogName), str(p), str("NO"))
+func (s *Schema) userPrivilegeRows(_ context.Context, add func(...engine.Value)) error {
+	for _, p := range s.own.Account.Privileges() {
+		add(str(s.own.Account.Grantee()), str(catalogName), str(p), str("NO"))
 	}
 	return nil
 }
 
 // mysqlRows gives the rows of a table of the database mysql. The only user that a session
 // knows is its own; the others stand in the console's configuration.
-func (s *Session) mysqlRows(def *catalog.Table) result.RowSource {
+func (s *Schema) mysqlRows(def *catalog.Table) result.RowSource {
 	if def.Name != "user" {
 		return nil
 	}
 	return rowList(func(_ context.Context, add func(...engine.Value)) error {
-		have := s.acc.Privileges()
+		have := s.own.Account.Privileges()
 		may := func(p string) engine.Value {
 			if slices.Contains(have, p) {
 				return str("Y")
@@ -107,7 +107,7 @@ func (s *Session) mysqlRows(def *catalog.Table) result.RowSource {
 			return str("N")
 		}
 		add(rowOf(def, map[string]engine.Value{
-			"Host": str("%"), "User": str(s.acc.Name), "Select_priv": may("SELECT"), "Reload_priv": may("RELOAD"),
+			"Host": str("%"), "User": str(s.own.Account.Name), "Select_priv": may("SELECT"), "Reload_priv": may("RELOAD"),
 			"Process_priv": may("PROCESS"), "Super_priv": may("SUPER"), "Show_db_priv": str("Y"),
 			"authentication_string": str("*not shown"),
 		})...)
@@ -116,7 +116,7 @@ func (s *Session) mysqlRows(def *catalog.Table) result.RowSource {
 }
 
 // performanceRows gives the rows of a table of performance_schema.
-func (s *Session) performanceRows(def *catalog.Table) result.RowSource {
+func (s *Schema) performanceRows(def *catalog.Table) result.RowSource {
 	switch def.Name {
 	case "processlist":
 		return rowList(func(_ context.Context, add func(...engine.Value)) error {
