@@ -43,7 +43,7 @@ func (s *Session) dispatch(ctx context.Context, st statement) (*Outcome, error) 
 	case *ast.DoStmt:
 		return s.done(s.runDo(ctx, n))
 	case *ast.BeginStmt, *ast.CommitStmt, *ast.RollbackStmt, *ast.SavepointStmt, *ast.ReleaseSavepointStmt:
-		return s.done(s.runTransaction(n, st.Text))
+		return s.done(s.txn.run(n, st.Text))
 	case *ast.KillStmt:
 		return s.done(s.runKill(n.ConnectionID, n.Query))
 	case *ast.PrepareStmt:
@@ -118,6 +118,23 @@ func (s *Session) UseDB(ctx context.Context, name string) error {
 		return s.failed(ctx, err)
 	}
 	return nil
+}
+
+// FieldList carries out COM_FIELD_LIST: the columns of a table of the current database.
+func (s *Session) FieldList(ctx context.Context, name, wildcard string) ([]engine.Column, error) {
+	ctx, stop := s.start(ctx, true, false)
+	defer stop()
+	t, err := s.schema.Table(ctx, "", name)
+	if err != nil {
+		return nil, s.failed(ctx, err)
+	}
+	var columns []engine.Column
+	for _, c := range t.Columns() {
+		if wildcard == "" || engine.Like(wildcard, c.Name, '\\') {
+			columns = append(columns, c)
+		}
+	}
+	return columns, nil
 }
 
 // runKill carries out KILL. A monitor may end nothing but what its own user runs: that

@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"strconv"
-	"strings"
 	"time"
 
 	"pumphouse/server/engine"
@@ -16,13 +15,13 @@ type env struct{ s *Session }
 
 var _ engine.Env = env{}
 
-func (e env) UserVar(name string) engine.Value { return e.s.userVars[strings.ToLower(name)] }
+func (e env) UserVar(name string) engine.Value { return e.s.userVars.get(name) }
 
 func (e env) SetUserVar(name string, v engine.Value) error {
-	if err := e.s.keep(userVarBytes(name, v)); err != nil {
+	if err := e.s.mem.keep(userVarBytes(name, v)); err != nil {
 		return err
 	}
-	e.s.setUserVar(name, v)
+	e.s.userVars.set(name, v)
 	return nil
 }
 

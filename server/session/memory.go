@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"pumphouse/server/engine"
+	"pumphouse/server/governor"
 	"pumphouse/server/session/result"
 	"pumphouse/sqlext"
 )
@@ -15,25 +16,26 @@ import (
 // itemBytes is what an entry of a list or map takes besides its text.
 const itemBytes = 128
 
-// keep takes n more bytes for what the session keeps; fewer than 0 gives back.
-func (s *Session) keep(n int64) error {
-	if err := s.opts.Share.Take(n); err != nil {
+// memory is the account of what a session keeps.
+type memory struct {
+	share *governor.Share
+	kept  int64 // bytes
+}
+
+// keep takes n more bytes; fewer than 0 gives back.
+func (m *memory) keep(n int64) error {
+	if err := m.share.Take(n); err != nil {
 		return err
 	}
-	s.kept += n
+	m.kept += n
 	return nil
 }
 
-// letGo gives n bytes back.
-func (s *Session) letGo(n int64) {
-	n = min(n, s.kept)
-	s.opts.Share.Give(n)
-	s.kept -= n
-}
-
-// userVarBytes is what the session keeps for @name.
-func userVarBytes(name string, v engine.Value) int64 {
-	return int64(len(name)) + int64(len(v.Str())) + itemBytes
+// free gives n bytes back.
+func (m *memory) free(n int64) {
+	n = min(n, m.kept)
+	m.share.Give(n)
+	m.kept -= n
 }
 
 // parsedSize is what the statements of a text take, in bytes, rather too much.

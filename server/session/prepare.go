@@ -150,27 +150,20 @@ func (s *Session) runPrepare(ctx context.Context, n *ast.PrepareStmt) error {
 		sql = s.exec.Env.UserVar(n.SQLVar.Name).Text()
 	}
 	name := strings.ToLower(n.Name)
-	s.dropPrepared(name)
-	if len(s.prepared) >= maxNamedStatements {
+	s.prepared.drop(name)
+	if len(s.prepared.byName) >= maxNamedStatements {
 		return result.Errorf(1461, "Can't create more than max_prepared_stmt_count statements (current value: %d)", maxNamedStatements)
 	}
 	p, err := s.compile(ctx, sql)
 	if err != nil {
 		return err
 	}
-	if err := s.keep(p.Size()); err != nil {
-		return err
-	}
-	if s.prepared == nil {
-		s.prepared = map[string]*Prepared{}
-	}
-	s.prepared[name] = p
-	return nil
+	return s.prepared.put(name, p)
 }
 
 // runExecute carries out EXECUTE name USING @a, @b.
 func (s *Session) runExecute(ctx context.Context, n *ast.ExecuteStmt) (*Outcome, error) {
-	p, ok := s.prepared[strings.ToLower(n.Name)]
+	p, ok := s.prepared.byName[strings.ToLower(n.Name)]
 	if !ok {
 		return nil, unknownStatement(n.Name, "EXECUTE")
 	}
@@ -191,19 +184,37 @@ func (s *Session) runExecute(ctx context.Context, n *ast.ExecuteStmt) (*Outcome,
 
 // runDeallocate carries out DEALLOCATE PREPARE name.
 func (s *Session) runDeallocate(n *ast.DeallocateStmt) error {
-	name := strings.ToLower(n.Name)
-	if _, ok := s.prepared[name]; !ok {
+	if !s.prepared.drop(strings.ToLower(n.Name)) {
 		return unknownStatement(n.Name, "DEALLOCATE PREPARE")
 	}
-	s.dropPrepared(name)
 	return nil
 }
 
-func (s *Session) dropPrepared(name string) {
-	if p, ok := s.prepared[name]; ok {
-		s.letGo(p.Size())
-		delete(s.prepared, name)
+// namedStatements are those of PREPARE name FROM ….
+type namedStatements struct {
+	mem    *memory
+	byName map[string]*Prepared // lower case
+}
+
+func (n *namedStatements) put(name string, p *Prepared) error {
+	if err := n.mem.keep(p.Size()); err != nil {
+		return err
 	}
+	if n.byName == nil {
+		n.byName = map[string]*Prepared{}
+	}
+	n.byName[name] = p
+	return nil
+}
+
+// drop reports whether there was one of that name.
+func (n *namedStatements) drop(name string) bool {
+	p, ok := n.byName[name]
+	if ok {
+		n.mem.free(p.Size())
+		delete(n.byName, name)
+	}
+	return ok
 }
 
 func unknownStatement(name, command string) error {

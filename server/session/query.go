@@ -89,7 +89,7 @@ func (s *Session) parse(sql string) ([]sqlext.Statement, []error, *engine.Error)
 			"statements in one text (CLIENT_MULTI_STATEMENTS), near '%s'", result.Clip(stmts[1].Text, 80))
 	}
 	if len(warns) == 0 {
-		s.remember(sql, stmts, size)
+		s.texts.put(sql, stmts, size)
 	}
 	return stmts, warns, nil
 }
@@ -159,55 +159,3 @@ func (s *Session) finish(o *Outcome, looks bool) {
 
 // ok is an outcome without rows.
 func (s *Session) ok() *Outcome { return &Outcome{Status: s.Status()} }
-
-// textCache remembers the parsed form of the last few texts. What a text means also
-// depends on variables: [Session.varChanged] empties it.
-type textCache struct {
-	texts [8]string
-	stmts [8][]sqlext.Statement
-	sizes [8]int64 // bytes that they take
-	next  int
-}
-
-// maxCachedText is the length in bytes up to which a text is worth remembering.
-const maxCachedText = 512
-
-// maxCached bounds what the texts of a session take when they are parsed, in bytes.
-const maxCached = 64 << 10
-
-func (c *textCache) get(sql string) []sqlext.Statement {
-	if len(sql) > maxCachedText {
-		return nil
-	}
-	for i := range c.texts {
-		if c.stmts[i] != nil && c.texts[i] == sql {
-			return c.stmts[i]
-		}
-	}
-	return nil
-}
-
-// remember keeps a parsed text that takes so many bytes, if there is room for it.
-func (s *Session) remember(sql string, stmts []sqlext.Statement, size int64) {
-	c := &s.texts
-	if len(sql) > maxCachedText || len(stmts) == 0 {
-		return
-	}
-	total := size - c.sizes[c.next]
-	for _, n := range c.sizes {
-		total += n
-	}
-	if total > maxCached || s.keep(size-c.sizes[c.next]) != nil {
-		return
-	}
-	c.texts[c.next], c.stmts[c.next], c.sizes[c.next] = strings.Clone(sql), stmts, size
-	c.next = (c.next + 1) % len(c.texts)
-}
-
-// forgetTexts empties the cache.
-func (s *Session) forgetTexts() {
-	for _, n := range s.texts.sizes {
-		s.letGo(n)
-	}
-	s.texts = textCache{}
-}

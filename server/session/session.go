@@ -28,38 +28,36 @@ type Session struct {
 	id   uint32
 	acc  privilege.Account
 
-	vars          *sysvar.Vars            // system variables
-	kept          int64                   // bytes taken of opts.Share for what follows, settings and texts
-	userVars      map[string]engine.Value // @name, lower case
-	prepared      map[string]*Prepared    // PREPARE name FROM …, lower case
-	savings       []string                // SAVEPOINT names, oldest first
-	diag          result.Diagnostics      // SHOW WARNINGS
-	texts         textCache               // parsed texts
-	schema        *infoschema.Schema      // tables and SHOW, with the current database
-	autocommit    bool                    // @@autocommit before the last SET
-	inTrans       bool                    // between BEGIN and COMMIT
-	transReadOnly bool                    // that transaction is READ ONLY
-	nextReadOnly  *bool                   // SET TRANSACTION READ ONLY or READ WRITE, for the next one; nil = as the variable says
-	multi         bool                    // several statements in one text are allowed
-	found         int64                   // FOUND_ROWS()
-	affected      int64                   // ROW_COUNT()
-	parser        *sqlext.Parser          // nil until the first statement
-	exec          engine.Executor         // its Env is this session
-	nodes         *nodestmt.Nodes         // statements on nodes
+	vars   *sysvar.Vars       // system variables
+	nodes  *nodestmt.Nodes    // statements on nodes
+	schema *infoschema.Schema // tables and SHOW, with the current database
+	exec   engine.Executor    // of SELECT and expressions; its Env is this session
+	diag   result.Diagnostics // SHOW WARNINGS
+
+	mem      memory // what the following keeps
+	userVars userVars
+	prepared namedStatements
+	texts    textCache
+	txn      transaction
+
+	parser   *sqlext.Parser // nil until the first statement
+	multi    bool           // several statements in one text are allowed
+	found    int64          // FOUND_ROWS()
+	affected int64          // ROW_COUNT()
 }
 
 // New makes the session of a client that has just logged in.
 func New(opts Options, connID uint32, acc privilege.Account) *Session {
 	opts = opts.withDefaults()
-	s := &Session{
-		opts: opts, id: connID, acc: acc, multi: true,
-	}
+	s := &Session{opts: opts, id: connID, acc: acc, multi: true, mem: memory{share: opts.Share}}
 	s.exec = engine.Executor{Env: env{s}, Limits: opts.Limits, Budget: opts.Share}
-	s.vars = sysvar.New(&s.opts.Facts, sysvar.Owner{ID: connID, Account: &s.acc, Diag: &s.diag, LogBin: func(ctx context.Context) (string, error) { return s.nodes.LogBin(ctx) },
-		Changed: s.varChanged})
-	s.autocommit = s.vars.Autocommit
+	s.vars = sysvar.New(&s.opts.Facts, sysvar.Owner{
+		ID: connID, Account: &s.acc, Diag: &s.diag, Changed: s.varChanged,
+		LogBin: func(ctx context.Context) (string, error) { return s.nodes.LogBin(ctx) },
+	})
+	s.keepNothing()
 	s.nodes = nodestmt.New(&s.opts.Config, nodestmt.Owner{
-		Account: &s.acc, Vars: s.vars, Diag: &s.diag, Exec: &s.exec, ReadOnly: s.takeReadOnly,
+		Account: &s.acc, Vars: s.vars, Diag: &s.diag, Exec: &s.exec, ReadOnly: s.txn.takeReadOnly,
 		Log: opts.Logger.WithFields(logrus.Fields{"conn": connID, "user": acc.Name, "addr": acc.Host}),
 	})
 	s.schema = infoschema.New(infoschema.Owner{
@@ -85,14 +83,17 @@ func (o Options) withDefaults() Options {
 // Reset carries out COM_RESET_CONNECTION: the session is as after the login, but for
 // the handshake's collation and what it has written, which it goes on seeing.
 func (s *Session) Reset() {
-	s.userVars, s.prepared, s.savings = nil, nil, nil
-	s.texts = textCache{}
-	s.letGo(s.kept)
+	s.mem.free(s.mem.kept)
 	s.diag = result.Diagnostics{}
-	s.inTrans, s.transReadOnly, s.nextReadOnly, s.found, s.affected = false, false, nil, 0, 0
+	s.found, s.affected = 0, 0
 	s.vars.Reset()
-	s.autocommit = s.vars.Autocommit
-	s.forgetTexts()
+	s.keepNothing()
+}
+
+// keepNothing makes empty what the session keeps. Its memory has been given back.
+func (s *Session) keepNothing() {
+	s.userVars, s.prepared, s.texts = userVars{mem: &s.mem}, namedStatements{mem: &s.mem}, textCache{mem: &s.mem}
+	s.txn = transaction{mem: &s.mem, vars: s.vars, autocommit: s.vars.Autocommit}
 }
 
 // SetMultiStatements allows or forbids several statements in one text, as the
@@ -101,13 +102,9 @@ func (s *Session) SetMultiStatements(on bool) { s.multi = on }
 
 // varChanged follows a change of a system variable, which freed so many bytes.
 func (s *Session) varChanged(freed int64) {
-	s.letGo(freed)
-	if s.vars.Autocommit && !s.autocommit { // MySQL: switching it on commits
-		s.inTrans = false
-		s.dropSavepoints(0)
-	}
-	s.autocommit = s.vars.Autocommit
-	s.forgetTexts() // what a text means may depend on any of them
+	s.mem.free(freed)
+	s.txn.obey()
+	s.texts.forget() // what a text means may depend on any of them
 }
 
 // SetCollation takes the collation the client chose in the handshake (or with COM_CHANGE_USER).
@@ -133,7 +130,7 @@ func (s *Session) Status() uint16 {
 	if s.vars.Autocommit {
 		bits |= statusAutocommit
 	}
-	if s.inTrans {
+	if s.txn.active {
 		bits |= statusInTrans
 	}
 	if s.vars.Mode.HasNoBackslashEscapesMode() {

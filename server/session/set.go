@@ -16,9 +16,9 @@ func (s *Session) runSet(ctx context.Context, stmt *ast.SetStmt, text string) er
 	apply := make([]func(), 0, len(stmt.Variables))
 	grows := int64(0)
 	for _, a := range stmt.Variables {
-		if a.Name == "tx_read_only" && s.isSetTransaction(text) {
+		if a.Name == "tx_read_only" && s.txn.isSetTransaction(text) {
 			on := a.Value.(ast.ValueExpr).GetString() == "1"
-			apply = append(apply, func() { s.nextReadOnly = &on })
+			apply = append(apply, func() { s.txn.next = &on })
 			continue
 		}
 		f, bytes, err := s.assignment(ctx, a)
@@ -28,7 +28,7 @@ func (s *Session) runSet(ctx context.Context, stmt *ast.SetStmt, text string) er
 		apply = append(apply, f)
 		grows += bytes
 	}
-	if err := s.keep(grows); err != nil {
+	if err := s.mem.keep(grows); err != nil {
 		return err
 	}
 	for _, f := range apply {
@@ -45,17 +45,31 @@ func (s *Session) assignment(ctx context.Context, a *ast.VariableAssignment) (do
 		return s.vars.Assign(a, eval)
 	}
 	v, err := eval(a.Value)
-	return func() { s.setUserVar(a.Name, v) }, userVarBytes(a.Name, v), err
+	return func() { s.userVars.set(a.Name, v) }, userVarBytes(a.Name, v), err
 }
 
-// setUserVar keeps @name. Its bytes have been taken.
-func (s *Session) setUserVar(name string, v engine.Value) {
-	if s.userVars == nil {
-		s.userVars = map[string]engine.Value{}
+// userVars are the variables of the client's own: @name.
+type userVars struct {
+	mem    *memory
+	values map[string]engine.Value // by name, lower case
+}
+
+// get gives NULL for a variable that was never set.
+func (u *userVars) get(name string) engine.Value { return u.values[strings.ToLower(name)] }
+
+// set keeps a variable. Its bytes have been taken.
+func (u *userVars) set(name string, v engine.Value) {
+	if u.values == nil {
+		u.values = map[string]engine.Value{}
 	}
 	name = strings.ToLower(name)
-	if old, ok := s.userVars[name]; ok {
-		s.letGo(userVarBytes(name, old))
+	if old, ok := u.values[name]; ok {
+		u.mem.free(userVarBytes(name, old))
 	}
-	s.userVars[name] = v
+	u.values[name] = v
+}
+
+// userVarBytes is what is kept for one.
+func userVarBytes(name string, v engine.Value) int64 {
+	return int64(len(name)) + int64(len(v.Str())) + itemBytes
 }

@@ -35,7 +35,7 @@ func (s *Session) onlyReads(st *statement) bool {
 	case *ast.SelectStmt, *ast.SetOprStmt, *ast.ShowStmt, *ast.DoStmt, *ast.SetStmt, *ast.ExplainStmt, *ast.PrepareStmt:
 		return true
 	case *ast.ExecuteStmt:
-		p := s.prepared[strings.ToLower(n.Name)]
+		p := s.prepared.byName[strings.ToLower(n.Name)]
 		return p != nil && s.onlyReads(&p.stmt)
 	}
 	return false

@@ -7,84 +7,106 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/ast"
 
 	"pumphouse/server/session/result"
+	"pumphouse/server/session/sysvar"
 	"pumphouse/sqlext"
 )
 
-// runTransaction carries out BEGIN, COMMIT, ROLLBACK and savepoints. A CHANGE is never
-// part of a transaction: it is done when its OK arrives. What is kept is the status bit
-// that clients and pools look at, and the names of savepoints.
-func (s *Session) runTransaction(n ast.StmtNode, text string) error {
+// transaction is the one a session is in, or is not. A CHANGE is never part of a transaction: it is done
+// when its OK arrives. What is kept is the status bit that clients and pools look at, whether it is
+// READ ONLY, and the names of savepoints.
+type transaction struct {
+	mem  *memory
+	vars *sysvar.Vars
+
+	active     bool     // between BEGIN and COMMIT
+	readOnly   bool     // and it is READ ONLY
+	next       *bool    // SET TRANSACTION READ ONLY or READ WRITE, for the next one; nil = as the variable says
+	savepoints []string // their names, oldest first
+	autocommit bool     // @@autocommit before the last SET
+}
+
+// run carries out BEGIN, COMMIT, ROLLBACK and savepoints.
+func (t *transaction) run(n ast.StmtNode, text string) error {
 	switch n := n.(type) {
 	case *ast.BeginStmt:
-		s.transReadOnly = n.ReadOnly || s.takeNextReadOnly() && !s.saysReadWrite(text)
-		s.inTrans = true
-		s.dropSavepoints(0)
+		t.readOnly = n.ReadOnly || t.takeNext() && !t.saysReadWrite(text)
+		t.active = true
+		t.dropFrom(0)
 	case *ast.CommitStmt:
-		s.ended(n.CompletionType)
+		t.end(n.CompletionType)
 	case *ast.RollbackStmt:
 		if n.SavepointName != "" {
-			return s.toSavepoint(n.SavepointName, true)
+			return t.toSavepoint(n.SavepointName, true)
 		}
-		s.ended(n.CompletionType)
+		t.end(n.CompletionType)
 	case *ast.SavepointStmt:
-		if i := s.savepoint(n.Name); i >= 0 {
-			s.letGo(savepointBytes(s.savings[i]))
-			s.savings = slices.Delete(s.savings, i, i+1)
+		if i := t.savepoint(n.Name); i >= 0 {
+			t.mem.free(savepointBytes(t.savepoints[i]))
+			t.savepoints = slices.Delete(t.savepoints, i, i+1)
 		}
-		if s.inTrans || !s.vars.Autocommit {
-			if err := s.keep(savepointBytes(n.Name)); err != nil {
+		if t.active || !t.vars.Autocommit {
+			if err := t.mem.keep(savepointBytes(n.Name)); err != nil {
 				return err
 			}
-			s.savings = append(s.savings, strings.Clone(n.Name))
+			t.savepoints = append(t.savepoints, strings.Clone(n.Name))
 		}
 	case *ast.ReleaseSavepointStmt:
-		return s.toSavepoint(n.Name, false)
+		return t.toSavepoint(n.Name, false)
 	}
 	return nil
 }
 
-// ended notes the end of a transaction; one that is chained to it is READ ONLY as it was.
-func (s *Session) ended(completion ast.CompletionType) {
-	s.inTrans = completion == ast.CompletionTypeChain
-	s.dropSavepoints(0)
-	s.transReadOnly = s.transReadOnly && s.inTrans
-	s.nextReadOnly = nil
+// end notes the end of a transaction; one that is chained to it is READ ONLY as it was.
+func (t *transaction) end(completion ast.CompletionType) {
+	t.active = completion == ast.CompletionTypeChain
+	t.dropFrom(0)
+	t.readOnly = t.readOnly && t.active
+	t.next = nil
+}
+
+// obey follows a SET: autocommit that is switched on commits, as in MySQL.
+func (t *transaction) obey() {
+	if t.vars.Autocommit && !t.autocommit {
+		t.active = false
+		t.dropFrom(0)
+	}
+	t.autocommit = t.vars.Autocommit
 }
 
 // takeReadOnly reports whether the statement stands in a transaction that is READ ONLY. Without
 // BEGIN a statement is a transaction of its own.
-func (s *Session) takeReadOnly() bool {
-	if s.inTrans {
-		return s.transReadOnly
+func (t *transaction) takeReadOnly() bool {
+	if t.active {
+		return t.readOnly
 	}
-	return s.takeNextReadOnly()
+	return t.takeNext()
 }
 
-// takeNextReadOnly reports whether the transaction that begins now is READ ONLY.
-func (s *Session) takeNextReadOnly() bool {
-	if next := s.nextReadOnly; next != nil {
-		s.nextReadOnly = nil
+// takeNext reports whether the transaction that begins now is READ ONLY.
+func (t *transaction) takeNext() bool {
+	if next := t.next; next != nil {
+		t.next = nil
 		return *next
 	}
-	return s.vars.Own("transaction_read_only") == "ON"
+	return t.vars.Own("transaction_read_only") == "ON"
 }
 
 // saysReadWrite reports whether a BeginStmt is START TRANSACTION … READ WRITE.
-func (s *Session) saysReadWrite(text string) bool {
-	words := sqlext.Words(text, s.vars.Mode)
+func (t *transaction) saysReadWrite(text string) bool {
+	words := sqlext.Words(text, t.vars.Mode)
 	at := slices.Index(words, "READ")
 	return at >= 0 && at+1 < len(words) && words[at+1] == "WRITE"
 }
 
 // isSetTransaction reports whether a SetStmt is SET TRANSACTION, which goes for the next
 // transaction, and not SET SESSION TRANSACTION.
-func (s *Session) isSetTransaction(text string) bool {
-	words := sqlext.Words(text, s.vars.Mode)
+func (t *transaction) isSetTransaction(text string) bool {
+	words := sqlext.Words(text, t.vars.Mode)
 	return len(words) > 1 && words[1] == "TRANSACTION"
 }
 
-func (s *Session) savepoint(name string) int {
-	for i, have := range s.savings {
+func (t *transaction) savepoint(name string) int {
+	for i, have := range t.savepoints {
 		if strings.EqualFold(have, name) {
 			return i
 		}
@@ -93,25 +115,25 @@ func (s *Session) savepoint(name string) int {
 }
 
 // toSavepoint drops the savepoints after one, and with RELEASE that one too.
-func (s *Session) toSavepoint(name string, keep bool) error {
-	i := s.savepoint(name)
+func (t *transaction) toSavepoint(name string, keep bool) error {
+	i := t.savepoint(name)
 	if i < 0 {
 		return result.Errorf(result.ErrNoSavepoint, "SAVEPOINT %s does not exist", name)
 	}
 	if keep {
 		i++
 	}
-	s.dropSavepoints(i)
+	t.dropFrom(i)
 	return nil
 }
 
-// dropSavepoints forgets the savepoints from one on.
-func (s *Session) dropSavepoints(from int) {
-	for _, name := range s.savings[from:] {
-		s.letGo(savepointBytes(name))
+// dropFrom forgets the savepoints from one on.
+func (t *transaction) dropFrom(from int) {
+	for _, name := range t.savepoints[from:] {
+		t.mem.free(savepointBytes(name))
 	}
-	clear(s.savings[from:])
-	s.savings = s.savings[:from]
+	clear(t.savepoints[from:])
+	t.savepoints = t.savepoints[:from]
 }
 
 func savepointBytes(name string) int64 { return int64(len(name)) + itemBytes }
