@@ -168,6 +168,9 @@ func (dec *decoder) filtered(j *unfiltered, query string, log *logrus.Entry) ([]
 			return nil, nil
 		}
 	}
+	if !dec.wants(j.Like[0], j.Like[1]) {
+		j.Like = [2]string{} // it is not downstream
+	}
 	list := []sink.Statement{{DDL: j.DDL, Query: query}}
 	switch c.do {
 	case stop:

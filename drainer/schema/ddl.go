@@ -33,6 +33,10 @@ type DDL struct {
 	// Statement is the statement with every name as the definitions have it, with its database, in
 	// TiDB's own form ([ParseStatements] reads it). Empty when the parser does not know the statement.
 	Statement string
+	// Like is the table that CREATE TABLE … LIKE has copied, database and name. A TiDB downstream copies it as well:
+	// EXCHANGE PARTITION compares the numbers of columns, which no definition can ask for. Empty for other statements,
+	// and where that cannot be told.
+	Like [2]string
 	// OnlyTiDB: the statement means nothing to a MySQL.
 	OnlyTiDB bool
 	// Setval: it is no job, but where a sequence's cache has come to: SELECT SETVAL(…).

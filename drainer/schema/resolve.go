@@ -2,6 +2,7 @@ package schema
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -16,7 +17,7 @@ import (
 //	the table or view that is made the definition after it
 //	RENAME                         the numbers of the tables, in the order of the renaming
 //	EXCHANGE PARTITION             the partitioned table by TableInfo, the plain one by job.TableID
-//	CREATE TABLE … LIKE            nothing is copied: it becomes the definition that came of it
+//	CREATE TABLE … LIKE            it becomes the definition that came of it (but see DDL.Like)
 //	REFERENCES                     the foreign key in the definition after the job
 //	CREATE VIEW                    the query as TiDB keeps it in the view's definition
 //	DROP of several                a job is about one of them: the others are left out
@@ -185,11 +186,32 @@ func (r *resolver) statement(n ast.StmtNode) (ast.StmtNode, error) {
 func (r *resolver) createTable(n *ast.CreateTableStmt) (ast.StmtNode, error) {
 	t := r.made()
 	if n.ReferTable != nil && t != nil {
+		if like := r.copied(n.ReferTable, t); like != nil {
+			r.d.Like = [2]string{like.Schema, like.Name}
+		}
 		return createTable(t)
 	}
 	n.Table = r.called()
 	r.references(t, n.Constraints...)
 	return n, nil
+}
+
+// copied is the table that t was made like, from its name, with or without a database. nil: there is not exactly one that can be it.
+func (r *resolver) copied(name *ast.TableName, t *Table) (found *Table) {
+	for _, other := range r.before.tables {
+		if other.Kind != BaseTable || !strings.EqualFold(other.Name, name.Name.O) || name.Schema.O != "" && !strings.EqualFold(other.Schema, name.Schema.O) {
+			continue
+		}
+		public := slices.DeleteFunc(slices.Clone(other.Columns), func(c Column) bool { return !c.Public && !c.Hidden })
+		if !reflect.DeepEqual(public, t.Columns) || !reflect.DeepEqual(other.Keys, t.Keys) {
+			continue
+		}
+		if found != nil {
+			return nil
+		}
+		found = other
+	}
+	return found
 }
 
 // createTables takes the definitions of a job that made many tables.

@@ -25,6 +25,7 @@ func TestNames(t *testing.T) {
 	foreign := tableJSON(10, "Foo", "a:1 b:2", `,"fk_info":[{"fk_name":{"O":"k","L":"k"},"ref_schema":{"O":"tWO","L":"two"},"ref_table":{"O":"bAR","L":"bar"},"cols":`+names("a")+`,"state":5}]`)
 	view := fmt.Sprintf(`"type":21,"schema_id":1,"table_id":30,"binlog":{"TableInfo":{"id":30,"name":{"O":"Vw","L":"vw"},"state":5,"cols":[],"view":{"view_select":%q,"view_cols":%s}}}`,
 		"WITH `w` AS (SELECT 1 AS `n`) SELECT `one`.`foo`.`a` AS `x`,`foo`.`b` AS `y`,`Z`.`c` AS `c` FROM (`one`.`foo` JOIN `w`) JOIN `two`.`bar` AS `z`", names("x", "y", "c"))
+	likes := map[string][2]string{"like foo": {"One", "Foo"}, "like one of another database": {"Two", "Bar"}}
 	for _, c := range []struct{ name, job, query, want string }{
 		{"alter", table(5, 10, tableJSON(10, "Foo", "a:1", "")), "ALTER TABLE `foo` ADD COLUMN `b` INT;", "ALTER TABLE `One`.`Foo` ADD COLUMN `b` INT"},
 		{"create index", table(7, 10, tableJSON(10, "Foo", "a:1", "")), "CREATE INDEX `i` ON `ONE`.`FOO` (`a`);", "CREATE INDEX `i` ON `One`.`Foo` (`a`)"},
@@ -32,6 +33,9 @@ func TestNames(t *testing.T) {
 		{"truncate", table(11, 10, tableJSON(99, "Foo", "a:1", "")), "TRUNCATE TABLE `foo`;", "TRUNCATE TABLE `One`.`Foo`"},
 		{"create", table(3, 40, tableJSON(40, "New", "a:1", "")), "CREATE TABLE IF NOT EXISTS `New` (`a` INT);", "CREATE TABLE IF NOT EXISTS `One`.`New` (`a` INT)"},
 		{"like", table(3, 40, tableJSON(40, "New", "a:1", `,"comment":"c"`)), "CREATE TABLE `one`.`New` LIKE `s`;", "CREATE TABLE `One`.`New` (`a` INT) COMMENT = 'c'"},
+		{"like foo", table(3, 40, tableJSON(40, "New", "a:1", "")), "CREATE TABLE `one`.`New` LIKE `foo`;", "CREATE TABLE `One`.`New` (`a` INT)"},
+		{"like one of another database", table(3, 40, tableJSON(40, "New", "a:1", "")), "CREATE TABLE `one`.`New` LIKE `two`.`bar`;", "CREATE TABLE `One`.`New` (`a` INT)"},
+		{"like one that it does not look like", table(3, 40, tableJSON(40, "New", "a:2", "")), "CREATE TABLE `one`.`New` LIKE `foo`;", "CREATE TABLE `One`.`New` (`a` INT)"},
 		{"drop of two", table(4, 10, ""), "DROP TABLE `foo`, `two`.`bar`;", "DROP TABLE `One`.`Foo`"},
 		{"drop view", table(24, 31, ""), "DROP VIEW `old`;", "DROP VIEW `One`.`Old`"},
 		{"rename", fmt.Sprintf(`"type":14,"schema_id":2,"table_id":10,"binlog":{%s}`, tableJSON(10, "Moved", "a:1", "")), "RENAME TABLE `One`.`foo` TO `Moved`;", "RENAME TABLE `One`.`Foo` TO `Two`.`Moved`"},
@@ -75,6 +79,9 @@ func TestNames(t *testing.T) {
 			}
 			if d.Statement != c.want {
 				t.Errorf("%s\nwant\n%s", d.Statement, c.want)
+			}
+			if want := likes[c.name]; d.Like != want {
+				t.Errorf("like %q, want %q", d.Like, want)
 			}
 		})
 	}

@@ -19,6 +19,7 @@ type writtenDDL struct {
 	Statement string         `json:"statement,omitempty"`
 	OnlyTiDB  bool           `json:"only_tidb,omitempty"`
 	Setval    bool           `json:"setval,omitempty"`
+	Like      [2]string      `json:"like,omitzero"`
 	Job       *Job           `json:"job,omitempty"`
 	Tables    []writtenTable `json:"tables,omitempty"`
 	Databases []DBInfo       `json:"databases,omitempty"` // of the tables
@@ -58,7 +59,7 @@ type writtenColumn struct {
 
 // Encode writes a DDL down for [DecodeDDL].
 func (d *DDL) Encode() ([]byte, error) {
-	w := &writtenDDL{Schema: d.Schema, Table: d.Table, Statement: d.Statement, OnlyTiDB: d.OnlyTiDB, Setval: d.Setval}
+	w := &writtenDDL{Schema: d.Schema, Table: d.Table, Statement: d.Statement, OnlyTiDB: d.OnlyTiDB, Setval: d.Setval, Like: d.Like}
 	if d.Job != nil {
 		job := *d.Job
 		job.RawArgs, job.Result.TableInfo, job.Result.Tables = nil, nil, nil // the tables have it
@@ -154,7 +155,7 @@ func DecodeDDL(text []byte) (*DDL, error) {
 	if err := json.Unmarshal(text, w); err != nil {
 		return nil, fmt.Errorf("a DDL that was written down: %w", err)
 	}
-	d := &DDL{Schema: w.Schema, Table: w.Table, Statement: w.Statement, OnlyTiDB: w.OnlyTiDB, Setval: w.Setval, Job: w.Job}
+	d := &DDL{Schema: w.Schema, Table: w.Table, Statement: w.Statement, OnlyTiDB: w.OnlyTiDB, Setval: w.Setval, Like: w.Like, Job: w.Job}
 	if d.Job != nil {
 		d.Job.RawArgs = nil
 	}

@@ -57,6 +57,9 @@ var partitionKinds = []ddlKind{
 		"alter table evolve.listed truncate partition l0", "alter table evolve.listed drop partition l2"),
 	always("exchange partition", "delete from evolve.plain where id >= 100", "alter table evolve.parted exchange partition p100 with table evolve.plain",
 		"insert into evolve.plain values (3, 4), (5, 6)", "insert into evolve.parted values (7, 8), (107, 8)", "update evolve.plain set v = v + 1 limit 2"),
+	always("exchange partition with a copy", "create table scratch.parts_@ (id int not null, gone int, v int) partition by range (id) (partition p100 values less than (100), partition p200 values less than (200))",
+		"alter table scratch.parts_@ drop column gone", "create table scratch.model_@ (id int not null, gone int, v int)", "alter table scratch.model_@ drop column gone",
+		"create table scratch.copy_@ like scratch.model_@", "insert into scratch.parts_@ values (1, 1), (150, 2)", "alter table scratch.parts_@ exchange partition p100 with table scratch.copy_@"),
 	always("attributes", "alter table evolve.e0 attributes 'merge_option=allow'", "create table scratch.cached_@ (a int)", "alter table scratch.cached_@ cache",
 		"alter table scratch.cached_@ nocache", "insert into scratch.cached_@ values (1)"),
 }

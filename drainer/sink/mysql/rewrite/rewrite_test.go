@@ -396,6 +396,21 @@ func TestRoutes(t *testing.T) {
 	}
 }
 
+// TestLike: a TiDB copies the table that was copied upstream, another server gets the definition.
+func TestLike(t *testing.T) {
+	const query = "CREATE TABLE d.t (a INT)"
+	d := schema.DDL{Like: [2]string{"e", "u"}}
+	for to, want := range map[rewrite.Server]string{tidb: "CREATE TABLE `d`.`t` LIKE `e`.`u`", mariaDB: "CREATE TABLE `d`.`t` (`a` INT)"} {
+		if p := plan(t, query, d, to); p.Text != want {
+			t.Errorf("on %s: %s", to, p.Text)
+		}
+	}
+	d.Route = func(schema, table string) (string, string) { return "all", table }
+	if p := plan(t, query, d, tidb); p.Text != "CREATE TABLE `all`.`t` (`a` INT)" {
+		t.Errorf("routed: %s", p.Text)
+	}
+}
+
 // TestForeignKeys: a key's index is TiDB's, and a key that is dropped can get the name that the
 // downstream has for it.
 func TestForeignKeys(t *testing.T) {

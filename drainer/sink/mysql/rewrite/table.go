@@ -52,6 +52,10 @@ func (r *rewriter) databaseOptions(list []*ast.DatabaseOption, create bool) []*a
 }
 
 func (r *rewriter) createTable(n *ast.CreateTableStmt) error {
+	if like := r.d.Like; like[1] != "" && r.to.Kind == TiDB && r.d.Route == nil {
+		*n = ast.CreateTableStmt{Table: n.Table, ReferTable: &ast.TableName{Schema: ast.NewCIStr(like[0]), Name: ast.NewCIStr(like[1])}}
+		return nil
+	}
 	for _, def := range n.Cols {
 		if err := r.column(def); err != nil {
 			return err
