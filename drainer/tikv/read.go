@@ -44,13 +44,11 @@ func (s *Source) untilAnswered(ctx context.Context, what string, try func() erro
 			}
 			return err
 		}
-		if err.Error() == "" { // client-go's, where PD has no region or store yet
-			err = fmt.Errorf("%w: PD at %s names no TiKV store that answers", err, strings.Join(s.urls, ", "))
-		}
+		err = s.through(err)
 		if ctx.Err() == nil || last == nil {
 			last = err // what fails because the time is over tells less than what failed before
 		}
-		trouble := fmt.Errorf("cannot %s through PD at %s: %w", what, strings.Join(s.urls, ","), err)
+		trouble := fmt.Errorf("cannot %s: %w", what, err)
 		s.trouble.Store(&trouble)
 		if ctx.Err() == nil {
 			if n := failures.Again(); n > 0 {
@@ -69,6 +67,15 @@ func (s *Source) untilAnswered(ctx context.Context, what string, try func() erro
 			return fmt.Errorf("%s: %w; at last: %w", what, ctx.Err(), last)
 		}
 	}
+}
+
+// through adds to an error of reading which PD named the stores. The text of client-go's is empty where PD has no region or store yet.
+func (s *Source) through(err error) error {
+	urls := strings.Join(s.urls, ",")
+	if err.Error() == "" {
+		return fmt.Errorf("PD at %s names no TiKV store that answers%w", urls, err)
+	}
+	return fmt.Errorf("through PD at %s: %w", urls, err)
 }
 
 func (s *Source) backoff(ctx context.Context) *tikv.Backoffer {

@@ -2,8 +2,10 @@ package tidbmeta
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
+	"strings"
 	"testing"
 	"time"
 
@@ -47,6 +49,43 @@ func TestSourceOverOutages(t *testing.T) {
 		if err := <-done; !errors.Is(err, schema.ErrNoJob) {
 			t.Errorf("%s is back: %v", what, err)
 		}
+	}
+}
+
+// TestNoStorage: a PD that knows no TiKV. The log says what cannot be read, where, and why; so does the reason that the drainer publishes.
+func TestNoStorage(t *testing.T) {
+	for name, endpoints := range map[string][]string{"PD": pdtest.StartReal(t, 1).Endpoints(), "pumphouse pd": pdtest.StartEmbed(t).Endpoints()} {
+		said, out := io.Pipe()
+		log := logrus.New()
+		log.SetOutput(out)
+		log.SetFormatter(new(logrus.JSONFormatter))
+		quiet := logrus.New()
+		quiet.SetOutput(io.Discard)
+		restore := tikvconn.RedirectLogs(quiet)
+		s, err := tikv.New(endpoints, daemon.Security{}, log)
+		if err != nil {
+			t.Fatal(err)
+		}
+		done := make(chan error, 1)
+		go func() { done <- s.History(t.Context(), 0, func(*schema.Job) error { return nil }) }()
+		var line struct{ Msg, Error string }
+		if err := json.NewDecoder(said).Decode(&line); err != nil {
+			t.Fatal(err)
+		}
+		go io.Copy(io.Discard, said)
+		if !strings.Contains(line.Msg, "TiDB's DDL history") || strings.Trim(line.Error, ": ") == "" || strings.HasPrefix(line.Error, ":") || !strings.Contains(line.Error, endpoints[0]) {
+			t.Errorf("%s: %q, because of %q", name, line.Msg, line.Error)
+		}
+		t.Logf("%s: %s: %s", name, line.Msg, line.Error)
+		if trouble := s.Trouble(); trouble == nil || !strings.Contains(trouble.Error(), line.Error) {
+			t.Errorf("%s: published is %v", name, trouble)
+		}
+		s.Close()
+		if err := <-done; !errors.Is(err, tikv.ErrClosed) {
+			t.Errorf("%s: closed: %v", name, err)
+		}
+		out.Close()
+		restore()
 	}
 }
 

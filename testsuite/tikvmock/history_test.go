@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -261,10 +262,23 @@ func TestHistoryWaits(t *testing.T) {
 	if _, err := s.Job(t.Context(), 1); !errors.Is(err, tikv.ErrClosed) {
 		t.Errorf("after close: %v", err)
 	}
-	if !strings.Contains(said(), "cannot read") {
+	// What is said has three parts: what cannot be done, where, and why.
+	waits := 0
+	for line := range strings.Lines(said()) {
+		if strings.Contains(line, "cannot read") {
+			waits++
+			if why := why.FindStringSubmatch(line); why == nil || strings.HasPrefix(why[1], ":") || !strings.Contains(why[1], c.pdURL) {
+				t.Errorf("a line without a reason, or without PD's address: %s", line)
+			}
+		}
+	}
+	if waits == 0 {
 		t.Errorf("nothing is said: %q", said())
 	}
 }
+
+// why finds the error in a line of a log that has one, which is not empty.
+var why = regexp.MustCompile(`error="?([^"]+)`)
 
 // TestNoPD: PD is waited for as long as the context lasts.
 func TestNoPD(t *testing.T) {
