@@ -67,6 +67,9 @@ func CertificateProblem(c *x509.Certificate, file, settings string, now time.Tim
 	p := Problem{Key: file, Cure: fmt.Sprintf("renew the files of %s: they are read again when they change, a restart is not needed", settings)}
 	end := c.NotAfter.UTC().Format(time.RFC3339)
 	switch left := c.NotAfter.Sub(now); {
+	case now.Before(c.NotBefore):
+		p.Code, p.Text = ProblemCertificateExpired, fmt.Sprintf("the certificate %s (%s) is valid from %s only: peers that verify it refuse it", file, c.Subject, c.NotBefore.UTC().Format(time.RFC3339))
+		p.Cure = "check the clock of this machine; if it is right, " + p.Cure
 	case left <= 0:
 		p.Code, p.Text = ProblemCertificateExpired, fmt.Sprintf("the certificate %s (%s) expired at %s: peers that verify it refuse it", file, c.Subject, end)
 	case left <= min(certificateExpiring, c.NotAfter.Sub(c.NotBefore)/10):

@@ -32,7 +32,7 @@ const (
 	ProblemDataMissing         ProblemCode = "data-missing"           // a log or a checkpoint knows less than the node's record in PD
 	ProblemCheckpoint          ProblemCode = "checkpoint-unwritable"  // the checkpoint cannot be saved
 	ProblemCertificateExpiring ProblemCode = "certificate-expiring"   // the node's certificate ends soon
-	ProblemCertificateExpired  ProblemCode = "certificate-expired"    // the node's certificate has ended
+	ProblemCertificateExpired  ProblemCode = "certificate-expired"    // the node's certificate has ended, or is not valid yet
 	ProblemClockSkew           ProblemCode = "clock-skew"             // the machine's clock is not PD's
 	ProblemPDClockBack         ProblemCode = "pd-clock-back"          // PD's clock is below what the log holds
 	ProblemVersionMix          ProblemCode = "version-mix"            // nodes of other versions are in the cluster

@@ -3,7 +3,6 @@ package daemon
 import (
 	"crypto/tls"
 	"errors"
-	"fmt"
 	"time"
 
 	"pumphouse/nodes"
@@ -27,13 +26,8 @@ func CheckExpiry(settings, cert, key string, at time.Time) error {
 	if err != nil || pair.Leaf == nil {
 		return nil
 	}
-	c := pair.Leaf
-	if p, is := nodes.CertificateProblem(c, cert, settings, at); is && p.Code == nodes.ProblemCertificateExpired {
+	if p, is := nodes.CertificateProblem(pair.Leaf, cert, settings, at); is && p.Code == nodes.ProblemCertificateExpired {
 		return errors.New(p.Text + "; " + p.Cure)
-	}
-	if at.Before(c.NotBefore) {
-		return fmt.Errorf("the certificate %s (%s) of %s is valid from %s only, so others refuse connections: check the clock of this machine, or use another certificate",
-			cert, c.Subject, settings, c.NotBefore.UTC().Format(time.RFC3339))
 	}
 	return nil
 }

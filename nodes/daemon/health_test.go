@@ -78,6 +78,13 @@ func TestHealth(t *testing.T) {
 	}
 	offset.Store(0)
 	codes("")
+	offset.Store(int64(time.Until(pair.Leaf.NotBefore) - time.Hour)) // it is not valid yet
+	codes("certificate-expired clock-skew")
+	if text := problems.Text(); !strings.Contains(text, "valid from "+pair.Leaf.NotBefore.UTC().Format(time.RFC3339)) || !strings.Contains(text, "check the clock") {
+		t.Errorf("a certificate that is not valid yet: %s", text)
+	}
+	offset.Store(0)
+	codes("")
 	err = view.Registry.PutExit(t.Context(), nodes.Pump, "p1", nodes.LastExit{Kind: nodes.ExitError, Code: nodes.ProblemTakeover, Text: "run by another", Time: now()})
 	if err != nil {
 		t.Fatal(err)
@@ -93,7 +100,7 @@ func TestHealth(t *testing.T) {
 			counts[string(code.(nodes.ProblemCode))]++
 		}
 	}
-	if counts["certificate-expired"] != 1 || counts["takeover"] != 1 || counts["clock-skew"] != 3 {
+	if counts["certificate-expired"] != 2 || counts["takeover"] != 1 || counts["clock-skew"] != 4 {
 		t.Errorf("logged: %v", counts)
 	}
 }
