@@ -20,7 +20,7 @@ func (d *Drainer) startHealth() {
 	d.checkup.Failed = d.workers.Failed
 	h := &daemon.Health{Problems: d.problems, Kind: nodes.Drainer, NodeID: d.nodeID, Agent: d.agent, Registry: d.opts.Registry,
 		Security: d.opts.Security, Log: d.log, Now: d.opts.Now}
-	d.checkup.Run("health", func() error { return h.Run(ctx, d.look) })
+	d.checkup.Run("health", func() error { return h.Run(ctx, d.look, nil) })
 }
 
 func (d *Drainer) endHealth() {
@@ -39,8 +39,8 @@ func (d *Drainer) exit() daemon.Exit {
 // troubled is a source of definitions that says why it does not answer while it is asked; nil: it does.
 type troubled interface{ Trouble() error }
 
-// look is what a drainer looks at once a second.
-func (d *Drainer) look(context.Context) {
+// look is what a drainer looks at again and again.
+func (d *Drainer) look() {
 	if s, ok := d.opts.Schema.(troubled); ok {
 		d.problem(nodes.ProblemHistoryUnreadable, s.Trouble(), "check that TiKV runs and that this machine reaches it and PD; it is retried until it answers")
 	}

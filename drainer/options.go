@@ -24,6 +24,9 @@ type PD interface {
 	TSO(ctx context.Context) (nodes.TSO, error)
 }
 
+// DefaultSaveEvery is how often the checkpoint is moved. A downstream that nothing is written to is seen to be away by that.
+const DefaultSaveEvery = time.Second
+
 // Options say how a drainer runs. The zero value of every field but those marked required
 // is good.
 type Options struct {
@@ -67,7 +70,7 @@ type Options struct {
 	BufferBytes int64
 
 	Heartbeat time.Duration // default 2 s
-	// SaveEvery is how often the checkpoint is moved, default 1 s.
+	// SaveEvery is how often the checkpoint is moved, default [DefaultSaveEvery].
 	SaveEvery time.Duration
 	// HeldAfter is how long a pump may hold back the merge before that is said, default 5 s.
 	HeldAfter time.Duration
@@ -92,7 +95,7 @@ func (o Options) withDefaults() (Options, error) {
 	setDefault(&o.Addr, daemon.DefaultAddr(8249, o.AdvertiseAddr))
 	setDefault(&o.DataDir, "data.drainer")
 	setDefault(&o.Heartbeat, nodes.DefaultHeartbeat)
-	setDefault(&o.SaveEvery, time.Second)
+	setDefault(&o.SaveEvery, DefaultSaveEvery)
 	setDefault(&o.HeldAfter, 5*time.Second)
 	setDefault(&o.SyncedAfter, 5*time.Minute)
 	setDefault(&o.StopGrace, time.Minute)

@@ -97,14 +97,17 @@ type heldBy struct {
 	Reason  string    `json:"Reason"`
 }
 
-// watch looks once a second at what people want to know: the lag, and who holds back the merge.
+// WatchEvery is how often a drainer looks at its pumps: which blocks replication and why, and whether they are of its version.
+const WatchEvery = time.Second
+
+// watch looks again and again at what people want to know: the lag, and who holds back the merge.
 func (d *Drainer) watch(ctx context.Context) error {
 	tlsConfig, err := d.opts.Security.Client()
 	if err != nil {
 		return err
 	}
 	control := nodes.NewControl(tlsConfig, time.Second)
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(WatchEvery)
 	defer tick.Stop()
 	var known []pull.Status
 	versions := versions{}

@@ -163,6 +163,26 @@ func (a *Agent) Skew() time.Duration {
 	return a.skew
 }
 
+// AskClock asks PD for a timestamp and notes what comes of it, for [Agent.Skew] and [Agent.Healthy], which otherwise learn it from
+// heartbeats.
+func (a *Agent) AskClock(ctx context.Context) {
+	bounded, cancel := context.WithTimeout(ctx, a.opts.Heartbeat/2)
+	defer cancel()
+	ts, err := a.opts.TSO(bounded)
+	if err == nil {
+		a.compareClock(ts, a.opts.Now())
+	}
+	if ctx.Err() == nil {
+		a.note(&a.noTSO, "PD gives no TSO", err)
+	}
+}
+
+func (a *Agent) compareClock(ts TSO, at time.Time) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.skew = at.Sub(ts.Time())
+}
+
 // Healthy is nil while the record in PD is kept fresh with timestamps from PD, else it
 // says since when and why it is not.
 func (a *Agent) Healthy() error {

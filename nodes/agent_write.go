@@ -74,16 +74,38 @@ func (a *Agent) inspect(ctx context.Context) error {
 		return fmt.Errorf("register: %w", err)
 	}
 	rec := found.Record
-	running := rec.State != Paused && rec.State != Offline
-	age := now.Time().Sub(rec.UpdateTS.Time())
-	if running && rec.Host != a.opts.Host && age <= 3*a.opts.Heartbeat {
-		return &HeldError{Kind: a.opts.Kind, NodeID: a.opts.NodeID, Host: rec.Host, State: rec.State, Age: age}
+	if err := held(a.opts, rec, now); err != nil {
+		return err
 	}
 	a.revision, a.label, a.score, a.maxTS, a.loan.first = found.ModRevision, rec.Label, rec.Score, rec.MaxCommitTS, found.lent
 	if !found.lent { // else the process before this one was killed in its first start
 		a.before = &found
 	}
 	return nil
+}
+
+// held is a [*HeldError] when a live process at another address holds a record at a time by PD's clock.
+func held(o AgentOptions, rec Record, now TSO) error {
+	running := rec.State != Paused && rec.State != Offline
+	age := now.Time().Sub(rec.UpdateTS.Time())
+	if rec.NodeID == "" || !running || rec.Host == o.Host || age > 3*o.Heartbeat {
+		return nil
+	}
+	return &HeldError{Kind: o.Kind, NodeID: o.NodeID, Host: rec.Host, State: rec.State, Age: age}
+}
+
+// Held asks PD whether another process runs the node, as Register does: a [*HeldError] if so, nil if not. For this Kind,
+// NodeID, Host, Registry, TSO and Heartbeat are needed. Any other error is PD's.
+func (o AgentOptions) Held(ctx context.Context) error {
+	now, err := o.TSO(ctx)
+	if err != nil {
+		return err
+	}
+	rec, err := o.Registry.LastRecord(ctx, o.Kind, o.NodeID)
+	if err != nil {
+		return err
+	}
+	return held(o, rec, now)
 }
 
 // SetState makes s the service's state and writes it to PD at once; while PD is away it
@@ -290,9 +312,7 @@ func (a *Agent) now(ctx context.Context) TSO {
 // got notes a TSO that PD has just given. Caller has the turn.
 func (a *Agent) got(ts TSO) {
 	a.tso, a.tsoAt = ts, a.opts.Now()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.skew = a.tsoAt.Sub(ts.Time())
+	a.compareClock(ts, a.tsoAt)
 }
 
 // absorb takes in what a failed compare found. Caller has the turn.

@@ -191,7 +191,7 @@ func (f *follower) overdue() error {
 // probe asks PD for the newest mod revision and the number of node records.
 func (r *Registry) probe(ctx context.Context) (p probe) {
 	p.err = r.do(ctx, "probe the node records", false, func(ctx context.Context, _ bool) error {
-		resp, err := r.client.Txn(ctx).Then(rangeOps(clientv3.WithKeysOnly(),
+		resp, err := r.client.Txn(ctx).Then(rangeOps(Kinds(), clientv3.WithKeysOnly(),
 			clientv3.WithSort(clientv3.SortByModRevision, clientv3.SortDescend), clientv3.WithLimit(1))...).Commit()
 		if err != nil {
 			return err

@@ -101,6 +101,33 @@ type Problems struct {
 	mu      sync.Mutex
 	secrets []string
 	list    []Problem // in the order in which they were seen first
+	looks   map[Sight]int64
+}
+
+// Sight is where a node looks for problems again and again.
+type Sight string
+
+// The sights, each of which has a rhythm of its own.
+const (
+	AtItself Sight = "node"
+	InPD     Sight = "pd"
+)
+
+// Looked counts a look for problems that has ended and saw all there is.
+func (s *Problems) Looked(at Sight) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.looks == nil {
+		s.looks = make(map[Sight]int64)
+	}
+	s.looks[at]++
+}
+
+// Looks gives how many looks have ended. What was wrong before two of them began and ended is in the list.
+func (s *Problems) Looks(at Sight) int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.looks[at]
 }
 
 // Hide keeps secrets (passwords, tokens) out of every text that is set afterwards.

@@ -90,28 +90,31 @@ func (r *Registry) Find(ctx context.Context, kind Kind, nodeID string) (Entry, e
 	return e, err
 }
 
-// List reads every record, of both kinds at one revision.
-func (r *Registry) List(ctx context.Context) (*Snapshot, error) {
+// List reads every record, of both kinds at one revision; or those of the kinds that are named.
+func (r *Registry) List(ctx context.Context, kinds ...Kind) (*Snapshot, error) {
+	if len(kinds) == 0 {
+		kinds = Kinds()
+	}
 	var resp *clientv3.TxnResponse
 	err := r.do(ctx, "read the node records", false, func(ctx context.Context, _ bool) (err error) {
-		resp, err = r.client.Txn(ctx).Then(rangeOps()...).Commit()
+		resp, err = r.client.Txn(ctx).Then(rangeOps(kinds)...).Commit()
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	kvs := map[Kind][]*mvccpb.KeyValue{}
-	for i, k := range Kinds() {
+	for i, k := range kinds {
 		kvs[k] = resp.Responses[i].GetResponseRange().Kvs
 	}
 	return newSnapshot(resp.Header.Revision, resp.Header.ClusterId, kvs), nil
 }
 
-// rangeOps reads both prefixes, in the order of [Kinds].
-func rangeOps(opts ...clientv3.OpOption) []clientv3.Op {
+// rangeOps reads the prefixes of kinds, in their order.
+func rangeOps(kinds []Kind, opts ...clientv3.OpOption) []clientv3.Op {
 	opts = append([]clientv3.OpOption{clientv3.WithPrefix()}, opts...)
 	var ops []clientv3.Op
-	for _, k := range Kinds() {
+	for _, k := range kinds {
 		ops = append(ops, clientv3.OpGet(k.Prefix(), opts...))
 	}
 	return ops

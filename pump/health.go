@@ -25,33 +25,13 @@ func (p *Pump) exit() daemon.Exit {
 	return daemon.Exit{Registry: p.opts.Registry, Kind: nodes.Pump, NodeID: id, Problems: p.problems, Log: p.log, Now: p.opts.Now}
 }
 
-// How often the records are looked at for what is wrong with them, and while something is.
-const (
-	recordsEvery      = 10 * time.Second
-	recordsWrongEvery = 2 * time.Second
-)
-
-// look gives what a pump looks at once a second.
-func (p *Pump) look() func(context.Context) {
-	var looked time.Time
-	return func(ctx context.Context) {
-		p.lookHere()
-		every := recordsEvery
-		for _, known := range p.problems.List() {
-			if known.Code == nodes.ProblemRecordBroken || known.Code == nodes.ProblemPurged {
-				every = recordsWrongEvery
-			}
-		}
-		if now := p.opts.Now(); now.Sub(looked) < every || p.agent.Healthy() != nil {
-			return
-		}
-		looked = p.opts.Now()
-		ctx, cancel := context.WithTimeout(ctx, time.Second)
-		defer cancel()
-		if snap, err := p.opts.Registry.List(ctx); err == nil { // else the agent says it
-			p.lookAtRecords(snap)
-		}
+// lookInPD looks at the records of drainers.
+func (p *Pump) lookInPD(ctx context.Context) error {
+	snap, err := p.opts.Registry.List(ctx, nodes.Drainer)
+	if err == nil {
+		p.lookAtRecords(snap)
 	}
+	return err
 }
 
 const diskCure = "check the disk and the kernel's log, then start the pump again: what was answered with success is recovered"

@@ -27,7 +27,7 @@ func (p *Pump) live() {
 	if p.safePoint != nil {
 		p.workers.Run("GC safe point", func() error { return p.safePoint.keep(ctx) })
 	}
-	p.workers.Run("health", func() error { return p.health().Run(ctx, p.look()) })
+	p.workers.Run("health", func() error { return p.health().Run(ctx, p.lookHere, p.lookInPD) })
 	p.workers.Run("what PD is told", func() error { return p.remember(ctx) })
 	p.workers.Run("janitor", func() error { return p.clean(ctx) })
 	for state := p.first; state != nil; {

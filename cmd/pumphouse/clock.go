@@ -10,11 +10,8 @@ import (
 	"pumphouse/nodes/pd"
 )
 
-// How often PD is asked for the time, and how soon again after it did not answer.
-const (
-	clockInterval = 10 * time.Second
-	clockRetry    = 2 * time.Second
-)
+// clockInterval is how often PD is asked for the time.
+const clockInterval = time.Second
 
 // pdClock tells the time by PD's clock, which nodes stamp their records with: whether
 // one of them is silent must not depend on how well this machine's clock is set. It
@@ -44,16 +41,13 @@ func (c *pdClock) now() time.Time { return time.Now().Add(time.Duration(c.ahead.
 
 func (c *pdClock) keep(ctx context.Context) {
 	for {
-		wait := clockInterval
 		asked := time.Now()
 		ts, err := c.client.TSO(ctx)
 		if err == nil {
 			c.ahead.Store(int64(ts.Time().Sub(asked.Add(time.Since(asked) / 2))))
-		} else {
-			wait = clockRetry
 		}
 		c.note(err)
-		if !nodes.Sleep(ctx, wait) {
+		if !nodes.Sleep(ctx, clockInterval) {
 			return
 		}
 	}

@@ -2,7 +2,7 @@
 // certificate is renewed without a restart. Programs that listen or dial with TLS use it.
 //
 // A renewal often writes certificate and key one after the other, or in place. What cannot be
-// read, or does not fit together, is tried again a second later, and until it can be read the
+// read, or does not fit together, is tried again at the next use, and until it can be read the
 // last good content stays in use; the caller's report hears of it once.
 package certfile
 
@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// recheck is how long files are not looked at again.
-const recheck = time.Second
+// Recheck is how long files are not looked at again.
+const Recheck = 500 * time.Millisecond
 
 // file is what is kept of a file that has been read: enough to see that it has changed.
 type file struct {
@@ -76,7 +76,7 @@ func (c *content[T]) readLocked() error {
 func (c *content[T]) get() T {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.now().Sub(c.checked) < recheck {
+	if c.now().Sub(c.checked) < Recheck {
 		return c.value
 	}
 	c.checked = c.now()

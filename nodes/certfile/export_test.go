@@ -2,9 +2,6 @@ package certfile
 
 import "time"
 
-// Recheck is how long files are not looked at again.
-const Recheck = recheck
-
 // SetClock makes the pair read the time from now.
 func (p *Pair) SetClock(now func() time.Time) { p.content.now = now }
 

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -11,7 +12,17 @@ import (
 	"pumphouse/nodes/certfile"
 )
 
-// Health looks, once a second, at what a node cannot note where it happens, and keeps the node's problems
+// How often a node looks for what it cannot note where it happens: at itself, which costs nothing but its memory and a look
+// at its certificate's files, and at what PD holds, in three small reads.
+const (
+	LookEvery     = 500 * time.Millisecond
+	LookInPDEvery = time.Second
+)
+
+// askPD bounds each of those reads.
+const askPD = time.Second
+
+// Health looks again and again at what a node cannot note where it happens, and keeps the node's problems
 // as it finds them. All fields are required but Security.
 type Health struct {
 	Problems *nodes.Problems
@@ -24,41 +35,74 @@ type Health struct {
 	Now      func() time.Time
 
 	pair  *certfile.Pair // nil: the node has no certificate
-	asked time.Time      // when the exits were looked at
 	rival time.Time      // when another process was last refused
 }
 
-// Run looks until ctx ends; own looks at what is the node's alone.
-func (h *Health) Run(ctx context.Context, own func(context.Context)) error {
+// Run looks until ctx ends; own and inPD, which may be nil, look at what is this node's alone. inPD fails when PD does not answer, which
+// is not its to say.
+func (h *Health) Run(ctx context.Context, own func(), inPD func(context.Context) error) error {
 	if h.Security.Cert != "" {
 		var err error
 		if h.pair, err = h.Security.pair(); err != nil {
 			return err
 		}
 	}
-	tick := time.NewTicker(time.Second)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() {
+		h.again(ctx, nodes.InPD, LookInPDEvery, func() error {
+			h.Agent.AskClock(ctx)
+			h.clock()
+			if err := h.pd(); err != nil {
+				return err // the others would only wait
+			}
+			err := bounded(ctx, h.rivals)
+			if err == nil && inPD != nil {
+				err = bounded(ctx, inPD)
+			}
+			return err
+		})
+	})
+	h.again(ctx, nodes.AtItself, LookEvery, func() error {
+		_ = h.pd() // it is noted
+		h.certificate()
+		own()
+		return nil
+	})
+	return nil
+}
+
+// again looks until ctx ends, and counts the looks that saw everything.
+func (h *Health) again(ctx context.Context, at nodes.Sight, every time.Duration, look func() error) {
+	tick := time.NewTicker(every)
 	defer tick.Stop()
 	for {
-		h.pd()
-		h.clock()
-		h.certificate()
-		h.rivals(ctx)
-		own(ctx)
+		if look() == nil {
+			h.Problems.Looked(at)
+		}
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
-			return nil
+			return
 		}
 	}
 }
 
-func (h *Health) pd() {
-	if err := h.Agent.Healthy(); err != nil {
+func bounded(ctx context.Context, ask func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, askPD)
+	defer cancel()
+	return ask(ctx)
+}
+
+func (h *Health) pd() error {
+	err := h.Agent.Healthy()
+	if err != nil {
 		h.Problems.Set(nodes.Problem{Code: nodes.ProblemPDAway, Text: err.Error(),
 			Cure: "check that PD runs and has a leader, and that this machine reaches it (-pd-urls)"})
-		return
+	} else {
+		h.Problems.Clear(nodes.ProblemPDAway)
 	}
-	h.Problems.Clear(nodes.ProblemPDAway)
+	return err
 }
 
 // set notes a problem and logs it when it is new.
@@ -93,33 +137,26 @@ func (h *Health) certificate() {
 	}
 }
 
-const (
-	rivalsEvery = 2 * time.Second
-	rivalShown  = time.Minute // after a start was refused
-)
+// rivalShown is for how long a start that was refused is shown.
+const rivalShown = time.Minute
 
 // rivals looks whether another process was refused the node ID. While this one runs, nobody else leaves a last
 // exit under it; it is removed when it is known.
-func (h *Health) rivals(ctx context.Context) {
+func (h *Health) rivals(ctx context.Context) error {
 	now := h.Now()
-	if time.Since(h.asked) < rivalsEvery || h.Agent.Healthy() != nil { // time.Since: whatever clock is set back
-		return
-	}
-	h.asked = time.Now()
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
 	e, found, err := h.Registry.Exit(ctx, h.Kind, h.NodeID)
 	if err != nil || !found {
 		if now.Sub(h.rival) >= rivalShown {
 			h.Problems.Clear(nodes.ProblemTakeover)
 		}
-		return // a PD that does not answer is another problem
+		return err
 	}
 	_ = h.Registry.RemoveExit(ctx, h.Kind, h.NodeID) // else it is seen again
 	if e.Code != nodes.ProblemTakeover {
-		return
+		return nil
 	}
 	h.rival = now
 	h.set(nodes.Problem{Code: nodes.ProblemTakeover, Text: fmt.Sprintf("another process was started with the node ID %s and refused: %s", h.NodeID, e.Text),
 		Cure: "stop that one, or give it another -node-id and -data-dir"})
+	return nil
 }

@@ -37,7 +37,7 @@ func TestHealth(t *testing.T) {
 	ctx, end := context.WithCancel(t.Context())
 	done := make(chan error, 2)
 	go func() { done <- agent.Run(ctx) }()
-	go func() { done <- h.Run(ctx, func(context.Context) {}) }()
+	go func() { done <- h.Run(ctx, func() {}, nil) }()
 	defer func() {
 		end()
 		<-done

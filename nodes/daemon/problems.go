@@ -10,7 +10,8 @@ import (
 )
 
 // ProblemMetrics adds pumphouse_node_problem{code,kind,node} to a node's metrics: 1 for each code of which the node
-// has a problem, else 0. It is not there before nodeID knows the ID.
+// has a problem, else 0; and pumphouse_node_looks_total{at,kind,node}, which says that the node goes on looking. They are not
+// there before nodeID knows the ID.
 func ProblemMetrics(reg *prometheus.Registry, s *nodes.Problems, kind nodes.Kind, nodeID func() string) error {
 	return reg.Register(&problemCollector{s, kind, nodeID})
 }
@@ -24,14 +25,21 @@ type problemCollector struct {
 var problemDesc = prometheus.NewDesc("pumphouse_node_problem",
 	"1 while the node has a problem of this code (docs/problems.md); /status says which.", []string{"code", "kind", "node"}, nil)
 
+var looksDesc = prometheus.NewDesc("pumphouse_node_looks_total",
+	"Looks of the node for problems that have ended: at itself (node) and at what PD holds (pd). While one stands still, pumphouse_node_problem is as old as that.",
+	[]string{"at", "kind", "node"}, nil)
+
 // Describe implements prometheus.Collector.
-func (c *problemCollector) Describe(ch chan<- *prometheus.Desc) { ch <- problemDesc }
+func (c *problemCollector) Describe(ch chan<- *prometheus.Desc) { ch <- problemDesc; ch <- looksDesc }
 
 // Collect implements prometheus.Collector.
 func (c *problemCollector) Collect(ch chan<- prometheus.Metric) {
 	id := c.nodeID()
 	if id == "" {
 		return
+	}
+	for _, at := range []nodes.Sight{nodes.AtItself, nodes.InPD} { // before the list, which has what these looks have found
+		ch <- prometheus.MustNewConstMetric(looksDesc, prometheus.CounterValue, float64(c.problems.Looks(at)), string(at), c.kind.String(), id)
 	}
 	has := make(map[nodes.ProblemCode]float64)
 	for _, p := range c.problems.List() {

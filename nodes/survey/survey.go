@@ -12,6 +12,12 @@ import (
 	"pumphouse/nodes"
 )
 
+// How often nodes are asked while somebody looks, and for how long one that does not answer is waited for.
+const (
+	DefaultInterval = time.Second
+	DefaultTimeout  = time.Second
+)
+
 const (
 	history    = time.Hour
 	maxTracked = 1000 // nodes whose lag is remembered
@@ -27,11 +33,11 @@ type Options struct {
 	View View        // required
 	TLS  *tls.Config // towards nodes; nil: plain HTTP
 
-	Interval  time.Duration // between two rounds while somebody looks; default 2 s
+	Interval  time.Duration // between the beginnings of two rounds while somebody looks; default [DefaultInterval]
 	Sample    time.Duration // between two points of the lag; default 10 s
 	Idle      time.Duration // how long after the last look rounds go on; default 1 min
 	Fresh     time.Duration // how old a report may be that is given out; default 3 rounds and a time-out
-	Timeout   time.Duration // of one question; default 1 s
+	Timeout   time.Duration // of one question; default [DefaultTimeout]
 	Parallel  int           // questions at a time; default 16
 	Heartbeat time.Duration // of the nodes: who is silent for three of them is not asked
 
@@ -67,6 +73,7 @@ type Survey struct {
 	exits   map[key]nodes.LastExit
 	tracks  map[key]*track
 	asked   time.Time     // when the last round ended
+	rounds  int64         // that have ended
 	round   chan struct{} // closed when the next one ends
 	until   time.Time     // how long who looks waits for it; zero: nobody does yet
 }
@@ -76,10 +83,10 @@ func Open(opts Options) (*Survey, error) {
 	if opts.View == nil {
 		return nil, errors.New("survey: a view of the records is required")
 	}
-	setDefault(&opts.Interval, 2*time.Second)
+	setDefault(&opts.Interval, DefaultInterval)
 	setDefault(&opts.Sample, 10*time.Second)
 	setDefault(&opts.Idle, time.Minute)
-	setDefault(&opts.Timeout, time.Second)
+	setDefault(&opts.Timeout, DefaultTimeout)
 	setDefault(&opts.Parallel, 16)
 	setDefault(&opts.Heartbeat, nodes.DefaultHeartbeat)
 	setDefault(&opts.Fresh, 3*opts.Interval+opts.Timeout)
@@ -128,6 +135,14 @@ func (s *Survey) Report(kind nodes.Kind, nodeID string) (Report, bool) {
 // freshLocked reports whether a report may be given out.
 func (s *Survey) freshLocked(r Report) bool { return s.opts.Now().Sub(r.At) <= s.opts.Fresh }
 
+// Rounds is how many rounds of questions have ended. What a node said, or left in PD, before two of them began and ended is known.
+func (s *Survey) Rounds() int64 {
+	s.look()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rounds
+}
+
 // look says that somebody is interested. Whoever looks first after a pause waits for the round
 // that begins then, but no longer than Timeout: what is wrong must not be missing from the first answer.
 func (s *Survey) look() {
@@ -164,6 +179,7 @@ func (s *Survey) endRound() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked, s.until = time.Now(), time.Time{}
+	s.rounds++
 	close(s.round)
 	s.round = make(chan struct{})
 }
@@ -173,6 +189,7 @@ func (s *Survey) run(ctx context.Context) {
 	defer close(s.done)
 	var sampled time.Time
 	for {
+		began := time.Now()
 		watched := time.Since(time.Unix(0, s.looked.Load())) <= s.opts.Idle
 		if due := time.Since(sampled) >= s.opts.Sample; watched || due {
 			snap, err := s.opts.View.View(ctx, 0)
@@ -187,7 +204,7 @@ func (s *Survey) run(ctx context.Context) {
 				s.endRound()
 			}
 		}
-		wait := s.opts.Interval
+		wait := max(s.opts.Interval-time.Since(began), s.opts.Interval/10) // a node that hangs does not delay the next round
 		if !watched {
 			wait = min(s.opts.Sample, max(s.opts.Sample-time.Since(sampled), time.Millisecond))
 		}

@@ -68,9 +68,9 @@ type Batch struct {
 	Sync    time.Duration
 }
 
-// tick is how often the store looks after itself: disk space, syncs without
+// LookEvery is how often the store looks after itself: disk space, syncs without
 // SyncLog, checkpoints, unresolved prewrites.
-const tick = time.Second
+const LookEvery = time.Second
 
 // maxSegmentBytes keeps a [place] in 32 bits.
 const maxSegmentBytes = 16 << 30

@@ -14,7 +14,7 @@ import (
 // sortLoop is the goroutine.
 func (s *Store) sortLoop(ctx context.Context) {
 	defer s.done.Done()
-	t := time.NewTicker(tick) // to retry what failed for want of space
+	t := time.NewTicker(LookEvery) // to retry what failed for want of space
 	defer t.Stop()
 	for {
 		select {

@@ -137,7 +137,7 @@ func TestReadersShareAPage(t *testing.T) {
 	if n := c.extra.Load(); n != 2 { // the points of one drainer, and the events
 		t.Errorf("%d questions for 40 readers, want 2", n)
 	}
-	stopped = stopped.Add(freshFor)
+	stopped = stopped.Add(FreshFor)
 	if _, done, err := s.pages.take(); err != nil {
 		t.Fatal(err)
 	} else {

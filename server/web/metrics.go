@@ -30,6 +30,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	gauge(desc("build_info", "1, with the version of the console.", "version"), 1, c.s.opts.Version)
 	c.console(gauge)
+	ch <- prometheus.MustNewConstMetric(desc("console_rounds_total",
+		"Rounds in which the console has asked the nodes for their problems. While this stands still, what is said of their problems is as old as that."),
+		prometheus.CounterValue, float64(c.s.opts.Survey.Rounds()))
 	v := c.s.lookAtNodes(ctx)
 	up := 1.0
 	if v.Err != "" {

@@ -10,8 +10,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
+// FreshFor is how old what a reader gets may be: the page, or the metrics, are made once for all who ask in that time.
+const FreshFor = time.Second
+
 const (
-	freshFor    = time.Second      // what was made is given to whoever asks in that time
 	makeTimeout = 8 * time.Second  // of reading PD; Prometheus gives up after 10 s
 	maxVersions = 3                // of the page that are being sent at once
 	sendTimeout = 15 * time.Second // after which a reader is cut
@@ -32,7 +34,7 @@ type shared[T any] struct {
 func (s *shared[T]) get() (T, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.at.IsZero() || s.now().Sub(s.at) >= freshFor {
+	if s.at.IsZero() || s.now().Sub(s.at) >= FreshFor {
 		// Not with the context of one of those who wait: it would end for all.
 		ctx, cancel := context.WithTimeout(context.Background(), makeTimeout)
 		defer cancel()

@@ -32,6 +32,7 @@ type Survey interface {
 	Exit(kind nodes.Kind, nodeID string) (nodes.LastExit, bool)
 	Troubles(kind nodes.Kind) []survey.Trouble
 	Own() []nodes.Problem
+	Rounds() int64
 }
 
 // Events is the audit; *audit.Log.

@@ -56,6 +56,8 @@ func (c *cluster) Troubles(kind nodes.Kind) (list []survey.Trouble) {
 	return list
 }
 func (c *cluster) Own() []nodes.Problem { return c.own }
+
+func (c *cluster) Rounds() int64 { return 1 }
 func (c *cluster) Points(nodes.Kind, string) []survey.Point {
 	c.extra.Add(1)
 	return c.points

@@ -130,13 +130,22 @@ func TestProblemCertificate(t *testing.T) {
 		t.Fatal(err)
 	}
 	left := time.Until(pair.Leaf.NotAfter)
-	want := []string{certs.CertFile, "expire", pair.Leaf.NotAfter.UTC().Format(time.RFC3339), "renew the files of ssl-cert and ssl-key"}
-	for code, ahead := range map[nodes.ProblemCode]time.Duration{nodes.ProblemCertificateExpiring: left - 10*time.Minute, nodes.ProblemCertificateExpired: left + time.Hour} {
+	expire := []string{certs.CertFile, "expire", pair.Leaf.NotAfter.UTC().Format(time.RFC3339), "renew the files of ssl-cert and ssl-key"}
+	for ahead, c := range map[time.Duration]struct {
+		code nodes.ProblemCode
+		want []string
+	}{
+		left - 10*time.Minute: {nodes.ProblemCertificateExpiring, expire},
+		left + time.Hour:      {nodes.ProblemCertificateExpired, expire},
+		time.Until(pair.Leaf.NotBefore) - time.Hour: {nodes.ProblemCertificateExpired, []string{certs.CertFile,
+			"valid from " + pair.Leaf.NotBefore.UTC().Format(time.RFC3339), "check the clock", "ssl-cert and ssl-key"}},
+	} {
+		code, want := c.code, c.want
 		l.sees(nodes.Pump, "p1", code, false)
 		l.skew.Store(int64(ahead))
-		l.sees(nodes.Pump, "p1", code, true, want...)
+		l.seesAtOnce(nodes.AtItself, nodes.Pump, "p1", code, true, want...)
 		l.skew.Store(0)
-		l.sees(nodes.Pump, "p1", code, false)
+		l.seesAtOnce(nodes.AtItself, nodes.Pump, "p1", code, false)
 	}
 }
 

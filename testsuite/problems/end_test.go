@@ -22,23 +22,33 @@ func (l *troubled) seesEnd(kind nodes.Kind, nodeID string, code nodes.ProblemCod
 	if err != nil || e.Kind != nodes.ExitError || e.Code != code || !holds(e.String(), want) {
 		l.Errorf("the last exit of %s is %+v, %v; want %s with %q", nodeID, e, err, code, want)
 	}
+	l.asked()
 	for place, look := range l.ends(kind, nodeID, code) {
-		rig.Eventually(l, rig.Patience, place+" says why "+nodeID+" does not run", func() (bool, string) {
-			line, all := look()
-			return line != "" && (place == "metrics" || holds(line, want)), all
-		})
+		if line, all := l.answered(place, look); line == "" || place != "metrics" && !holds(line, want) {
+			l.Errorf("%s does not say why %s does not run, after a round that began later: %s", place, nodeID, all)
+		}
 	}
 }
 
 // seesNoEnd waits until nobody says so any more.
 func (l *troubled) seesNoEnd(kind nodes.Kind, nodeID string, code nodes.ProblemCode) {
 	l.Helper()
+	l.asked()
 	for place, look := range l.ends(kind, nodeID, code) {
-		rig.Eventually(l, rig.Patience, place+" says nothing of "+nodeID+" any more", func() (bool, string) {
-			line, all := look()
-			return line == "" && !strings.HasPrefix(all, unanswered), all
-		})
+		if line, _ := l.answered(place, look); line != "" {
+			l.Errorf("%s still says of %s, after a round that began later: %s", place, nodeID, line)
+		}
 	}
+}
+
+// answered looks until somebody answers.
+func (l *troubled) answered(place string, look func() (line, all string)) (line, all string) {
+	l.Helper()
+	rig.Eventually(l, rig.Patience, place+" answers", func() (bool, string) {
+		line, all = look()
+		return !strings.HasPrefix(all, unanswered), all
+	})
+	return line, all
 }
 
 // ends are the places that say why a node does not run: each gives what it says of that, and all it says.

@@ -23,6 +23,7 @@ func TestProblems(t *testing.T) {
 	insert := func() nodes.TSO { id++; return l.Insert("p1", rig.FirstTable, id, "x") }
 	exec := func(q string) { l.maria.Exec(q) }
 	for _, c := range []struct {
+		at    nodes.Sight // where the node sees it at its next look; "": elsewhere, or when it has lasted for a while
 		code  nodes.ProblemCode
 		kind  nodes.Kind
 		node  string
@@ -30,43 +31,51 @@ func TestProblems(t *testing.T) {
 		cause func()
 		cure  func()
 	}{
-		{nodes.ProblemDownstreamDown, nodes.Drainer, "drainer1", []string{"r@127.0.0.1:", "check that the server"},
+		{"", nodes.ProblemDownstreamDown, nodes.Drainer, "drainer1", []string{"r@127.0.0.1:", "check that the server"},
 			func() { l.maria.Kill() }, func() { l.maria.StartAgain() }},
-		{nodes.ProblemDownstreamReadOnly, nodes.Drainer, "drainer1", []string{"--read-only", "r@127.0.0.1:", "SET GLOBAL read_only = OFF"},
+		{"", nodes.ProblemDownstreamReadOnly, nodes.Drainer, "drainer1", []string{"--read-only", "r@127.0.0.1:", "SET GLOBAL read_only = OFF"},
 			func() { exec("SET GLOBAL read_only = ON"); insert() }, func() { exec("SET GLOBAL read_only = OFF") }},
-		{nodes.ProblemDownstreamSlow, nodes.Drainer, "drainer1", []string{"mysql r@127.0.0.1:", "after commit TS", "SHOW PROCESSLIST"},
+		{"", nodes.ProblemDownstreamSlow, nodes.Drainer, "drainer1", []string{"mysql r@127.0.0.1:", "after commit TS", "SHOW PROCESSLIST"},
 			func() { l.lock(); insert() }, func() { l.unlock() }},
-		{nodes.ProblemPumpUnreachable, nodes.Drainer, "drainer1", []string{"pump p2 (paused", "CHANGE PUMP"},
+		{"", nodes.ProblemPumpUnreachable, nodes.Drainer, "drainer1", []string{"pump p2 (paused", "CHANGE PUMP"},
 			func() { l.Pumps["p2"].Close() }, func() { l.pumpAgain(p2) }},
-		{nodes.ProblemUnresolved, nodes.Pump, "p1", []string{"start TS", "binlogctl -cmd unresolved"},
+		{"", nodes.ProblemUnresolved, nodes.Pump, "p1", []string{"start TS", "binlogctl -cmd unresolved"},
 			func() { l.prewrite("p1") }, func() { l.commit("p1") }},
-		{nodes.ProblemReplicationBlocked, nodes.Drainer, "drainer1", []string{"pump p1", "start TS"},
+		{"", nodes.ProblemReplicationBlocked, nodes.Drainer, "drainer1", []string{"pump p1", "start TS"},
 			func() { l.prewrite("p1") }, func() { l.commit("p1") }},
-		{nodes.ProblemRecordBroken, nodes.Pump, "p1", []string{nodes.Drainer.Key("mad"), "delete the record"},
+		{nodes.InPD, nodes.ProblemRecordBroken, nodes.Pump, "p1", []string{nodes.Drainer.Key("mad"), "delete the record"},
 			func() { rig.Put(t, l.pdServer.Etcd, nodes.Drainer.Key("mad"), "nonsense") },
 			func() {
 				if _, err := l.pdServer.Etcd.Delete(context.Background(), nodes.Drainer.Key("mad")); err != nil {
 					t.Error(err)
 				}
 			}},
-		{nodes.ProblemClockSkew, nodes.Pump, "p1", []string{"ahead of PD's", "chrony"},
+		{nodes.InPD, nodes.ProblemClockSkew, nodes.Pump, "p1", []string{"ahead of PD's", "chrony"},
 			func() { l.skew.Store(int64(time.Minute)) }, func() { l.skew.Store(0) }},
-		{nodes.ProblemCheckpoint, nodes.Drainer, "drainer1", []string{"tidb_binlog", "checkpoint", "retried every second"},
+		{"", nodes.ProblemCheckpoint, nodes.Drainer, "drainer1", []string{"tidb_binlog", "checkpoint", "retried every second"},
 			func() { exec("RENAME TABLE tidb_binlog.checkpoint TO tidb_binlog.mislaid"); insert() },
 			func() { exec("RENAME TABLE tidb_binlog.mislaid TO tidb_binlog.checkpoint") }},
-		{nodes.ProblemLost, nodes.Pump, "p1", []string{"1 transaction is lost", "start TS", "restore a dump"},
+		{nodes.AtItself, nodes.ProblemLost, nodes.Pump, "p1", []string{"1 transaction is lost", "start TS", "restore a dump"},
 			func() { l.commitUnknown("p1") }, func() { l.Pumps["p1"].Close(); l.pumpAgain(p1) }},
-		{nodes.ProblemPDAway, nodes.Pump, "p1", []string{"-pd-urls"},
+		{"", nodes.ProblemPDAway, nodes.Pump, "p1", []string{"-pd-urls"},
 			func() { l.pdServer.Stop() }, func() { l.pdServer.Start() }},
-		{nodes.ProblemPDAway, nodes.Drainer, "drainer1", []string{"-pd-urls"},
+		{"", nodes.ProblemPDAway, nodes.Drainer, "drainer1", []string{"-pd-urls"},
 			func() { l.pdServer.Stop() }, func() { l.pdServer.Start() }},
 	} {
 		t.Log(c.kind, c.code)
 		l.sees(c.kind, c.node, c.code, false)
 		c.cause()
-		l.sees(c.kind, c.node, c.code, true, c.want...)
+		if c.at != "" {
+			l.seesAtOnce(c.at, c.kind, c.node, c.code, true, c.want...)
+		} else {
+			l.sees(c.kind, c.node, c.code, true, c.want...)
+		}
 		c.cure()
-		l.sees(c.kind, c.node, c.code, false)
+		if c.at != "" {
+			l.seesAtOnce(c.at, c.kind, c.node, c.code, false)
+		} else {
+			l.sees(c.kind, c.node, c.code, false)
+		}
 	}
 	l.consumes(insert()) // nothing that was in the way is left
 }
@@ -112,10 +121,15 @@ func TestProblemTakeover(t *testing.T) {
 	l := newTroubled(t)
 	o := l.pumpAt("p1", "", nil)
 	l.failsToStart(o) // it does not come to know its ID
-	l.sees(nodes.Pump, "p1", nodes.ProblemTakeover, true, "p1", "refused", o.DataDir, "another data directory", "-node-id")
-	o.DataDir = t.TempDir()
+	l.seesAtOnce(nodes.InPD, nodes.Pump, "p1", nodes.ProblemTakeover, true, "p1", "refused", o.DataDir, "another data directory", "-node-id")
+	last := l.Insert("p1", rig.FirstTable, 1, "a")
+	rig.Eventually(t, rig.Patience, "the record says that there is a log", func() (bool, string) {
+		e, err := l.Registry.Get(t.Context(), nodes.Pump, "p1")
+		return err == nil && e.Record.MaxCommitTS >= last, string(e.Raw)
+	})
+	o.DataDir = t.TempDir() // which has no log
 	l.failsToStart(o)
-	l.sees(nodes.Pump, "p1", nodes.ProblemTakeover, true, "p1", "refused", l.addr(nodes.Pump, "p1"), "-node-id")
+	l.seesAtOnce(nodes.InPD, nodes.Pump, "p1", nodes.ProblemTakeover, true, "p1", "refused", l.addr(nodes.Pump, "p1"), "-node-id")
 	if rec, err := l.Registry.Get(t.Context(), nodes.Pump, "p1"); err != nil || rec.Record.State != nodes.Online || rec.Record.Host != l.addr(nodes.Pump, "p1") {
 		t.Errorf("record %+v, %v", rec.Record, err)
 	}

@@ -35,9 +35,9 @@ type problemCheck struct {
 	shows func(l *troubled, kind nodes.Kind, nodeID string, code nodes.ProblemCode, want []string) (shown bool, seen string)
 }
 
-// problemChecks are the places where each problem of TestProblems must be seen, and must be gone after the cure.
-func problemChecks() []problemCheck {
-	return append([]problemCheck{
+// nodeChecks are the places of a node itself where its problem must be seen, and must be gone after the cure; the first is its /status.
+func (l *troubled) nodeChecks() []problemCheck {
+	return []problemCheck{
 		{"/status", func(l *troubled, kind nodes.Kind, nodeID string, code nodes.ProblemCode, want []string) (bool, string) {
 			st, err := nodes.NewControl(l.tls, rig.Patience).Status(context.Background(), kind, nodes.Record{NodeID: nodeID, Host: l.addr(kind, nodeID)})
 			if err != nil {
@@ -68,7 +68,7 @@ func problemChecks() []problemCheck {
 			_, value, there := strings.Cut(text, line)
 			return there && strings.HasPrefix(value, "1\n"), line
 		}},
-	}, consoleChecks()...)
+	}
 }
 
 // unanswered is how what a check has seen begins when nobody answered: then a problem is neither there nor gone.
@@ -207,14 +207,52 @@ func (l *troubled) consumes(ts nodes.TSO) {
 	})
 }
 
-// sees waits until a problem is shown everywhere, or nowhere.
+// sees waits until a node shows a problem in its /status, or does not. From then on it counts: with the node's next look its
+// metrics have it, and with the console's next round every other place.
 func (l *troubled) sees(kind nodes.Kind, nodeID string, code nodes.ProblemCode, there bool, want ...string) {
 	l.Helper()
-	for _, c := range problemChecks() {
-		rig.Eventually(l, rig.Patience, fmt.Sprintf("%s of %s shows %s: %v", c.place, nodeID, code, there), func() (bool, string) {
-			shown, seen := c.shows(l, kind, nodeID, code, want)
-			return shown == there && !strings.HasPrefix(seen, unanswered), seen
+	status := l.nodeChecks()[0]
+	rig.Eventually(l, rig.Patience, fmt.Sprintf("%s of %s shows %s: %v", status.place, nodeID, code, there), func() (bool, string) {
+		shown, seen := status.shows(l, kind, nodeID, code, want)
+		return shown == there && !strings.HasPrefix(seen, unanswered), seen
+	})
+	l.looked(kind, nodeID, nodes.AtItself)
+	l.check(l.nodeChecks(), kind, nodeID, code, there, want)
+	if code == nodes.ProblemPDAway { // without PD the console knows no nodes: it waits for as long as pd-timeout, and says that of itself
+		for _, c := range consoleChecks() {
+			rig.Eventually(l, rig.Patience, fmt.Sprintf("%s shows %s: %v", c.place, code, there), func() (bool, string) {
+				shown, seen := c.shows(l, kind, nodeID, code, want)
+				return shown == there && !strings.HasPrefix(seen, unanswered), seen
+			})
+		}
+		return
+	}
+	l.asked()
+	l.check(consoleChecks(), kind, nodeID, code, there, want)
+}
+
+// seesAtOnce is sees for what a node must have seen when it has looked.
+func (l *troubled) seesAtOnce(at nodes.Sight, kind nodes.Kind, nodeID string, code nodes.ProblemCode, there bool, want ...string) {
+	l.Helper()
+	l.looked(kind, nodeID, at)
+	l.check(l.nodeChecks(), kind, nodeID, code, there, want)
+	l.sees(kind, nodeID, code, there, want...)
+}
+
+// check looks in each place once, and again only where nobody answered in time.
+func (l *troubled) check(places []problemCheck, kind nodes.Kind, nodeID string, code nodes.ProblemCode, there bool, want []string) {
+	l.Helper()
+	for _, c := range places {
+		var shown bool
+		var seen string
+		rig.Eventually(l, rig.Patience, c.place+" of "+nodeID+" answers", func() (bool, string) {
+			shown, seen = c.shows(l, kind, nodeID, code, want)
+			busy := strings.HasPrefix(seen, unanswered) || shown != there && strings.Contains(seen, string(nodes.ProblemNotAnswering))
+			return !busy, seen
 		})
+		if shown != there {
+			l.Errorf("%s of %s shows %s: %v, want %v, after a look that began later; it shows %s", c.place, nodeID, code, shown, there, seen)
+		}
 	}
 }
 
@@ -274,10 +312,12 @@ func (l *troubled) failsToStart(o pump.Options) {
 	if err != nil {
 		l.Fatal(err)
 	}
-	if p.Open(context.Background()) == nil {
+	err = p.Open(context.Background())
+	if err == nil {
 		p.Close()
 		l.Fatal("the pump starts")
 	}
+	l.Logf("the start fails: %v", err)
 }
 
 // deadDrainer leaves the record of a drainer that is online and gone.
