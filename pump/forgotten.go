@@ -36,7 +36,7 @@ func (e *ForgottenError) Problem() nodes.Problem {
 }
 
 // compareWithRecord refuses a log that knows less than the pump's record in PD. A pump that went offline has given its log up,
-// so a new one under its ID begins with nothing.
+// so a new one under its ID begins with nothing. Nothing is missing when another process runs with the ID: it has the log.
 func (p *Pump) compareWithRecord(ctx context.Context) error {
 	known, sure := p.store.Known()
 	if p.recorded.NodeID == "" || p.recorded.State == nodes.Offline || !sure || known >= p.recorded.MaxCommitTS {
@@ -44,6 +44,9 @@ func (p *Pump) compareWithRecord(ctx context.Context) error {
 			p.log.Warn("-accept-loss: nothing is lost; remove the flag, so that a lost log is noticed next time")
 		}
 		return nil
+	}
+	if err := p.agentOptions().Held(ctx); err != nil {
+		return err
 	}
 	err := &ForgottenError{NodeID: p.nodeID, Dir: storeDir(p.opts.DataDir), Known: known, Recorded: p.recorded.MaxCommitTS}
 	if !p.opts.AcceptLoss {

@@ -180,13 +180,16 @@ func (p *Pump) askTime(ctx context.Context) error {
 	return nodes.WithProblem(err, nodes.ProblemPDAway, "")
 }
 
-func (p *Pump) claim(ctx context.Context) (err error) {
-	p.agent, err = nodes.NewAgent(nodes.AgentOptions{
+func (p *Pump) agentOptions() nodes.AgentOptions {
+	return nodes.AgentOptions{
 		Kind: nodes.Pump, NodeID: p.nodeID, Host: p.port.Advertised(), Heartbeat: p.opts.Heartbeat,
 		Registry: p.opts.Registry, TSO: p.horizon.tso, MaxCommitTS: p.reportable,
 		Logger: p.opts.Logger, Now: p.opts.Now,
-	})
-	if err != nil {
+	}
+}
+
+func (p *Pump) claim(ctx context.Context) (err error) {
+	if p.agent, err = nodes.NewAgent(p.agentOptions()); err != nil {
 		return err
 	}
 	return p.agent.Register(ctx, nodes.Paused)
