@@ -77,7 +77,10 @@ func (s *Store) loss(rec Record, cause error) error {
 	return fmt.Errorf("commit TS %s of start TS %s: %w", rec.CommitTS, rec.StartTS, cause)
 }
 
-// limiter lets a message through at most every ten seconds.
+// sayAgain is how often a message is logged again that comes again and again.
+const sayAgain = 30 * time.Second
+
+// limiter lets a message through at most once in sayAgain.
 type limiter struct {
 	mu         sync.Mutex
 	last       time.Time
@@ -88,7 +91,7 @@ type limiter struct {
 // one back.
 func (l *limiter) do(now time.Time, say func(suppressed int)) {
 	l.mu.Lock()
-	if !l.last.IsZero() && now.Sub(l.last) < 10*time.Second {
+	if !l.last.IsZero() && now.Sub(l.last) < sayAgain {
 		l.suppressed++
 		l.mu.Unlock()
 		return

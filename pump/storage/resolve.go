@@ -89,7 +89,7 @@ func (s *Store) resolveLoop(ctx context.Context) {
 	if s.opts.Resolver == nil {
 		age = s.opts.OrphanTimeout
 	}
-	t := time.NewTicker(min(tick, max(age/4, time.Millisecond)))
+	t := time.NewTicker(min(LookEvery, max(age/4, time.Millisecond)))
 	defer t.Stop()
 	for {
 		select {
@@ -160,7 +160,7 @@ func (s *Store) ask(ctx context.Context, due []orphan) {
 			case errors.Is(err, ErrClosed), errors.Is(err, ErrFailed): // said elsewhere
 			default:
 				s.note(o, err.Error())
-				s.losses.do(s.opts.Now(), func(suppressed int) {
+				s.waits.do(s.opts.Now(), func(suppressed int) {
 					s.opts.Logger.WithError(err).WithFields(logrus.Fields{
 						"start_ts": o.startTS, "attempt": o.attempts + 1, "suppressed": suppressed,
 					}).Warnf("cannot find out how a transaction ended; everything newer is held back. The pump asks again; if TiKV cannot know any more, "+
@@ -218,7 +218,7 @@ func (s *Store) timeOut(ctx context.Context, due []orphan) {
 			continue // it is tried again, and the error is told to those who write
 		}
 		s.counts.timedOut.Add(1)
-		s.losses.do(s.opts.Now(), func(suppressed int) {
+		s.timeouts.do(s.opts.Now(), func(suppressed int) {
 			s.opts.Logger.WithField("start_ts", o.startTS).WithField("suppressed", suppressed).Warnf(
 				"no commit or rollback came for a prewrite within %s and there is no TiKV to ask: it counts as rolled back", s.opts.OrphanTimeout)
 		})

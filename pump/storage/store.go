@@ -46,7 +46,9 @@ type Store struct {
 
 	space    space
 	counts   counts
-	losses   limiter
+	losses   limiter // of what says that a transaction is lost
+	waits    limiter // of what says that an outcome is not known
+	timeouts limiter
 	reported reported
 
 	lookup chan struct{} // of one place: held while a commit is looked for
@@ -179,7 +181,7 @@ func (s *Store) housekeep(end int64) {
 // maintain is the goroutine that looks after the store.
 func (s *Store) maintain(ctx context.Context) {
 	defer s.done.Done()
-	t := time.NewTicker(tick)
+	t := time.NewTicker(LookEvery)
 	defer t.Stop()
 	last := s.opts.Now()
 	for {
