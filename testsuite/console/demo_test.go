@@ -2,9 +2,13 @@ package console
 
 import (
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"net"
+	"net/http"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -12,6 +16,7 @@ import (
 
 	"pumphouse/nodes"
 	"pumphouse/testsuite/mariadbtest"
+	"pumphouse/testsuite/programs"
 	"pumphouse/testsuite/rig"
 )
 
@@ -117,6 +122,50 @@ func startDemo(t *testing.T, args ...string) *rig.Console {
 		t.Errorf("not three lines, what runs, what to try and how to connect:\n%s", d.Output())
 	}
 	return d
+}
+
+// TestDemoNeedsNothingElse: `make demo` builds with Go alone, and what it runs, and what is proposed to whoever has no mysql client,
+// runs without any other program.
+func TestDemoNeedsNothingElse(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(programs.Root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, promise := range []string{"needs Go 1.26 and make, nothing else", "without a client: the page, or bin/binlogctl -cmd status"} {
+		if !strings.Contains(string(page), promise) {
+			t.Errorf("README.md does not say %q", promise)
+		}
+	}
+	plan := exec.Command("make", "-n", "demo", "BIN=/made")
+	plan.Dir = programs.Root
+	out, err := plan.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(out)) {
+		if !strings.HasPrefix(line, "go ") && !strings.HasPrefix(line, "/made/pumphouse ") {
+			t.Errorf("make demo runs something else: %s", line)
+		}
+	}
+	cmd := exec.Command(programs.Path("pumphouse"), "demo", "-addr", "127.0.0.1:0")
+	cmd.Env = []string{"PATH="}
+	d := rig.AwaitReady(t, rig.SpawnCommand(t, cmd))
+	pd, address := regexp.MustCompile(`http://[^\s,]+`).FindString(d.Output()), regexp.MustCompile(`page: (http://\S+)`).FindStringSubmatch(d.Output())
+	if address == nil {
+		t.Fatalf("the demo names no page:\n%s", d.Output())
+	}
+	resp, err := http.Get(address[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if text, err := io.ReadAll(resp.Body); err != nil || resp.StatusCode != http.StatusOK || !strings.Contains(string(text), "drainer2") {
+		t.Errorf("the page: %s, %v\n%s", resp.Status, err, text)
+	}
+	r := rig.RunToEnd(t, "", []string{"PATH="}, "binlogctl", "-pd-urls", pd, "-cmd", "status")
+	if r.Code != 0 || strings.Count(r.Out, "online") != 4 {
+		t.Errorf("binlogctl -cmd status: %d\n%s%s", r.Code, r.Out, r.Stderr)
+	}
 }
 
 // TestTwoDemos: a second demo runs beside the first, on free ports or on those that it is told.
