@@ -16,52 +16,58 @@ import (
 // fallback is a MySQL statement that TiDB's grammar does not have but clients send. It is known
 // by its first words, and only looked for when a text did not parse. All of them only read.
 type fallback struct {
-	words  string // "A|B C": the words the statement starts with, with their alternatives
-	whole  bool   // nothing may follow
-	answer func(ctx context.Context, s *Session, rest string) (*engine.Result, error)
-	is     func(rest string) bool // what follows the words is of this statement; nil = always
+	words  string                 // "A|B C": the words the statement starts with, with their alternatives
+	is     func(rest string) bool // reports whether what follows them is of this statement
+	answer answerFunc
 }
+
+// answerFunc carries out a fallback; rest is what follows its words.
+type answerFunc func(ctx context.Context, s *Session, rest string) (*engine.Result, error)
+
+func anything(string) bool { return true }
+
+func nothing(rest string) bool { return rest == "" }
 
 var fallbacks = []fallback{
-	{"SHOW WARNINGS LIMIT", false, limitedConditions(ast.ShowWarnings), nil},
-	{"SHOW ERRORS LIMIT", false, limitedConditions(ast.ShowErrors), nil},
-	{"SHOW MASTER|BINARY LOGS", true, func(context.Context, *Session, string) (*engine.Result, error) {
+	{"SHOW WARNINGS LIMIT", anything, limitedConditions(ast.ShowWarnings)},
+	{"SHOW ERRORS LIMIT", anything, limitedConditions(ast.ShowErrors)},
+	{"SHOW MASTER|BINARY LOGS", nothing, func(context.Context, *Session, string) (*engine.Result, error) {
 		return nil, result.Errorf(result.ErrNoBinlog, "You are not using binary logging")
-	}, nil},
-	{"SHOW SLAVE HOSTS", true, noReplicas("Server_id", "Master_id", "Slave_UUID"), nil},
-	{"SHOW REPLICAS", true, noReplicas("Server_Id", "Source_Id", "Replica_UUID"), nil},
-	{"SHOW ENGINE", false, func(_ context.Context, _ *Session, rest string) (*engine.Result, error) {
+	}},
+	{"SHOW SLAVE HOSTS", nothing, noReplicas("Server_id", "Master_id", "Slave_UUID")},
+	{"SHOW REPLICAS", nothing, noReplicas("Server_Id", "Source_Id", "Replica_UUID")},
+	{"SHOW ENGINE", anything, func(_ context.Context, _ *Session, rest string) (*engine.Result, error) {
 		name, _, _ := strings.Cut(rest, " ")
 		return nil, result.Errorf(1286, "Unknown storage engine '%s'", name)
-	}, nil},
-	{"SHOW STORAGE ENGINES", true, func(ctx context.Context, s *Session, _ string) (*engine.Result, error) {
+	}},
+	{"SHOW STORAGE ENGINES", nothing, func(ctx context.Context, s *Session, _ string) (*engine.Result, error) {
 		return s.schema.Show(ctx, &ast.ShowStmt{Tp: ast.ShowEngines})
-	}, nil},
-	{"SET PASSWORD", false, unsupported("SET PASSWORD"), nil},
-	{"CHECK TABLE|TABLES", false, tableChecks("check"), nil},
-	{"CHECKSUM TABLE|TABLES", false, tableChecks("checksum"), nil},
-	{"REPAIR TABLE|TABLES", false, tableChecks("repair"), nil},
-	{"ANALYZE TABLE|TABLES", false, tableChecks("analyze"), nil},
-	{"OPTIMIZE TABLE|TABLES", false, tableChecks("optimize"), nil},
-	{"DESCRIBE|DESC|EXPLAIN", false, describeLike, isDescribeLike},
-	{"SHOW ALL SLAVES|REPLICAS STATUS", false, noReplication, nil},
-	{"SHOW SLAVE|REPLICA STATUS", false, noReplication, nil},
-	{"CHANGE MASTER|REPLICATION", false, unsupported("Replication by MySQL"), nil},
-	{"START|STOP|RESET SLAVE|REPLICA|MASTER|GROUP_REPLICATION", false, unsupported("Replication by MySQL"), nil},
-	{"PURGE BINARY|MASTER LOGS", false, unsupported("PURGE"), nil},
-	{"RESET QUERY CACHE", true, unsupported("RESET QUERY CACHE"), nil},
-	{"XA BEGIN|START|END|PREPARE|COMMIT|ROLLBACK|RECOVER", false, unsupported("XA"), nil},
-	{"INSTALL|UNINSTALL PLUGIN|COMPONENT", false, unsupported("INSTALL"), nil},
-	{"HANDLER", false, unsupported("HANDLER"), nil},
-	{"CREATE|DROP FUNCTION|TRIGGER|EVENT|SERVER", false, unsupported("CREATE and DROP"), nil},
+	}},
+	{"SET PASSWORD", anything, unsupported("SET PASSWORD")},
+	{"CHECK TABLE|TABLES", anything, tableChecks("check")},
+	{"CHECKSUM TABLE|TABLES", anything, tableChecks("checksum")},
+	{"REPAIR TABLE|TABLES", anything, tableChecks("repair")},
+	{"ANALYZE TABLE|TABLES", anything, tableChecks("analyze")},
+	{"OPTIMIZE TABLE|TABLES", anything, tableChecks("optimize")},
+	{"DESCRIBE|DESC|EXPLAIN", isDescribeLike, describeLike},
+	{"SHOW ALL SLAVES|REPLICAS STATUS", anything, noReplication},
+	{"SHOW SLAVE|REPLICA STATUS", anything, noReplication},
+	{"CHANGE MASTER|REPLICATION", anything, unsupported("Replication by MySQL")},
+	{"START|STOP|RESET SLAVE|REPLICA|MASTER|GROUP_REPLICATION", anything, unsupported("Replication by MySQL")},
+	{"PURGE BINARY|MASTER LOGS", anything, unsupported("PURGE")},
+	{"RESET QUERY CACHE", nothing, unsupported("RESET QUERY CACHE")},
+	{"XA BEGIN|START|END|PREPARE|COMMIT|ROLLBACK|RECOVER", anything, unsupported("XA")},
+	{"INSTALL|UNINSTALL PLUGIN|COMPONENT", anything, unsupported("INSTALL")},
+	{"HANDLER", anything, unsupported("HANDLER")},
+	{"CREATE|DROP FUNCTION|TRIGGER|EVENT|SERVER", anything, unsupported("CREATE and DROP")},
 }
 
-func unsupported(what string) func(context.Context, *Session, string) (*engine.Result, error) {
+func unsupported(what string) answerFunc {
 	return func(context.Context, *Session, string) (*engine.Result, error) { return nil, result.NotSupported(what) }
 }
 
 // tableChecks carries out what maintains tables: the names stand before any option.
-func tableChecks(op string) func(context.Context, *Session, string) (*engine.Result, error) {
+func tableChecks(op string) answerFunc {
 	return func(ctx context.Context, s *Session, rest string) (*engine.Result, error) {
 		var names []string
 		for part := range strings.SplitSeq(rest, ",") {
@@ -105,14 +111,14 @@ func noReplication(ctx context.Context, s *Session, _ string) (*engine.Result, e
 }
 
 // noReplicas is SHOW REPLICAS under its new or its old name, which has columns of other names.
-func noReplicas(server, source, uuid string) func(context.Context, *Session, string) (*engine.Result, error) {
+func noReplicas(server, source, uuid string) answerFunc {
 	return func(context.Context, *Session, string) (*engine.Result, error) {
 		return result.New(result.Number(server), result.Text("Host", 255), result.Number("Port"), result.Number(source), result.Text(uuid, 36)), nil
 	}
 }
 
 // limitedConditions is SHOW WARNINGS LIMIT [from,] count.
-func limitedConditions(tp ast.ShowStmtType) func(context.Context, *Session, string) (*engine.Result, error) {
+func limitedConditions(tp ast.ShowStmtType) answerFunc {
 	return func(ctx context.Context, s *Session, rest string) (*engine.Result, error) {
 		first, second, two := strings.Cut(rest, ",")
 		from, err1 := strconv.ParseUint(strings.TrimSpace(first), 10, 31)
@@ -159,8 +165,9 @@ func parseFallback(sql string) (statement, bool) {
 		if n == 0 {
 			continue
 		}
-		rest := strings.Join(words[n:], " ")
-		return statement{fallback: f, rest: rest}, f.is == nil || f.is(rest)
+		if rest := strings.Join(words[n:], " "); f.is(rest) {
+			return statement{fallback: f, rest: rest}, true
+		}
 	}
 	return statement{}, false
 }
@@ -168,7 +175,7 @@ func parseFallback(sql string) (statement, bool) {
 // matches gives how many words the statement's name takes, 0 if it is another one.
 func (f *fallback) matches(words []string) int {
 	want := strings.Fields(f.words)
-	if len(words) < len(want) || f.whole && len(words) > len(want) {
+	if len(words) < len(want) {
 		return 0
 	}
 	for i, w := range want {
