@@ -11,15 +11,7 @@
 //     where the files end; that is said.
 //   - A statement of DDL, or a row, that the database does not take stops the restore.
 //
-// # What files do not tell
-//
-// Files have no keys: those come from the database that is written to, as it is at that place of the stream.
-// So everything before a statement of DDL is applied before definitions are read again. Nor do they have DDL
-// jobs: a statement's time zone and sql_mode are those of [Options], and whether one was run before a crash is
-// judged by what it changed in SHOW CREATE TABLE and in the numbers of tables.
-//
-// A statement that drops several tables is in a file once for each table that there was. Each time the
-// first of them that there still is gets dropped.
+// Package applier says what becomes of rows and statements without definitions.
 //
 // Upstream's drainer writes transactions again after a crash: what is not newer than what came before it
 // in the files is left out.

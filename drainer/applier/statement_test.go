@@ -1,4 +1,4 @@
-package restore
+package applier
 
 import (
 	"fmt"
@@ -23,7 +23,7 @@ func TestParse(t *testing.T) {
 		"CREATE PLACEMENT POLICY p FOLLOWERS=1;":                                   "[] true ",
 		"use `a`; this is no statement;":                                           "[a] false a",
 	} {
-		st, err := parse(text)
+		st, err := parse("", text)
 		if err != nil {
 			t.Errorf("%s: %v", text, err)
 			continue
@@ -36,7 +36,7 @@ func TestParse(t *testing.T) {
 
 // Each of the records of one statement drops one table.
 func TestOnly(t *testing.T) {
-	st, err := parse("use `a`; drop table if exists x, b.y;")
+	st, err := parse("", "use `a`; drop table if exists x, b.y;")
 	if err != nil || len(st.drops) != 2 {
 		t.Fatal(st, err)
 	}

@@ -1,4 +1,4 @@
-package restore
+package applier
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 	"pumphouse/drainer/schema"
 )
 
-// statement is a statement of DDL as a file has it.
+// statement is a statement of DDL as files and messages have it.
 type statement struct {
 	ddl   *schema.DDL
 	query string
@@ -27,10 +27,10 @@ func (n name) String() string {
 	return n.schema + "." + n.table
 }
 
-// parse reads the text in a record: use `db`; statement; or the statement alone.
-func parse(text string) (*statement, error) {
+// parse reads a statement of a session whose database is db; it may begin with USE `db`; in place of that.
+func parse(db, text string) (*statement, error) {
 	query := strings.TrimSuffix(strings.TrimSpace(text), ";")
-	st := &statement{query: query, ddl: &schema.DDL{Job: &schema.Job{}}}
+	st := &statement{query: query, ddl: &schema.DDL{Schema: db, Job: &schema.Job{}}}
 	if db, rest, ok := cutUse(query); ok {
 		st.ddl.Schema, st.query = db, rest
 	}
@@ -48,7 +48,7 @@ func parse(text string) (*statement, error) {
 		}
 	}
 	if len(st.named) == 0 && st.node != nil && !st.ddl.OnlyTiDB {
-		return nil, fmt.Errorf("the statement %.200q names no table and no database that a restore knows of", text)
+		return nil, fmt.Errorf("the statement %.200q names no table and no database that is known here", text)
 	}
 	if len(st.named) > 0 {
 		st.ddl.Table = st.named[0].table
