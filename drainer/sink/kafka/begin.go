@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -14,8 +13,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"pumphouse/binlogpb/pbkafka"
+	"pumphouse/drainer/kafkaclient"
 	"pumphouse/nodes"
-	"pumphouse/nodes/logs"
 )
 
 // limits are sizes in bytes.
@@ -34,9 +33,8 @@ func (s *Sink) begin(ctx context.Context) error {
 	timeout := fmt.Errorf("no answer within %v", s.opts.StartTimeout)
 	ctx, cancel := context.WithTimeoutCause(ctx, s.opts.StartTimeout, timeout)
 	defer cancel()
-	if err := s.connect(ctx); err != nil {
-		return fmt.Errorf("connect to the brokers %s: %w: check kafka-addrs, and whether they run",
-			strings.Join(s.opts.Addrs, ", "), err)
+	if err := s.opts.brokers().Connect(ctx, s.client, s.opts.StartTimeout); err != nil {
+		return err
 	}
 	if err := s.openTopic(ctx); err != nil {
 		return err
@@ -71,29 +69,6 @@ func (s *Sink) limitsFor(max int) limits {
 	return l
 }
 
-// connect waits for any broker to answer.
-func (s *Sink) connect(ctx context.Context) error {
-	var failures logs.Repeated
-	for {
-		err := s.client.Ping(ctx)
-		if err == nil {
-			return nil
-		}
-		if n := failures.Again(); n > 0 && ctx.Err() == nil {
-			s.opts.Logger.WithError(err).WithField("addrs", strings.Join(s.opts.Addrs, ",")).WithField("times", n).
-				Warnf("no broker of kafka answers yet; retrying for %s", s.opts.StartTimeout)
-		}
-		select {
-		case <-ctx.Done():
-			if errors.Is(err, ctx.Err()) {
-				return context.Cause(ctx)
-			}
-			return fmt.Errorf("%w: %w", context.Cause(ctx), err)
-		case <-time.After(200 * time.Millisecond):
-		}
-	}
-}
-
 // openTopic makes sure that there is the topic.
 func (s *Sink) openTopic(ctx context.Context) error {
 	found, err := s.findTopic(ctx)
@@ -110,25 +85,11 @@ func (s *Sink) openTopic(ctx context.Context) error {
 
 // findTopic asks for the topic. It need not have a leader at the moment.
 func (s *Sink) findTopic(ctx context.Context) (bool, error) {
-	req := kmsg.NewPtrMetadataRequest()
-	topic := kmsg.NewMetadataRequestTopic()
-	topic.Topic = kmsg.StringPtr(s.opts.Topic)
-	req.Topics = append(req.Topics, topic)
-	resp, err := req.RequestWith(ctx, s.client)
+	found, err := kafkaclient.FindTopic(ctx, s.client, s.opts.Topic)
 	if err != nil {
-		return false, fmt.Errorf("ask for topic %q: %w", s.opts.Topic, orCause(ctx, err))
-	}
-	if len(resp.Topics) != 1 {
-		return false, fmt.Errorf("ask for topic %q: the brokers answer for %d topics", s.opts.Topic, len(resp.Topics))
-	}
-	err = kerr.ErrorForCode(resp.Topics[0].ErrorCode)
-	switch {
-	case errors.Is(err, kerr.UnknownTopicOrPartition):
-		return false, nil
-	case err != nil && !kerr.IsRetriable(err):
 		return false, fmt.Errorf("ask for topic %q: %w%s", s.opts.Topic, err, cure(err))
 	}
-	return true, nil
+	return found, nil
 }
 
 // createTopic makes the topic as the brokers do by default, but with one partition.
@@ -150,7 +111,7 @@ func (s *Sink) createTopicWith(ctx context.Context, replicas int16) error {
 	req.Topics = append(req.Topics, topic)
 	resp, err := req.RequestWith(ctx, s.client)
 	if err != nil {
-		return orCause(ctx, err)
+		return kafkaclient.OrCause(ctx, err)
 	}
 	for i := range resp.Topics {
 		if err := kerr.ErrorForCode(resp.Topics[i].ErrorCode); err != nil {
@@ -170,7 +131,7 @@ func (s *Sink) topicMax(ctx context.Context) (int, error) {
 	req.Resources = append(req.Resources, resource)
 	resp, err := req.RequestWith(ctx, s.client)
 	if err != nil {
-		return 0, orCause(ctx, err)
+		return 0, kafkaclient.OrCause(ctx, err)
 	}
 	for i := range resp.Resources {
 		if err := kerr.ErrorForCode(resp.Resources[i].ErrorCode); err != nil {
@@ -229,43 +190,15 @@ func (s *Sink) ours(r *kgo.Record) bool {
 
 // endOffset is the offset after the last message, 0 when the partition is empty.
 func (s *Sink) endOffset(ctx context.Context) (int64, error) {
-	offset := func(at int64) (int64, error) {
-		req := kmsg.NewPtrListOffsetsRequest()
-		req.ReplicaID = -1
-		topic := kmsg.NewListOffsetsRequestTopic()
-		topic.Topic = s.opts.Topic
-		partition := kmsg.NewListOffsetsRequestTopicPartition()
-		partition.Timestamp = at
-		topic.Partitions = append(topic.Partitions, partition)
-		req.Topics = append(req.Topics, topic)
-		resp, err := req.RequestWith(ctx, s.client)
-		if err != nil {
-			return 0, orCause(ctx, err)
-		}
-		if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
-			return 0, errors.New("the brokers answer for another partition")
-		}
-		p := resp.Topics[0].Partitions[0]
-		return p.Offset, kerr.ErrorForCode(p.ErrorCode)
+	end, err := kafkaclient.Offset(ctx, s.client, s.opts.Topic, kafkaclient.Latest)
+	if err != nil {
+		return 0, err
 	}
-	const latest, earliest = -1, -2
-	for {
-		end, err := offset(latest)
-		if err == nil {
-			var start int64
-			if start, err = offset(earliest); err == nil && start >= end {
-				return 0, nil
-			}
-		}
-		if err == nil || !kerr.IsRetriable(err) {
-			return end, err
-		}
-		select { // the partition has no leader yet
-		case <-ctx.Done():
-			return 0, err
-		case <-time.After(100 * time.Millisecond):
-		}
+	start, err := kafkaclient.Offset(ctx, s.client, s.opts.Topic, kafkaclient.Earliest)
+	if err != nil || start >= end {
+		return 0, err
 	}
+	return end, nil
 }
 
 // readAt reads the message at an offset, which may be gone by now.
@@ -285,7 +218,7 @@ func (s *Sink) readAt(ctx context.Context, offset int64) (*kgo.Record, error) {
 	defer reader.Close()
 	fetches := reader.PollRecords(ctx, 1)
 	if err := fetches.Err(); err != nil {
-		return nil, orCause(ctx, err)
+		return nil, kafkaclient.OrCause(ctx, err)
 	}
 	for _, r := range fetches.Records() {
 		if r.Offset == offset {
@@ -296,11 +229,3 @@ func (s *Sink) readAt(ctx context.Context, offset int64) (*kgo.Record, error) {
 }
 
 const readPatience = 10 * time.Second
-
-// orCause is err, or the context's cause when that is why.
-func orCause(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return err
-}

@@ -9,8 +9,8 @@ import (
 
 	"github.com/sirupsen/logrus"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kversion"
 
+	"pumphouse/drainer/kafkaclient"
 	"pumphouse/nodes"
 	"pumphouse/nodes/logs"
 )
@@ -98,6 +98,11 @@ func (o Options) mark() string {
 	return strconv.FormatUint(o.ClusterID, 10) + "/" + o.NodeID
 }
 
+// brokers are those that the sink writes to.
+func (o Options) brokers() kafkaclient.Brokers {
+	return kafkaclient.Brokers{Addrs: o.Addrs, ClientID: o.ClientID, Version: o.Version, TLS: o.TLS, Logger: o.Logger}
+}
+
 // maxBatchBytes is the most that a Kafka client sends as one.
 const maxBatchBytes = 1 << 30
 
@@ -107,33 +112,20 @@ func (o Options) client() ([]kgo.Opt, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts := []kgo.Opt{
-		kgo.SeedBrokers(o.Addrs...),
-		kgo.ClientID(o.ClientID),
-		kgo.DialTimeout(5 * time.Second),
-		kgo.MetadataMinAge(100 * time.Millisecond), // a new leader is to be found soon
-		kgo.RetryBackoffFn(func(tries int) time.Duration { // for ever, so not too often, and not too late
-			return min(100*time.Millisecond<<min(tries, 5), 2*time.Second)
-		}),
+	opts, err := o.brokers().Options()
+	if err != nil {
+		return nil, fmt.Errorf("kafka sink: %w", err)
+	}
+	return append(opts,
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.RequiredAcks(kgo.AllISRAcks()),
 		kgo.ProducerBatchCompression(codec),
 		// The sink makes the batches: nothing leaves before it says so, and all of it as one.
 		kgo.ManualFlushing(),
-		kgo.MaxBufferedRecords(o.MaxMessages + 1),
+		kgo.MaxBufferedRecords(o.MaxMessages+1),
 		kgo.ProducerBatchMaxBytes(maxBatchBytes),
-		kgo.BrokerMaxWriteBytes(maxBatchBytes),
-		kgo.BrokerMaxReadBytes(maxBatchBytes),
 		kgo.UnknownTopicRetries(-1), // brokers that start say so of every topic
-	}
-	if o.TLS != nil {
-		opts = append(opts, kgo.DialTLSConfig(o.TLS))
-	}
-	versions, err := o.versions()
-	if versions != nil {
-		opts = append(opts, kgo.MaxVersions(versions))
-	}
-	return opts, err
+	), nil
 }
 
 func codec(name string) (kgo.CompressionCodec, error) {
@@ -150,22 +142,4 @@ func codec(name string) (kgo.CompressionCodec, error) {
 		return kgo.ZstdCompression(), nil
 	}
 	return kgo.NoCompression(), fmt.Errorf("kafka sink: compression %q is none of none, gzip, snappy, lz4, zstd", name)
-}
-
-// versions is the newest version of each request, nil for what the brokers say.
-func (o Options) versions() (*kversion.Versions, error) {
-	if o.Version == "" {
-		return nil, nil
-	}
-	v := kversion.FromString(o.Version)
-	if v == nil {
-		return nil, fmt.Errorf("kafka sink: kafka-version %q is not the version of a Kafka release, like 2.4.0", o.Version)
-	}
-	const initProducerID = 22
-	if !v.HasKey(initProducerID) {
-		o.Logger.WithField("kafka-version", o.Version).
-			Warn("kafka-version is too old for an idempotent producer and is ignored: what the brokers speak is used, which has to be Kafka 0.11 at least")
-		return nil, nil
-	}
-	return v, nil
 }

@@ -1,0 +1,173 @@
+// Package kafkaclient is what the Kafka sink and the reader of topics share: how they reach brokers, and
+// what they ask them.
+package kafkaclient
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/sirupsen/logrus"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/kversion"
+
+	"pumphouse/nodes/logs"
+)
+
+// Brokers are where Kafka is. Addrs and Logger are required.
+type Brokers struct {
+	Addrs    []string // of some brokers, host:port
+	ClientID string   // what brokers call this client in their logs and quotas
+	// Version is the newest version of the protocol to be used, like "2.4.0"; "": what the brokers speak. Below
+	// 0.11, which is too old, it is ignored: many configurations have upstream's default of 0.8.2.0.
+	Version string
+	TLS     *tls.Config // nil: plain TCP
+	Logger  logrus.FieldLogger
+}
+
+// maxBytes is the most that a Kafka client sends or reads as one.
+const maxBytes = 1 << 30
+
+// Options are those of a client of these brokers. It never gives up on what may pass.
+func (b Brokers) Options() ([]kgo.Opt, error) {
+	opts := []kgo.Opt{
+		kgo.SeedBrokers(b.Addrs...),
+		kgo.ClientID(b.ClientID),
+		kgo.DialTimeout(5 * time.Second),
+		kgo.MetadataMinAge(100 * time.Millisecond), // a new leader is to be found soon
+		kgo.RetryBackoffFn(func(tries int) time.Duration { // for ever, so not too often, and not too late
+			return min(100*time.Millisecond<<min(tries, 5), 2*time.Second)
+		}),
+		kgo.BrokerMaxWriteBytes(maxBytes),
+		kgo.BrokerMaxReadBytes(maxBytes),
+	}
+	if b.TLS != nil {
+		opts = append(opts, kgo.DialTLSConfig(b.TLS))
+	}
+	versions, err := b.versions()
+	if versions != nil {
+		opts = append(opts, kgo.MaxVersions(versions))
+	}
+	return opts, err
+}
+
+// versions is the newest version of each request, nil for what the brokers say.
+func (b Brokers) versions() (*kversion.Versions, error) {
+	if b.Version == "" {
+		return nil, nil
+	}
+	v := kversion.FromString(b.Version)
+	if v == nil {
+		return nil, fmt.Errorf("kafka-version %q is not the version of a Kafka release, like 2.4.0", b.Version)
+	}
+	const initProducerID = 22
+	if !v.HasKey(initProducerID) {
+		b.Logger.WithField("kafka-version", b.Version).
+			Warn("kafka-version is too old for an idempotent producer and is ignored: what the brokers speak is used, which has to be Kafka 0.11 at least")
+		return nil, nil
+	}
+	return v, nil
+}
+
+// Connect waits until any broker answers. patience is how long ctx leaves, for the log.
+func (b Brokers) Connect(ctx context.Context, client *kgo.Client, patience time.Duration) error {
+	var failures logs.Repeated
+	for {
+		err := client.Ping(ctx)
+		if err == nil {
+			return nil
+		}
+		if n := failures.Again(); n > 0 && ctx.Err() == nil {
+			b.Logger.WithError(err).WithField("addrs", strings.Join(b.Addrs, ",")).WithField("times", n).
+				Warnf("no broker of kafka answers yet; retrying for %s", patience)
+		}
+		select {
+		case <-ctx.Done():
+			if !errors.Is(err, ctx.Err()) {
+				err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
+			} else {
+				err = context.Cause(ctx)
+			}
+			return fmt.Errorf("connect to the brokers %s: %w: check kafka-addrs, and whether they run", strings.Join(b.Addrs, ", "), err)
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// FindTopic asks for a topic. It need not have a leader at the moment.
+func FindTopic(ctx context.Context, client *kgo.Client, name string) (bool, error) {
+	req := kmsg.NewPtrMetadataRequest()
+	topic := kmsg.NewMetadataRequestTopic()
+	topic.Topic = kmsg.StringPtr(name)
+	req.Topics = append(req.Topics, topic)
+	resp, err := req.RequestWith(ctx, client)
+	if err != nil {
+		return false, OrCause(ctx, err)
+	}
+	if len(resp.Topics) != 1 {
+		return false, fmt.Errorf("the brokers answer for %d topics", len(resp.Topics))
+	}
+	err = kerr.ErrorForCode(resp.Topics[0].ErrorCode)
+	switch {
+	case errors.Is(err, kerr.UnknownTopicOrPartition):
+		return false, nil
+	case err != nil && !kerr.IsRetriable(err):
+		return false, err
+	}
+	return true, nil
+}
+
+// What [Offset] can be asked for.
+const (
+	Latest   = -1
+	Earliest = -2
+)
+
+// Offset is the offset after the last message of a topic's partition 0, or that of its first one. It waits
+// while the partition has no leader.
+func Offset(ctx context.Context, client *kgo.Client, name string, at int64) (int64, error) {
+	for {
+		offset, err := offsetNow(ctx, client, name, at)
+		if err == nil || !kerr.IsRetriable(err) {
+			return offset, err
+		}
+		select {
+		case <-ctx.Done():
+			return 0, err
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+func offsetNow(ctx context.Context, client *kgo.Client, name string, at int64) (int64, error) {
+	req := kmsg.NewPtrListOffsetsRequest()
+	req.ReplicaID = -1
+	topic := kmsg.NewListOffsetsRequestTopic()
+	topic.Topic = name
+	partition := kmsg.NewListOffsetsRequestTopicPartition()
+	partition.Timestamp = at
+	topic.Partitions = append(topic.Partitions, partition)
+	req.Topics = append(req.Topics, topic)
+	resp, err := req.RequestWith(ctx, client)
+	if err != nil {
+		return 0, OrCause(ctx, err)
+	}
+	if len(resp.Topics) != 1 || len(resp.Topics[0].Partitions) != 1 {
+		return 0, errors.New("the brokers answer for another partition")
+	}
+	p := resp.Topics[0].Partitions[0]
+	return p.Offset, kerr.ErrorForCode(p.ErrorCode)
+}
+
+// OrCause is err, or the context's cause when that is why.
+func OrCause(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return err
+}
