@@ -175,26 +175,13 @@ func (d *Decoder) value(p *place, raw []byte) (txn.Value, error) {
 		case p.tp == mysql.TypeBit && len(v) <= 8:
 			return txn.UintOf(Bits(v)), nil
 		case p.tp == mysql.TypeTimestamp:
-			return txn.TextOf(toUTC(v, d.Zone)), nil
+			return txn.TextOf(txn.TimestampInUTC(v, d.Zone)), nil
 		case p.binary:
 			return txn.BytesOf(v), nil
 		}
 		return txn.TextOf(v), nil
 	}
 	return txn.Value{Kind: txn.Null}, nil
-}
-
-// toUTC moves a timestamp from a zone to UTC. What is no time, like the zero timestamp, is the same everywhere.
-func toUTC(text []byte, zone *time.Location) []byte {
-	if zone == nil || zone == time.UTC {
-		return text
-	}
-	const layout = "2006-01-02 15:04:05"
-	t, err := time.ParseInLocation(layout, string(text), zone) // also with a fraction
-	if err != nil {
-		return text
-	}
-	return append([]byte(t.UTC().Format(layout)), text[min(len(layout), len(text)):]...)
 }
 
 // layout finds a table.

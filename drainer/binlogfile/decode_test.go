@@ -81,7 +81,7 @@ func TestTimestampsBecomeUTC(t *testing.T) {
 		"2026-11-22 03:04:05.120000": "2026-11-21 19:04:05.120000",
 		"0000-00-00 00:00:00":        "0000-00-00 00:00:00",
 	} {
-		if got := string(toUTC([]byte(text), zone)); got != want {
+		if got := string(txn.TimestampInUTC([]byte(text), zone)); got != want {
 			t.Errorf("%s is %s, want %s", text, got, want)
 		}
 	}

@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
+	"github.com/pingcap/tidb/pkg/parser/mysql"
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
@@ -21,6 +23,10 @@ var ErrCorrupt = errors.New("a message does not decode")
 // Decoder makes transactions of messages. It is for one stream, from its first message on, and
 // for one goroutine.
 type Decoder struct {
+	// Zone gives the time zone of a message's timestamps, which become UTC, of the time_zone that the message
+	// names ("": none). Nil: they stay as they are.
+	Zone func(name string) (*time.Location, error)
+
 	numbered map[uint64]*table
 	plain    map[string]*table // by column_info and keys: of messages without additions
 	ids      map[string]int64  // of those tables
@@ -35,12 +41,16 @@ func NewDecoder() *Decoder {
 type table struct {
 	*schema.Table
 	makers []maker // by column
+	stamps []int   // columns that are timestamps
 }
 
 func newTable(t *schema.Table) *table {
 	out := &table{Table: t}
 	for i := range t.Columns {
 		out.makers = append(out.makers, newMaker(&t.Columns[i]))
+		if t.Columns[i].Type.GetType() == mysql.TypeTimestamp {
+			out.stamps = append(out.stamps, i)
+		}
 	}
 	return out
 }
@@ -60,7 +70,13 @@ func (d *Decoder) Decode(value []byte) (*sink.Txn, error) {
 		t.Query = string(b.GetDdlData().GetDdlQuery())
 		t.DDL, err = ddl(b.GetDdlData())
 	} else {
-		err = d.changes(t, b.GetDmlData().GetTables())
+		var zone *time.Location
+		if d.Zone != nil {
+			if zone, err = d.Zone(b.GetTimeZone()); err != nil {
+				return nil, corrupt("time_zone %q: %v", b.GetTimeZone(), err)
+			}
+		}
+		err = d.changes(t, b.GetDmlData().GetTables(), zone)
 	}
 	if text := add.texts[addEarly]; text != nil && err == nil {
 		t.Early, err = earlyStatements(text)
@@ -109,7 +125,7 @@ func earlyStatements(text []byte) ([]sink.Statement, error) {
 	return list, nil
 }
 
-func (d *Decoder) changes(t *sink.Txn, tables []*pbkafka.Table) error {
+func (d *Decoder) changes(t *sink.Txn, tables []*pbkafka.Table, zone *time.Location) error {
 	for _, m := range tables {
 		tab, err := d.table(m)
 		if err != nil {
@@ -120,10 +136,21 @@ func (d *Decoder) changes(t *sink.Txn, tables []*pbkafka.Table) error {
 			if err != nil {
 				return fmt.Errorf("table %s: %w", tab, err)
 			}
+			tab.toUTC(c.Old, zone)
+			tab.toUTC(c.New, zone)
 			t.Changes = append(t.Changes, c)
 		}
 	}
 	return nil
+}
+
+// toUTC moves a row's timestamps from a zone to UTC.
+func (t *table) toUTC(row txn.Row, zone *time.Location) {
+	for _, i := range t.stamps {
+		if i < len(row) && row[i].Kind == txn.Text {
+			row[i].Bytes = txn.TimestampInUTC(row[i].Bytes, zone)
+		}
+	}
 }
 
 // table finds or makes the definition of a Table.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
+	"github.com/pingcap/tidb/pkg/parser/mysql"
 	"google.golang.org/protobuf/encoding/protowire"
 
 	"pumphouse/drainer/schema"
@@ -292,5 +293,40 @@ func BenchmarkDecode(b *testing.B) {
 		if _, err := d.Decode(values[1]); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// Timestamps are in the zone that a message names, and become UTC where that is asked for; other times stay.
+func TestDecodeInUTC(t *testing.T) {
+	stamp, datetime := sinktest.Column("s", mysql.TypeTimestamp, 0), sinktest.Column("d", mysql.TypeDatetime, 0)
+	tab := &schema.Table{Schema: "d", Name: "t", Columns: []schema.Column{stamp, datetime}}
+	const local = "2026-11-22 03:04:05"
+	row := txn.Row{txn.TextOf([]byte(local)), txn.TextOf([]byte(local))}
+	value, err := NewEncoder(time.FixedZone("Local", 5400)).Encode(&sink.Txn{CommitTS: 1, Changes: []*txn.Change{{Table: tab, Op: txn.Update, Old: row, New: row}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := NewDecoder()
+	decode := func(want string) {
+		t.Helper()
+		x, err := d.Decode(value)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range []txn.Row{x.Changes[0].Old, x.Changes[0].New} {
+			if got := r[0].String() + ", " + r[1].String(); got != want+", "+local {
+				t.Errorf("%s, want %s, %s", got, want, local)
+			}
+		}
+	}
+	decode(local)
+	d.Zone = func(name string) (*time.Location, error) {
+		at, err := time.Parse("-07:00", name)
+		return at.Location(), err
+	}
+	decode("2026-11-22 01:34:05")
+	d.Zone = func(string) (*time.Location, error) { return nil, errors.New("unknown") }
+	if _, err := d.Decode(value); !errors.Is(err, ErrCorrupt) {
+		t.Errorf("a time zone that is not known: %v", err)
 	}
 }

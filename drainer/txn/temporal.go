@@ -114,3 +114,16 @@ func appendPadded(b []byte, n, width int) []byte {
 	}
 	return append(b, digits[i:]...)
 }
+
+// TimestampInUTC moves the text of a timestamp from a zone to UTC. What is no time, like the zero timestamp, is the same everywhere.
+func TimestampInUTC(text []byte, zone *time.Location) []byte {
+	if zone == nil || zone == time.UTC {
+		return text
+	}
+	const layout = "2006-01-02 15:04:05"
+	t, err := time.ParseInLocation(layout, string(text), zone) // also with a fraction
+	if err != nil {
+		return text
+	}
+	return append([]byte(t.UTC().Format(layout)), text[min(len(layout), len(text)):]...)
+}
