@@ -54,16 +54,19 @@ type intent struct {
 	Standing map[string][]definition.Difference `json:"standing,omitempty"`
 }
 
-// createTables makes the tables of a place.
-func createTables(ctx context.Context, db *sql.DB, p Place) error {
-	for _, q := range []string{
+// createTables makes the tables of a place. columns are those of the checkpoint; "": that is elsewhere.
+func createTables(ctx context.Context, db *sql.DB, p Place, columns string) error {
+	list := []string{
 		"CREATE DATABASE IF NOT EXISTS " + schema.QuoteName(p.Schema),
-		"CREATE TABLE IF NOT EXISTS " + p.checkpoint() + " (clusterID BIGINT UNSIGNED PRIMARY KEY, checkPoint MEDIUMTEXT)",
 		"CREATE TABLE IF NOT EXISTS " + p.applied() + " (cluster_id BIGINT UNSIGNED NOT NULL, commit_ts BIGINT NOT NULL, " +
 			"txns MEDIUMBLOB NOT NULL, PRIMARY KEY (cluster_id, commit_ts))",
 		"CREATE TABLE IF NOT EXISTS " + p.state() + " (cluster_id BIGINT UNSIGNED NOT NULL, name VARCHAR(64) NOT NULL, " +
 			"value BIGINT NOT NULL, detail MEDIUMTEXT, PRIMARY KEY (cluster_id, name))",
-	} {
+	}
+	if columns != "" {
+		list = append(list, "CREATE TABLE IF NOT EXISTS "+p.checkpoint()+" ("+columns+")")
+	}
+	for _, q := range list {
 		if _, err := db.ExecContext(ctx, q); err != nil {
 			return fmt.Errorf("make the tables of the checkpoint: %s: %w", q, err)
 		}

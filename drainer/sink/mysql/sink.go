@@ -85,7 +85,7 @@ func New(ctx context.Context, opts Options) (*Sink, error) {
 
 // open prepares the sink's tables.
 func (s *Sink) open(ctx context.Context) error {
-	if err := createTables(ctx, s.server.db, s.opts.Place); err != nil {
+	if err := createTables(ctx, s.server.db, s.opts.Place, ""); err != nil {
 		return err
 	}
 	var err error

@@ -27,7 +27,7 @@ func OpenStore(ctx context.Context, at Server, p Place) (*Store, error) {
 	if err != nil {
 		return nil, known(fmt.Errorf("open the checkpoint: %w", err), at)
 	}
-	if err := createTables(ctx, srv.db, p); err != nil {
+	if err := createTables(ctx, srv.db, p, "clusterID BIGINT UNSIGNED PRIMARY KEY, checkPoint MEDIUMTEXT"); err != nil {
 		return nil, errors.Join(known(fmt.Errorf("open the checkpoint at %s: %w", at.addr(), err), at), srv.close())
 	}
 	return &Store{server: srv, place: p}, nil
