@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 export CGO_ENABLED ?= 0
 BIN   := $(CURDIR)/bin
-PROGS := pumphouse pump drainer reparo binlogctl
+PROGS := pumphouse pump drainer reparo arbiter binlogctl
 UNIT  := ./nodes/... ./sqlext/... ./server/... ./binlogpb/... ./pump/... ./drainer/... ./cmd/...
 LINT  := -modfile=testsuite/lint/go.mod
 FUZZTIME ?= 20s
@@ -21,7 +21,7 @@ put = install -D -m 644 $(1) $(DESTDIR)$(2)
 
 install: build ## programs, units, user and directories of the units, man pages, completions, samples (kept where there are files)
 	install -d $(DESTDIR)$(PREFIX)/bin && install -m 755 $(addprefix $(BIN)/,$(PROGS)) $(DESTDIR)$(PREFIX)/bin/
-	for u in pump drainer pumphouse; do sed 's,/usr/local/bin/,$(PREFIX)/bin/,; s,/etc/pumphouse/,$(SYSCONFDIR)/pumphouse/,' packaging/systemd/$$u.service | $(call put,/dev/stdin,$(PREFIX)/lib/systemd/system/$$u.service); done
+	for u in pump drainer arbiter pumphouse; do sed 's,/usr/local/bin/,$(PREFIX)/bin/,; s,/etc/pumphouse/,$(SYSCONFDIR)/pumphouse/,' packaging/systemd/$$u.service | $(call put,/dev/stdin,$(PREFIX)/lib/systemd/system/$$u.service); done
 	$(call put,packaging/sysusers/pumphouse.conf,$(PREFIX)/lib/sysusers.d/pumphouse.conf)
 	$(call put,packaging/tmpfiles/pumphouse.conf,$(PREFIX)/lib/tmpfiles.d/pumphouse.conf)
 	for m in packaging/man/*; do $(call put,$$m,$(PREFIX)/share/man/man$${m##*.}/$${m##*/}); done

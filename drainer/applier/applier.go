@@ -150,9 +150,6 @@ func (a *Applier) Flush(ctx context.Context) error {
 	return a.opts.Save(ctx, a.sink.Applied())
 }
 
-// Saved says that a checkpoint has been saved elsewhere than in a [mysql.Store]; see [mysql.Sink.Saved].
-func (a *Applier) Saved(ctx context.Context, upTo nodes.TSO) error { return a.sink.Saved(ctx, upTo) }
-
 // Statement takes a statement of DDL; db is the session's database. What is before it has to be in the database
 // before it is looked at, and definitions are others afterwards. early: it is one that the next rows need, and
 // has the commit TS of the transaction before.

@@ -21,6 +21,7 @@ func fileFormats() []configuration {
 		{"pump", []string{"pump"}, "pump", "a pump"},
 		{"drainer", []string{"drainer"}, "drainer", "a drainer"},
 		{"reparo", []string{"reparo"}, "reparo", "reparo"},
+		{"arbiter", []string{"arbiter"}, "arbiter", "arbiter"},
 		{"pumphouse", []string{"pumphouse", "serve"}, "pumphouse-serve", "the console"},
 	}
 }
@@ -44,9 +45,9 @@ type key struct {
 // configurations writes the sample files, their manual pages and docs/configuration.md.
 func configurations(bin, out string) error {
 	md := strings.Builder{}
-	md.WriteString("# Configuration\n\nEvery key of the four configuration files, made by `make docs` from what the programs say with `-help-config=json`. " +
+	md.WriteString("# Configuration\n\nEvery key of the five configuration files, made by `make docs` from what the programs say with `-help-config=json`. " +
 		"`-help-config` alone prints a file with all keys, which is also in packaging/etc; `-check-config` checks one without starting anything.\n\n" +
-		"A flag wins over an environment variable (`PUMP_PD_URLS`, `BINLOG_SERVER_PD_URLS` of a drainer, `PUMPHOUSE_PD_URLS` of the console, `REPARO_DATA_DIR`), that over the file, and the file over the default. " +
+		"A flag wins over an environment variable (`PUMP_PD_URLS`, `BINLOG_SERVER_ADDR` of a drainer and of arbiter, `PUMPHOUSE_PD_URLS` of the console, `REPARO_DATA_DIR`), that over the file, and the file over the default. " +
 		"The names of flags may stand at the top of the file, too. Unknown keys are refused.\n")
 	for _, c := range fileFormats() {
 		sample, err := help(bin, c, "-help-config")

@@ -24,6 +24,8 @@ func pages() []page {
 			about: "Pulls from every pump, merges by commit TS and applies to MySQL, TiDB, Kafka or files. A signal pauses the drainer; a second one ends it at once. With -compare it does not run, but compares the database downstream with the upstream: exit status 0 if they are equal."},
 		{name: "reparo", title: "restore a database from binlog files, to any commit TS",
 			about: "Applies the binlog files of a drainer (db-type = \"file\") to a MySQL, MariaDB or TiDB, each transaction once, or prints them. How far it has come is in the database: after an interruption the same command resumes. docs/point-in-time-restore.md has the whole way, from the dump on."},
+		{name: "arbiter", title: "apply what a drainer writes to Kafka to a database",
+			about: "Reads the messages that a drainer (db-type = \"kafka\") writes to a topic and applies them to a MySQL, MariaDB or TiDB, each transaction once. How far it has come is in the database. A signal ends arbiter when what it has read is applied; a second one ends it at once. docs/arbiter.md has the whole way."},
 		{name: "binlogctl", title: "look at and manage TiDB Binlog nodes",
 			about: "Reads and writes the node records in PD, and asks live nodes to pause or to go offline. Exit status 0 on success; otherwise the reason is on standard error."},
 	}
@@ -79,7 +81,7 @@ func (d documented) man() string {
 	} else {
 		b.WriteString(".SH SEE ALSO\n.BR pumphouse (1),\n")
 	}
-	b.WriteString(".BR pump (1),\n.BR drainer (1),\n.BR reparo (1),\n.BR binlogctl (1)\n")
+	b.WriteString(".BR pump (1),\n.BR drainer (1),\n.BR reparo (1),\n.BR arbiter (1),\n.BR binlogctl (1)\n")
 	return b.String()
 }
 
@@ -92,6 +94,9 @@ func signals(name string) []string {
 		reload = "opens the log file again, takes the log level from the configuration, checks certificates, and logs which changed keys need a restart. (It paused the programs that this one replaces.)"
 	case "pumphouse-serve":
 		reload = "opens the log file again, takes the log level and the users from the configuration, checks certificates, and logs which changed keys need a restart"
+	case "arbiter":
+		end = "ends the program when what it has read is in the database; the second one ends it at once"
+		reload = "opens the log file again, takes the log level from the configuration, checks certificates, and logs which changed keys need a restart"
 	case "pumphouse-pd":
 		reload = "opens the log file again"
 	case "pumphouse-demo":

@@ -36,14 +36,14 @@ func TestInstall(t *testing.T) {
 		}
 		return info.Mode()
 	}
-	for _, p := range []string{"pumphouse", "pump", "drainer", "reparo", "binlogctl"} {
+	for _, p := range []string{"pumphouse", "pump", "drainer", "reparo", "arbiter", "binlogctl"} {
 		if m := mode("usr/bin/" + p); m != 0o755 {
 			t.Errorf("%s has the mode %v", p, m)
 		}
 		mode("usr/share/bash-completion/completions/" + p)
 		mode("usr/share/man/man1/" + p + ".1")
 	}
-	for _, c := range []string{"pumphouse", "pump", "drainer"} {
+	for _, c := range []string{"pumphouse", "pump", "drainer", "arbiter"} {
 		mode("usr/share/man/man5/" + c + ".toml.5")
 		if m := mode("etc/pumphouse/" + c + ".toml"); m != 0o640 {
 			t.Errorf("%s.toml, which may hold passwords, has the mode %v", c, m)
@@ -100,7 +100,7 @@ func TestUnitsAreGood(t *testing.T) {
 		t.Errorf("what to do next is not said:\n%s", out)
 	}
 	units, err := filepath.Glob(at + "/usr/lib/systemd/system/*.service")
-	if err != nil || len(units) != 3 {
+	if err != nil || len(units) != 4 {
 		t.Fatal(units, err)
 	}
 	cmd := exec.Command("systemd-analyze", append([]string{"verify", "--man=no"}, units...)...)

@@ -69,7 +69,7 @@ func TestManPagesAndCompletions(t *testing.T) {
 // TestUnitsBoundTheirPrograms: no unit leaves memory or open files to the machine's defaults.
 func TestUnitsBoundTheirPrograms(t *testing.T) {
 	units, err := filepath.Glob(filepath.Join(programs.Root, "packaging", "systemd", "*.service"))
-	if err != nil || len(units) != 3 {
+	if err != nil || len(units) != 4 {
 		t.Fatal(units, err)
 	}
 	for _, unit := range units {
@@ -168,7 +168,7 @@ COMP_WORDS=(` + words + `); COMP_CWORD=$((${#COMP_WORDS[@]}-1)); _` + program + 
 
 // samples are the sample configurations with the programs that take them.
 func samples() map[string][]string {
-	return map[string][]string{"pump": {"pump"}, "drainer": {"drainer"}, "reparo": {"reparo"}, "pumphouse": {"pumphouse", "serve"}}
+	return map[string][]string{"pump": {"pump"}, "drainer": {"drainer"}, "reparo": {"reparo"}, "arbiter": {"arbiter"}, "pumphouse": {"pumphouse", "serve"}}
 }
 
 // TestSampleConfigurations: the samples are good as they are; with every key set they have none that
