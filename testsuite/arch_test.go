@@ -1,6 +1,7 @@
 package testsuite
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -83,6 +84,47 @@ func TestImportsPointOneWay(t *testing.T) {
 		}
 	}
 }
+
+// TestArchitectureMap: ARCHITECTURE.md says of every package what it is, and of none that there is not. Programs and the
+// testsuite's folders are on one line each.
+func TestArchitectureMap(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "ARCHITECTURE.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, _ = bytes.Cut(text, []byte("```\n"))
+	text, _, _ = bytes.Cut(text, []byte("```"))
+	mapped := map[string]bool{}
+	var above []string // the directories around a line
+	for line := range strings.Lines(string(text)) {
+		names := mapLine.FindStringSubmatch(line)
+		if names == nil {
+			continue // goes on with what a directory is
+		}
+		above = above[:len(names[1])/2]
+		for _, name := range strings.Fields(names[2]) {
+			mapped[strings.Join(append(above[:len(above):len(above)], strings.TrimSuffix(name, "/")), "/")] = true
+		}
+		above = append(above, strings.TrimSuffix(strings.Fields(names[2])[0], "/"))
+	}
+	for _, p := range packages(t) {
+		path := strings.TrimPrefix(p.ImportPath, "pumphouse/")
+		if r := room(p.ImportPath); r == "cmd" || r == "testsuite" {
+			path = r
+		}
+		if !mapped[path] {
+			t.Errorf("ARCHITECTURE.md does not say what %s is", path)
+		}
+	}
+	for path := range mapped {
+		if _, err := os.Stat(filepath.Join(root, path)); err != nil {
+			t.Errorf("ARCHITECTURE.md says what %s is: %v", path, err)
+		}
+	}
+}
+
+// mapLine is a line of the map that begins with directories: its indentation, and their names.
+var mapLine = regexp.MustCompile(`^((?:  )*)((?:\w+/ ?)+) `)
 
 func badImport(from, imported string) string {
 	to := room(imported)
