@@ -67,8 +67,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	if err := serve(args, cfg, log, stdout); err != nil {
-		log.WithError(err).Error("drainer exited")
-		fmt.Fprintln(stderr, "drainer:", err) // for people, whatever the log's form and place
+		daemon.ReportEnd(log, stderr, "drainer", err)
 		return 1
 	}
 	return 0

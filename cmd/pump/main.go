@@ -76,8 +76,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	if err := serve(args, cfg, log, stdout); err != nil {
-		log.WithError(err).Error("pump exited")
-		fmt.Fprintln(stderr, "pump:", err) // for people, whatever the log's form and place
+		daemon.ReportEnd(log, stderr, "pump", err)
 		return 1
 	}
 	return 0

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"pumphouse/nodes"
+	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/rig"
 )
 
@@ -160,6 +161,33 @@ func TestProblemsOfAStart(t *testing.T) {
 		l.seesNoEnd(nodes.Pump, "p1", c.code)
 		if err := l.Pumps["p1"].Close(); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// TestEndOfAProgram: the last line of a log, and what a program prints, have the code, the place, the reason and the cure.
+func TestEndOfAProgram(t *testing.T) {
+	pd := pdtest.StartEmbed(t)
+	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := gone.Addr().String()
+	gone.Close()
+	_, port, _ := net.SplitHostPort(at)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "log")
+	config := rig.WriteFile(t, "drainer.toml", "[syncer]\ndb-type = \"mysql\"\n[syncer.to]\nhost = \"127.0.0.1\"\nport = "+port+"\n")
+	r := rig.RunToEnd(t, "", nil, "drainer", "-pd-urls", pd.Endpoint(0), "-addr", "127.0.0.1:0", "-node-id", "d1", "-data-dir", dir, "-config", config, "-log-file", file)
+	log, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(string(log)), "\n")
+	want := []string{string(nodes.ProblemDownstreamDown), at, "refused", "check that the server"}
+	for place, text := range map[string]string{"stderr": r.Stderr, "the log's last line": lines[len(lines)-1]} {
+		if r.Code != 1 || !holds(text, want) {
+			t.Errorf("%s, with exit code %d, lacks a part of %q: %s", place, r.Code, want, text)
 		}
 	}
 }

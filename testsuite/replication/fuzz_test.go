@@ -167,7 +167,7 @@ func (z *fuzzing) skip(text string) bool {
 
 // refusal is the last error that the drainer has told.
 func refusal(text string) string {
-	i := strings.LastIndex(text, `msg="drainer exited" error="`)
+	i := strings.LastIndex(text, `msg="drainer exited" `)
 	return text[max(i, 0):]
 }
 
