@@ -6,4 +6,4 @@
 package daemon
 
 // Version is the project's version as -V prints it.
-const Version = "0.1.0"
+const Version = "0.2.0"
