@@ -69,7 +69,7 @@ func (s *Schema) processes() []Process {
 	return list
 }
 
-// seconds is how long a connection has been doing what it does.
+// since is how long a connection has been doing what it does.
 func (s *Schema) since(p Process) int64 { return max(0, int64(s.own.Now().Sub(p.Since)/time.Second)) }
 
 // eachProcess lists connections as SHOW [FULL] PROCESSLIST does.

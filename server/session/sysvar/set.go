@@ -43,7 +43,7 @@ func (vs *Vars) Assign(a *ast.VariableAssignment, eval func(ast.ExprNode) (engin
 	return func() { vs.set(v.slot(), text) }, keptBytes(text), nil
 }
 
-// mayAssign tells why a variable cannot be assigned in the scope the statement names.
+// mayAssign says why a variable cannot be assigned in the scope the statement names.
 func (vs *Vars) mayAssign(v *Var, a *ast.VariableAssignment) error {
 	switch {
 	case v.readOnly:

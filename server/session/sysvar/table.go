@@ -20,7 +20,7 @@ type Var struct {
 	unsigned bool     // reads as an unsigned integer
 	words    []string // varEnum
 	start    string
-	computed string // names the computation instead of start; see computedVar
+	computed string // names the computation instead of start; see compute
 }
 
 // Find finds a variable, nil for none. Letter case does not count.
