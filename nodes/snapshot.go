@@ -2,6 +2,7 @@ package nodes
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -113,7 +114,8 @@ func newSnapshot(revision int64, cluster uint64, kvs map[Kind][]*mvccpb.KeyValue
 		entries := make([]Entry, 0, len(kvs[k]))
 		for _, kv := range kvs[k] {
 			e, err := decodeEntry(k, kv)
-			if b, ok := err.(*Broken); ok {
+			var b *Broken
+			if errors.As(err, &b) {
 				s.Broken = append(s.Broken, *b)
 				continue
 			}
@@ -172,7 +174,8 @@ func (d *draft) apply(k Kind, ev *clientv3.Event) {
 		return
 	}
 	e, err := decodeEntry(k, ev.Kv)
-	if b, ok := err.(*Broken); ok {
+	var b *Broken
+	if errors.As(err, &b) {
 		d.dropEntry(k, id)
 		d.putBroken(*b)
 		return

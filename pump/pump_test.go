@@ -222,7 +222,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 		if err := p.Close(); err != nil { // again
 			t.Error(err)
 		}
-		if err := ended(streams[i]); err != io.EOF {
+		if err := ended(streams[i]); !errors.Is(err, io.EOF) {
 			t.Errorf("the pull ended with %v, want a clean end", err)
 		}
 		if got := r.state(p.NodeID()); got != nodes.Paused {
@@ -411,7 +411,7 @@ func TestPauseIsBounded(t *testing.T) {
 
 			began := time.Now()
 			p.Pause()
-			if err := ended(good); err != io.EOF {
+			if err := ended(good); !errors.Is(err, io.EOF) {
 				t.Errorf("a drainer that reads ended with %v", err)
 			}
 			if c.hurried {
@@ -426,7 +426,7 @@ func TestPauseIsBounded(t *testing.T) {
 			if err := half.RecvMsg(&binlogpb.WriteBinlogResp{}); err == nil {
 				t.Error("a call without a message succeeds")
 			}
-			if err := ended(stuck); err == io.EOF {
+			if err := ended(stuck); errors.Is(err, io.EOF) {
 				t.Error("a stream that was cut off looks complete")
 			}
 			if got := r.state("pump1"); got != nodes.Paused {

@@ -95,7 +95,7 @@ func (p *Pump) admit(recs []storage.Record, errs []error) (entered bool) {
 	var tried bool
 	var refused error
 	for i := range recs {
-		asked := errs[i] == errAsked
+		asked := errors.Is(errs[i], errAsked)
 		if !asked && (errs[i] != nil || recs[i].Type != storage.Prewrite) {
 			continue
 		}
@@ -121,7 +121,7 @@ func (p *Pump) admit(recs []storage.Record, errs []error) (entered bool) {
 // outcome is what a call is answered with.
 func (p *Pump) outcome(c *direct.Call, rec storage.Record, err error) error {
 	switch _, worded := status.FromError(err); {
-	case err == errAsked:
+	case errors.Is(err, errAsked):
 		return nil
 	case err == nil:
 		p.metrics.size(rec, len(c.Payload))

@@ -2,6 +2,7 @@ package merge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"runtime"
@@ -243,7 +244,7 @@ func check(t *testing.T, ctx context.Context, m *Merger, w *world, finished chan
 func TestNextObeysContext(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(context.DeadlineExceeded)
-	if _, err := New(Options{}).Next(ctx); err != context.DeadlineExceeded {
+	if _, err := New(Options{}).Next(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Error(err)
 	}
 }

@@ -21,7 +21,7 @@ import (
 	"pumphouse/nodes/tikvconn"
 )
 
-// ErrClosed: the source was closed.
+// ErrClosed means: the source was closed.
 var ErrClosed = errors.New("the source of DDL jobs is closed")
 
 const (

@@ -8,7 +8,7 @@ import (
 	"pumphouse/nodes"
 )
 
-// ErrCorrupt: bytes that no TiDB writes.
+// ErrCorrupt means: bytes that no TiDB writes.
 var ErrCorrupt = errors.New("txn: malformed binlog")
 
 // RowError says which row could not be decoded.

@@ -75,10 +75,19 @@ func (v Value) String() string {
 	return string(v.AppendText(nil))
 }
 
-// IntOf, UintOf, FloatOf, TextOf and BytesOf make values for those who read rows in another form than
-// a binlog's. The bytes are kept, not copied.
-func IntOf(n int64) Value     { return intValue(n) }
-func UintOf(n uint64) Value   { return uintValue(n) }
+// Values for those who read rows in another form than a binlog's.
+
+// IntOf is a signed integer.
+func IntOf(n int64) Value { return intValue(n) }
+
+// UintOf is an unsigned integer.
+func UintOf(n uint64) Value { return uintValue(n) }
+
+// FloatOf is a DOUBLE.
 func FloatOf(f float64) Value { return floatValue(Float64, f) }
-func TextOf(b []byte) Value   { return textValue(b) }
-func BytesOf(b []byte) Value  { return Value{Kind: Bytes, Bytes: b} }
+
+// TextOf is a text; b is kept, not copied.
+func TextOf(b []byte) Value { return textValue(b) }
+
+// BytesOf is a binary string; b is kept, not copied.
+func BytesOf(b []byte) Value { return Value{Kind: Bytes, Bytes: b} }

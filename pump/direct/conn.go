@@ -169,7 +169,7 @@ func (c *conn) leave(err error) {
 	}
 	// If there is something unread when a socket is closed, its peer may lose what was sent
 	// last: the GOAWAY that says which calls to repeat. So the peer is to close it first.
-	if broken != 0 || err == errEnded {
+	if broken != 0 || errors.Is(err, errEnded) {
 		_ = c.nc.SetReadDeadline(time.Now().Add(farewell)) // errors: it is closed either way
 		if c.out.flush() == nil {
 			_, _ = io.Copy(io.Discard, c.nc)

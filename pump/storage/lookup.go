@@ -95,7 +95,7 @@ func (s *Store) findEntry(ctx context.Context, ts nodes.TSO, by int, p *pace) (e
 		if r.last <= ts || r.first > ts+longest {
 			continue
 		}
-		if e, err = s.findStart(ctx, s.readFile(r), 0, r.count, ts, p); err != ErrNotFound {
+		if e, err = s.findStart(ctx, s.readFile(r), 0, r.count, ts, p); !errors.Is(err, ErrNotFound) {
 			return e, err
 		}
 	}

@@ -9,7 +9,7 @@ import (
 	"pumphouse/nodes"
 )
 
-// ErrPassed: the safe points in PD are already past the one asked for, so TiKV's garbage collection
+// ErrPassed means: the safe points in PD are already past the one asked for, so TiKV's garbage collection
 // may remove, or have removed, the outcome of transactions that are older.
 var ErrPassed = errors.New("it has gone further already")
 

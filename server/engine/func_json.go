@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/pingcap/tidb/pkg/parser/mysql"
@@ -67,7 +68,8 @@ func (k call) document(i int, v Value) (*jsonNode, error) {
 		return nil, fail(3146, "22032", "Invalid data type for JSON data in argument %d to function %s; a JSON string or JSON type is required.", i+1, k.name)
 	}
 	n, at, err := parseJSON(v.str)
-	if known, ok := err.(*Error); ok {
+	var known *Error
+	if errors.As(err, &known) {
 		return nil, known
 	}
 	if err != nil {

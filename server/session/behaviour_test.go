@@ -228,7 +228,7 @@ func TestMultiStatements(t *testing.T) {
 		}
 		return nil
 	})
-	if err != stop || len(mores) != 2 || !mores[0] || s.exec.Env.UserVar("a").Text() != "2" {
+	if !errors.Is(err, stop) || len(mores) != 2 || !mores[0] || s.exec.Env.UserVar("a").Text() != "2" {
 		t.Errorf("after emit failed: %v, %v", err, mores)
 	}
 }

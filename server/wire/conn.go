@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"io"
 	"net"
 	"sync"
@@ -210,7 +211,7 @@ func (c *Conn) fill(n int) error {
 		got, err := c.read(c.buf[c.rend:])
 		c.rend += got
 		if err != nil && c.rend < n {
-			if err == io.EOF && c.rend > 0 {
+			if errors.Is(err, io.EOF) && c.rend > 0 {
 				err = io.ErrUnexpectedEOF
 			}
 			return err
@@ -240,7 +241,7 @@ func (c *Conn) readBig(body []byte, n int) ([]byte, error) {
 		got, err := c.read(body[len(body):min(cap(body), want)])
 		body = body[:len(body)+got]
 		if err != nil && len(body) < want {
-			if err == io.EOF {
+			if errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
 			}
 			return nil, err

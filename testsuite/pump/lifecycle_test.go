@@ -61,7 +61,7 @@ func signalPauses(c *rig.Pumps) {
 			c.T.Fatal(err)
 		}
 		p.Signal(sig)
-		if err := pull.End(); err != io.EOF {
+		if err := pull.End(); !errors.Is(err, io.EOF) {
 			c.T.Errorf("the drainer's stream ended with %v, want a clean end", err)
 		}
 		p.Ends(0)

@@ -16,11 +16,11 @@ import (
 )
 
 var (
-	// ErrTakenOver: another drainer, or reparo, has begun to write with the same checkpoint, or this
+	// ErrTakenOver means: another drainer, or reparo, has begun to write with the same checkpoint, or this
 	// one does twice.
 	ErrTakenOver = errors.New("another process writes to this downstream with the same checkpoint: " +
 		"stop one of them, or give a drainer a checkpoint schema or table of its own ([syncer.to.checkpoint])")
-	// ErrAmbiguousDDL: nobody can tell whether a statement was run before a crash.
+	// ErrAmbiguousDDL means: nobody can tell whether a statement was run before a crash.
 	ErrAmbiguousDDL = errors.New("the process before ended while this statement was run, and it cannot be told whether it took effect " +
 		"(the downstream user lacks the privilege PROCESS): look at the tables, run it by hand if it did not, and skip it")
 )

@@ -1,6 +1,7 @@
 package infoschema
 
 import (
+	"errors"
 	"strings"
 
 	"github.com/pingcap/tidb/pkg/parser/ast"
@@ -68,8 +69,8 @@ func (s *Schema) checksums(names []string) (*engine.Result, error) {
 }
 
 func isNoDB(err error) bool {
-	e, ok := err.(*engine.Error)
-	return ok && e.Code == result.ErrNoDB
+	var e *engine.Error
+	return errors.As(err, &e) && e.Code == result.ErrNoDB
 }
 
 // fullName is db.table as results show it.

@@ -52,7 +52,7 @@ type DroppedKey struct {
 // Rename gives the key another name in the statement.
 func (k *DroppedKey) Rename(name string) { k.Name, k.spec.Name = name, name }
 
-// ErrImpossible: the downstream cannot do what the statement did upstream.
+// ErrImpossible means: the downstream cannot do what the statement did upstream.
 var ErrImpossible = errors.New("the downstream cannot do this")
 
 // permissive is the sql_mode for statements: zero dates, values that do not fit.
