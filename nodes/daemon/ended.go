@@ -5,9 +5,9 @@ import (
 	"io"
 	"strings"
 
-	"pumphouse/nodes"
-
 	"github.com/sirupsen/logrus"
+
+	"pumphouse/nodes"
 )
 
 // ReportEnd says why a program ("pump") has ended with an error: to its log with the code and the cure of the problem that it is, and to
