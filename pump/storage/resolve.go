@@ -58,6 +58,8 @@ func (s *Store) pause(age time.Duration) time.Duration {
 	return min(max(age/10, min(s.opts.ResolveAfter, minPause)), maxPause)
 }
 
+var errNothingKnown = errors.New("TiKV knows nothing of the transaction")
+
 // maxSaid bounds [inquiry].said, in bytes.
 const maxSaid = 300
 
@@ -136,15 +138,21 @@ func (s *Store) dueOrphans(age time.Duration) []orphan {
 	return due
 }
 
-// note keeps what was said about a prewrite that stays unresolved.
-func (s *Store) note(o orphan, said string) {
+// note keeps what was said about a prewrite that stays unresolved. A question that failed is asked again soon, about the
+// oldest one: it shows when TiKV answers again.
+func (s *Store) note(o orphan, said string, failed bool) {
 	if len(said) > maxSaid {
 		said = strings.ToValidUTF8(said[:maxSaid], "")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if p := s.matcher.unresolved[o.startTS]; p != nil && p.at == o.at && p.asked != nil {
-		p.asked.said = said
+	p := s.matcher.unresolved[o.startTS]
+	if p == nil || p.at != o.at || p.asked == nil {
+		return
+	}
+	p.asked.said = said
+	if failed && p == s.matcher.oldest {
+		p.asked.next = p.asked.last.Add(s.pause(0))
 	}
 }
 
@@ -159,7 +167,7 @@ func (s *Store) ask(ctx context.Context, due []orphan) {
 			case err == nil, ctx.Err() != nil:
 			case errors.Is(err, ErrClosed), errors.Is(err, ErrFailed): // said elsewhere
 			default:
-				s.note(o, err.Error())
+				s.note(o, err.Error(), !errors.Is(err, errNothingKnown))
 				s.waits.do(s.opts.Now(), func(suppressed int) {
 					s.opts.Logger.WithError(err).WithFields(logrus.Fields{
 						"start_ts": o.startTS, "attempt": o.attempts + 1, "suppressed": suppressed,
@@ -200,10 +208,10 @@ func (s *Store) askOne(ctx context.Context, o orphan) error {
 		}
 	case RolledBack:
 	case Locked:
-		s.note(o, "the transaction is still going on: it holds its lock")
+		s.note(o, "the transaction is still going on: it holds its lock", false)
 		return nil
 	default:
-		return errors.New("TiKV knows nothing of the transaction")
+		return errNothingKnown
 	}
 	return s.append(rec, flagAsked)
 }

@@ -2,6 +2,7 @@ package storage_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -75,5 +76,45 @@ func TestManyOrphans(t *testing.T) {
 		if got := fmt.Sprint(r.asked[start+1], r.ages[start+1]); got != want {
 			t.Fatalf("start TS %d: asked and age %s, want %s", start+1, got, want)
 		}
+	}
+}
+
+// unreachable is a resolver that cannot be asked until it is back.
+type unreachable struct {
+	undecided
+	back atomic.Bool
+}
+
+func (u *unreachable) Resolve(ctx context.Context, q storage.Question) (storage.Verdict, nodes.TSO, error) {
+	v, ts, err := u.undecided.Resolve(ctx, q)
+	if !u.back.Load() {
+		err = errors.New("connection refused")
+	}
+	return v, ts, err
+}
+
+// TestAskedSoonAfterAnError: while TiKV cannot be asked, the oldest transaction is asked about every 2 s however old it
+// is, so that the problem is gone soon after its cure; the others, and the oldest from then on, as seldom as their age says.
+func TestAskedSoonAfterAnError(t *testing.T) {
+	var now atomic.Int64
+	r := &unreachable{undecided: undecided{asked: make(map[nodes.TSO]int), ages: make(map[nodes.TSO]time.Duration)}}
+	s := open(t, storage.Options{Dir: t.TempDir(), Resolver: r, ResolveAfter: 3 * time.Second, Now: func() time.Time { return time.Unix(0, now.Load()) }})
+	put(t, s, pre(1, 10))
+	put(t, s, pre(2, 10))
+	at := 10 * time.Minute
+	for round := range 4 {
+		r.back.Store(round == 3)
+		now.Store(int64(at))
+		r.await(t, 2+round) // both, then the oldest alone
+		at += 2*time.Second + time.Millisecond
+	}
+	now.Store(int64(10*time.Minute + 31*time.Second))
+	r.await(t, 6) // the other one is due
+	now.Store(int64(at + 30*time.Second))
+	r.await(t, 7)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.asked[1] != 5 || r.asked[2] != 2 {
+		t.Errorf("asked %v times", r.asked)
 	}
 }
