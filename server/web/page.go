@@ -93,12 +93,18 @@ func (s *Server) look(ctx context.Context) view {
 	return v
 }
 
+// patience is how long the page and a scrape wait for PD, before they show that it is away. A statement,
+// which shows nothing else then, may wait for longer.
+const patience = 2 * time.Second
+
 // lookAtNodes gathers what is known of the nodes, and no more: it is all that metrics need.
 func (s *Server) lookAtNodes(ctx context.Context) view {
 	v := view{Now: s.opts.Now().UTC(), Version: s.opts.Version}
 	if s.opts.Endpoints != nil {
 		v.PD = s.opts.Endpoints()
 	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	snap, err := s.opts.View.View(ctx, 0)
 	if err != nil {
 		v.Err = err.Error()

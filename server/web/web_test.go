@@ -3,6 +3,7 @@ package web
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -23,6 +24,7 @@ import (
 type cluster struct {
 	snap   *nodes.Snapshot
 	err    error
+	hangs  bool // PD is away: the view comes when ctx ends
 	report map[string]survey.Report
 	exits  map[string]nodes.LastExit // of drainers
 	own    []nodes.Problem
@@ -31,7 +33,13 @@ type cluster struct {
 	extra  atomic.Int64 // calls for what the page shows beside the nodes
 }
 
-func (c *cluster) View(context.Context, int64) (*nodes.Snapshot, error) { return c.snap, c.err }
+func (c *cluster) View(ctx context.Context, _ int64) (*nodes.Snapshot, error) {
+	if c.hangs {
+		end, ok := ctx.Deadline()
+		return nil, fmt.Errorf("PD does not answer; it has 2 s: %v", ok && time.Until(end) <= 2*time.Second)
+	}
+	return c.snap, c.err
+}
 func (c *cluster) Report(_ nodes.Kind, id string) (survey.Report, bool) {
 	r, ok := c.report[id]
 	return r, ok
@@ -146,6 +154,19 @@ func TestWithoutPD(t *testing.T) {
 	if code, body := get("/metrics"); code != http.StatusOK || !strings.Contains(body, "pumphouse_pd_up 0") || strings.Contains(body, "node_state") ||
 		!strings.Contains(body, `pumphouse_node_problem{code="pd-away",kind="console",node=""} 1`) {
 		t.Errorf("/metrics: %d %s", code, body)
+	}
+}
+
+// TestWithoutPDSoon: the page and a scrape show within 2 s that PD is away, though statements may wait for it longer.
+func TestWithoutPDSoon(t *testing.T) {
+	get := open(t, &cluster{hangs: true})
+	for _, path := range []string{"/", "/metrics"} {
+		if _, body := get(path); !strings.Contains(body, "pd-away") {
+			t.Errorf("%s: %s", path, body)
+		}
+	}
+	if _, body := get("/"); !strings.Contains(body, "it has 2 s: true") {
+		t.Errorf("the page waits longer: %s", body)
 	}
 }
 
