@@ -167,7 +167,7 @@ func (a *Arbiter) lost(ctx context.Context, err error) error {
 	next := max(a.metrics.read.Load(), a.start.next)
 	if errors.Is(err, kerr.OffsetOutOfRange) {
 		if b, errBounds := a.topic.bounds(ctx); errBounds == nil {
-			return fmt.Errorf("read the message at %s: it has been removed while arbiter was behind; the topic has offsets %d to %d, and what is after commit TS %s is missing. "+
+			return fmt.Errorf("read the message at %s: it was removed before arbiter had read it; the topic has offsets %d to %d, and what is after commit TS %s is missing. "+
 				"Restore a dump downstream that was taken after the first of them, %s -up.initial-commit-ts and its position; the topic's retention.ms says how long messages are kept",
 				a.opts.where(next), b.first, b.end-1, stamped(a.last), a.topic.forget())
 		}
