@@ -56,6 +56,9 @@ func TestPackagedMonitoring(t *testing.T) {
 	}
 	for _, expr := range asked {
 		for _, m := range regexp.MustCompile(`\b((?:pumphouse|binlog)_[a-z_]+)(\{[^}]*\})?`).FindAllStringSubmatch(expr, -1) {
+			if strings.HasPrefix(m[1], "binlog_arbiter_") {
+				continue // testsuite/restore has one that runs
+			}
 			series, ok := have[m[1]]
 			if !ok {
 				t.Errorf("%s: nobody has the metric %s", expr, m[1])
