@@ -58,7 +58,9 @@ func Start(t testing.TB, o Options) *Cluster {
 		c.Pumps = append(c.Pumps, p)
 	}
 	c.Store = tidbtest.StartUnistore(t, c.PD.Endpoint(0))
-	c.TiDB = tidbtest.StartTiDB(t, tidbtest.Options{PD: c.PD.Endpoint(0), Store: tidbtest.TiKV, Binlog: true, Year: o.Year, Config: o.TiDBConfig})
+	c.TiDB = tidbtest.StartTiDB(t, tidbtest.Options{PD: c.PD.Endpoint(0), Store: tidbtest.TiKV, Binlog: true, Year: o.Year, Config: o.TiDBConfig,
+		// An outage of PD that outlasts it may leave a DDL job waiting for ever: TiDB then fails to clean up after a step of it (8027).
+		Lease: "45s"})
 	if o.ToTiDB {
 		c.Mirror = tidbtest.StartTiDB(t, tidbtest.Options{PD: pdtest.StartEmbed(t).Endpoint(0), Year: o.Year})
 	} else {

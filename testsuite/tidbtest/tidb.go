@@ -1,6 +1,7 @@
 package tidbtest
 
 import (
+	"cmp"
 	"database/sql"
 	"encoding/json"
 	"fmt"
@@ -37,6 +38,9 @@ type Options struct {
 	Binlog bool   // write binlogs; TiDB then needs a pump record in PD to start
 	Config string // more lines of TOML, from the top level on
 	Year   int    // of the version: 2023 (default), or 2024, the last one with binlog
+	// Lease is for how long definitions hold while PD is away, after which statements fail, and how long a DDL
+	// waits for servers that do not answer. Default 1s.
+	Lease string
 }
 
 // server is the path of the program for this version.
@@ -109,7 +113,7 @@ func (s *TiDB) Start(t testing.TB) error {
 		"-config", "tidb.toml", "-store", s.options.Store, "-path", hostPorts(s.options.PD),
 		"-host", "127.0.0.1", "-P", strconv.Itoa(port),
 		"-status-host", "127.0.0.1", "-status", strconv.Itoa(status),
-		"-lease", "1s", // how long a DDL waits for other servers: there are none
+		"-lease", cmp.Or(s.options.Lease, "1s"),
 		"-enable-binlog="+strconv.FormatBool(s.options.Binlog))
 	db, err := sql.Open("mysql", s.DSN(""))
 	if err != nil {
