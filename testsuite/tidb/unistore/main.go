@@ -14,7 +14,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -54,7 +53,6 @@ func run(addr, pdAddrs, dir string) error {
 	if err != nil {
 		return fmt.Errorf("connect to PD at %s: %w", pdAddrs, err)
 	}
-	debug.SetGCPercent(20) // most of the heap is memory that the engine has not touched, see configure
 	store, err := server.New(configure(lis.Addr().String(), pdAddrs, dir), pdClient)
 	if err != nil {
 		return fmt.Errorf("open the store in %s: %w", dir, err)
@@ -80,9 +78,9 @@ func configure(addr, pdAddrs, dir string) *config.Config {
 	c.Server.PDAddr, c.Server.StoreAddr, c.Server.Raft = pdAddrs, addr, false
 	c.Engine.DBPath = dir
 	c.Engine.ValueThreshold = 0 // all values in the LSM tree; TiDB sets the same
-	// Once a table in memory is written to disk, reads as of a time before find definitions of after it. So none ever
-	// is, in a test; pages that nothing is written to take no memory.
-	c.Engine.MaxMemTableSize = 512 << 20
+	// Once a table in memory is written to disk, reads as of a time before find definitions of after it. So none
+	// is in the short forms of the tests. It is TiDB's size.
+	c.Engine.MaxMemTableSize = 64 << 20
 	c.Engine.VlogFileSize = 64 << 20
 	c.Engine.NumCompactors = 1
 	return &c
