@@ -136,7 +136,7 @@ func TestDemoNeedsNothingElse(t *testing.T) {
 			t.Errorf("README.md does not say %q", promise)
 		}
 	}
-	plan := exec.Command("make", "-n", "demo", "BIN=/made")
+	plan := exec.Command("make", "--no-print-directory", "-n", "demo", "BIN=/made")
 	plan.Dir = programs.Root
 	out, err := plan.Output()
 	if err != nil {
