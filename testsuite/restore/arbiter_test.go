@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -133,6 +134,7 @@ type running struct {
 	t      *testing.T
 	cmd    *exec.Cmd
 	stderr bytes.Buffer
+	ready  chan struct{} // closed when it takes signals
 	ended  chan struct{}
 }
 
@@ -150,10 +152,21 @@ func startArbiter(t *testing.T, top *topic, srv server, args ...string) *running
 	}
 	a := &running{t: t, cmd: exec.Command(programs.Path("arbiter"), append([]string{"-config", config, "-addr", "127.0.0.1:0"}, args...)...), ended: make(chan struct{})}
 	a.cmd.Stderr = &a.stderr
+	a.ready = make(chan struct{})
+	said, err := a.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := a.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	go func() { defer close(a.ended); _ = a.cmd.Wait() }() // how it has ended is in ProcessState
+	go func() {
+		defer close(a.ended)
+		_, _ = said.Read(make([]byte, 1)) // it is ready, or has ended
+		close(a.ready)
+		_, _ = io.Copy(io.Discard, said)
+		_ = a.cmd.Wait()
+	}() // how it has ended is in ProcessState
 	t.Cleanup(func() { a.cmd.Process.Kill(); <-a.ended })
 	return a
 }
@@ -161,6 +174,7 @@ func startArbiter(t *testing.T, top *topic, srv server, args ...string) *running
 // stop ends it in order.
 func (a *running) stop() {
 	a.t.Helper()
+	<-a.ready
 	a.cmd.Process.Signal(syscall.SIGTERM)
 	if code := a.code(); code != 0 {
 		a.t.Fatalf("arbiter ends with %d:\n%s", code, a.stderr.String())
