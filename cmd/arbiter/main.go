@@ -10,7 +10,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime"
 	"syscall"
 	"time"
 	_ "time/tzdata" // time zones work where the machine has no zone files
@@ -49,7 +48,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		setting.PrintErrors(stderr, "arbiter", err)
 		return 2
 	case cfg.version:
-		fmt.Fprintf(stdout, "arbiter (Pumphouse) %s %s %s/%s\n", daemon.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		fmt.Fprintln(stdout, daemon.VersionLine("arbiter (Pumphouse)"))
 		return 0
 	case cfg.check:
 		return setting.ReportOK(stdout, stderr, "arbiter", warnings)

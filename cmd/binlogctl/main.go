@@ -12,7 +12,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime"
 	"syscall"
 	_ "time/tzdata" // -time-zone works where the machine has no zone files
 
@@ -40,7 +39,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		setting.PrintErrors(stderr, "binlogctl", err)
 		return 2
 	case opts.version:
-		fmt.Fprintf(stdout, "binlogctl (Pumphouse) %s %s %s/%s\n", daemon.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		fmt.Fprintln(stdout, daemon.VersionLine("binlogctl (Pumphouse)"))
 		return 0
 	}
 	if err := commands[opts.cmd].run(ctx, opts, stdout, stderr); err != nil {

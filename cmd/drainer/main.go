@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"time"
 	_ "time/tzdata" // ddl-time-zone works where the machine has no zone files
 
@@ -43,7 +42,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		setting.PrintErrors(stderr, "drainer", err)
 		return 2
 	case cfg.version:
-		fmt.Fprintf(stdout, "drainer (Pumphouse) %s %s %s/%s\n", daemon.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		fmt.Fprintln(stdout, daemon.VersionLine("drainer (Pumphouse)"))
 		return 0
 	}
 	if cfg.check {

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -39,7 +38,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		setting.PrintErrors(stderr, "pump", err)
 		return 2
 	case cfg.version:
-		fmt.Fprintf(stdout, "pump (Pumphouse) %s %s %s/%s\n", daemon.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		fmt.Fprintln(stdout, daemon.VersionLine("pump (Pumphouse)"))
 		return 0
 	}
 	if cfg.check {

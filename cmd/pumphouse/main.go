@@ -11,7 +11,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"runtime"
 	"slices"
 	"syscall"
 	_ "time/tzdata" // SET time_zone = 'Asia/Shanghai' works where the machine has no zone files
@@ -101,7 +100,7 @@ type usageError struct{ error }
 func (e *usageError) Unwrap() error { return e.error }
 
 func version() string {
-	return fmt.Sprintf("pumphouse %s %s %s/%s", daemon.Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return daemon.VersionLine("pumphouse")
 }
 
 func usage(w io.Writer) {

@@ -135,11 +135,11 @@ func TestEarly(t *testing.T) {
 	if got := s.Position(row - 1).Reached; len(got) != 0 {
 		t.Errorf("a checkpoint before the row has reached %v", got)
 	}
-	behind := s.Position(row)
-	if !slices.Equal(behind.Reached, []int64{3}) {
-		t.Errorf("a checkpoint at the row has reached %v", behind.Reached)
+	later := s.Position(row)
+	if !slices.Equal(later.Reached, []int64{3}) {
+		t.Errorf("a checkpoint at the row has reached %v", later.Reached)
 	}
-	for name, s := range map[string]*schema.History{"goes on": s, "restarted": open(t, m, behind)} {
+	for name, s := range map[string]*schema.History{"goes on": s, "restarted": open(t, m, later)} {
 		if got := shape(s.Tables()); got != "10 One.t(a,b)" {
 			t.Errorf("%s: %s", name, got)
 		}
@@ -186,7 +186,7 @@ func TestEarlyUntilTheJobEnds(t *testing.T) {
 	if early(again, publicAt-1) || !early(again, publicAt) || early(again, publicAt+1) || early(again, binlogAt+1) {
 		t.Error("started again: the statement is not run with the rows that it was run with")
 	}
-	if behind := open(t, m, live.Position(publicAt)); early(behind, publicAt+1) {
+	if later := open(t, m, live.Position(publicAt)); early(later, publicAt+1) {
 		t.Error("started again after these rows: other rows get a statement")
 	}
 }

@@ -5,5 +5,15 @@
 // out. It knows nothing of what a program does.
 package daemon
 
+import (
+	"fmt"
+	"runtime"
+)
+
 // Version is the project's version as -V prints it.
 const Version = "0.2.0"
+
+// VersionLine is what a program prints for -V: its name, the version, and what it was built with and for.
+func VersionLine(program string) string {
+	return fmt.Sprintf("%s %s %s %s/%s", program, Version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+}
