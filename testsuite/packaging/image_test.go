@@ -91,14 +91,9 @@ func buildImage(t *testing.T) *image {
 			t.Fatalf("the test does not know the step %s", line)
 		}
 	}
-	if err := unix.Mount("proc", filepath.Join(im.root, "proc"), "proc", 0, ""); err != nil {
-		form.Missing(t, "mount of /proc in the image's root: %v", err)
+	if out, err := exec.Command("unshare", "--mount", "mount", "-t", "proc", "proc", filepath.Join(im.root, "proc")).CombinedOutput(); err != nil {
+		form.Missing(t, "mount of /proc in the image's root: %v: %s", err, out)
 	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(filepath.Join(im.root, "proc"), unix.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
 	return im
 }
 
@@ -120,9 +115,10 @@ func (im *image) write(path, text string) {
 }
 
 // command runs a program in a container: in the pod's network, with the image as its root, a host name, and a user.
+// Mounts are the container's own, and end with it.
 func (im *image) command(p *rig.Pod, host, user string, argv ...string) *exec.Cmd {
-	script := `hostname "$1"; user=$2; root=$3; dir=$4; shift 4; exec chroot --userspec="$user" "$root" /bin/sh -c 'cd "$0" && exec "$@"' "$dir" "$@"`
-	args := []string{"netns", "exec", p.Name, "unshare", "--uts", "env", "-i", "HOSTNAME=" + host}
+	script := `hostname "$1"; user=$2; root=$3; dir=$4; shift 4; mount -t proc proc "$root/proc"; exec chroot --userspec="$user" "$root" /bin/sh -c 'cd "$0" && exec "$@"' "$dir" "$@"`
+	args := []string{"netns", "exec", p.Name, "unshare", "--uts", "--mount", "env", "-i", "HOSTNAME=" + host}
 	args = append(args, im.env...)
 	args = append(args, "/bin/sh", "-ec", script, "sh", host, user, im.root, im.dir)
 	cmd := exec.Command("ip", append(args, argv...)...)

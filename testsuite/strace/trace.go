@@ -90,8 +90,8 @@ func (tr *Trace) read(t testing.TB, pid int) []*Call {
 
 var (
 	linePattern    = regexp.MustCompile(`^(\d+) +(.*)$`)
-	resumedPattern = regexp.MustCompile(`^<\.\.\. (\w+) resumed>(.*)$`)
-	callPattern    = regexp.MustCompile(`^(\w+)\((.*)$`)
+	resumedPattern = regexp.MustCompile(`^<\.\.\. ([\w?]+) resumed>(.*)$`)
+	callPattern    = regexp.MustCompile(`^([\w?]+)\((.*)$`)
 	returnPattern  = regexp.MustCompile(`\) += (-?\d+|\?)`)
 	textPattern    = regexp.MustCompile(`"((?:\\x[0-9a-f]{2})*)"`)
 	filePattern    = regexp.MustCompile(`^(?:\d+|AT_FDCWD)<((?:\\x[0-9a-f]{2})+)`)
@@ -159,14 +159,18 @@ func parse(b []byte) ([]*Call, error) {
 	return done, lines.Err()
 }
 
-// read takes the arguments from a call's text.
+// read takes the arguments from a call's text. A call that strace could not read, for its thread was
+// killed on the way into the kernel and did not carry it out, is left without a name.
 func (c *Call) read(text string) error {
 	m := callPattern.FindStringSubmatch(text)
 	if m == nil {
 		return fmt.Errorf("%q is no call", text)
 	}
-	c.Name = m[1]
 	args := m[2]
+	if left := strings.TrimSpace(args); m[1][0] == '?' || left == "" || left[0] == ')' || left == "<unavailable>" {
+		return nil
+	}
+	c.Name = m[1]
 	if m := filePattern.FindStringSubmatch(args); m != nil {
 		c.Path = unhex(m[1])
 	}

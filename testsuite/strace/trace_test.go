@@ -38,6 +38,11 @@ const written = `10 openat(AT_FDCWD</>, "/d/a.tmp", O_RDWR|O_CREAT|O_CLOEXEC, 06
 10 fsync(5</d>) = 0
 10 fsync(3</d/a>) = 0
 11 write(4<TCP:[127.0.0.1:80->127.0.0.1:9]>, "four", 4) = 4
+11 ???( <unfinished ...>
+12 openat( <unavailable>
+13 renameat( <unfinished ...>
+13 <... renameat resumed>) = ?
+11 <... ??? resumed>) = ?
 10 +++ exited with 0 +++
 `
 
