@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pumphouse/testsuite/form"
 )
 
 func TestControlJudgesStatusAndBody(t *testing.T) {
@@ -69,7 +71,7 @@ func TestControlJudgesStatusAndBody(t *testing.T) {
 
 func TestControlOfADeadNode(t *testing.T) {
 	rec := testRecord("p1", Online)
-	rec.Host = freeAddr(t)
+	rec.Host = form.Addr(t)
 	_, err := NewControl(nil, 0).Ask(context.Background(), Pump, rec, ActClose)
 	var away *UnreachableError
 	if !errors.As(err, &away) || away.Sent {

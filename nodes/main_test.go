@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"pumphouse/testsuite/form"
+
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/zap"
@@ -68,7 +70,7 @@ func startEtcd(t testing.TB) *etcd {
 
 func startEtcdWith(t testing.TB, tune func(*embed.Config)) *etcd {
 	t.Helper()
-	e := &etcd{t: t, dir: t.TempDir(), addr: freeAddr(t), tune: tune}
+	e := &etcd{t: t, dir: t.TempDir(), addr: form.Addr(t), tune: tune}
 	e.start()
 	t.Cleanup(e.stop)
 	return e
@@ -81,9 +83,9 @@ func startThree(t testing.TB) []*etcd {
 	var names []string
 	for i := range 3 {
 		name := fmt.Sprintf("m%d", i)
-		peer := url.URL{Scheme: "http", Host: freeAddr(t)}
+		peer := url.URL{Scheme: "http", Host: form.Addr(t)}
 		names = append(names, name+"="+peer.String())
-		members = append(members, &etcd{t: t, dir: t.TempDir(), addr: freeAddr(t), tune: func(cfg *embed.Config) {
+		members = append(members, &etcd{t: t, dir: t.TempDir(), addr: form.Addr(t), tune: func(cfg *embed.Config) {
 			cfg.TickMs, cfg.ElectionMs = 50, 500
 			cfg.Name, cfg.InitialCluster = name, strings.Join(names, ",")
 			cfg.ListenPeerUrls, cfg.AdvertisePeerUrls = []url.URL{peer}, []url.URL{peer}
@@ -95,18 +97,10 @@ func startThree(t testing.TB) []*etcd {
 		t.Cleanup(m.stop)
 	}
 	wg.Wait()
-	return members
-}
-
-// freeAddr finds a port that nobody uses just now.
-func freeAddr(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	if t.Failed() {
+		t.FailNow()
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return members
 }
 
 func (e *etcd) start() {

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pumphouse/testsuite/form"
 )
 
 // TestControlStatus reads what old and new nodes of both kinds say of themselves.
@@ -72,7 +74,7 @@ func TestControlStatus(t *testing.T) {
 		}
 	}
 	rec := testRecord("n", Online)
-	rec.Host = freeAddr(t)
+	rec.Host = form.Addr(t)
 	if _, err := NewControl(nil, 0).Status(t.Context(), Pump, rec); err == nil || !strings.Contains(err.Error(), "ask pump n at "+rec.Host) {
 		t.Errorf("a dead node: %v", err)
 	}

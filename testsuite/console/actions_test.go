@@ -13,6 +13,7 @@ import (
 	"github.com/go-sql-driver/mysql"
 
 	"pumphouse/nodes"
+	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/rig"
 )
@@ -111,7 +112,7 @@ func actOffline(c *rig.Pumps, console *rig.Console) {
 		s := strings.Join(console.Events(c.T), "\n")
 		return strings.Count(s, "pump2 online offline console OFFLINE root 127.0.0.1 accepted") == 2, s
 	})
-	c.Drainer("slow", rig.DeadAddr(c.T), nodes.Paused, last)
+	c.Drainer("slow", form.Addr(c.T), nodes.Paused, last)
 	if err := <-done; err != nil {
 		c.T.Errorf("with the drainer caught up: %v", err)
 	}

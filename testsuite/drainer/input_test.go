@@ -18,6 +18,7 @@ import (
 	"pumphouse/drainer/binlogfile"
 	"pumphouse/drainer/schema"
 	"pumphouse/nodes"
+	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/mariadbtest"
 	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/rig"
@@ -335,7 +336,7 @@ func (i *input) unopened() {
 	d.Consumes(tr, tr.Sell("pump1"))
 	d.Exact(tr)
 
-	addr := rig.DeadAddr(i.T)
+	addr := form.Addr(i.T)
 	host, port, _ := strings.Cut(addr, ":")
 	away := tr.Drainer("drainer3", "-dest-db-type", "mysql", "-config", rig.WriteFile(i.T, "drainer.toml",
 		fmt.Sprintf("[syncer.to]\nhost = %q\nport = %s\npassword = %q\n", host, port, secret)))

@@ -15,6 +15,7 @@ import (
 
 	"pumphouse/binlogpb"
 	"pumphouse/nodes"
+	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/rig"
 )
@@ -43,7 +44,7 @@ func TestDrainerAndItsPumps(t *testing.T) {
 
 func drainerUnreachable(c *rig.Pumps) {
 	tr := c.NewTrade("pump1")
-	addr := rig.DeadAddr(c.T)
+	addr := form.Addr(c.T)
 	c.PumpRecord("pump2", addr, nodes.Online)
 	d := tr.Drainer("drainer1").Launch()
 	d.HasState(nodes.Online)
@@ -241,7 +242,7 @@ func drainerNotified(c *rig.Pumps) {
 	c.T.Cleanup(func() { conn.Close() })
 	for i := range 20 {
 		id := fmt.Sprintf("new%d", i)
-		c.PumpRecord(id, rig.DeadAddr(c.T), nodes.Paused)
+		c.PumpRecord(id, form.Addr(c.T), nodes.Paused)
 		if _, err := binlogpb.NewCisternClient(conn).Notify(c.T.Context(), &binlogpb.NotifyReq{}); err != nil {
 			c.T.Fatal(err)
 		}
@@ -252,7 +253,7 @@ func drainerNotified(c *rig.Pumps) {
 		if at := d.Files(tr).Position(); at >= before {
 			c.T.Errorf("%s was passed by", id)
 		}
-		c.PumpRecord(id, rig.DeadAddr(c.T), nodes.Offline)
+		c.PumpRecord(id, form.Addr(c.T), nodes.Offline)
 	}
 	d.Consumes(tr, tr.Want[len(tr.Want)-1].TS)
 	d.Exact(tr)

@@ -34,7 +34,7 @@ func oracle(t *testing.T) *client.Conn {
 	if out, err := install.CombinedOutput(); err != nil {
 		t.Fatalf("mariadb-install-db: %v\n%s", err, out)
 	}
-	addr := freeAddr(t)
+	addr := form.Addr(t)
 	_, port, _ := net.SplitHostPort(addr)
 	server := exec.Command(program, "--no-defaults", "--user="+currentUser(), "--datadir="+data, "--socket="+filepath.Join(dir, "s"),
 		"--bind-address=127.0.0.1", "--port="+port, "--pid-file="+filepath.Join(dir, "pid"), "--innodb-buffer-pool-size=8M",
@@ -80,14 +80,4 @@ func currentUser() string {
 		return "root"
 	}
 	return fmt.Sprint(os.Getenv("USER"))
-}
-
-func freeAddr(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }

@@ -5,8 +5,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -14,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"pumphouse/testsuite/form"
 
 	"github.com/go-sql-driver/mysql"
 )
@@ -45,7 +45,7 @@ func Start(t testing.TB, args ...string) *Server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &Server{Host: "127.0.0.1", Port: freePort(t), Dir: dir, t: t, args: args}
+	s := &Server{Host: "127.0.0.1", Port: form.Port(t), Dir: dir, t: t, args: args}
 	t.Cleanup(func() {
 		s.Kill()
 		if t.Failed() {
@@ -231,20 +231,4 @@ func (s *Server) tail(lines int) []byte {
 	}
 	all := bytes.Split(bytes.TrimRight(text, "\n"), []byte("\n"))
 	return bytes.Join(all[max(0, len(all)-lines):], []byte("\n"))
-}
-
-// freePort is a port that nobody listens on. It lies below the range that the kernel takes
-// ports of outgoing connections from, so it is still free when the server starts again.
-func freePort(t testing.TB) int {
-	t.Helper()
-	const low, high = 12000, 32000
-	for range 100 {
-		port := low + rand.IntN(high-low)
-		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
-			l.Close()
-			return port
-		}
-	}
-	t.Fatal("no free port on 127.0.0.1")
-	return 0
 }

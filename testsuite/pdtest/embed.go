@@ -3,10 +3,10 @@ package pdtest
 import (
 	"context"
 	"errors"
-	"fmt"
 	"testing"
 
 	"pumphouse/nodes/embedpd"
+	"pumphouse/testsuite/form"
 )
 
 // StartEmbed starts an embedded PD on a free loopback port, with data of its own.
@@ -24,18 +24,14 @@ func StartEmbedTLS(t testing.TB, certs *Certs) *Cluster {
 func startEmbed(t testing.TB, certs *Certs) *Cluster {
 	t.Helper()
 	for try := 1; ; try++ {
-		ports, err := freePorts(1)
-		if err != nil {
-			t.Fatal(err)
-		}
 		m := &embedded{opts: embedpd.Options{
-			Addr: fmt.Sprintf("127.0.0.1:%d", ports[0]), DataDir: t.TempDir(), Logger: silent(),
+			Addr: form.Addr(t), DataDir: t.TempDir(), Logger: silent(),
 		}}
 		if certs != nil {
 			m.opts.CAFile, m.opts.CertFile, m.opts.KeyFile = certs.CAFile, certs.CertFile, certs.KeyFile
 		}
 		c := &Cluster{Kind: "embedpd", t: t, certs: certs, members: []member{m}}
-		err = c.startAll()
+		err := c.startAll()
 		if err == nil {
 			t.Cleanup(c.cleanup)
 			return c

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"pumphouse/testsuite/form"
 )
 
 // settings make a pd-server elect itself and start within a second or so; the lease
@@ -47,7 +49,7 @@ func startReal(t testing.TB, n int, certs *Certs) *Cluster {
 	// A port found free may be taken before PD binds it: then all start again elsewhere.
 	for try := 1; ; try++ {
 		c := &Cluster{Kind: "pd-server", t: t, certs: certs}
-		members, err := layOut(t.TempDir(), binary, n, certs)
+		members, err := layOut(t, binary, n, certs)
 		if err != nil {
 			t.Fatalf("prepare a pd-server: %v", err)
 		}
@@ -124,8 +126,8 @@ type process struct {
 }
 
 // layOut decides on names, ports and directories of n members.
-func layOut(dir, binary string, n int, certs *Certs) ([]*process, error) {
-	scheme, config := "http", settings
+func layOut(t testing.TB, binary string, n int, certs *Certs) ([]*process, error) {
+	dir, scheme, config := t.TempDir(), "http", settings
 	if certs != nil {
 		scheme = "https"
 		config += fmt.Sprintf("[security]\ncacert-path = %q\ncert-path = %q\nkey-path = %q\n", certs.CAFile, certs.CertFile, certs.KeyFile)
@@ -134,19 +136,15 @@ func layOut(dir, binary string, n int, certs *Certs) ([]*process, error) {
 	if err := os.WriteFile(configFile, []byte(config), 0o600); err != nil {
 		return nil, err
 	}
-	ports, err := freePorts(2 * n)
-	if err != nil {
-		return nil, err
-	}
 	var members []*process
 	var initial []string
 	for i := range n {
 		name := fmt.Sprintf("pd%d", i)
-		peer := fmt.Sprintf("%s://127.0.0.1:%d", scheme, ports[2*i+1])
+		peer := fmt.Sprintf("%s://%s", scheme, form.Addr(t))
 		initial = append(initial, name+"="+peer)
 		m := &process{
 			binary: binary, id: name, logFile: filepath.Join(dir, name+".log"),
-			client: fmt.Sprintf("%s://127.0.0.1:%d", scheme, ports[2*i]),
+			client: fmt.Sprintf("%s://%s", scheme, form.Addr(t)),
 		}
 		m.args = []string{
 			"--name", name, "--config", configFile, "--data-dir", filepath.Join(dir, name),

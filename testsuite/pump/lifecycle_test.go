@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"pumphouse/nodes"
+	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/rig"
 )
@@ -154,7 +155,7 @@ func offlineAlone(c *rig.Pumps) {
 }
 
 func offlineWaits(c *rig.Pumps) {
-	c.Drainer("gone", rig.DeadAddr(c.T), nodes.Offline, 1) // nobody waits for this one
+	c.Drainer("gone", form.Addr(c.T), nodes.Offline, 1) // nobody waits for this one
 	p, _ := c.Lagging("pump1")
 	cli := p.Client()
 	held, err := cli.Prewrite([]byte("in flight"))
@@ -197,7 +198,7 @@ func offlineWaits(c *rig.Pumps) {
 	if out, ok := c.Binlogctl("-cmd", "pause-pump", "-node-id", "pump1"); ok || !strings.Contains(out, "closing") {
 		c.T.Errorf("binlogctl takes the refusal for success: %s", out)
 	}
-	c.Drainer("slow", rig.DeadAddr(c.T), nodes.Paused, last)
+	c.Drainer("slow", form.Addr(c.T), nodes.Paused, last)
 	p.Ends(0)
 	p.HasState(nodes.Offline)
 }
@@ -249,7 +250,7 @@ func changeOnline(c *rig.Pumps) {
 		// Gracefully: the drainer has not consumed it yet.
 		rig.Eventually(c.T, 5*time.Second, "it waits", func() (bool, string) { return len(p.Status().WaitingFor) == 1, p.Output() })
 		p.HasState(nodes.Closing)
-		c.Drainer("slow", rig.DeadAddr(c.T), nodes.Paused, last)
+		c.Drainer("slow", form.Addr(c.T), nodes.Paused, last)
 		p.Ends(0)
 		if s == nodes.Closing {
 			states(nodes.Closing, nodes.Offline)
@@ -298,7 +299,7 @@ func changeClosing(c *rig.Pumps) {
 }
 
 func deadDrainer(c *rig.Pumps) {
-	addr := rig.DeadAddr(c.T)
+	addr := form.Addr(c.T)
 	c.Drainer("dead", addr, nodes.Online, 1)
 	c.Drainer("resting", addr, nodes.Paused, 1) // is not notified
 	states := c.History("pump1")

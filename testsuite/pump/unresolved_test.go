@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"pumphouse/nodes"
+	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/rig"
 )
@@ -113,7 +114,7 @@ func TestOperatorResolves(t *testing.T) {
 	// What cannot be asked is named, and the list is not called complete.
 	p := c.Record("pump2")
 	for _, s := range []nodes.State{nodes.Paused, nodes.Online} {
-		p.State, p.Host = s, rig.DeadAddr(t)
+		p.State, p.Host = s, form.Addr(t)
 		raw, err := nodes.EncodeRecord(p)
 		if err != nil {
 			t.Fatal(err)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,6 +27,7 @@ import (
 	"pumphouse/nodes"
 	"pumphouse/nodes/daemon"
 	"pumphouse/nodes/pd"
+	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/mariadbtest"
 )
 
@@ -151,21 +151,10 @@ func TestRestoredFromABackup(t *testing.T) {
 	}
 }
 
-// gone is an address where nobody listens.
-func gone(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // start is a start of a drainer whose PD, TiKV and pumps are gone. The error is not nil.
 func (g *target) start(t *testing.T, change func(*drainer.Options)) error {
 	t.Helper()
-	addr := gone(t)
+	addr := form.Addr(t)
 	etcd, err := nodes.NewClient([]string{addr}, nil, time.Second)
 	if err != nil {
 		t.Fatal(err)

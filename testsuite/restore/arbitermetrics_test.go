@@ -2,7 +2,6 @@ package restore
 
 import (
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"regexp"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"pumphouse/nodes"
+	"pumphouse/testsuite/form"
 )
 
 // TestArbiterMetrics: the alerts of packaging/ ask for metrics that a running arbiter has; testsuite/tools does so for the
@@ -24,12 +24,7 @@ func TestArbiterMetrics(t *testing.T) {
 	if len(asked) == 0 {
 		t.Fatal("no alert asks for a metric of arbiter")
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := l.Addr().String()
-	l.Close()
+	addr := form.Addr(t)
 	txns := keyless(3)
 	srv, last := startMariaDB(t), txns[len(txns)-1].CommitTS
 	a := startArbiter(t, newTopic(t, messages(t, time.UTC, txns)...), srv, "-addr", addr)

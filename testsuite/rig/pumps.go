@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -166,17 +165,6 @@ func (c *Pumps) states(key string) func(want ...nodes.State) {
 			}
 		}
 	}
-}
-
-// DeadAddr is an address where nobody listens.
-func DeadAddr(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // Host is the address in a drainer's record.

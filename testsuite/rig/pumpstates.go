@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pumphouse/nodes"
+	"pumphouse/testsuite/form"
 )
 
 // Stuck opens a pull that nobody reads, and more after it than all buffers hold.
@@ -26,14 +27,14 @@ func (n *PumpNode) Stuck() {
 // Lagging starts a pump with one transaction that the drainer's record does not show as
 // consumed.
 func (c *Pumps) Lagging(id string) (p *PumpNode, last nodes.TSO) {
-	c.Drainer("slow", DeadAddr(c.T), nodes.Paused, 1)
+	c.Drainer("slow", form.Addr(c.T), nodes.Paused, 1)
 	p = c.Start(id)
 	return p, p.Client().Transaction([]byte("v"))
 }
 
 // Starting runs a pump that is held up by a drainer which does not answer.
 func (c *Pumps) Starting(id string) *PumpNode {
-	c.Drainer("dead", DeadAddr(c.T), nodes.Online, 1)
+	c.Drainer("dead", form.Addr(c.T), nodes.Online, 1)
 	p := c.Node(id)
 	p.Spawn()
 	Eventually(c.T, 10*time.Second, "the pump claims its record", func() (bool, string) {

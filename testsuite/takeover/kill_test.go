@@ -95,7 +95,7 @@ func killedAt(t testing.TB, n *rig.PumpNode, rnd *rand.Rand, dir string) bool {
 		n.Launch()
 		return false
 	}
-	n.Addr = rig.DeadAddr(t)
+	n.Addr = form.Addr(t)
 	n.Spawn()
 	said := func(text string) func() bool { return func() bool { return strings.Contains(n.Output(), text) } }
 	until := said("pump starts")

@@ -26,6 +26,7 @@ import (
 	"pumphouse/binlogpb/pbkafka"
 	"pumphouse/drainer/binlogfile"
 	"pumphouse/nodes"
+	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/rig"
 	old "pumphouse/testsuite/upstream"
@@ -311,7 +312,7 @@ func wayBack(c *rig.Pumps) {
 	}
 
 	// It has imported and cannot go online, because a drainer is away: back by renaming.
-	c.Drainer("away", rig.DeadAddr(t), nodes.Online, 0)
+	c.Drainer("away", form.Addr(t), nodes.Online, 0)
 	n.Spawn()
 	n.Ends(1)
 	n.Says("the upstream pump's log is imported", "away")

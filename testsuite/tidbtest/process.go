@@ -3,7 +3,6 @@ package tidbtest
 import (
 	"bytes"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -112,15 +111,4 @@ func (p *process) await(limit time.Duration, ready func() error) error {
 			return fmt.Errorf("%s was not ready after %s: %w\n%s", p.name, limit, err, p.tail(40))
 		}
 	}
-}
-
-// freePort is a TCP port of 127.0.0.1 that was free a moment ago.
-func freePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }

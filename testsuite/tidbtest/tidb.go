@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"pumphouse/testsuite/form"
+
 	_ "github.com/go-sql-driver/mysql" // the driver "mysql"
 )
 
@@ -106,7 +108,7 @@ run-auto-analyze = false
 // Start runs the server again, after Stop or Kill, on another port: Addr changes.
 func (s *TiDB) Start(t testing.TB) error {
 	t.Helper()
-	port, status := freePort(t), freePort(t)
+	port, status := form.Port(t), form.Port(t)
 	s.Addr = fmt.Sprintf("127.0.0.1:%d", port)
 	s.Status = fmt.Sprintf("http://127.0.0.1:%d", status)
 	s.process = start(t, "tidb-server", s.dir, tidbGrace, s.path,

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"pumphouse/testsuite/form"
+
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials/insecure"
@@ -30,7 +32,7 @@ type Storage struct {
 func StartUnistore(t testing.TB, pd string) *Storage {
 	t.Helper()
 	s := &Storage{
-		Addr: fmt.Sprintf("127.0.0.1:%d", freePort(t)),
+		Addr: fmt.Sprintf("127.0.0.1:%d", form.Port(t)),
 		pd:   pd, dir: t.TempDir(),
 		path: binary(t, "testsuite/tidb/build.sh", "unistore"),
 	}

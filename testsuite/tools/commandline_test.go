@@ -4,9 +4,11 @@ import (
 	"encoding/xml"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
+	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/mariadbtest"
 )
 
@@ -117,7 +119,7 @@ func mysqladmin(t *testing.T, s *session) {
 		}
 	})
 	s.does(t, "a server that is down", func(t *testing.T) {
-		_, stderr, err := try(t, nil, "", "mysqladmin", "--no-defaults", "-h", "127.0.0.1", "-P", freePort(t), "ping")
+		_, stderr, err := try(t, nil, "", "mysqladmin", "--no-defaults", "-h", "127.0.0.1", "-P", strconv.Itoa(form.Port(t)), "ping")
 		if err == nil {
 			t.Fatal("alive")
 		}

@@ -43,7 +43,7 @@ func exporter(t *testing.T, s *session) {
 		t.Fatalf("only %d collectors in its help: %q\n%s", len(all), all, help)
 	}
 	for _, collectors := range [][]string{nil, all} {
-		addr := "127.0.0.1:" + freePort(t)
+		addr := form.Addr(t)
 		cmd := exec.Command(program, append(collectors, "--web.listen-address="+addr)...)
 		cmd.Env = append(os.Environ(), fmt.Sprintf("DATA_SOURCE_NAME=root@(%s:%s)/", s.host, s.port), "HOME="+t.TempDir())
 		p := start(t, "Listening on", cmd)
@@ -106,7 +106,7 @@ func php(t *testing.T, dir, home string, settings ...string) string {
 	for _, set := range settings {
 		args = append(args, "-d", set)
 	}
-	addr := "127.0.0.1:" + freePort(t)
+	addr := form.Addr(t)
 	cmd := exec.Command("php", append(args, "-S", addr, "-t", dir)...)
 	cmd.Env = append(os.Environ(), "HOME="+home)
 	start(t, "Development Server", cmd)

@@ -7,9 +7,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"pumphouse/testsuite/form"
 )
 
 // proxies are what stands between clients and consoles.
@@ -44,7 +47,7 @@ listen secure
 func haproxy(t *testing.T, s *session) {
 	s.version = number(command(t, "", "haproxy", "-v"))
 	first, dir := s.serve(t), t.TempDir()
-	port, securePort := freePort(t), freePort(t)
+	port, securePort := strconv.Itoa(form.Port(t)), strconv.Itoa(form.Port(t))
 	text := fmt.Sprintf(haproxyConfig, dir, port, "127.0.0.1:"+first.after(t, " -P "), "127.0.0.1:"+s.port, securePort, "127.0.0.1:"+s.secure.port)
 	file := filepath.Join(dir, "haproxy.cfg")
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {

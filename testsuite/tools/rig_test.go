@@ -133,18 +133,3 @@ func scalar(t testing.TB, db *sql.DB, query string, args ...any) string {
 	}
 	return v.String
 }
-
-// freePort is a port that nobody listens on now.
-func freePort(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return port
-}
