@@ -109,24 +109,28 @@ func (t *topic) complete(ctx context.Context, b bounds, start *begin) error {
 		return fmt.Errorf("topic %q of kafka at %s ends before offset %d, and arbiter has read up to offset %d of it, commit TS %s: the topic has lost messages, or was recreated. "+
 			"If the drainer has written everything after that commit TS again, %s -up.initial-commit-ts %s; otherwise restore a dump downstream and start with its position",
 			t.opts.Topic, t.addrs(), b.end, start.Offset, stamped(start.CommitTS), t.forget(), start.CommitTS)
-	case start.next > b.first || b.first == 0 || start.CommitTS == 0:
-		return nil // a message before it is there, or none was ever removed, or nobody says what is needed
-	case start.Offset >= b.first-1:
-		return nil // what was removed had been read
+	case start.next > b.first || start.CommitTS == 0:
+		return nil // a message before it is there, or nobody says what is needed
+	case start.Offset == b.first-1:
+		return nil // what was removed had been read; -1: none was ever removed
 	}
 	first, ok, err := t.at(ctx, b.first, b.end)
 	switch {
 	case err != nil:
 		return err
+	case ok && first.commitTS == start.CommitTS:
+		return nil
 	case !ok:
 		return fmt.Errorf("topic %q of kafka at %s has no messages any more: those up to offset %d have been removed, and whether they were all at or before commit TS %s is not known. "+
 			"If they were, %s no -up.initial-commit-ts; otherwise restore a dump downstream and start with its position", t.opts.Topic, t.addrs(), b.end-1, stamped(start.CommitTS), t.forget())
-	case first.commitTS == start.CommitTS:
-		return nil
 	}
-	return fmt.Errorf("topic %q of kafka at %s begins with offset %d, commit TS %s, and the messages before have been removed: what was committed after %s, where arbiter is to begin, may be missing. "+
+	why := "the messages before have been removed"
+	if start.Offset >= b.first { // there was one at or before the position
+		why = "it was recreated"
+	}
+	return fmt.Errorf("topic %q of kafka at %s begins with offset %d, commit TS %s, and %s: what was committed after %s, the position of arbiter, may be missing. "+
 		"Restore a dump downstream that was taken at or after %s, %s -up.initial-commit-ts and its position; the topic's retention.ms says how long messages are kept",
-		t.opts.Topic, t.addrs(), b.first, stamped(first.commitTS), stamped(start.CommitTS), first.commitTS, t.forget())
+		t.opts.Topic, t.addrs(), b.first, stamped(first.commitTS), why, stamped(start.CommitTS), first.commitTS, t.forget())
 }
 
 // forget is how an operator gives arbiter another position.

@@ -1,6 +1,7 @@
 package arbiter
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -162,15 +163,16 @@ func (a *Arbiter) step(ctx, working context.Context) error {
 	return a.applier.Apply(working)
 }
 
-// lost explains why no messages can be read.
+// lost explains why no messages can be read: of those that retention has taken it says what may be missing.
 func (a *Arbiter) lost(ctx context.Context, err error) error {
 	next := max(a.metrics.read.Load(), a.start.next)
 	if errors.Is(err, kerr.OffsetOutOfRange) {
-		if b, errBounds := a.topic.bounds(ctx); errBounds == nil {
-			return fmt.Errorf("read the message at %s: it was removed before arbiter had read it; the topic has offsets %d to %d, and what is after commit TS %s is missing. "+
-				"Restore a dump downstream that was taken after the first of them, %s -up.initial-commit-ts and its position; the topic's retention.ms says how long messages are kept",
-				a.opts.where(next), b.first, b.end-1, stamped(a.last), a.topic.forget())
+		b, errBounds := a.topic.bounds(ctx)
+		if errBounds == nil {
+			read := mysql.ArbiterPosition{CommitTS: max(a.last, a.start.CommitTS), Offset: next - 1}
+			errBounds = a.topic.complete(ctx, b, &begin{ArbiterPosition: read, saved: true, next: b.first})
 		}
+		err = cmp.Or(errBounds, fmt.Errorf("%w: retention has removed it, but nothing that is needed: start arbiter again", err))
 	}
 	return fmt.Errorf("read the message at %s: %w%s", a.opts.where(next), err, cure(err))
 }

@@ -73,8 +73,11 @@ func (t *topic) addrs() string { return strings.Join(t.opts.Brokers.Addrs, ",") 
 
 // cure is what to do about an error of the brokers, if that is known.
 func cure(err error) string {
-	if errors.Is(err, kerr.TopicAuthorizationFailed) {
+	switch {
+	case errors.Is(err, kerr.TopicAuthorizationFailed):
 		return ": allow arbiter to read and to describe the topic"
+	case errors.Is(err, kerr.UnknownTopicID), errors.Is(err, kerr.UnknownTopicOrPartition):
+		return ": the topic was deleted or recreated while arbiter ran; start arbiter again, which says whether messages are missing"
 	}
 	return ""
 }

@@ -83,14 +83,30 @@ func newTopic(t *testing.T, values ...[]byte) *topic {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	client, err := kgo.NewClient(kgo.SeedBrokers(c.ListenAddrs()...), kgo.DefaultProduceTopic(topicName), kgo.ProducerBatchMaxBytes(100<<20), kgo.MaxBufferedRecords(100_000))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(client.Close)
-	top.broker, top.client = c, client
+	top.broker = c
+	top.connect()
 	top.add(values...)
 	return top
+}
+
+// connect makes the client that adds messages.
+func (top *topic) connect() {
+	top.t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(top.broker.ListenAddrs()...), kgo.DefaultProduceTopic(topicName), kgo.ProducerBatchMaxBytes(100<<20), kgo.MaxBufferedRecords(100_000))
+	if err != nil {
+		top.t.Fatal(err)
+	}
+	top.t.Cleanup(client.Close)
+	top.client = client
+}
+
+// recreate deletes the topic and makes it anew.
+func (top *topic) recreate() {
+	top.t.Helper()
+	if err := errors.Join(top.broker.DeleteTopic(topicName), top.broker.CreateTopic(topicName, 1, nil)); err != nil {
+		top.t.Fatal(err)
+	}
+	top.connect()
 }
 
 func (top *topic) add(values ...[]byte) {
@@ -434,6 +450,44 @@ func TestArbiterRefuses(t *testing.T) {
 		applies(t, top, srv, last, "-up.initial-commit-ts", txns[81].CommitTS.String())
 		wantsKeyless(t, srv.open(t), 98) // the dump was to have the others
 	})
+	// Retention, or a topic that is made anew, overtakes an arbiter that runs and does not get on for a while.
+	stalled := func(t *testing.T, top *topic, srv server, meanwhile func()) *running {
+		t.Helper()
+		a := startArbiter(t, top, srv)
+		a.reaches(srv.open(t), txns[59].CommitTS)
+		a.cmd.Process.Signal(syscall.SIGSTOP)
+		top.cut() // with the fetch that waits at the broker
+		meanwhile()
+		a.cmd.Process.Signal(syscall.SIGCONT)
+		return a
+	}
+	t.Run("overtaken", func(t *testing.T) {
+		top := newTopic(t, values[:60]...)
+		srv := startMariaDB(t)
+		a := stalled(t, top, srv, func() {
+			top.add(values[60:]...)
+			top.truncate(81)
+		})
+		refuses(t, a, "the message at offset 60 of topic \""+topicName+"\", partition 0, of kafka at 127.0.0.1", "begins with offset 81, commit TS "+txns[81].CommitTS.String(),
+			"committed after "+txns[59].CommitTS.String(), "Restore a dump", "arbiter_checkpoint", "-up.initial-commit-ts")
+		if ts, _ := arbiterCheckpoint(srv.open(t)); ts != txns[59].CommitTS {
+			t.Errorf("the checkpoint is %s, want %s", ts, txns[59].CommitTS)
+		}
+		refuses(t, startArbiter(t, top, srv), "begins with offset 81") // until somebody has done what it says
+	})
+	t.Run("overtaken by all", func(t *testing.T) {
+		top := newTopic(t, values[:60]...)
+		a := stalled(t, top, startMariaDB(t), func() {
+			top.add(values[60:]...)
+			top.truncate(int64(len(values)))
+		})
+		refuses(t, a, "the message at offset 60 of topic \""+topicName+"\", partition 0, of kafka at 127.0.0.1", fmt.Sprintf("up to offset %d", len(values)-1), "-up.initial-commit-ts")
+	})
+	t.Run("recreated meanwhile", func(t *testing.T) {
+		top := newTopic(t, values[:60]...)
+		a := stalled(t, top, startMariaDB(t), top.recreate)
+		refuses(t, a, "topic \""+topicName+"\"", "was deleted or recreated while arbiter ran", "start arbiter again")
+	})
 	t.Run("row", func(t *testing.T) {
 		top := newTopic(t, values...)
 		srv := startMariaDB(t)
@@ -443,13 +497,25 @@ func TestArbiterRefuses(t *testing.T) {
 		top.add(messages(t, time.UTC, append([]*sink.Txn{lost}, keyless(10)[3:]...))...)
 		refuses(t, a, "the message at offset 103 of topic", "k.keyed", "ignore-txn-commit-ts = ["+lost.CommitTS.String()+"]", "in [down] of arbiter's configuration file", "then start arbiter again")
 	})
+	t.Run("recreated with a gap", func(t *testing.T) { // and as long as it was
+		top := newTopic(t, values[:20]...)
+		srv := startMariaDB(t)
+		applies(t, top, srv, txns[19].CommitTS)
+		top.recreate()
+		top.add(values[40:]...)
+		refuses(t, startArbiter(t, top, srv), "begins with offset 0, commit TS "+txns[40].CommitTS.String(), "it was recreated", "committed after "+txns[19].CommitTS.String(), "-up.initial-commit-ts")
+	})
 	t.Run("recreated", func(t *testing.T) {
 		top := newTopic(t, values[:60]...)
 		srv := startMariaDB(t)
 		applies(t, top, srv, txns[59].CommitTS)
-		if err := errors.Join(top.broker.DeleteTopic(topicName), top.broker.CreateTopic(topicName, 1, nil)); err != nil {
+		top.recreate()
+		refuses(t, startArbiter(t, top, srv), "ends before offset 0", "commit TS "+txns[59].CommitTS.String(), "or was recreated")
+		top.add(values[59:]...) // the drainer has written everything after that again
+		if _, err := srv.open(t).Exec("DELETE FROM tidb_binlog.arbiter_checkpoint"); err != nil {
 			t.Fatal(err)
 		}
-		refuses(t, startArbiter(t, top, srv), "has lost messages, or was recreated", "commit TS "+txns[59].CommitTS.String())
+		applies(t, top, srv, last, "-up.initial-commit-ts", txns[59].CommitTS.String())
+		wantsKeyless(t, srv.open(t), 100)
 	})
 }
