@@ -222,17 +222,11 @@ func (s *Survey) ask(ctx context.Context, snap *nodes.Snapshot) {
 	var wg sync.WaitGroup
 	room := make(chan struct{}, s.opts.Parallel)
 	now := s.opts.Now()
-	living := make(map[key]bool)
+	living := make(map[key]bool) // guarded by s.mu
 	for _, e := range slices.Concat(snap.Pumps, snap.Drainers) {
 		k := key{e.Kind, e.Record.NodeID}
 		if e.Record.State == nodes.Offline || !e.Record.Reporting(now, s.opts.Heartbeat) {
 			continue
-		}
-		// A node that starts, and may not come further, reports as paused; so does one that has
-		// just ended.
-		paused := e.Record.State == nodes.Paused
-		if !paused {
-			living[k] = true
 		}
 		room <- struct{}{}
 		wg.Go(func() {
@@ -245,8 +239,8 @@ func (s *Survey) ask(ctx context.Context, snap *nodes.Snapshot) {
 			}
 			s.mu.Lock()
 			defer s.mu.Unlock()
-			if paused && err != nil {
-				return
+			if err != nil && e.Record.State == nodes.Paused {
+				return // a node that starts reports as paused; so does one that has just ended
 			}
 			living[k] = true
 			r.since(s.reports[k])

@@ -117,6 +117,29 @@ func TestReports(t *testing.T) {
 	eventually(t, "the report of a removed node goes", func() bool { _, ok := s.Report(nodes.Drainer, "old"); return !ok })
 }
 
+// TestManyNodes: answers of many nodes come in while others are still being asked.
+func TestManyNodes(t *testing.T) {
+	host, _ := node(t, `{}`)
+	view, snap := new(records), new(nodes.Snapshot)
+	for i := range 500 {
+		snap.Pumps = append(snap.Pumps, entry(nodes.Pump, fmt.Sprintf("p%d", i), host, time.Now()))
+	}
+	view.snap.Store(snap)
+	s, err := Open(Options{View: view, Interval: time.Minute, Timeout: time.Minute, Heartbeat: time.Hour, Parallel: 4})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	eventually(t, "every node has answered", func() bool {
+		for _, e := range snap.Pumps {
+			if r, ok := s.Report(nodes.Pump, e.Record.NodeID); !ok || r.Err != "" {
+				return false
+			}
+		}
+		return true
+	})
+}
+
 // TestEndedNodesAreNotAsked: offline nodes, and paused ones that do not report, have no process, even when
 // something else answers at their address. One that reports as paused is starting.
 func TestEndedNodesAreNotAsked(t *testing.T) {
