@@ -43,8 +43,8 @@
 //
 // No row shows that, nor does the schema version in its binlog: a transaction may begin before the change and
 // come to the table after it. [History.Early] asks TiDB which tables it has altered since the last time, which covers all
-// that has been committed by then, compares the definitions of those in TiDB's meta data, and finds the first
-// commit TS at which clients may write more. It waits for the job to end, which cannot be undone by then, and has the statement
+// that has been committed by then, compares the definitions that those have had in TiDB's meta data since, one after the other (a later job may
+// have taken back what an earlier one allows), and finds the first commit TS at which clients may write more. It waits for the job to end, which cannot be undone by then, and has the statement
 // run before the first rows of that commit TS or a later one. What the meta data say from there until the job has
 // ended (a column that it drops may be public still) asks for no other job. testsuite/tidbmeta and testsuite/replication show this with a real TiDB.
 //
@@ -65,7 +65,7 @@
 // one that has; it has no effect on rows.
 //
 // Asking costs a time stamp of PD and one key of TiKV, at most once for each answer of theirs while rows come, and
-// one key more for each table that was altered. So the drainer does not go on while TiKV cannot be reached.
+// one key more for each step by which a table was altered. So the drainer does not go on while TiKV cannot be reached.
 //
 // Where the meta data of the time are gone (the drainer lags by more than TiDB's GC life time)
 // or not there ([Dir]), schema versions decide. They err for a transaction that began before the change, and for one that

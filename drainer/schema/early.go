@@ -93,7 +93,7 @@ func (h *History) dueByVersion(ctx context.Context, l look, commitTS nodes.TSO, 
 		l.searched = true
 		h.looks.tables[l.of.ID] = l
 	}
-	if l.next == nil || version < l.next.usable() {
+	if l.next == nil || version < l.next.usable() || l.allowsNothing && l.next.Result.FinishedTS > l.forgotten {
 		return nil, nil
 	}
 	return l.next, nil

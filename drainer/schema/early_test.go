@@ -191,6 +191,35 @@ func TestEarlyUntilTheJobEnds(t *testing.T) {
 	}
 }
 
+// TestEarlyTakenBack: a job allows something and a later one takes it back, both after the history was opened and before
+// any row is looked at. The first is due with the first row that needs it, also when garbage collection has taken what
+// says so and only the versions of rows are left.
+func TestEarlyTakenBack(t *testing.T) {
+	for _, safe := range []nodes.TSO{0, publicAt + 10, 450} {
+		h := newHistory(t)
+		h.create(10, "t", "a:1", "")
+		m := &metaData{Source: schema.Dir(h.dir), now: 290, safe: safe, versions: make(map[nodes.TSO]string)}
+		s := open(t, m, schema.Position{CommitTS: 250, Exact: true})
+		h.job(`"type":61,"schema_id":1,"table_id":10,"query":"ALTER TABLE t …","binlog":{` + tableJSON(10, "t", "a:1 b:2", "") + `}`)
+		h.job(`"type":61,"schema_id":1,"table_id":10,"query":"ALTER TABLE t …","binlog":{` + tableJSON(10, "t", "a:1", "") + `}`)
+		for ts, columns := range map[nodes.TSO]string{200: "a:1", publicAt: "a:1 b:2", binlogAt: "a:1 b:2", 420: "a:1", 440: "a:1", 500: "a:1", 900: "a:1 d:4"} {
+			m.versions[ts] = bare(tableJSON(10, "t", columns, fmt.Sprintf(`,"update_timestamp":%d`, ts-3))) // a step begins before it is committed
+		}
+		m.now = 1000
+		for _, ts := range []nodes.TSO{260, publicAt - 1} {
+			if d, err := s.Early(t.Context(), ts, 2, 10, notAsked(t)); d != nil || err != nil {
+				t.Fatalf("safe point %d: rows with commit TS %d: %+v, %v", safe, ts, d, err)
+			}
+		}
+		if d, err := s.Early(t.Context(), publicAt, 3, 10, notAsked(t)); err != nil || d == nil || d.Job.ID != 3 {
+			t.Errorf("safe point %d: when it is allowed: %+v, %v", safe, d, err)
+		}
+		if d, err := s.Early(t.Context(), publicAt+1, 3, 10, notAsked(t)); d != nil || err != nil {
+			t.Errorf("safe point %d: another row: %+v, %v", safe, d, err)
+		}
+	}
+}
+
 // TestEarlyAsksSeldom: a table whose definition does not change takes one question, whatever the
 // number of rows.
 func TestEarlyAsksSeldom(t *testing.T) {
@@ -367,7 +396,7 @@ func TestEarlyForgotten(t *testing.T) {
 			t.Fatalf("rows with commit TS %d: %+v, %v", ts, d, err)
 		}
 	}
-	if n := len(waits.asked); n != 3 { // Open does it twice
+	if n := len(waits.asked); n != 4 { // twice to open it, and once in each of the two for what was allowed and taken back
 		t.Errorf("the history was read %d times", n)
 	}
 	if d, err := s.Early(t.Context(), m.safe, 1, 10, notAsked(t)); d == nil || err != nil {

@@ -18,6 +18,8 @@ type look struct {
 	since nodes.TSO
 	// forgotten: whether they might up to this commit TS nobody can tell.
 	forgotten nodes.TSO
+	// allowsNothing: right after forgotten they might not.
+	allowsNothing bool
 	// next is the job that then decides, once it is searched for.
 	next     *Job
 	searched bool
@@ -57,9 +59,9 @@ func (h *History) look(ctx context.Context, meta Meta, t *Table, commitTS nodes.
 	return l, err
 }
 
-// compare compares a definition with those that TiDB has had from a commit TS on, until the next job on the table
-// ended. They only ever outgrow it: what TiDB allows while a job runs, which is once begun never taken back, the job's
-// end allows as well. Those before the end of the job that made the definition are not compared: where its
+// compare compares a definition with those that TiDB has had since a commit TS, until the next job on the table ended or
+// up to now, when nobody has said which that is. Each of them is looked at, the newest first: a later job may have taken back
+// what an earlier one allows. Those before the end of the job that made the definition are not: where its
 // statement was run early they are steps to it, which may have a column that it drops.
 func (h *History) compare(ctx context.Context, meta Meta, t *Table, commitTS nodes.TSO) (look, error) {
 	l := look{of: t}
@@ -70,36 +72,77 @@ func (h *History) compare(ctx context.Context, meta Meta, t *Table, commitTS nod
 			break
 		}
 	}
-	if at <= before {
-		return l, nil
-	}
-	last, err := meta.TableAt(ctx, t.SchemaID, t.ID, at)
-	if errors.Is(err, ErrNoMeta) {
-		l.forgotten = at
-		return l, nil
-	}
-	if err != nil || last != nil && !t.outgrown(last) {
-		return l, err
-	}
-	// The first of them that is another one, or none, when the table is gone.
-	for at-before > 1 {
-		middle := before + (at-before)/2
-		info, err := meta.TableAt(ctx, t.SchemaID, t.ID, middle)
+	var floor nodes.TSO // the definition as of since has come after it
+	for at > before {
+		info, err := meta.TableAt(ctx, t.SchemaID, t.ID, at)
 		switch {
 		case errors.Is(err, ErrNoMeta):
-			before, l.forgotten = middle, middle
+			l.forgotten, before = at, at
+			continue
 		case err != nil:
 			return l, err
-		case info != nil && !t.outgrown(info):
-			before, l.forgotten = middle, 0
+		case info == nil: // the table is gone
+			at, err = lastThere(ctx, meta, t, before, at)
+			if err != nil {
+				return l, err
+			}
+			continue
+		}
+		earlier := info.UpdateTS - 1 // when the step to it began, the definition before it held
+		if info.UpdateTS == 0 || earlier >= at {
+			earlier = before // nobody knows since when it has held
+		}
+		if l.allowsNothing = !t.outgrown(info); !l.allowsNothing {
+			l.since, floor = at, earlier
+		}
+		at = earlier
+	}
+	if l.since == 0 {
+		return l, nil
+	}
+	var err error
+	l.since, err = first(max(before, floor), l.since, func(ts nodes.TSO) (bool, error) {
+		info, err := meta.TableAt(ctx, t.SchemaID, t.ID, ts)
+		if errors.Is(err, ErrNoMeta) {
+			l.forgotten, l.allowsNothing = ts, false
+			return false, nil
+		}
+		if err != nil || info == nil || t.outgrown(info) {
+			return info != nil, err
+		}
+		l.allowsNothing = true
+		return false, nil
+	})
+	return l, err
+}
+
+// lastThere is the last time at which a table was there that is gone at a time, or the one before which it is not asked for.
+func lastThere(ctx context.Context, meta Meta, t *Table, before, gone nodes.TSO) (nodes.TSO, error) {
+	ts, err := first(before, gone, func(ts nodes.TSO) (bool, error) {
+		info, err := meta.TableAt(ctx, t.SchemaID, t.ID, ts)
+		if errors.Is(err, ErrNoMeta) {
+			return false, nil
+		}
+		return info == nil, err
+	})
+	return ts - 1, err
+}
+
+// first is the first time after one for which a condition holds that holds at another.
+func first(after, at nodes.TSO, holds func(nodes.TSO) (bool, error)) (nodes.TSO, error) {
+	for at-after > 1 {
+		middle := after + (at-after)/2
+		ok, err := holds(middle)
+		switch {
+		case err != nil:
+			return 0, err
+		case ok:
+			at = middle
 		default:
-			at, last = middle, info
+			after = middle
 		}
 	}
-	if last != nil {
-		l.since = at
-	}
-	return l, nil
+	return at, nil
 }
 
 // outgrown reports whether clients may write what the definition does not allow: values of a column that it does not
