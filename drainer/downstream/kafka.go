@@ -38,8 +38,8 @@ func (k Kafka) String() string {
 	return fmt.Sprintf("topic %s of kafka at %s", topic, strings.Join(k.Addrs, ","))
 }
 
-// Zone implements drainer.Downstream: messages have timestamps in the local time zone.
-func (Kafka) Zone() *time.Location { return time.Local }
+// Zone implements drainer.Downstream: messages have timestamps in the local time zone, and name it.
+func (Kafka) Zone() *time.Location { return localZone(time.Local, "/etc/localtime") }
 
 // Checkpoint implements drainer.Downstream.
 func (k Kafka) Checkpoint(ctx context.Context, site drainer.Site) (checkpoint.Store, error) {

@@ -206,9 +206,9 @@ func (e *Encoder) appendDDL(b []byte, t *sink.Txn) ([]byte, error) {
 	return appendBytes(b, addDDL, ddl), nil
 }
 
-// zoneName is a name that means something elsewhere.
+// zoneName is a name that means something elsewhere: where the zone has none, its offset at the commit.
 func (e *Encoder) zoneName(t *sink.Txn) string {
-	if name := e.zone.String(); name != "Local" && name != "" {
+	if name := e.zone.String(); name != "Local" && name != "" && name[0] != '/' {
 		return name
 	}
 	return t.CommitTS.Time().In(e.zone).Format("-07:00")

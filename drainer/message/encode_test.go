@@ -191,7 +191,7 @@ func TestTimeZone(t *testing.T) {
 	}
 	local := time.FixedZone("Local", 5400)
 	at := nodes.MakeTSO(time.Date(2026, 7, 1, 0, 0, 0, 0, time.UTC), 0)
-	for want, zone := range map[string]*time.Location{"UTC": time.UTC, "Europe/Berlin": berlin, "+01:30": local} {
+	for want, zone := range map[string]*time.Location{"UTC": time.UTC, "Europe/Berlin": berlin, "+01:30": local, "+02:00": time.FixedZone("/srv/zone", 7200)} {
 		x := sinktest.Insert(at)
 		value, err := NewEncoder(zone).Encode(x)
 		if err != nil {
