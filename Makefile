@@ -37,7 +37,7 @@ demo: build ## run the whole product on this machine; DOWNSTREAM=mysql://user:pa
 docs: build ## man pages, completions, sample configurations and docs/configuration.md, from the programs themselves
 	go run ./packaging/gen
 
-deps: ## what the tests need beside Go: MariaDB, MySQL clients and tools, Chromium, a real PD and TiDB
+deps: ## what the tests need beside Go: MariaDB, MySQL clients and tools, Chromium, a real PD and TiDB, Kafka
 	@testsuite/deps.sh
 
 test: deps ## everything CI runs; STRICT=1 makes a skipped check a failure, PUMPHOUSE_SEED=n repeats a run
@@ -61,7 +61,7 @@ test-pump: build ## the pump, and TiDB that writes to it
 
 test-drainer: build ## the drainer and its downstreams
 	$(AREA) 'go test ./nodes/... ./binlogpb/... ./drainer/... ./cmd/drainer; \
-		$(WHOLE) $(addprefix ./testsuite/,compare drainer filters mysqlsink relaylog restore tidbmeta upstream); $(WHOLE) -run Drainer ./testsuite/durability'
+		$(WHOLE) $(addprefix ./testsuite/,compare drainer filters kafka mysqlsink relaylog restore tidbmeta upstream); $(WHOLE) -run Drainer ./testsuite/durability'
 
 test-clients: build ## MySQL clients and tools at the console
 	$(AREA) '$(WHOLE) ./testsuite/clients ./testsuite/tools'

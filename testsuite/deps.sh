@@ -15,7 +15,7 @@ all=(console pump drainer clients replication)
 key=$({
   cat testsuite/deps.sh testsuite/clients/install.sh testsuite/{realpd,tidb,pumpclient}/{build.sh,go.mod,go.sum} \
     testsuite/pumpclient/*.go testsuite/tidb/unistore/*.go
-  find testsuite/clients/{python,java,rust,node} -type f ! -path '*/target/*' -print0 | sort -z | xargs -0 cat
+  find testsuite/clients/{python,java,kafka,rust,node} -type f ! -path '*/target/*' -print0 | sort -z | xargs -0 cat
   go env GOVERSION GOARCH
 } | sha256sum | cut -c1-16)
 todo=()
@@ -55,6 +55,11 @@ if wanted console; then # the monitoring, the units and the image beside it
   command_of busybox-static busybox
   command_of prometheus promtool
 fi
+if wanted clients drainer; then
+  command_of default-jre-headless java
+  command_of default-jdk-headless javac
+  command_of maven mvn
+fi
 if wanted clients; then
   command_of chromium chromium
   command_of prometheus promtool
@@ -62,9 +67,6 @@ if wanted clients; then
   command_of percona-toolkit pt-mysql-summary
   command_of mycli mycli
   command_of php-cli php
-  command_of default-jre-headless java
-  command_of default-jdk-headless javac
-  command_of maven mvn
   command_of haproxy haproxy
   command_of ruby ruby
   command_of perl perl
@@ -102,6 +104,7 @@ fi
 # Where there is no cargo, or one that is too old, Rust's are left out as if the registry could not be reached.
 languages=()
 if wanted clients; then languages=(python java rust node); elif wanted console; then languages=(node); fi
+wanted drainer && languages+=(kafka)
 clients=()
 for language in "${languages[@]}"; do
   testsuite/clients/install.sh "$language" & clients+=($!)
@@ -117,6 +120,7 @@ for area in "${todo[@]}"; do
   case $area in
   clients) needs=(python java rust node) ;;
   console) needs=(node) ;;
+  drainer) needs=(kafka) ;;
   esac
   for language in "${needs[@]}"; do
     [ ! -e ".cache/$language.missing" ] || continue 2 # tried again the next time

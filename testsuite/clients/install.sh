@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the clients of one language that Debian has not, or only old, into <repo>/.cache:
 #
-#	install.sh python|java|rust|node
+#	install.sh python|java|kafka|rust|node
 #
 # What they are is pinned in the folder of that name. It is redone only when something in the
 # folder or the language's version has changed.
@@ -26,13 +26,28 @@ fetch_python() {
 }
 build_python() { :; }
 
-fetch_java() {
-	mvn --quiet --batch-mode -Dstyle.color=never --file "$here/java/pom.xml" -Dmaven.repo.local="$cache/maven" \
-		dependency:copy-dependencies -DoutputDirectory="$to/lib"
+# jars FOLDER TO [OPTION...] copies what the folder's pom.xml names into a directory.
+jars() {
+	from=$here/$1/pom.xml into=$2
+	shift 2
+	mvn --quiet --batch-mode -Dstyle.color=never --file "$from" -Dmaven.repo.local="$cache/maven" \
+		dependency:copy-dependencies -DoutputDirectory="$into" "$@"
 }
+
+fetch_java() { jars java "$to/lib"; }
 build_java() {
 	find "$here/java/src" -name '*.java' -exec javac --release 17 -cp "$to/lib/*" -d "$to/classes" {} +
 }
+
+# Kafka's broker, and the oldest release that is tested beside it: its tests run Java with what is in
+# the two directories.
+fetch_kafka() {
+	cpu=$(uname -m | sed 's/aarch64/aarch_64/') # as Maven's names have it
+	jars kafka "$to/lib" -Dcpu="$cpu"
+	jars kafka "$to/old" -Dcpu="$cpu" -Pold
+	chmod +x "$to"/*/protoc-*.exe
+}
+build_kafka() { :; }
 
 fetch_rust() {
 	wanted=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' "$here/rust/Cargo.toml")
@@ -58,12 +73,14 @@ build_node() { :; }
 # What the language itself is.
 version_python() { /usr/bin/python3 --version; }
 version_java() { javac -version 2>&1; }
+version_kafka() { version_java; }
 version_rust() { rustc --version; }
 version_node() { node --version; }
 
-# Two processes may ask at the same time: the second waits and finds it installed.
+# Two processes may ask at the same time: the second waits and finds it installed. Those with Maven's repository in
+# common wait for each other.
 if command -v flock >/dev/null 2>&1; then
-	exec 9>"$cache/.$language.lock"
+	exec 9>"$cache/.$(echo "$language" | sed s/kafka/java/).lock"
 	flock 9
 fi
 

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"google.golang.org/protobuf/encoding/protowire"
+
+	"pumphouse/testsuite/upstream"
 )
 
 var update = flag.Bool("update", false, "write the texts of the golden messages anew")
@@ -16,7 +18,7 @@ var update = flag.Bool("update", false, "write the texts of the golden messages 
 // TestGoldenMessages: beside each golden file of Kafka messages is what they say, for those who review a change
 // of it. The text is protoc's, with upstream's .proto; what it does not know (Complete) has a number for a name.
 func TestGoldenMessages(t *testing.T) {
-	args := append(published(t), "--decode=slave.binlog.Binlog", "secondary_binlog.proto")
+	args := append(upstream.Published(t), "--decode=slave.binlog.Binlog", "secondary_binlog.proto")
 	for _, name := range []string{"messages", "complete"} {
 		path := filepath.Join("..", "..", "drainer", "message", "testdata", "golden", name)
 		raw, err := os.ReadFile(path)

@@ -3,7 +3,6 @@ package upstream_test
 import (
 	"bytes"
 	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"hash/crc32"
 	"os"
@@ -23,28 +22,6 @@ import (
 
 // The tests of this file read what we write with protoc and the .proto that upstream has published, which
 // is in the module of TiDB: nothing of ours takes part, neither our .proto nor code that was generated of it.
-
-// published are the directories with upstream's definition of Kafka messages and with what it imports.
-func published(t *testing.T) (include []string) {
-	t.Helper()
-	cmd := exec.Command("go", "mod", "download", "-json", "github.com/pingcap/tidb", "github.com/gogo/protobuf")
-	cmd.Dir, cmd.Stderr = filepath.Join("..", "pumpclient"), os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for dec := json.NewDecoder(bytes.NewReader(out)); dec.More(); {
-		var m struct{ Path, Dir string }
-		if err := dec.Decode(&m); err != nil {
-			t.Fatal(err)
-		}
-		if m.Path == "github.com/pingcap/tidb" {
-			m.Dir = filepath.Join(m.Dir, "tidb-binlog", "proto", "proto")
-		}
-		include = append(include, "-I"+m.Dir)
-	}
-	return include
-}
 
 // protoc prints a message as text.
 func protoc(t *testing.T, value []byte, args ...string) string {
@@ -73,7 +50,7 @@ func transactions(t *testing.T) []*sink.Txn {
 
 // To protoc and upstream's .proto our messages are what upstream's drainer sent, and the time zone beside it.
 func TestProtocReadsMessages(t *testing.T) {
-	args := append(published(t), "--decode=slave.binlog.Binlog", "secondary_binlog.proto")
+	args := append(upstream.Published(t), "--decode=slave.binlog.Binlog", "secondary_binlog.proto")
 	theirs, ours := upstream.Messages(t), transactions(t)
 	if len(ours) != len(theirs) {
 		t.Fatalf("%d messages, theirs are %d", len(ours), len(theirs))
