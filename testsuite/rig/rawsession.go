@@ -164,6 +164,16 @@ func (s *RawSession) Query(sql string) error {
 	return err
 }
 
+// Code runs a text and gives the error number of its answer, 0 for a result.
+func (s *RawSession) Code(sql string) (uint16, error) {
+	err := s.Query(sql)
+	var e *serverError
+	if errors.As(err, &e) {
+		return e.code, nil
+	}
+	return 0, err
+}
+
 func (s *RawSession) OpenCursor(id uint32) error {
 	p, err := s.Command(0x17, string(binary.LittleEndian.AppendUint32(nil, id))+"\x01\x01\x00\x00\x00")
 	for err == nil && !(p[0] == 0xfe && len(p) < 9) {
