@@ -13,7 +13,7 @@ all=(console pump drainer clients replication)
 [ $# -gt 0 ] || set -- "${all[@]}"
 
 key=$({
-  cat testsuite/deps.sh testsuite/clients/install.sh testsuite/{realpd,tidb,pumpclient}/{build.sh,go.mod,go.sum} \
+  cat testsuite/deps.sh testsuite/clients/install.sh testsuite/{realpd,tidb,pumpclient}/{build.sh,go.mod,go.sum} testsuite/tidb/dumpling.sh \
     testsuite/pumpclient/*.go testsuite/tidb/unistore/*.go
   find testsuite/clients/{python,java,kafka,rust,node} -type f ! -path '*/target/*' -print0 | sort -z | xargs -0 cat
   go env GOVERSION GOARCH
@@ -113,6 +113,7 @@ done
 # Other people's programs, built from their modules once.
 testsuite/realpd/build.sh >/dev/null
 wanted pump drainer replication && testsuite/tidb/build.sh >/dev/null
+wanted replication && testsuite/tidb/dumpling.sh >/dev/null
 wanted pump && testsuite/pumpclient/build.sh >/dev/null
 for client in "${clients[@]}"; do wait "$client"; done
 for area in "${todo[@]}"; do

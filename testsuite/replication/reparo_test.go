@@ -21,7 +21,7 @@ import (
 )
 
 // TestReparo: what a drainer has written to files, restored by reparo to commit TSs in between, is what TiDB
-// had at each of them.
+// had at each of them: all of it from the files, or from a dump and the files after it, as docs/point-in-time-restore.md has it.
 func TestReparo(t *testing.T) {
 	s := form.Seed(t)
 	c := Start(t, Options{})
@@ -43,8 +43,12 @@ func TestReparo(t *testing.T) {
 	}
 	var all []nodes.TSO
 	amid := 0 // commit TSs amid a DDL job
+	d := newDocumented(t, c, dir)
 	began := time.Now()
-	r.work(10*time.Minute, func(ctx context.Context) error {
+	r.work(15*time.Minute, func(ctx context.Context) error {
+		if err := d.dump(ctx); err != nil {
+			return err
+		}
 		rnd := rand.New(rand.NewPCG(s, 7))
 		for time.Since(began) < seconds(t, 15) || len(all) < points || amid == 0 {
 			ts, err := c.Now(ctx)
@@ -88,19 +92,27 @@ func TestReparo(t *testing.T) {
 	srv := mariadbtest.Start(t, "--innodb-flush-log-at-trx-commit=0", "--collation-server=utf8mb4_bin")
 	for _, ts := range append(all, last) { // ascending: each run resumes where the one before has ended
 		reparoTo(t, dir, srv, ts)
-		tidb := c.Open("tidb_snapshot=" + url.QueryEscape("'"+ts.String()+"'"))
-		got, err := Comparison{RowsOnly: true}.Compare(t.Context(), tidb, srv.Open())
-		tidb.Close()
-		if err != nil {
-			t.Fatalf("at %s: %v", ts, err)
-		}
-		t.Logf("at %s: %s", ts, got.String())
-		if len(got.Differences) > 0 {
-			t.Fatalf("at %s TiDB and the database restored differ:\n%s", ts, strings.Join(got.Differences[:min(40, len(got.Differences))], "\n"))
-		}
-		if ts == last && (got.Tables < 30 || got.Rows < 1000) {
-			t.Errorf("only %s were compared", got.String())
-		}
+		asItWas(t, c, srv, ts, ts == last)
+	}
+	d.restore(all[len(all)-1])
+	d.restore(last)
+}
+
+// asItWas compares a database that was restored with what TiDB had at a commit TS; whole: it has all that the workload has made.
+func asItWas(t *testing.T, c *Cluster, srv *mariadbtest.Server, ts nodes.TSO, whole bool) {
+	t.Helper()
+	tidb := c.Open("tidb_snapshot=" + url.QueryEscape("'"+ts.String()+"'"))
+	defer tidb.Close()
+	got, err := Comparison{RowsOnly: true}.Compare(t.Context(), tidb, srv.Open())
+	if err != nil {
+		t.Fatalf("at %s: %v", ts, err)
+	}
+	t.Logf("at %s: %s", ts, got.String())
+	if len(got.Differences) > 0 {
+		t.Fatalf("at %s TiDB and the database restored differ:\n%s", ts, strings.Join(got.Differences[:min(40, len(got.Differences))], "\n"))
+	}
+	if whole && (got.Tables < 30 || got.Rows < 1000) {
+		t.Errorf("only %s were compared", got.String())
 	}
 }
 

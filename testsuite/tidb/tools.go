@@ -5,4 +5,7 @@
 // product's.
 package tidb
 
-import _ "github.com/pingcap/tidb/tidb-server"
+import (
+	_ "github.com/pingcap/tidb/dumpling/cmd/dumpling"
+	_ "github.com/pingcap/tidb/tidb-server"
+)

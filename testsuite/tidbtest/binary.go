@@ -29,6 +29,12 @@ func binary(t testing.TB, script string, args ...string) string {
 	return strings.TrimSpace(string(out))
 }
 
+// Dumpling is the path of TiDB's dump program, built when that is needed.
+func Dumpling(t testing.TB) string {
+	t.Helper()
+	return binary(t, "testsuite/tidb/dumpling.sh")
+}
+
 // repository finds the root of this repository above the directory of the test.
 func repository() (string, error) {
 	dir, err := os.Getwd()
