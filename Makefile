@@ -96,11 +96,12 @@ fuzz: ## every fuzz target for FUZZTIME each
 mutate: deps ## break the product in 260 places, one at a time, and see that tests notice; MUTATEFLAGS=-slice=1/8 for a part
 	go run ./testsuite/mutations $(MUTATEFLAGS)
 
-soak: build deps ## the long forms: 1,000,000 texts and rows, 200 kills of pumps, 102 of TiDB, 30 minutes of faults, 10 of abuse, fuzzing, mutations, the suite on a busy machine
+soak: build deps ## the long forms: the suite under the race detector, 1,000,000 texts and rows, 200 kills of pumps, 102 of TiDB, 30 minutes of faults, 10 of abuse, fuzzing, mutations, the suite on a busy machine
 	cd testsuite/sqloracle && go test -count=1 -timeout 120m ./... -texts 1000000
 	PUMPHOUSE_SOAK=1 go test -count=1 -timeout 60m ./pump/storage
 	go test -count=1 -timeout 60m -run Oracle ./drainer/txn -rows 1000000
 	PUMPHOUSE_SOAK=1 PUMPHOUSE_ORACLE_QUERIES=200000 go test -count=1 -p 1 -timeout 180m -v ./testsuite/...
+	PUMPHOUSE_RACE=1 CGO_ENABLED=1 go test -race -count=1 -p 1 -vet=off -timeout 60m ./testsuite/...
 	testsuite/fuzz.sh 2m
 	$(MAKE) mutate
 	testsuite/underload.sh
