@@ -165,6 +165,13 @@ func repair(cfg *config, log logrus.FieldLogger, stdout, stderr io.Writer) error
 		fmt.Fprintf(stdout, "perhaps lost: transactions after commit TS %s (%s) up to %s (%s); drainers that have not passed it are stopped there\n",
 			r.From, r.From.Time().Format(time.RFC3339), r.To, r.To.Time().Format(time.RFC3339))
 	}
+	for _, o := range report.Restored {
+		outcome := "was rolled back"
+		if o.CommitTS != 0 {
+			outcome = "was committed at commit TS " + o.CommitTS.String()
+		}
+		fmt.Fprintf(stdout, "restored: the transaction with start TS %s %s, as the index knows\n", o.StartTS, outcome)
+	}
 	fmt.Fprintf(stdout, "%d transactions are unresolved: the pump asks TiKV about them when it runs\n", report.Open)
 	if report.PurgedTS > 0 {
 		fmt.Fprintf(stdout, "binlogs up to commit TS %s (%s) have been purged before\n", report.PurgedTS, report.PurgedTS.Time().Format(time.RFC3339))

@@ -16,11 +16,11 @@ func (r *repair) account(first, last uint32) error {
 	if r.old != nil {
 		e.delivered = r.old.last
 	}
-	indexed, err := lastIndexed(r.opts.FS, r.opts.Dir)
+	number, indexed, err := lastIndexed(r.opts.FS, r.opts.Dir)
 	if err != nil {
 		return err
 	}
-	e.delivered = max(e.delivered, indexed)
+	e.delivered = max(e.delivered, indexed.commitTS)
 	var damage *DamageError
 	e.ranges, e.repaired, err = loadLost(r.opts.FS, r.opts.Dir)
 	if err != nil && !errors.As(err, &damage) {
@@ -38,8 +38,9 @@ func (r *repair) account(first, last uint32) error {
 	}
 	t.strays = slices.DeleteFunc(t.strays, func(s stray) bool { return s.commitTS <= r.PurgedTS })
 	r.Ranges, r.Lost = t.ranges(e, r.PurgedTS)
-	r.Open = len(t.open)
-	return nil
+	r.Restored, err = r.fromIndex(number, indexed)
+	r.Open = len(t.open) - len(r.Restored)
+	return err
 }
 
 // dropRepetitions takes those commits out of the strays whose prewrite is in the log: TiDB repeats a
@@ -76,12 +77,12 @@ func (r *repair) dropRepetitions(first, last uint32) error {
 	return nil
 }
 
-// lastIndexed is the commit TS of an entry at the end of the index; 0: there is none that can be
+// lastIndexed is the last whole entry of the index, and its number; its commit TS is 0 if there is none that can be
 // read.
-func lastIndexed(fsys disk.FS, dir string) (nodes.TSO, error) {
+func lastIndexed(fsys disk.FS, dir string) (n uint64, last entry, err error) {
 	names, err := fsys.List(dir)
 	if err != nil {
-		return 0, err
+		return 0, last, err
 	}
 	slices.SortFunc(names, func(a, b string) int { return int(indexNumber(b)) - int(indexNumber(a)) })
 	for _, name := range names {
@@ -89,34 +90,33 @@ func lastIndexed(fsys disk.FS, dir string) (nodes.TSO, error) {
 		if no == 0 {
 			break
 		}
-		last, err := lastEntry(fsys, filepath.Join(dir, name), uint64(no-1)*indexFileEntries)
-		if err != nil || last != 0 {
-			return last, err
+		n, last, err := lastEntry(fsys, filepath.Join(dir, name), uint64(no-1)*indexFileEntries)
+		if err != nil || last.commitTS != 0 {
+			return n, last, err
 		}
 	}
-	return 0, nil
+	return 0, last, nil
 }
 
-// lastEntry is the commit TS of the last whole entry of an index file; base is the number of its
-// first.
-func lastEntry(fsys disk.FS, name string, base uint64) (last nodes.TSO, err error) {
+// lastEntry is the last whole entry of an index file, and its number; base is the number of its first.
+func lastEntry(fsys disk.FS, name string, base uint64) (n uint64, last entry, err error) {
 	f, err := disk.Open(fsys, name)
 	if err != nil {
-		return 0, err
+		return 0, last, err
 	}
 	defer f.Close()
 	size, err := f.Size()
 	if err != nil {
-		return 0, err
+		return 0, last, err
 	}
 	var b [entrySize]byte
-	for n := size/entrySize - 1; n >= 0; n-- {
-		if _, err := f.ReadAt(b[:], n*entrySize); err != nil {
-			return 0, err
+	for i := size/entrySize - 1; i >= 0; i-- {
+		if _, err := f.ReadAt(b[:], i*entrySize); err != nil {
+			return 0, last, err
 		}
-		if e, ok := parseEntry(b[:], base+uint64(n)); ok {
-			return e.commitTS, nil
+		if e, ok := parseEntry(b[:], base+uint64(i)); ok {
+			return base + uint64(i), e, nil
 		}
 	}
-	return 0, nil
+	return 0, last, nil
 }

@@ -191,7 +191,11 @@
 //     was none in the checkpoint, or something after the hole has been delivered, there
 //     is none. Otherwise its commit TS may be anything up to now.
 //
-// A commit or rollback in a hole only leaves its prewrite unresolved: it is resolved as any other.
+// A commit or rollback in a hole leaves its prewrite without an outcome. The index may know it: if something
+// with a larger commit TS than the prewrite's floor was delivered, the prewrite had been resolved by (3). And if
+// no hole after the prewrite can have held a commit with a larger TS than the last that was delivered,
+// it was either delivered, and is in the index, or rolled back. Then Repair writes the outcome to the end of
+// the log. Otherwise the prewrite is unresolved as any other.
 // A repair that a crash interrupts may have put void records over holes without having listed what was in them.
 // The file repairing says so, from before the first of them until the list is on disk: Open refuses, and the next
 // repair takes all void records for new holes.

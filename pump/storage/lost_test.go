@@ -128,7 +128,7 @@ func (h *history) committed(after, upTo nodes.TSO) (list []nodes.TSO) {
 // transaction that is unresolved then is resolved, a pull from any position delivers everything,
 // or ends with an error before the first transaction that is missing.
 func TestNothingIsSkippedAfterRepair(t *testing.T) {
-	stopped, whole := 0, 0
+	stopped, whole, restored := 0, 0, 0
 	fresh := form.Seed(t)
 	for seed := fresh; seed < fresh+150; seed++ {
 		h := &history{t: t, rnd: rand.New(rand.NewPCG(seed, 1)), ts: 10, commits: make(map[nodes.TSO]nodes.TSO)}
@@ -149,6 +149,12 @@ func TestNothingIsSkippedAfterRepair(t *testing.T) {
 		if again, err := storage.Repair(opts); err != nil || !slices.Equal(again.Ranges, report.Ranges) {
 			t.Fatalf("seed %d: %s: repaired again: %+v, %v; at first %+v", seed, what, again, err, report)
 		}
+		for _, o := range report.Restored {
+			if was, drawn := h.commits[o.StartTS]; !drawn || was != o.CommitTS && (o.CommitTS != 0 || was > report.PurgedTS) {
+				t.Fatalf("seed %d: %s: restored %v, which ended at %v (drawn: %t); %+v", seed, what, o, was, drawn, report)
+			}
+		}
+		restored += len(report.Restored)
 		s = open(t, opts)
 		for _, start := range s.Unresolved(0) {
 			put(t, s, h.outcome(start))
@@ -176,8 +182,8 @@ func TestNothingIsSkippedAfterRepair(t *testing.T) {
 		}
 		s.Close()
 	}
-	if stopped < 50 || whole < 50 {
-		t.Errorf("%d pulls were stopped and %d not: the test tests nothing", stopped, whole)
+	if stopped < 50 || whole < 50 || restored == 0 {
+		t.Errorf("%d pulls were stopped and %d not, %d outcomes were restored: the test tests nothing", stopped, whole, restored)
 	}
 }
 
@@ -260,36 +266,95 @@ func TestRepairWithoutLoss(t *testing.T) {
 	}
 }
 
-// TestRepairThatLostARollback: what the lost record decided is decided again, by an operator where nobody else can, and
-// nothing is taken for lost.
-func TestRepairThatLostARollback(t *testing.T) {
-	disk := faultfs.New()
-	opts := storage.Options{Dir: "d", FS: disk, SyncLog: true, SegmentBytes: 1 << 20}
-	s := open(t, opts)
-	put(t, s, pre(30, 10))
-	at := s.Stats().LogBytes
-	put(t, s, rol(30))
-	for ts := nodes.TSO(1000); ts < 2000; ts += 2 {
-		put(t, s, pre(ts, 10), com(ts, ts+1))
+// TestRepairThatLostAnOutcome: how a transaction ended whose commit or rollback is gone is known from the index, if
+// something was delivered that had waited for it. Where the index does not prove it, the transaction is unresolved, as
+// any other, and nothing is taken for lost.
+func TestRepairThatLostAnOutcome(t *testing.T) {
+	rolledBack, committed := []storage.Outcome{{StartTS: 30}}, []storage.Outcome{{StartTS: 30, CommitTS: 40}}
+	for name, c := range map[string]struct {
+		outcome  storage.Record
+		later    int // transactions after it
+		harm     func(*testing.T, *faultfs.FS)
+		restored []storage.Outcome
+	}{
+		"rollback":                      {rol(30), 500, nil, rolledBack},
+		"rollback, and the checkpoint":  {rol(30), 500, harmCheckpoint, rolledBack},
+		"commit":                        {com(30, 40), 500, nil, committed},
+		"commit, and the checkpoint":    {com(30, 40), 500, harmCheckpoint, committed},
+		"the index has many entries":    {rol(30), 10_000, harmCheckpoint, rolledBack},
+		"nothing after it":              {rol(30), 0, harmCheckpoint, nil},
+		"the index is gone":             {rol(30), 500, func(_ *testing.T, disk *faultfs.FS) { disk.Delete("d/index-0000000001") }, nil},
+		"the index is damaged":          {rol(30), 500, harmEntry(0), nil},
+		"the index has lost its end":    {rol(30), 500, harmEntry(499), rolledBack},
+		"the index is of another store": {rol(30), 500, foreignIndex, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			disk := faultfs.New()
+			opts := storage.Options{Dir: "d", FS: disk, SyncLog: true, SegmentBytes: 8 << 20}
+			s := open(t, opts)
+			put(t, s, pre(30, 10))
+			at := s.Stats().LogBytes
+			put(t, s, c.outcome)
+			for ts := nodes.TSO(1000); ts < 1000+2*nodes.TSO(c.later); ts += 2 {
+				put(t, s, pre(ts, 10), com(ts, ts+1))
+			}
+			if c.later == 0 {
+				put(t, s, pre(1000, 10))
+			}
+			want := delivered(t, s, 0)
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			disk.Corrupt(firstSegment, func(b []byte) []byte { b[at+16] ^= 1; return b })
+			if c.harm != nil {
+				c.harm(t, disk)
+			}
+			report, err := storage.Repair(opts)
+			if err != nil || len(report.Gaps) != 1 || len(report.Lost) > 0 || len(report.Ranges) > 0 {
+				t.Fatalf("%+v, %v", report, err)
+			}
+			if !slices.Equal(report.Restored, c.restored) {
+				t.Fatalf("restored: %v, want %v", report.Restored, c.restored)
+			}
+			s = open(t, opts)
+			if c.restored == nil {
+				if got := s.Unresolved(0); report.Open == 0 || !slices.Contains(got, 30) {
+					t.Fatalf("unresolved: %v; %+v", got, report)
+				}
+				if _, err := s.Decide(t.Context(), 30, c.outcome.CommitTS); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := delivered(t, s, 0); !slices.Equal(got, want) {
+				t.Errorf("%d transactions are delivered, want %d", len(got), len(want))
+			}
+		})
 	}
-	want := delivered(t, s, 0)
-	s.Close()
-	disk.Corrupt(firstSegment, func(b []byte) []byte { b[at+16] ^= 1; return b })
+}
+
+func harmCheckpoint(_ *testing.T, disk *faultfs.FS) {
 	disk.Corrupt("d/checkpoint", func(b []byte) []byte { b[20] ^= 1; return b })
-	report, err := storage.Repair(opts)
-	if err != nil || report.Open != 1 || len(report.Gaps) != 1 || len(report.Lost) > 0 || len(report.Ranges) > 0 {
-		t.Fatalf("%+v, %v", report, err)
+}
+
+// harmEntry damages an entry of the index.
+func harmEntry(n int) func(*testing.T, *faultfs.FS) {
+	return func(_ *testing.T, disk *faultfs.FS) {
+		disk.Corrupt("d/index-0000000001", func(b []byte) []byte { b[32*n] ^= 1; return b })
 	}
-	s = open(t, opts)
-	if got := s.Unresolved(0); !equal(got, 30) {
-		t.Fatalf("unresolved: %v", got)
+}
+
+// foreignIndex puts the index of another store in the place of this one's.
+func foreignIndex(t *testing.T, disk *faultfs.FS) {
+	other := faultfs.New()
+	s := open(t, storage.Options{Dir: "d", FS: other, SyncLog: true})
+	for ts := nodes.TSO(1); ts < 1400; ts += 2 {
+		put(t, s, pre(ts, 20), com(ts, ts+1))
 	}
-	if _, err := s.Decide(t.Context(), 30, 0); err != nil {
+	delivered(t, s, 0)
+	if err := s.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if got := delivered(t, s, 0); !slices.Equal(got, want) {
-		t.Errorf("%d transactions are delivered, want %d", len(got), len(want))
-	}
+	disk.Corrupt("d/index-0000000001", func([]byte) []byte { return other.Read("d/index-0000000001") })
 }
 
 // TestLostFile: a damaged list of what is lost keeps the store from opening, and -repair makes it again from the log.

@@ -25,6 +25,7 @@ type Report struct {
 	Gaps      []Gap
 	Lost      []nodes.TSO // commit TSs of the transactions whose prewrite is gone, and no others
 	Ranges    []LostRange // where transactions may be missing; they include Lost
+	Restored  []Outcome   // of transactions whose commit or rollback is gone, as the index knew them
 	Open      int         // prewrites that are unresolved now, some perhaps because their commit or rollback is gone
 	PurgedTS  nodes.TSO   // binlogs up to here cannot be pulled
 	Rewritten []string    // the files that were damaged or missing
@@ -34,10 +35,14 @@ type Report struct {
 // replaced by one with the records that can be read, and the index and the
 // checkpoint are set back so that Open makes them anew from the whole log. What is
 // lost is in the report, and a pull that comes to it is stopped by a [*LostError]. No other process may have the store open, and who wants to
-// keep the damaged files copies them first. Of opts only Dir, FS and Logger count.
+// keep the damaged files copies them first. Of opts only Dir, FS, SegmentBytes and Logger count.
 func Repair(opts Options) (*Report, error) {
-	r := &repair{opts: opts.withDefaults(), tally: tally{open: make(map[nodes.TSO]bool), undone: make(map[nodes.TSO]bool)}}
-	if err := r.run(); err != nil {
+	r := &repair{opts: opts.withDefaults(), tally: tally{open: make(map[nodes.TSO]unended), undone: make(map[nodes.TSO]bool)}}
+	err := r.run()
+	if err == nil {
+		err = r.restore()
+	}
+	if err != nil {
 		return nil, fmt.Errorf("repair binlog storage in %s: %w", opts.Dir, err)
 	}
 	return &r.Report, nil

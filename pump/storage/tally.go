@@ -7,12 +7,18 @@ import (
 // tally keeps account of what may be missing while [Repair] reads the log in its order. See
 // "Repairing" in doc.go for why its ranges cover everything that is lost.
 type tally struct {
-	open    map[nodes.TSO]bool // start TSs of unresolved prewrites
-	top     nodes.TSO          // the largest commit TS known so far, as the matcher has it
+	open    map[nodes.TSO]unended // unresolved prewrites by start TS
+	top     nodes.TSO             // the largest commit TS known so far, as the matcher has it
 	holes   []hole
 	pending int // holes from here on have no end yet
 	strays  []stray
 	undone  map[nodes.TSO]bool // start TSs of rollbacks without an unresolved prewrite after a hole
+}
+
+// unended is a prewrite whose outcome has not been found.
+type unended struct {
+	floor nodes.TSO
+	holes int // that precede it
 }
 
 // hole is a place in the log whose records are gone.
@@ -54,14 +60,14 @@ func (t *tally) record(at place, h header) {
 	case Prewrite:
 		t.close(h.commitTS)
 		t.top = max(t.top, h.commitTS)
-		t.open[h.startTS] = true
+		t.open[h.startTS] = unended{h.commitTS, len(t.holes)}
 	case Rollback:
-		if !t.open[h.startTS] && len(t.holes) > 0 {
+		if _, open := t.open[h.startTS]; !open && len(t.holes) > 0 {
 			t.undone[h.startTS] = true
 		}
 		delete(t.open, h.startTS)
 	case Commit:
-		if !t.open[h.startTS] {
+		if _, open := t.open[h.startTS]; !open {
 			t.strays = append(t.strays, stray{h.startTS, h.commitTS, len(t.holes)})
 			return
 		}
