@@ -45,14 +45,14 @@ type config struct {
 
 // upConfig is the section [up].
 type upConfig struct {
-	Topic           string          `toml:"topic" sample:"\"7012345678901234567_obinlog\""`
-	KafkaAddrs      string          `toml:"kafka-addrs" default:"\"127.0.0.1:9092\"" sample:"\"127.0.0.1:9092\"" doc:"some of Kafka's brokers, host:port, separated by commas"`
-	KafkaVersion    string          `toml:"kafka-version" example:"\"2.4.0\"" doc:"the newest version of the protocol to use; default: what the brokers speak"`
-	KafkaClientID   string          `toml:"kafka-client-id" default:"\"pumphouse-arbiter\"" doc:"the name that brokers have for arbiter in logs and quotas"`
-	InitialCommitTS int64           `toml:"initial-commit-ts" example:"470642465486929921"`
-	TimeZone        string          `toml:"time-zone" example:"\"Asia/Shanghai\"" doc:"time zone of the timestamps in messages: that of the drainer's machine. Default: what a message says, and for messages of upstream's drainers, which do not say it, this machine's"`
-	IgnoreOffsets   []int64         `toml:"ignore-offsets" example:"[123456]" doc:"offsets of messages that are left out when they cannot be read"`
-	Security        daemon.Security `toml:"security" doc:"TLS towards Kafka."`
+	Topic           string               `toml:"topic" sample:"\"7012345678901234567_obinlog\""`
+	KafkaAddrs      string               `toml:"kafka-addrs" default:"\"127.0.0.1:9092\"" sample:"\"127.0.0.1:9092\"" doc:"some of Kafka's brokers, host:port, separated by commas"`
+	KafkaVersion    string               `toml:"kafka-version" example:"\"2.4.0\"" doc:"the newest version of the protocol to use; default: what the brokers speak"`
+	KafkaClientID   string               `toml:"kafka-client-id" default:"\"pumphouse-arbiter\"" doc:"the name that brokers have for arbiter in logs and quotas"`
+	InitialCommitTS int64                `toml:"initial-commit-ts" example:"470642465486929921"`
+	TimeZone        string               `toml:"time-zone" example:"\"Asia/Shanghai\"" doc:"time zone of the timestamps in messages: that of the drainer's machine. Default: what a message says, and for messages of upstream's drainers, which do not say it, this machine's"`
+	IgnoreOffsets   []int64              `toml:"ignore-offsets" example:"[123456]" doc:"offsets of messages that are left out when they cannot be read"`
+	Security        kafkaclient.Security `toml:"security" doc:"TLS towards Kafka, and the login there."`
 
 	MessageBufferSize any `toml:"message-buffer-size" old:"no effect: what is in memory is bounded in bytes"`
 	SaramaBufferSize  any `toml:"sarama-buffer-size" old:"no effect: what is in memory is bounded in bytes"`
@@ -164,6 +164,9 @@ func (c *config) options(log logrus.FieldLogger, reg *prometheus.Registry) (arbi
 	}
 	if o.Brokers.TLS, err = c.Up.Security.Client(); err != nil {
 		bad = append(bad, fmt.Errorf("up.security: %w", err))
+	}
+	if o.Brokers.SASL, err = c.Up.Security.SASL(); err != nil {
+		bad = append(bad, fmt.Errorf("up.security.%w", err))
 	}
 	if o.Server.TLS, err = c.Security.Client(); err != nil {
 		bad = append(bad, fmt.Errorf("security: %w", err))

@@ -85,6 +85,7 @@ func TestMistakes(t *testing.T) {
 		"[up]\ntopic = \"x\"\n[down]\non-divergence = \"panic\"\n":             "down.on-divergence \"panic\"",
 		"[up]\ntopic = \"x\"\n[down]\nencrypted_password = \"nonsense\"\n":     "down.encrypted_password",
 		"[up]\ntopic = \"x\"\n[up.security]\nssl-ca = \"/no/such/file.pem\"\n": "up.security",
+		"[up]\ntopic = \"x\"\n[up.security]\nsasl-mechanism = \"PLAIN\"\n":     "up.security.sasl-mechanism PLAIN needs sasl-user",
 		"[up]\ntopics = \"x\"\n":                                               "unknown key up.topics (line 2), did you mean up.topic?",
 	} {
 		for _, check := range []string{"-check-config", "-check-config=false"} {

@@ -112,17 +112,22 @@ func TestConfigDefaults(t *testing.T) {
 // message repeats a password.
 func TestConfigRefused(t *testing.T) {
 	for text, want := range map[string]string{
-		"[syncer]\nunheard-of = 1\n":                                                 "syncer.unheard-of",
-		"[syncer]\ndb-type = \"oracle\"\n":                                           `db-type "oracle"`,
-		"[syncer]\ndb-type = \"kafka\"\n[syncer.to]\nzookeeper-addrs = \"z:2181\"\n": "zookeeper-addrs",
-		"[syncer]\nplugin-path = \"p\"\n":                                            "plugin-path",
-		"[syncer]\nreplicate-do-db = [\"~(\"]\n":                                     "replicate-do-db",
-		"[syncer]\nworker-count = 0\n":                                               "worker-count",
-		"compressor = \"zip\"\n":                                                     "compressor",
-		"initial-commit-ts = -2\n":                                                   "initial-commit-ts",
-		"[syncer.to]\nencrypted_password = \"secret!\"\n":                            "encrypted_password",
-		"[syncer.to]\nread-timeout = \"soon\"\n":                                     "read-timeout",
-		"[syncer.to.checkpoint]\ntype = \"stone\"\n":                                 "checkpoint.type",
+		"[syncer]\nunheard-of = 1\n":                                                                 "syncer.unheard-of",
+		"[syncer]\ndb-type = \"oracle\"\n":                                                           `db-type "oracle"`,
+		"[syncer]\ndb-type = \"kafka\"\n[syncer.to]\nzookeeper-addrs = \"z:2181\"\n":                 "zookeeper-addrs",
+		"[syncer]\ndb-type = \"kafka\"\n[syncer.to]\nkafka-compression = \"rar\"\n":                  "syncer.to.kafka-compression \"rar\"",
+		"[syncer]\ndb-type = \"kafka\"\n[syncer.to]\ntopic-partitions = -1\n":                        "syncer.to.topic-partitions -1",
+		"[syncer]\ndb-type = \"kafka\"\n[syncer.to]\ntopic-replication-factor = 40000\n":             "syncer.to.topic-replication-factor 40000",
+		"[syncer]\ndb-type = \"kafka\"\n[syncer.to.security]\nsasl-password = \"secret!\"\n":         "syncer.to.security.sasl-password is set and sasl-mechanism is not",
+		"[syncer.to.security]\nsasl-mechanism = \"PLAIN\"\n":                                         "syncer.to.security.sasl-mechanism is for db-type kafka, not for mysql",
+		"[syncer]\nplugin-path = \"p\"\n":                                                            "plugin-path",
+		"[syncer]\nreplicate-do-db = [\"~(\"]\n":                                                     "replicate-do-db",
+		"[syncer]\nworker-count = 0\n":                                                               "worker-count",
+		"compressor = \"zip\"\n":                                                                     "compressor",
+		"initial-commit-ts = -2\n":                                                                   "initial-commit-ts",
+		"[syncer.to]\nencrypted_password = \"secret!\"\n":                                            "encrypted_password",
+		"[syncer.to]\nread-timeout = \"soon\"\n":                                                     "read-timeout",
+		"[syncer.to.checkpoint]\ntype = \"stone\"\n":                                                 "checkpoint.type",
 		"[syncer.to.checkpoint]\ntype = \"mysql\"\nhost = \"h\"\nencrypted_password = \"secret!\"\n": "checkpoint.encrypted_password",
 	} {
 		var out, errs bytes.Buffer

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"regexp"
 	"strconv"
@@ -14,7 +15,9 @@ import (
 
 	"pumphouse/drainer"
 	"pumphouse/drainer/downstream"
+	"pumphouse/drainer/kafkaclient"
 	"pumphouse/drainer/schema"
+	"pumphouse/drainer/sink/kafka"
 	"pumphouse/drainer/sink/mysql"
 	"pumphouse/drainer/tikv"
 	"pumphouse/nodes/daemon"
@@ -36,15 +39,18 @@ type toConfig struct {
 	Compression   string `toml:"compression" example:"\"gzip\"" doc:"gzip compresses files that are full"`
 	// kafka
 	KafkaAddrs          string `toml:"kafka-addrs" default:"\"127.0.0.1:9092\"" doc:"some of Kafka's brokers, host:port, separated by commas; default: the environment variable KAFKA_ADDRS, else 127.0.0.1:9092"`
-	TopicName           string `toml:"topic-name" example:"\"shop_binlog\"" doc:"the topic; default: <cluster ID>_obinlog. It is made, with one partition, when it is not there"`
+	TopicName           string `toml:"topic-name" example:"\"shop_binlog\"" doc:"the topic; default: <cluster ID>_obinlog. It is made when it is not there"`
+	TopicPartitions     int    `toml:"topic-partitions" default:"1" doc:"partitions of the topic, when it is made. Messages are in partition 0"`
+	TopicReplication    int    `toml:"topic-replication-factor" example:"3" doc:"brokers that have the topic, when it is made; 0: the brokers' default (default.replication.factor)"`
 	KafkaVersion        string `toml:"kafka-version" example:"\"2.4.0\"" doc:"the newest version of the protocol to use; default: what the brokers speak"`
 	KafkaMaxMessages    int    `toml:"kafka-max-messages" default:"1024" doc:"messages sent in one request at most"`
 	KafkaMaxMessageSize int    `toml:"kafka-max-message-size" value:"bytes" doc:"bytes of a message at most: a larger one stops the drainer before it is sent; 0: the topic's limit alone"`
+	KafkaCompression    string `toml:"kafka-compression" default:"\"none\"" doc:"none, gzip, snappy, lz4 or zstd: how messages are compressed"`
 	KafkaClientID       string `toml:"kafka-client-id" default:"\"pumphouse-drainer\"" doc:"the name that brokers have for the drainer in logs and quotas"`
 
-	Params     map[string]string `toml:"params" example:"sql_log_bin = \"0\"" doc:"System variables of the sessions in the database."`
-	Security   daemon.Security   `toml:"security" doc:"TLS towards the downstream."`
-	Checkpoint checkpointConfig  `toml:"checkpoint" doc:"Where the position is kept. Default: for mysql and tidb in the downstream, for file and kafka in data-dir."`
+	Params     map[string]string    `toml:"params" example:"sql_log_bin = \"0\"" doc:"System variables of the sessions in the database."`
+	Security   kafkaclient.Security `toml:"security" doc:"TLS towards the downstream, and the login at Kafka."`
+	Checkpoint checkpointConfig     `toml:"checkpoint" doc:"Where the position is kept. Default: for mysql and tidb in the downstream, for file and kafka in data-dir."`
 
 	Merge               any    `toml:"merge" old:"no effect: rows are put together in any case"`
 	TimeLimit           any    `toml:"time-limit" old:"no effect: it was for db-type flash"`
@@ -93,6 +99,9 @@ func (c *config) downstream() (drainer.Downstream, error) {
 // mysql is a database; what [syncer.to] leaves out comes from the environment, as it always did.
 func (c *config) mysql() (drainer.Downstream, error) {
 	to, s := &c.Syncer.To, &c.Syncer
+	if key := to.Security.ForKafka(); key != "" {
+		return nil, fmt.Errorf("syncer.to.security.%s is for db-type kafka, not for %s: remove it", key, s.DBType)
+	}
 	server, err := to.server()
 	if err != nil {
 		return nil, fmt.Errorf("syncer.to.%w", err)
@@ -122,7 +131,7 @@ func (c *config) mysql() (drainer.Downstream, error) {
 	case at.Host == "": // another user of the same server
 		at.Host, at.Port = server.Host, cmp.Or(at.Port, server.Port)
 		if !at.Security.Enabled() {
-			at.Security = to.Security
+			at.Security = to.Security.Security
 		}
 	}
 	table, err := to.Checkpoint.table()
@@ -255,7 +264,7 @@ func (at *checkpointConfig) table() (*downstream.CheckpointTable, error) {
 
 // server is the one that the section names; what it leaves out comes from the environment.
 func (at *checkpointConfig) server() (mysql.Server, error) {
-	to := toConfig{Host: at.Host, Port: at.Port, User: at.User, Password: at.Password, EncryptedPassword: at.EncryptedPassword, Security: at.Security}
+	to := toConfig{Host: at.Host, Port: at.Port, User: at.User, Password: at.Password, EncryptedPassword: at.EncryptedPassword, Security: kafkaclient.Security{Security: at.Security}}
 	return to.server()
 }
 
@@ -273,8 +282,22 @@ func (c *config) kafka() (drainer.Downstream, error) {
 	if err != nil {
 		return nil, fmt.Errorf("syncer.to.security: %w", err)
 	}
-	return downstream.Kafka{Addrs: strings.Split(addrs, ","), Topic: to.TopicName, Version: to.KafkaVersion,
-		MaxMessages: to.KafkaMaxMessages, MaxMessageBytes: to.KafkaMaxMessageSize, ClientID: to.KafkaClientID, TLS: tlsConfig, CheckpointTable: table}, nil
+	login, err := to.Security.SASL()
+	if err != nil {
+		return nil, fmt.Errorf("syncer.to.security.%w", err)
+	}
+	if n := to.TopicPartitions; n < 0 || n > math.MaxInt32 {
+		return nil, fmt.Errorf("syncer.to.topic-partitions %d: use 1 or more", n)
+	}
+	if n := to.TopicReplication; n < 0 || n > math.MaxInt16 {
+		return nil, fmt.Errorf("syncer.to.topic-replication-factor %d: use 1 to %d, or 0 for the brokers' default", n, math.MaxInt16)
+	}
+	if err := kafka.CheckCompression(to.KafkaCompression); err != nil {
+		return nil, fmt.Errorf("syncer.to.kafka-%w", err)
+	}
+	return downstream.Kafka{Addrs: strings.Split(addrs, ","), Topic: to.TopicName, Partitions: int32(to.TopicPartitions), Replicas: int16(to.TopicReplication),
+		Version: to.KafkaVersion, Compression: to.KafkaCompression, MaxMessages: to.KafkaMaxMessages, MaxMessageBytes: to.KafkaMaxMessageSize,
+		ClientID: to.KafkaClientID, TLS: tlsConfig, SASL: login, Hidden: to.Security.Secrets(), CheckpointTable: table}, nil
 }
 
 // schemaSource is where the DDL jobs come from: TiKV, or the directory that is named.

@@ -79,7 +79,7 @@ func cure(err error) string {
 	case errors.Is(err, kerr.UnknownTopicID), errors.Is(err, kerr.UnknownTopicOrPartition):
 		return ": the topic was deleted or recreated while arbiter ran; start arbiter again, which says whether messages are missing"
 	}
-	return ""
+	return kafkaclient.Cure(err)
 }
 
 // seek makes the message at an offset the next one.

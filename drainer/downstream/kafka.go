@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/sasl"
+
 	"pumphouse/drainer"
 	"pumphouse/drainer/checkpoint"
 	"pumphouse/drainer/sink"
@@ -22,7 +24,12 @@ type Kafka struct {
 	MaxMessages     int      // in one request; 0: the sink's default
 	MaxMessageBytes int      // 0: what the topic takes
 	ClientID        string   // that brokers see; "": the sink's
+	Compression     string   // of batches; "": none
+	Partitions      int32    // of a topic that is made; 0: 1
+	Replicas        int16    // of a topic that is made; 0: the brokers' default
 	TLS             *tls.Config
+	SASL            sasl.Mechanism // nil: no login
+	Hidden          []string       // what must not be in a text that the drainer publishes
 	// CheckpointTable is where the checkpoint is; nil: in the data directory.
 	CheckpointTable *CheckpointTable
 }
@@ -38,6 +45,9 @@ func (k Kafka) String() string {
 	return fmt.Sprintf("topic %s of kafka at %s", topic, strings.Join(k.Addrs, ","))
 }
 
+// Secrets are the passwords that must not be in a text that the drainer publishes.
+func (k Kafka) Secrets() []string { return k.Hidden }
+
 // Zone implements drainer.Downstream: messages have timestamps in the local time zone, and name it.
 func (Kafka) Zone() *time.Location { return localZone(time.Local, "/etc/localtime") }
 
@@ -49,5 +59,6 @@ func (k Kafka) Checkpoint(ctx context.Context, site drainer.Site) (checkpoint.St
 // Open implements drainer.Downstream.
 func (k Kafka) Open(ctx context.Context, site drainer.Site, from, _ nodes.TSO) (sink.Sink, error) {
 	return opened(kafka.New(ctx, kafka.Options{Addrs: k.Addrs, ClusterID: site.ClusterID, NodeID: site.NodeID, From: from, Topic: k.Topic,
-		Version: k.Version, ClientID: k.ClientID, MaxMessages: k.MaxMessages, MaxMessageBytes: k.MaxMessageBytes, TimeZone: k.Zone(), TLS: k.TLS, Logger: site.Logger, Stalled: site.Trouble}))
+		Partitions: k.Partitions, Replicas: k.Replicas, Version: k.Version, ClientID: k.ClientID, Compression: k.Compression,
+		MaxMessages: k.MaxMessages, MaxMessageBytes: k.MaxMessageBytes, TimeZone: k.Zone(), TLS: k.TLS, SASL: k.SASL, Logger: site.Logger, Stalled: site.Trouble}))
 }

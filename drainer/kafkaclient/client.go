@@ -3,10 +3,14 @@
 package kafkaclient
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"strings"
 	"time"
 
@@ -15,7 +19,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 	"github.com/twmb/franz-go/pkg/kversion"
+	"github.com/twmb/franz-go/pkg/sasl"
 
+	"pumphouse/nodes"
 	"pumphouse/nodes/logs"
 )
 
@@ -26,9 +32,13 @@ type Brokers struct {
 	// Version is the newest version of the protocol to be used, like "2.4.0"; "": what the brokers speak. Below
 	// 0.11, which is too old, it is ignored: many configurations have upstream's default of 0.8.2.0.
 	Version string
-	TLS     *tls.Config // nil: plain TCP
+	TLS     *tls.Config    // nil: plain TCP
+	SASL    sasl.Mechanism // nil: no login
 	Logger  logrus.FieldLogger
 }
+
+// String is the brokers as errors name them.
+func (b Brokers) String() string { return "kafka at " + strings.Join(b.Addrs, ",") }
 
 // maxBytes is the most that a Kafka client sends or reads as one.
 const maxBytes = 1 << 30
@@ -48,6 +58,9 @@ func (b Brokers) Options() ([]kgo.Opt, error) {
 	}
 	if b.TLS != nil {
 		opts = append(opts, kgo.DialTLSConfig(b.TLS))
+	}
+	if b.SASL != nil {
+		opts = append(opts, kgo.SASL(b.SASL))
 	}
 	versions, err := b.versions()
 	if versions != nil {
@@ -74,45 +87,44 @@ func (b Brokers) versions() (*kversion.Versions, error) {
 	return v, nil
 }
 
-// Connect waits until any broker answers. patience is how long ctx leaves, for the log.
+// Connect waits until any broker answers. A login that is refused is an error at once. patience is how long ctx
+// leaves, for the log.
 func (b Brokers) Connect(ctx context.Context, client *kgo.Client, patience time.Duration) error {
 	var failures logs.Repeated
+	var last error // why no broker has answered
 	for {
 		err := client.Ping(ctx)
 		if err == nil {
 			return nil
 		}
-		if n := failures.Again(); n > 0 && ctx.Err() == nil {
-			b.Logger.WithError(err).WithField("addrs", strings.Join(b.Addrs, ",")).WithField("times", n).
-				Warnf("no broker of kafka answers yet; retrying for %s", patience)
-		}
-		select {
-		case <-ctx.Done():
-			if !errors.Is(err, ctx.Err()) {
-				err = fmt.Errorf("%w: %w", context.Cause(ctx), err)
-			} else {
-				err = context.Cause(ctx)
+		if ctx.Err() == nil {
+			last = err
+			if n := failures.Again(); n > 0 {
+				b.Logger.WithError(err).WithField("addrs", strings.Join(b.Addrs, ",")).WithField("times", n).
+					Warnf("no broker of kafka answers yet; retrying for %s", patience)
 			}
-			return fmt.Errorf("connect to the brokers %s: %w: check kafka-addrs, and whether they run", strings.Join(b.Addrs, ", "), err)
-		case <-time.After(200 * time.Millisecond):
 		}
+		refused := LoginRefused(err) || errors.Is(err, kerr.UnsupportedSaslMechanism)
+		if !refused && nodes.Sleep(ctx, 200*time.Millisecond) {
+			continue
+		}
+		if !refused {
+			err = context.Cause(ctx)
+			if last != nil {
+				err = fmt.Errorf("%w: %w", err, last)
+			}
+		}
+		return fmt.Errorf("connect to %s: %w%s", b, err, cmp.Or(Cure(err), cureOfClosed(err), ": check kafka-addrs, and whether they run"))
 	}
 }
 
 // FindTopic asks for a topic. It need not have a leader at the moment.
 func FindTopic(ctx context.Context, client *kgo.Client, name string) (bool, error) {
-	req := kmsg.NewPtrMetadataRequest()
-	topic := kmsg.NewMetadataRequestTopic()
-	topic.Topic = kmsg.StringPtr(name)
-	req.Topics = append(req.Topics, topic)
-	resp, err := req.RequestWith(ctx, client)
+	t, err := describe(ctx, client, name)
 	if err != nil {
-		return false, OrCause(ctx, err)
+		return false, err
 	}
-	if len(resp.Topics) != 1 {
-		return false, fmt.Errorf("the brokers answer for %d topics", len(resp.Topics))
-	}
-	err = kerr.ErrorForCode(resp.Topics[0].ErrorCode)
+	err = kerr.ErrorForCode(t.ErrorCode)
 	switch {
 	case errors.Is(err, kerr.UnknownTopicOrPartition):
 		return false, nil
@@ -120,6 +132,36 @@ func FindTopic(ctx context.Context, client *kgo.Client, name string) (bool, erro
 		return false, err
 	}
 	return true, nil
+}
+
+// Replicas are the IDs of the brokers that have partition 0 of a topic: those in sync, and all.
+func Replicas(ctx context.Context, client *kgo.Client, name string) (inSync, all []int32, err error) {
+	t, err := describe(ctx, client, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i := range t.Partitions {
+		if p := &t.Partitions[i]; p.Partition == 0 {
+			return p.ISR, p.Replicas, nil
+		}
+	}
+	return nil, nil, kerr.ErrorForCode(t.ErrorCode)
+}
+
+// describe asks for a topic.
+func describe(ctx context.Context, client *kgo.Client, name string) (*kmsg.MetadataResponseTopic, error) {
+	req := kmsg.NewPtrMetadataRequest()
+	topic := kmsg.NewMetadataRequestTopic()
+	topic.Topic = kmsg.StringPtr(name)
+	req.Topics = append(req.Topics, topic)
+	resp, err := req.RequestWith(ctx, client)
+	if err != nil {
+		return nil, OrCause(ctx, err)
+	}
+	if len(resp.Topics) != 1 {
+		return nil, fmt.Errorf("the brokers answer for %d topics", len(resp.Topics))
+	}
+	return &resp.Topics[0], nil
 }
 
 // What [Offset] can be asked for.
@@ -162,6 +204,35 @@ func offsetNow(ctx context.Context, client *kgo.Client, name string, at int64) (
 	}
 	p := resp.Topics[0].Partitions[0]
 	return p.Offset, kerr.ErrorForCode(p.ErrorCode)
+}
+
+// Cure is what to do about an error of the brokers that has the same cause for all that use them, "" if that is not
+// known.
+func Cure(err error) string {
+	var authority x509.UnknownAuthorityError
+	var name x509.HostnameError
+	remote, ok := errors.AsType[*net.OpError](err)
+	switch {
+	case LoginRefused(err):
+		return ": check sasl-mechanism, and user and password or token, which may have expired"
+	case errors.Is(err, kerr.UnsupportedSaslMechanism):
+		return ": choose a sasl-mechanism that the brokers have (sasl.enabled.mechanisms)"
+	case errors.As(err, &authority):
+		return ": name the authority that has signed the brokers' certificate in ssl-ca"
+	case errors.As(err, &name):
+		return ": name the brokers in kafka-addrs as in their certificate; those that they advertise (advertised.listeners) have to be in it, too"
+	case ok && remote.Op == "remote error": // an alert of TLS
+		return ": the brokers want a certificate of this side, or another one: check ssl-cert and ssl-key"
+	}
+	return ""
+}
+
+// cureOfClosed is what to do when brokers close a connection that has just begun.
+func cureOfClosed(err error) string {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return ": the brokers close the connection: they may want TLS (ssl-ca, or ssl = true) or a login (sasl-mechanism) on this port, or none"
+	}
+	return ""
 }
 
 // OrCause is err, or the context's cause when that is why.

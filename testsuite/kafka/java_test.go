@@ -12,6 +12,7 @@ import (
 	"pumphouse/nodes"
 	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/kafkabroker"
+	"pumphouse/testsuite/programs"
 	"pumphouse/testsuite/upstream"
 )
 
@@ -29,7 +30,7 @@ type javaMessage struct {
 func javaReads(t testing.TB, c *kafkabroker.Cluster, props map[string]string, topics ...string) []javaMessage {
 	t.Helper()
 	dir := t.TempDir()
-	jars := filepath.Join(form.Clients(t, kafkabroker.Root, "kafka"), "lib")
+	jars := filepath.Join(form.Clients(t, programs.Root, "kafka"), "lib")
 	protoc, err := filepath.Glob(filepath.Join(jars, "protoc-*.exe"))
 	if err != nil || len(protoc) != 1 {
 		t.Fatalf("protoc in %s: %v %v", jars, protoc, err)

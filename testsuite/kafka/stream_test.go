@@ -8,13 +8,12 @@ import (
 
 	"github.com/sirupsen/logrus"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"google.golang.org/protobuf/proto"
 
-	"pumphouse/binlogpb/pbkafka"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/kafka"
 	"pumphouse/drainer/sink/sinktest"
 	"pumphouse/nodes"
+	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/kafkabroker"
 )
 
@@ -51,6 +50,11 @@ func (s *stream) tryOpen() error {
 		s.opts.From = s.sink.Applied()
 		s.sink.Close()
 	}
+	return s.openFrom()
+}
+
+// openFrom is tryOpen with the checkpoint in the options.
+func (s *stream) openFrom() error {
 	opened, err := kafka.New(s.Context(), s.opts)
 	if err == nil {
 		s.sink = opened
@@ -78,15 +82,53 @@ func (s *stream) must(count int) {
 	}
 }
 
-// again are the transactions that a drainer reads again after a restart.
-func (s *stream) again() {
+// restart closes the sink and opens another with an older checkpoint, to which everything after that is sent again.
+func (s *stream) restart(from nodes.TSO) {
 	s.Helper()
-	last := s.next - 1
-	s.next = s.opts.From + 1
-	if s.opts.From == 0 {
-		s.next = 10
+	s.sink.Close()
+	s.opts.From = from
+	if err := s.openFrom(); err != nil {
+		s.Fatal(err)
 	}
-	s.must(int(last + 1 - s.next))
+	count := int(s.next - from - 1)
+	s.next = from + 1
+	s.must(count)
+}
+
+// feed sends transactions until it is told to stop, never many more than the brokers have.
+func (s *stream) feed() (stop func()) {
+	ctx, cancel := context.WithCancel(s.Context())
+	done := make(chan error, 1)
+	go func() {
+		for ctx.Err() == nil {
+			if s.next-s.sink.Applied() > 500 {
+				nodes.Sleep(ctx, 5*time.Millisecond)
+				continue
+			}
+			if err := s.send(20); err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- nil
+	}()
+	return func() {
+		s.Helper()
+		cancel()
+		if err := <-done; err != nil {
+			s.Fatal(err)
+		}
+	}
+}
+
+// reaches waits until the brokers have acknowledged count transactions more.
+func (s *stream) reaches(count int) {
+	s.Helper()
+	want := s.sink.Applied() + nodes.TSO(count)
+	eventually(s, "the sink goes on", func() (bool, string) {
+		at := s.sink.Applied()
+		return at >= want, at.String()
+	})
 }
 
 // flush waits until the brokers have everything.
@@ -103,19 +145,8 @@ func (s *stream) flush() {
 // gives how many messages were there twice.
 func (s *stream) exact() (twice int) {
 	s.Helper()
-	var got []nodes.TSO
-	for _, r := range read(s, s.cluster, s.opts.Topic) {
-		b := new(pbkafka.Binlog)
-		if err := proto.Unmarshal(r.Value, b); err != nil {
-			s.Fatal(err)
-		}
-		ts := nodes.TSO(b.GetCommitTs())
-		if len(got) > 0 && ts <= got[len(got)-1] {
-			twice++
-			continue
-		}
-		got = append(got, ts)
-	}
+	all := len(read(s, s.cluster, s.opts.Topic))
+	got := commits(s, s.cluster, s.opts.Topic)
 	var want []nodes.TSO
 	for ts := nodes.TSO(10); ts < s.next; ts++ {
 		want = append(want, ts)
@@ -123,7 +154,7 @@ func (s *stream) exact() (twice int) {
 	if !slices.Equal(got, want) {
 		s.Errorf("topic %s has %d transactions, want %d:\n%v", s.opts.Topic, len(got), len(want), got)
 	}
-	return twice
+	return all - len(got)
 }
 
 // read is everything in partition 0 of a topic, by franz-go.
@@ -172,4 +203,12 @@ func eventually(t testing.TB, what string, ok func() (bool, string)) {
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
+}
+
+// rounds is how often a fault comes: that often, or ten times that in the long form.
+func rounds(short int) int {
+	if form.Long() {
+		return 10 * short
+	}
+	return short
 }

@@ -13,10 +13,8 @@ import (
 
 	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/pdtest"
+	"pumphouse/testsuite/programs"
 )
-
-// Root is the repository, as seen from the directory of a package of testsuite.
-const Root = "../.."
 
 // What a listener speaks.
 const (
@@ -55,7 +53,7 @@ type Cluster struct {
 // Start runs a Kafka and waits until all its nodes are in it.
 func Start(t testing.TB, opts Options) *Cluster {
 	t.Helper()
-	jars := filepath.Join(form.Clients(t, Root, "kafka"), "lib")
+	jars := filepath.Join(form.Clients(t, programs.Root, "kafka"), "lib")
 	if opts.Old {
 		jars = filepath.Join(filepath.Dir(jars), "old")
 	}
@@ -108,6 +106,9 @@ func (c *Cluster) Admin() *kadm.Client { return c.admin }
 
 // AdminAddrs are the brokers' listeners without security.
 func (c *Cluster) AdminAddrs() []string { return c.addrs(func(n *Node) string { return n.admin }) }
+
+// Classpath is what -cp takes to find Kafka's classes.
+func (c *Cluster) Classpath() string { return c.jars }
 
 // Java is a command that runs a class of the jars, or of a directory that is named.
 func (c *Cluster) Java(dir, class string, args ...string) *exec.Cmd {

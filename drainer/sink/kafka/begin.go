@@ -39,7 +39,7 @@ func (s *Sink) begin(ctx context.Context) error {
 	if err := s.openTopic(ctx); err != nil {
 		return err
 	}
-	max, err := s.topicMax(ctx)
+	max, err := s.topicSetting(ctx, "max.message.bytes")
 	if err != nil {
 		s.opts.Logger.WithError(err).WithField("topic", s.opts.Topic).
 			Info("how large messages may be is not known before the topic refuses one")
@@ -47,7 +47,7 @@ func (s *Sink) begin(ctx context.Context) error {
 	s.limits = s.limitsFor(max)
 	s.existing, err = s.lastCommitTS(ctx)
 	if ctx.Err() != nil {
-		return fmt.Errorf("read the last message of topic %q: %w", s.opts.Topic, context.Cause(ctx))
+		return fmt.Errorf("read the last message of %s: %w", s.opts.where(), context.Cause(ctx))
 	}
 	if err != nil {
 		s.opts.Logger.WithError(err).WithField("topic", s.opts.Topic).
@@ -76,30 +76,43 @@ func (s *Sink) openTopic(ctx context.Context) error {
 		return err
 	}
 	if err := s.createTopic(ctx); err != nil {
-		return fmt.Errorf("topic %q does not exist and could not be made: %w: make it (kafka-topics.sh --create --topic %s --partitions 1 …), "+
-			"or allow the drainer to", s.opts.Topic, err, s.opts.Topic)
+		return fmt.Errorf("%s does not exist and could not be made: %w: %s, or make it with kafka-topics.sh --bootstrap-server %s --create --topic %s",
+			s.opts.where(), err, cureOfCreate(err), s.opts.Addrs[0], s.opts.Topic)
 	}
 	s.opts.Logger.WithField("topic", s.opts.Topic).Info("the topic has been made")
 	return nil
+}
+
+// cureOfCreate is what to do when a topic cannot be made.
+func cureOfCreate(err error) string {
+	switch {
+	case errors.Is(err, kerr.InvalidReplicationFactor):
+		return "set topic-replication-factor to at most the number of brokers"
+	case errors.Is(err, kerr.PolicyViolation):
+		return "set topic-partitions and topic-replication-factor as the brokers' policy wants them"
+	case errors.Is(err, kerr.TopicAuthorizationFailed), errors.Is(err, kerr.ClusterAuthorizationFailed):
+		return "allow the drainer Create on the topic"
+	}
+	return "correct topic-name, topic-partitions and topic-replication-factor"
 }
 
 // findTopic asks for the topic. It need not have a leader at the moment.
 func (s *Sink) findTopic(ctx context.Context) (bool, error) {
 	found, err := kafkaclient.FindTopic(ctx, s.client, s.opts.Topic)
 	if err != nil {
-		return false, fmt.Errorf("ask for topic %q: %w%s", s.opts.Topic, err, cure(err))
+		return false, fmt.Errorf("ask for %s: %w%s", s.opts.where(), err, cure(err))
 	}
 	return found, nil
 }
 
-// createTopic makes the topic as the brokers do by default, but with one partition.
+// createTopic makes the topic; what is not configured is as the brokers have it by default.
 func (s *Sink) createTopic(ctx context.Context) error {
+	if s.opts.Replicas > 0 {
+		return s.createTopicWith(ctx, s.opts.Replicas)
+	}
 	err := s.createTopicWith(ctx, -1)
 	if errors.Is(err, kerr.InvalidReplicationFactor) || errors.Is(err, kerr.UnsupportedVersion) {
 		err = s.createTopicWith(ctx, 1) // Kafka before 2.4 has no default
-	}
-	if errors.Is(err, kerr.TopicAlreadyExists) {
-		return nil
 	}
 	return err
 }
@@ -107,23 +120,27 @@ func (s *Sink) createTopic(ctx context.Context) error {
 func (s *Sink) createTopicWith(ctx context.Context, replicas int16) error {
 	req := kmsg.NewPtrCreateTopicsRequest()
 	topic := kmsg.NewCreateTopicsRequestTopic()
-	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = s.opts.Topic, 1, replicas
+	topic.Topic, topic.NumPartitions, topic.ReplicationFactor = s.opts.Topic, s.opts.Partitions, replicas
 	req.Topics = append(req.Topics, topic)
 	resp, err := req.RequestWith(ctx, s.client)
 	if err != nil {
 		return kafkaclient.OrCause(ctx, err)
 	}
 	for i := range resp.Topics {
-		if err := kerr.ErrorForCode(resp.Topics[i].ErrorCode); err != nil {
+		err := kerr.ErrorForCode(resp.Topics[i].ErrorCode)
+		switch text := resp.Topics[i].ErrorMessage; {
+		case errors.Is(err, kerr.TopicAlreadyExists):
+		case err != nil && text != nil:
+			return fmt.Errorf("%w (%s)", err, *text)
+		case err != nil:
 			return err
 		}
 	}
 	return nil
 }
 
-// topicMax is the topic's max.message.bytes.
-func (s *Sink) topicMax(ctx context.Context) (int, error) {
-	const name = "max.message.bytes"
+// topicSetting is a number among the topic's settings.
+func (s *Sink) topicSetting(ctx context.Context, name string) (int, error) {
 	const ofTopic = kmsg.ConfigResourceTypeTopic
 	req := kmsg.NewPtrDescribeConfigsRequest()
 	resource := kmsg.NewDescribeConfigsRequestResource()

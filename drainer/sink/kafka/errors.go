@@ -13,6 +13,7 @@ import (
 // TooLargeError says that a transaction makes a larger message than the topic takes.
 type TooLargeError struct {
 	Topic    string
+	Addrs    []string // of the brokers
 	CommitTS nodes.TSO
 	Tables   []string // that it changes; at most 10
 	Rows     int      // that it changes
@@ -25,11 +26,11 @@ func (e *TooLargeError) Error() string {
 	if e.Limit > 0 {
 		limit = fmt.Sprintf("the limit of %d", e.Limit)
 	}
-	return fmt.Sprintf("the transaction with commit TS %s (%d rows of %s) makes a message of %d bytes, more than %s for topic %q: "+
-		"raise the topic's max.message.bytes (kafka-configs.sh --alter --entity-type topics --entity-name %s --add-config max.message.bytes=%d), "+
+	return fmt.Sprintf("the transaction with commit TS %s (%d rows of %s) makes a message of %d bytes, more than %s for topic %q of kafka at %s: "+
+		"raise the topic's max.message.bytes (kafka-configs.sh --bootstrap-server %s --alter --entity-type topics --entity-name %s --add-config max.message.bytes=%d), "+
 		"and kafka-max-message-size if it is set, and start the drainer again; "+
 		"or leave the transaction out with ignore-txn-commit-ts = [%d]",
-		e.CommitTS, e.Rows, strings.Join(e.Tables, ", "), e.Bytes, limit, e.Topic, e.Topic, e.Bytes+recordOverhead, e.CommitTS)
+		e.CommitTS, e.Rows, strings.Join(e.Tables, ", "), e.Bytes, limit, e.Topic, strings.Join(e.Addrs, ","), strings.Join(e.Addrs, ","), e.Topic, e.Bytes+recordOverhead, e.CommitTS)
 }
 
 // Problem implements [nodes.Problematic].
@@ -38,8 +39,8 @@ func (e *TooLargeError) Problem() nodes.Problem {
 }
 
 // tooLarge describes a message.
-func tooLarge(topic string, m *outgoing, limit int) *TooLargeError {
-	e := &TooLargeError{Topic: topic, CommitTS: m.commitTS, Bytes: len(m.value), Limit: limit}
+func tooLarge(o Options, m *outgoing, limit int) *TooLargeError {
+	e := &TooLargeError{Topic: o.Topic, Addrs: o.Addrs, CommitTS: m.commitTS, Bytes: len(m.value), Limit: limit}
 	b := new(pbkafka.Binlog)
 	if err := proto.Unmarshal(m.value, b); err != nil {
 		return e // we have just made it

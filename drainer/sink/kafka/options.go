@@ -9,6 +9,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/sasl"
 
 	"pumphouse/drainer/kafkaclient"
 	"pumphouse/nodes"
@@ -24,9 +25,12 @@ type Options struct {
 	NodeID string
 	// From is the drainer's checkpoint.
 	From nodes.TSO
-	// Topic is topic-name. Default <ClusterID>_obinlog. It is made, with one partition and the
-	// brokers' defaults, when it is not there.
+	// Topic is topic-name. Default <ClusterID>_obinlog. It is made when it is not there.
 	Topic string
+	// Partitions and Replicas are those of a topic that is made. Messages are in partition 0 whatever there are. Defaults: 1,
+	// and the brokers' default.
+	Partitions int32
+	Replicas   int16
 	// Version is kafka-version: the newest version of the protocol to be used, like "2.4.0".
 	// Default: what the brokers say. Below 0.11, which is too old, it is taken for the default:
 	// many configurations still have upstream's default of 0.8.2.0.
@@ -45,7 +49,8 @@ type Options struct {
 	Compression string
 	// TimeZone is that of the timestamps in rows and of defaults. Default UTC.
 	TimeZone *time.Location
-	TLS      *tls.Config // nil: plain TCP
+	TLS      *tls.Config    // nil: plain TCP
+	SASL     sasl.Mechanism // nil: no login
 
 	// StartTimeout is how long brokers are tried to be reached at the start. Default 30 s.
 	StartTimeout time.Duration
@@ -71,6 +76,9 @@ func (o Options) withDefaults() (Options, error) {
 	if o.ClientID == "" {
 		o.ClientID = "pumphouse-drainer"
 	}
+	if o.Partitions <= 0 {
+		o.Partitions = 1
+	}
 	if o.MaxMessages <= 0 {
 		o.MaxMessages = 1024
 	}
@@ -90,6 +98,9 @@ func (o Options) withDefaults() (Options, error) {
 	return o, nil
 }
 
+// where names the topic for errors.
+func (o Options) where() string { return fmt.Sprintf("topic %q of %s", o.Topic, o.brokers()) }
+
 // mark is what the drainer's messages carry; empty: nothing.
 func (o Options) mark() string {
 	if o.NodeID == "" {
@@ -100,7 +111,7 @@ func (o Options) mark() string {
 
 // brokers are those that the sink writes to.
 func (o Options) brokers() kafkaclient.Brokers {
-	return kafkaclient.Brokers{Addrs: o.Addrs, ClientID: o.ClientID, Version: o.Version, TLS: o.TLS, Logger: o.Logger}
+	return kafkaclient.Brokers{Addrs: o.Addrs, ClientID: o.ClientID, Version: o.Version, TLS: o.TLS, SASL: o.SASL, Logger: o.Logger}
 }
 
 // maxBatchBytes is the most that a Kafka client sends as one.
@@ -110,7 +121,7 @@ const maxBatchBytes = 1 << 30
 func (o Options) client() ([]kgo.Opt, error) {
 	codec, err := codec(o.Compression)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("kafka sink: %w", err)
 	}
 	opts, err := o.brokers().Options()
 	if err != nil {
@@ -128,6 +139,12 @@ func (o Options) client() ([]kgo.Opt, error) {
 	), nil
 }
 
+// CheckCompression reports a value of [Options].Compression that there is not.
+func CheckCompression(name string) error {
+	_, err := codec(name)
+	return err
+}
+
 func codec(name string) (kgo.CompressionCodec, error) {
 	switch name {
 	case "", "none":
@@ -141,5 +158,5 @@ func codec(name string) (kgo.CompressionCodec, error) {
 	case "zstd":
 		return kgo.ZstdCompression(), nil
 	}
-	return kgo.NoCompression(), fmt.Errorf("kafka sink: compression %q is none of none, gzip, snappy, lz4, zstd", name)
+	return kgo.NoCompression(), fmt.Errorf("compression %q: use none, gzip, snappy, lz4 or zstd", name)
 }

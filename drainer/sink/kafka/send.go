@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"pumphouse/drainer/kafkaclient"
 	"pumphouse/nodes"
 )
 
@@ -82,6 +82,10 @@ func (s *Sink) sent(batch []*outgoing) {
 // send sends a batch and returns when the brokers have it.
 func (s *Sink) send(batch []*outgoing) error {
 	taken, err := s.produce(batch)
+	for kafkaclient.LoginRefused(err) && nodes.Sleep(s.ctx, time.Second) { // until a file has another secret; watch says so
+		batch = batch[taken:]
+		taken, err = s.produce(batch)
+	}
 	if batch = batch[taken:]; len(batch) == 0 {
 		return nil
 	}
@@ -94,10 +98,9 @@ func (s *Sink) send(batch []*outgoing) error {
 		}
 		return s.send(batch[half:])
 	case errors.Is(err, kerr.MessageTooLarge):
-		return fmt.Errorf("%w: %w", tooLarge(s.opts.Topic, batch[0], s.limits.message), err)
+		return fmt.Errorf("%w: %w", tooLarge(s.opts, batch[0], s.limits.message), err)
 	case err != nil:
-		return fmt.Errorf("write the transaction with commit TS %s to topic %q: %w%s",
-			batch[0].commitTS, s.opts.Topic, err, cure(err))
+		return fmt.Errorf("write the transaction with commit TS %s to %s: %w%s", batch[0].commitTS, s.opts.where(), err, cure(err))
 	}
 	return nil
 }
@@ -147,7 +150,7 @@ func cure(err error) string {
 	case errors.Is(err, kerr.UnsupportedVersion):
 		return ": the brokers have to be Kafka 0.11 at least; see kafka-version"
 	}
-	return ""
+	return kafkaclient.Cure(err)
 }
 
 // stallTold is how long messages may wait for the brokers before Options.Stalled is told.
@@ -198,8 +201,8 @@ func (s *Sink) watch() {
 
 // stalled tells that brokers do not take a message.
 func (s *Sink) stalled(m *outgoing, why error) {
-	s.opts.Stalled(nodes.WithProblem(fmt.Errorf("kafka at %s does not take the message with commit TS %s for topic %q: %w",
-		strings.Join(s.opts.Addrs, ","), m.commitTS, s.opts.Topic, why), nodes.ProblemDownstreamDown,
+	s.opts.Stalled(nodes.WithProblem(fmt.Errorf("%s does not take the message with commit TS %s for topic %q: %w",
+		s.opts.brokers(), m.commitTS, s.opts.Topic, why), nodes.ProblemDownstreamDown,
 		"check that the brokers run and that this machine reaches them; messages are retried until they are taken"))
 }
 
@@ -223,5 +226,21 @@ func (s *Sink) diagnose() error {
 	case !found:
 		return errors.New("the topic does not exist any more")
 	}
-	return errors.New("the brokers know the topic but do not acknowledge; are there enough replicas in sync (min.insync.replicas)?")
+	return s.missingReplicas(ctx)
+}
+
+// missingReplicas says what the topic lacks to take messages, as far as that is known.
+func (s *Sink) missingReplicas(ctx context.Context) error {
+	inSync, all, err := kafkaclient.Replicas(ctx, s.client, s.opts.Topic)
+	if err != nil {
+		return fmt.Errorf("the brokers know the topic but do not acknowledge, and do not say which replicas are in sync: %w%s", err, cure(err))
+	}
+	const setting = "min.insync.replicas"
+	if least, err := s.topicSetting(ctx, setting); err == nil && len(inSync) < least {
+		return fmt.Errorf("of the topic's replicas, on the brokers %v, only those on %v are in sync, and %s is %d: start the others", all, inSync, setting, least)
+	}
+	if len(inSync) == 0 {
+		return fmt.Errorf("none of the topic's replicas, on the brokers %v, is in sync: start these brokers", all)
+	}
+	return fmt.Errorf("the brokers know the topic but do not acknowledge; its replicas on %v are in sync, of those on %v (min.insync.replicas): look at the log of these brokers", inSync, all)
 }

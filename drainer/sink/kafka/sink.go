@@ -142,7 +142,7 @@ func (s *Sink) encode(t *sink.Txn) (*outgoing, error) {
 	}
 	m := &outgoing{commitTS: t.CommitTS, value: value}
 	if limit := s.limits.message; limit > 0 && len(value) > limit {
-		return nil, tooLarge(s.opts.Topic, m, limit)
+		return nil, tooLarge(s.opts, m, limit)
 	}
 	return m, nil
 }
