@@ -25,8 +25,6 @@ func (n *Node) configure() {
 		"transaction.state.log.replication.factor": fmt.Sprint(c.opts.Nodes), "transaction.state.log.min.isr": fmt.Sprint(min(2, c.opts.Nodes)),
 		// Small, for a machine with other things to do.
 		"num.network.threads": "2", "num.io.threads": "2", "background.threads": "2", "log.cleaner.dedupe.buffer.size": "2097152",
-		// A broker that has died is noticed soon.
-		"broker.heartbeat.interval.ms": "500", "broker.session.timeout.ms": "6000",
 	}
 	listeners := []string{"CONTROLLER://" + n.control, "ADMIN://" + n.admin}
 	protocols := []string{"CONTROLLER:PLAINTEXT", "ADMIN:PLAINTEXT"}
