@@ -11,7 +11,7 @@ import (
 //
 // A Commit whose transaction can no longer be delivered is an error: [ErrLate] or
 // [ErrNoPrewrite]. A Commit or Rollback that comes again is none, nor is a Rollback of
-// a transaction the store does not know. Append does not keep rec.Payload, but the caller
+// a transaction the store does not know. A Rollback that comes late is not stored: see [Store.doubts]. Append does not keep rec.Payload, but the caller
 // must not change it before Append returns; ctx is looked at only before the record is
 // on its way.
 func (s *Store) Append(ctx context.Context, rec Record) error {
@@ -35,13 +35,29 @@ func (s *Store) AppendAll(recs []Record, errs []error) {
 		if errs[i] = rec.check(); errs[i] != nil {
 			continue
 		}
+		switch rec.Type {
+		case Prewrite:
+			errs[i] = s.Admit()
+		case Rollback:
+			if s.doubts(rec.StartTS) {
+				errs[i] = errDoubted
+			}
+		}
+		if errs[i] != nil {
+			continue
+		}
 		if rec.Type != Prewrite {
 			rec.Payload = nil
-		} else if errs[i] = s.Admit(); errs[i] != nil {
-			continue
 		}
 		g.add(rec, 0)
 	}
+	defer func() {
+		for i := range errs {
+			if errs[i] == errDoubted {
+				errs[i] = nil
+			}
+		}
+	}()
 	if len(g.requests) == 0 {
 		return
 	}

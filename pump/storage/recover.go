@@ -23,6 +23,7 @@ func Open(opts Options) (*Store, error) {
 	s.sorted = sync.NewCond(&s.mu)
 	s.matcher = newMatcher(s.emit, s.settle, opts.WaitInMemory)
 	started := opts.Now()
+	s.opened = started
 	if err := s.recover(started); err != nil {
 		return nil, fmt.Errorf("open binlog storage in %s: %w", opts.Dir, errors.Join(err, s.abandon()))
 	}

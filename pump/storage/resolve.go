@@ -41,6 +41,8 @@ type Question struct {
 	// Age is for how long the prewrite has been stored, or the store open if that is
 	// shorter. How long the transaction ran before is not in it: that may be hours.
 	Age time.Duration
+	// Reported: TiDB has said that the transaction is rolled back, and sends nothing more of it to TiKV.
+	Reported bool
 }
 
 const (
@@ -70,6 +72,7 @@ type inquiry struct {
 	last     time.Time // when the last one was asked
 	next     time.Time // when the next is due
 	said     string    // the last answer, for an operator; "" while there is none
+	reported bool      // TiDB has said that it is rolled back
 }
 
 // orphan is an unresolved prewrite that is old enough to be asked about.
@@ -79,6 +82,7 @@ type orphan struct {
 	size     uint32
 	attempts int
 	age      time.Duration
+	reported bool
 }
 
 // resolveLoop is the goroutine that finds out about prewrites whose outcome does not come.
@@ -131,7 +135,7 @@ func (s *Store) dueOrphans(age time.Duration) []orphan {
 			continue
 		}
 		old := now.Sub(p.since)
-		due = append(due, orphan{p.startTS, p.at, p.size, q.attempts, old})
+		due = append(due, orphan{p.startTS, p.at, p.size, q.attempts, old, q.reported})
 		q.attempts++
 		q.last, q.next = now, now.Add(s.pause(old))
 	}
@@ -195,7 +199,7 @@ func (s *Store) askOne(ctx context.Context, o orphan) error {
 	ctx, cancel := context.WithTimeout(ctx, resolveTimeout)
 	defer cancel()
 	s.counts.asked.Add(1)
-	v, commitTS, err := s.opts.Resolver.Resolve(ctx, Question{StartTS: o.startTS, Key: head.Key, Age: o.age})
+	v, commitTS, err := s.opts.Resolver.Resolve(ctx, Question{StartTS: o.startTS, Key: head.Key, Age: o.age, Reported: o.reported})
 	if err != nil {
 		return err
 	}

@@ -48,6 +48,8 @@ type Store struct {
 	counts   counts
 	losses   limiter // of what says that a transaction is lost
 	waits    limiter // of what says that an outcome is not known
+	doubted  limiter // of what says that a Rollback is not believed yet
+	opened   time.Time
 	timeouts limiter
 	reported reported
 

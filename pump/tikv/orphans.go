@@ -12,8 +12,11 @@ import (
 )
 
 // rollBackAlone decides where there is no TiKV: a transaction without an outcome counts as rolled
-// back when its prewrite is OrphanTimeout old. Before, the answer is noTiKV.
+// back when TiDB says so, or its prewrite is OrphanTimeout old. Before, the answer is noTiKV.
 func (r *Resolver) rollBackAlone(q storage.Question, noTiKV error) (storage.Verdict, nodes.TSO, error) {
+	if q.Reported {
+		return storage.RolledBack, 0, nil // nobody can know better
+	}
 	if left := r.opts.OrphanTimeout - q.Age; left > 0 {
 		return storage.Unknown, 0, fmt.Errorf("%w: if no outcome comes, it counts as rolled back in %s", noTiKV, left.Round(time.Second))
 	}

@@ -39,6 +39,9 @@ func TestOrphans(t *testing.T) {
 	if n := bytes.Count(out.Bytes(), []byte("\n")); n != 1 {
 		t.Errorf("50 orphans are %d lines in the log:\n%s", n, out.Bytes())
 	}
+	if v, _, err := r.rollBackAlone(storage.Question{StartTS: 1, Key: primary, Reported: true}, noTiKV); v != storage.RolledBack || err != nil {
+		t.Errorf("TiDB says that it is rolled back: %d, %v", v, err)
+	}
 	now = now.Add(time.Minute)
 	ask(2000, time.Hour, storage.RolledBack)
 	if want := fmt.Sprintf("count=%d", 50); !bytes.Contains(out.Bytes(), []byte(want)) {

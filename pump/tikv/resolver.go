@@ -154,6 +154,9 @@ func (r *Resolver) resolve(ctx context.Context, q storage.Question) (storage.Ver
 		return storage.Unknown, 0, fmt.Errorf("%w: that is at %s", ErrFuture, nodes.TSO(now))
 	}
 	v, commitTS, err := s.ask(ctx, uint64(q.StartTS), q.Key)
+	if err == nil && v == storage.Unknown && q.Reported {
+		v = storage.RolledBack // TiDB will not commit it any more, and has not
+	}
 	if err != nil || v == storage.Committed || v == storage.RolledBack || q.Age < r.opts.SettleAfter {
 		return v, commitTS, err
 	}

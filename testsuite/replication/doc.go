@@ -15,7 +15,7 @@
 // one full of faults (TestReplicationFaults), with another TiDB (TestToTiDB), after DDL whose drainer was
 // killed at each of its steps (TestDDLKilled) and after the fuzz (TestDDLFuzz…); they measure how far
 // MariaDB lags (TestLag). TestTiDBCrashes kills TiDB servers in COMMIT while a [Collector] moves PD's GC safe point
-// on, and shows that replication goes on by itself. PUMPHOUSE_SOAK=1 switches the long forms on, PUMPHOUSE_SEED=n
+// on, and shows that replication goes on by itself; TestUndetermined freezes the storage in COMMIT. PUMPHOUSE_SOAK=1 switches the long forms on, PUMPHOUSE_SEED=n
 // repeats a run, FUZZ_STATEMENTS=file the statements that a fuzz has written down, the fuzz's short form has a seed and a number of steps of its own, and with FUZZ_EACH=n a fuzz
 // compares after every n steps, goes on after a difference and tells all of them.
 //

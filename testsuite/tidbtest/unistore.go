@@ -2,6 +2,7 @@ package tidbtest
 
 import (
 	"fmt"
+	"syscall"
 	"testing"
 	"time"
 
@@ -64,6 +65,12 @@ func (s *Storage) Start(t testing.TB) {
 
 // Stop ends the storage with SIGTERM and waits for it: everything committed is on disk.
 func (s *Storage) Stop() { s.process.stop(unistoreGrace) }
+
+// Freeze stops the storage's process where it is, as a machine does that hangs, until Thaw.
+func (s *Storage) Freeze() error { return s.process.cmd.Process.Signal(syscall.SIGSTOP) }
+
+// Thaw lets a frozen storage go on, with the requests that have come meanwhile.
+func (s *Storage) Thaw() error { return s.process.cmd.Process.Signal(syscall.SIGCONT) }
 
 // Kill ends the storage with SIGKILL and waits for it: the locks of transactions in flight are lost.
 func (s *Storage) Kill() { s.process.kill() }

@@ -82,6 +82,13 @@ func TestVerdicts(t *testing.T) {
 				if large && cl.attempts < 2 {
 					t.Error("the small question was not asked: nothing was tested")
 				}
+				q, want := asked(0), c.want
+				if q.Reported = true; want == storage.Unknown && c.err == nil {
+					want = storage.RolledBack // TiDB does not commit it any more
+				}
+				if v, _, err := cl.resolver(nil).Resolve(t.Context(), q); v != want || !errors.Is(err, c.err) {
+					t.Errorf("when TiDB reports a rollback: got %d, %v, want %d, %v", v, err, want, c.err)
+				}
 				infoNow, locksNow := cl.contents(primary)
 				if !reflect.DeepEqual(info, infoNow) || !reflect.DeepEqual(locks, locksNow) {
 					t.Errorf("the question changed the store:\n%v %v\n%v %v", info, locks, infoNow, locksNow)
