@@ -36,12 +36,12 @@ var faults = []fault{
 		p := f.pump()
 		p.Kill()
 		f.wait(ctx, 2*time.Second)
-		return p.TryStart()
+		return p.Restart()
 	}},
 	{"kill the drainer", func(f *Faults, ctx context.Context) error {
 		f.c.Drainer.Kill()
 		f.wait(ctx, 2*time.Second)
-		return f.c.Drainer.TryStart()
+		return f.c.Drainer.Restart()
 	}},
 	{"cut the drainer's connections to MariaDB", (*Faults).cut},
 	{"pause a pump", func(f *Faults, ctx context.Context) error { return f.ordered(ctx, f.pump(), "pause") }},
@@ -55,7 +55,7 @@ var faults = []fault{
 	{"kill the drainer again and again", func(f *Faults, ctx context.Context) error {
 		for range 4 {
 			f.c.Drainer.Kill()
-			if err := f.c.Drainer.TryStart(); err != nil {
+			if err := f.c.Drainer.Restart(); err != nil {
 				return err
 			}
 			f.wait(ctx, 500*time.Millisecond)
@@ -74,7 +74,7 @@ var faults = []fault{
 		f.c.Drainer.Kill()
 		f.wait(ctx, time.Second)
 		f.c.MariaDB.StartAgain()
-		return f.c.Drainer.TryStart()
+		return f.c.Drainer.Restart()
 	}},
 	{"take the drainer offline", func(f *Faults, ctx context.Context) error { return f.ordered(ctx, f.c.Drainer, "offline") }},
 	{"stop MariaDB", func(f *Faults, ctx context.Context) error {
@@ -89,7 +89,7 @@ var faults = []fault{
 			return err
 		}
 		f.wait(ctx, time.Second)
-		return p.TryStart()
+		return p.Restart()
 	}},
 	{"kill a pump while MariaDB is down", func(f *Faults, ctx context.Context) error {
 		p := f.pump()
@@ -97,7 +97,7 @@ var faults = []fault{
 		f.wait(ctx, time.Second)
 		p.Kill()
 		f.wait(ctx, time.Second)
-		if err := p.TryStart(); err != nil {
+		if err := p.Restart(); err != nil {
 			return err
 		}
 		f.c.MariaDB.StartAgain()
@@ -112,7 +112,7 @@ var faults = []fault{
 		if err := f.c.reportRegions(context.WithoutCancel(ctx)); err != nil {
 			return err
 		}
-		return p.TryStart()
+		return p.Restart()
 	}},
 }
 
@@ -163,7 +163,7 @@ func (f *Faults) ordered(ctx context.Context, n *Node, order string) error {
 		return err
 	}
 	f.wait(ctx, time.Second)
-	return n.TryStart()
+	return n.Restart()
 }
 
 // cut ends all connections of the drainer in MariaDB, in the middle of what they do.

@@ -84,6 +84,16 @@ func (n *Node) Start() {
 	}
 }
 
+// Restart is TryStart as a service manager does it: again when the program ends because it cannot reach PD.
+func (n *Node) Restart() error {
+	for deadline := time.Now().Add(2 * time.Minute); ; {
+		err := n.TryStart()
+		if err == nil || time.Now().After(deadline) || !bytes.Contains(n.tail(5), []byte("code=pd-away")) {
+			return err
+		}
+	}
+}
+
 // TryStart is Start for when that may fail.
 func (n *Node) TryStart() error {
 	out, err := os.OpenFile(n.log(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o644)
