@@ -9,6 +9,9 @@ import (
 	"strings"
 	"testing"
 
+	pmysql "github.com/pingcap/tidb/pkg/parser/mysql"
+
+	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/mysql"
 	"pumphouse/drainer/sink/mysql/definition"
@@ -100,6 +103,28 @@ func TestTiDB(t *testing.T) {
 		l.exec(t, "DROP DATABASE IF EXISTS d", "DROP DATABASE IF EXISTS e", "CREATE DATABASE d", "CREATE DATABASE e", "CREATE TABLE e.p (id INT PRIMARY KEY)")
 		mustApply(t, l.open(t, 50), u.create("CREATE TABLE `d`.`c` (`id` INT, KEY `f`(`id`), CONSTRAINT `f` FOREIGN KEY (`id`) REFERENCES `e`.`p`(`id`))", 10, "c",
 			col(1, "id", "int"), key("f", false, "id/0"), `"fk_info":[{"fk_name":"f","cols":["id"],"ref_schema":"e","ref_table":"p","ref_cols":["id"],"state":5,"version":1}]`))
+	})
+	// A strict TiDB does not find a row by its key that has NULL in a column whose default was dropped (1364).
+	t.Run("a default that was dropped", func(t *testing.T) {
+		l := fresh(t)
+		l.exec(t, "DROP DATABASE IF EXISTS d", "CREATE DATABASE d", "CREATE TABLE d.t (id BIGINT PRIMARY KEY, v BIGINT DEFAULT 5)", "ALTER TABLE d.t ALTER COLUMN v DROP DEFAULT")
+		table := &schema.Table{ID: 500, Schema: "d", Name: "t", Keys: keyed.Keys[:1], Handle: schema.IntHandle, HandleColumns: []schema.HandleColumn{{Column: 0}}, Columns: []schema.Column{
+			sinktest.Column("id", pmysql.TypeLonglong, pmysql.NotNullFlag|pmysql.PriKeyFlag),
+			sinktest.Column("v", pmysql.TypeLonglong, pmysql.NoDefaultValueFlag)}}
+		change := func(op txn.Op, old, new txn.Row) *txn.Change {
+			return &txn.Change{Table: table, Op: op, Old: old, New: new}
+		}
+		null := func(id string) txn.Row { return row(table, id, "NULL") }
+		for _, safe := range []bool{false, true} {
+			l.exec(t, "TRUNCATE TABLE d.t")
+			l.opts.SafeMode = safe
+			l.opts.Place.ClusterID++
+			mustApply(t, l.open(t, 0), &sink.Txn{CommitTS: 10, Changes: []*txn.Change{change(txn.Insert, nil, null("1")), change(txn.Insert, nil, null("2")), change(txn.Insert, nil, null("3"))}},
+				&sink.Txn{CommitTS: 20, Changes: []*txn.Change{change(txn.Update, null("1"), row(table, "1", "7")), change(txn.Delete, null("2"), nil), change(txn.Update, null("3"), null("4"))}})
+			if got, want := column[string](t, l, "SELECT CONCAT(id, ' ', IFNULL(v, 'NULL')) FROM d.t WHERE v IS NULL OR v > 0 ORDER BY id"), []string{"1 7", "4 NULL"}; !slices.Equal(got, want) {
+				t.Errorf("safe mode %v: the downstream has %v, want %v", safe, got, want)
+			}
+		}
 	})
 	// Definitions of a real TiDB, compared with what another says of them after each statement.
 	t.Run("real transactions", func(t *testing.T) {

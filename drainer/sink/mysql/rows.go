@@ -110,7 +110,8 @@ func (r *rows) add(c *txn.Change) error {
 	var whole bool
 	r.keys, whole = r.hash.change(r.keys[:0], s, c)
 	size, lenient := rowSize(c)
-	lenient = lenient || s.lenient && (c.Op == txn.Insert || r.replaces(s, c.Op))
+	lenient = lenient || s.lenient && (c.Op == txn.Insert || r.replaces(s, c.Op)) ||
+		s.dropped && r.flavour == tiDB && (c.Op != txn.Insert || r.safe)
 	key := groupKey{s, c.Op, cols, lenient}
 	g := r.find[key]
 	if r.collides(s, g, whole) {

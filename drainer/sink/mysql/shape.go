@@ -31,6 +31,9 @@ type shape struct {
 	latin1 []int
 	// lenient: the downstream has columns without a default that the upstream does not have; see partial.
 	lenient bool
+	// dropped: a column that may be NULL has lost its default (ALTER COLUMN … DROP DEFAULT). Where it is NULL, a strict TiDB
+	// does not find the row by its key: error 1364.
+	dropped bool
 }
 
 // newShape makes the shape of a table of which the downstream has some columns; nil: all.
@@ -39,6 +42,7 @@ func newShape(t *schema.Table, there *columnsThere) *shape {
 	for i := range t.Columns {
 		c := &t.Columns[i]
 		s.names = append(s.names, schema.QuoteName(c.Name))
+		s.dropped = s.dropped || !c.NotNull() && mysql.HasNoDefaultValueFlag(c.Type.GetFlag())
 		if c.Public && !c.Generated && there.has(c.Name) {
 			s.cols = append(s.cols, i)
 			if c.NotNull() && c.Default == nil && !mysql.HasAutoIncrementFlag(c.Type.GetFlag()) {
