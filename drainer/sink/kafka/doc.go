@@ -7,7 +7,8 @@
 //     gap. [Sink.Applied] moves when all in-sync replicas have acknowledged them (acks=all).
 //   - Retries within one life of the sink write nothing twice (idempotent producer), and are
 //     not given up while brokers are away; what waits, since when and why is logged every
-//     [Options].StallLog.
+//     [Options].StallLog. The exception is a broker that answers UNKNOWN_SERVER_ERROR, as with a full disk:
+//     what it has of the batch is not known, and it is sent again.
 //   - What the broker refuses for good stops the sink before anything later is written.
 //   - A transaction that is too large is a [*TooLargeError].
 //

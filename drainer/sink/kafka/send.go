@@ -82,10 +82,15 @@ func (s *Sink) sent(batch []*outgoing) {
 // send sends a batch and returns when the brokers have it.
 func (s *Sink) send(batch []*outgoing) error {
 	taken, err := s.produce(batch)
-	for kafkaclient.LoginRefused(err) && nodes.Sleep(s.ctx, time.Second) { // until a file has another secret; watch says so
+	for mayPass(err) {
+		s.setRetried(err)
+		if !nodes.Sleep(s.ctx, time.Second) {
+			break
+		}
 		batch = batch[taken:]
 		taken, err = s.produce(batch)
 	}
+	s.setRetried(nil)
 	if batch = batch[taken:]; len(batch) == 0 {
 		return nil
 	}
@@ -103,6 +108,19 @@ func (s *Sink) send(batch []*outgoing) error {
 		return fmt.Errorf("write the transaction with commit TS %s to %s: %w%s", batch[0].commitTS, s.opts.where(), err, cure(err))
 	}
 	return nil
+}
+
+// mayPass reports whether an error that the Kafka client gives up on may pass: a login that is refused until a file has
+// another secret, and what brokers answer whose disk is full.
+func mayPass(err error) bool {
+	return kafkaclient.LoginRefused(err) || errors.Is(err, kerr.UnknownServerError)
+}
+
+// setRetried notes why a batch is sent again, for watch.
+func (s *Sink) setRetried(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.retried = err
 }
 
 // produce is send without a second try; what can be tried again, the client does. It gives how many messages
@@ -149,6 +167,8 @@ func cure(err error) string {
 		return ": allow the drainer IdempotentWrite on the cluster (or Write on the topic, from Kafka 3.0 on)"
 	case errors.Is(err, kerr.UnsupportedVersion):
 		return ": the brokers have to be Kafka 0.11 at least; see kafka-version"
+	case errors.Is(err, kerr.UnknownServerError):
+		return ": look at the log of the brokers; a disk may be full"
 	}
 	return kafkaclient.Cure(err)
 }
@@ -220,11 +240,16 @@ func (s *Sink) oldest() (*outgoing, time.Time) {
 func (s *Sink) diagnose() error {
 	ctx, cancel := context.WithTimeout(s.ctx, 5*time.Second)
 	defer cancel()
+	s.mu.Lock()
+	retried := s.retried
+	s.mu.Unlock()
 	switch found, err := s.findTopic(ctx); {
 	case err != nil:
 		return err
 	case !found:
 		return errors.New("the topic does not exist any more")
+	case retried != nil:
+		return fmt.Errorf("%w%s", retried, cure(retried))
 	}
 	return s.missingReplicas(ctx)
 }

@@ -35,6 +35,7 @@ type Sink struct {
 	waiting  int // bytes of the messages in queue and on their way
 	sending  []*outgoing
 	since    time.Time // when sending began
+	retried  error     // why the sink sends them again
 	changed  sink.Cond // of waiting, sending or err
 	existing nodes.TSO // the topic has everything up to there from before
 	passed   nodes.TSO // Passed of the last batch

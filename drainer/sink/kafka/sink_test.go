@@ -536,6 +536,29 @@ func TestFaults(t *testing.T) {
 	wantCommits(t, &reader{cluster: cluster}, want...)
 }
 
+// A broker that answers UNKNOWN_SERVER_ERROR, as one does whose disk is full, is sent everything again until it takes it:
+// what it has is not known, so that messages may be there twice.
+func TestServerError(t *testing.T) {
+	cluster := brokers(t)
+	s := open(t, options(cluster))
+	cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Err: kerr.UnknownServerError, Count: 2})
+	var want []int64
+	for ts := range nodes.TSO(20) {
+		apply(t, s, ts+1)
+		want = append(want, int64(ts+1))
+	}
+	flush(t, s)
+	var got []int64
+	for _, ts := range (&reader{cluster: cluster}).commits(t) {
+		if len(got) == 0 || ts > got[len(got)-1] {
+			got = append(got, ts)
+		}
+	}
+	if !slices.Equal(got, want) || s.Applied() != 20 {
+		t.Errorf("the topic has %v, Applied is %s", got, s.Applied())
+	}
+}
+
 // Apply waits when too much is on its way, and gives up with its context.
 func TestBackpressure(t *testing.T) {
 	cluster := brokers(t)
