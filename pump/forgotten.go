@@ -21,13 +21,18 @@ type ForgottenError struct {
 }
 
 func (e *ForgottenError) Error() string {
-	known := dated(e.Known)
+	return e.lost() + ". Check -data-dir and that its disk is mounted. If the log is gone for good, start the pump once with -accept-loss, " +
+		"compare downstream (drainer -compare) or start the drainers again from a new dump"
+}
+
+// lost says what is missing.
+func (e *ForgottenError) lost() string {
+	has := "goes up to commit TS " + dated(e.Known)
 	if e.Known == 0 {
-		known = "nowhere, it is empty"
+		has = "is empty"
 	}
-	return fmt.Sprintf("the log in %s goes up to commit TS %s, but by its record in PD pump %q had one up to %s: transactions in between that no drainer has are lost with it. "+
-		"Check -data-dir and that its disk is mounted. If the log is gone for good, start the pump once with -accept-loss, compare downstream (drainer -compare) or start the drainers again from a new dump",
-		e.Dir, known, e.NodeID, dated(e.Recorded))
+	return fmt.Sprintf("the log in %s %s, but by its record in PD pump %q had one up to %s: transactions in between that no drainer has are lost with it",
+		e.Dir, has, e.NodeID, dated(e.Recorded))
 }
 
 // Problem implements [nodes.Problematic].
@@ -59,7 +64,7 @@ func (p *Pump) compareWithRecord(ctx context.Context) error {
 func (p *Pump) acceptLoss(ctx context.Context, lost *ForgottenError) error {
 	p.metrics.accepted.Inc()
 	p.log.WithFields(logrus.Fields{"known": lost.Known, "commit_ts": lost.Recorded}).
-		Error("started with -accept-loss: " + lost.Error())
+		Error("started with -accept-loss: " + lost.lost() + "; compare downstream (drainer -compare)")
 	snap, err := p.opts.Registry.List(ctx)
 	if err != nil {
 		return err
