@@ -29,7 +29,8 @@ func run() error {
 		pump    = flag.String("pump", "bin/pump", "the pump to measure")
 		drainer = flag.String("drainer", "bin/drainer", "the drainer to measure")
 		reparo  = flag.String("reparo", "bin/reparo", "the reparo to measure")
-		only    = flag.String("only", "all", "what to measure: console, tables, pump, import, drainer, reparo or all")
+		arbiter = flag.String("arbiter", "bin/arbiter", "the arbiter to measure")
+		only    = flag.String("only", "all", "what to measure: console, tables, pump, import, drainer, reparo, arbiter or all")
 		mib     = flag.Int("import-mib", 1024, "how many MiB of an upstream pump to import")
 		part    = flag.String("part", "", "of the pump only this: writes, pulls, peers or clock; of the drainer: rows, stages, file or lag")
 		rounds  = flag.Int("rounds", 3, "how often the drainer's figures are measured; the median counts")
@@ -41,9 +42,9 @@ func run() error {
 		binlogs = flag.Int("binlogs", 1_000_000, "how many binlogs of 256 B to pull; an eighth of 4 KiB")
 	)
 	flag.Parse()
-	known := map[string]bool{"all": true, "console": true, "tables": true, "pump": true, "import": true, "drainer": true, "reparo": true}
+	known := map[string]bool{"all": true, "console": true, "tables": true, "pump": true, "import": true, "drainer": true, "reparo": true, "arbiter": true}
 	if !known[*only] {
-		return fmt.Errorf("-only %q: use console, tables, pump, import, drainer, reparo or all", *only)
+		return fmt.Errorf("-only %q: use console, tables, pump, import, drainer, reparo, arbiter or all", *only)
 	}
 	wanted := func(what string) bool { return *only == "all" || *only == what }
 	if wanted("console") {
@@ -78,7 +79,12 @@ func run() error {
 		}
 	}
 	if wanted("reparo") {
-		return benchReparo(context.Background(), *reparo, max(1, *rounds), pattern)
+		if err := benchReparo(context.Background(), *reparo, max(1, *rounds), pattern); err != nil {
+			return err
+		}
+	}
+	if wanted("arbiter") {
+		return benchArbiter(context.Background(), *arbiter, max(1, *rounds), pattern)
 	}
 	return nil
 }

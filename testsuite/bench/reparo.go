@@ -10,77 +10,20 @@ import (
 	"regexp"
 	"time"
 
-	"github.com/pingcap/tidb/pkg/parser/mysql"
-
-	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/file"
-	"pumphouse/drainer/sink/sinktest"
-	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
 	"pumphouse/testsuite/mariadbtest"
 )
 
-// benchReparo prints how fast bin/reparo brings rows from files into MariaDB, beside the same rows by plain
-// connections; only the cases whose name cells finds.
+// benchReparo prints how fast bin/reparo brings rows from files into MariaDB.
 func benchReparo(ctx context.Context, program string, rounds int, cells *regexp.Regexp) error {
-	return withMariaDB(func(db *mariadbtest.Server) error {
-		pool, err := openPool(db)
-		if err != nil {
-			return err
-		}
-		defer pool.Close()
-		if _, err := pool.ExecContext(ctx, "CREATE DATABASE plain; CREATE DATABASE bench"); err != nil {
-			return err
-		}
-		durable, err := durability(ctx, pool)
-		if err != nil {
-			return err
-		}
-		fmt.Printf("### reparo: rows from files into MariaDB\n\nFrom the start of bin/reparo to its end, the median of %d rounds; its defaults, so rows that are not found stop it. The limit is that of\n"+
-			"the drainer: the same rows by %d plain connections. %s.\n\n| transactions | rows/s | limit rows/s | of it |\n|---|---:|---:|---:|\n", rounds, plainConns, durable)
-		for i, c := range rowsCases {
-			if c.safe || !cells.MatchString(c.name) {
-				continue
-			}
-			table := int64(300 + i)
-			for _, in := range []string{"plain.", "bench."} {
-				if _, err := pool.ExecContext(ctx, "CREATE TABLE "+in+tableName(table)+" "+createColumns); err != nil {
-					return err
-				}
-			}
-			if c.update { // what updates choose from
-				there := rowsCase{txns: 50, per: updated / 50}
-				rows := there.rows(0)
-				if _, err := plain(ctx, db, pool, table, there, rows); err != nil {
-					return err
-				}
-				if _, err := pool.ExecContext(ctx, "INSERT INTO bench."+tableName(table)+" SELECT * FROM plain."+tableName(table)); err != nil {
-					return err
-				}
-			}
-			var gots, limits []applied
-			for round := range rounds {
-				rows := c.rows(round)
-				limit, err := plain(ctx, db, pool, table, c, rows)
-				if err != nil {
-					return fmt.Errorf("the limit: %w", err)
-				}
-				took, err := restoreRows(ctx, program, db, table, c, round, rows)
-				if err != nil {
-					return err
-				}
-				gots, limits = append(gots, applied{perSecond: float64(len(rows)) / took.Seconds()}), append(limits, limit)
-			}
-			if err := same(ctx, pool, table); err != nil {
-				return err
-			}
-			got, limit := middle(gots), middle(limits)
-			fmt.Printf("| %s | %.0f | %.0f | %.2f |\n", c.name, got.perSecond, limit.perSecond, got.perSecond/limit.perSecond)
-		}
-		fmt.Println()
-		return nil
-	})
+	b := restoreBench{rounds: rounds, cells: cells, table: 300, txnRows: 20}
+	b.title = "reparo: rows from files into MariaDB\n\nFrom the start of bin/reparo to its end"
+	b.apply = func(db *mariadbtest.Server, table int64, c rowsCase, round int, rows []row) (time.Duration, error) {
+		return restoreRows(ctx, program, db, table, c, round, rows)
+	}
+	return b.run(ctx)
 }
 
 // restoreRows writes files and has them restored.
@@ -114,22 +57,7 @@ func writeBinlogFiles(ctx context.Context, dir string, start nodes.TSO, table in
 		return err
 	}
 	defer s.Close()
-	t := &schema.Table{ID: table, Schema: "bench", Name: tableName(table), Columns: []schema.Column{
-		sinktest.Column("id", mysql.TypeLonglong, mysql.PriKeyFlag|mysql.NotNullFlag), sinktest.Column("k", mysql.TypeLong, 0),
-		sinktest.Column("c", mysql.TypeString, 0), sinktest.Column("pad", mysql.TypeString, 0)}}
-	values := func(r row, k int) txn.Row {
-		r.k = k
-		return txn.Row{txn.IntOf(int64(r.id)), txn.IntOf(int64(r.k)), txn.TextOf([]byte(r.c())), txn.TextOf([]byte(r.pad()))}
-	}
-	for i := range c.txns {
-		x := &sink.Txn{CommitTS: start + nodes.TSO(i)}
-		for _, r := range rows[i*c.per : (i+1)*c.per] {
-			change := &txn.Change{Table: t, New: values(r, r.k)}
-			if c.update { // the key finds it
-				change.Op, change.Old = txn.Update, values(r, -1)
-			}
-			x.Changes = append(x.Changes, change)
-		}
+	for _, x := range transactions(start, table, c, rows) {
 		if err := s.Apply(ctx, sink.Batch{Txns: []*sink.Txn{x}, Passed: x.CommitTS}); err != nil {
 			return err
 		}
