@@ -16,6 +16,10 @@ const (
 	patience = 4 * time.Minute
 )
 
+// fresh is for questions about metadata whose answers are not to come from the client's memory, as they do
+// unless rights are asked for.
+func fresh(ctx context.Context) context.Context { return kadm.WithAuthorizedOps(ctx) }
+
 // eventually waits until ok is true.
 func (c *Cluster) eventually(what string, ok func(ctx context.Context) (bool, string)) {
 	c.t.Helper()
@@ -41,7 +45,7 @@ func (c *Cluster) eventually(what string, ok func(ctx context.Context) (bool, st
 func (c *Cluster) AwaitNodes(count int) {
 	c.t.Helper()
 	c.eventually(fmt.Sprintf("%d brokers", count), func(ctx context.Context) (bool, string) {
-		one, cancel := context.WithTimeout(ctx, 5*time.Second)
+		one, cancel := context.WithTimeout(fresh(ctx), 10*time.Second)
 		defer cancel()
 		m, err := c.admin.BrokerMetadata(one)
 		return err == nil && len(m.Brokers) == count, fmt.Sprintf("%d brokers, %v", len(m.Brokers), err)
@@ -97,7 +101,7 @@ func (c *Cluster) AwaitInSync(topic string, count int) {
 }
 
 func (c *Cluster) partition(ctx context.Context, topic string) (kadm.PartitionDetail, error) {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(fresh(ctx), 10*time.Second)
 	defer cancel()
 	m, err := c.admin.Metadata(ctx, topic)
 	if err != nil {
