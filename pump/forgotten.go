@@ -27,11 +27,11 @@ func (e *ForgottenError) Error() string {
 
 // lost says what is missing.
 func (e *ForgottenError) lost() string {
-	has := "goes up to commit TS " + dated(e.Known)
-	if e.Known == 0 {
-		has = "is empty"
+	has := "is empty"
+	if e.Known != 0 {
+		has = "goes up to commit TS " + dated(e.Known)
 	}
-	return fmt.Sprintf("the log in %s %s, but by its record in PD pump %q had one up to %s: transactions in between that no drainer has are lost with it",
+	return fmt.Sprintf("the log in %s %s, but by its record in PD pump %q had one up to commit TS %s: transactions in between that no drainer has are lost with it",
 		e.Dir, has, e.NodeID, dated(e.Recorded))
 }
 

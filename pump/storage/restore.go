@@ -1,6 +1,7 @@
 package storage
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -45,7 +46,7 @@ func (r *repair) fromIndex(n uint64, last entry) (known []Outcome, err error) {
 			known = append(known, Outcome{start, at})
 		}
 	}
-	slices.SortFunc(known, func(a, b Outcome) int { return int(min(max(a.StartTS-b.StartTS, -1), 1)) })
+	slices.SortFunc(known, func(a, b Outcome) int { return cmp.Compare(a.StartTS, b.StartTS) })
 	return known, nil
 }
 
