@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"pumphouse/testsuite/form"
 )
 
 // Node is a broker that is a controller too. Its process may come and go.
@@ -45,7 +47,7 @@ func (n *Node) Launch() {
 	t.Helper()
 	n.cmd, n.done = n.cluster.Java(".", "kafka.Kafka", n.properties()), make(chan struct{})
 	n.cmd.Stdout, n.cmd.Stderr = &n.out, &n.out
-	n.cmd.SysProcAttr = dieWithTest()
+	n.cmd.SysProcAttr = form.DieWithTest()
 	if err := n.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -107,7 +107,7 @@ func (s *Server) StartAgain() {
 		"--innodb-buffer-pool-size=256M", "--innodb-log-file-size=96M", "--character-set-server=utf8mb4",
 		"--max-allowed-packet=64M",
 	}, s.args...)...)
-	s.cmd.Stdout, s.cmd.Stderr, s.cmd.SysProcAttr = out, out, dieWithTest()
+	s.cmd.Stdout, s.cmd.Stderr, s.cmd.SysProcAttr = out, out, form.DieWithTest()
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatalf("start mariadbd: %v", err)
 	}

@@ -165,7 +165,7 @@ func (p *process) start() error {
 		return fmt.Errorf("%s is running already", p.id)
 	}
 	p.cmd = exec.Command(p.binary, p.args...)
-	p.cmd.SysProcAttr = dieWithParent()
+	p.cmd.SysProcAttr = form.DieWithTest()
 	done, started := make(chan struct{}), make(chan error)
 	go func() {
 		// The kernel counts the thread that started the process as its parent, so this

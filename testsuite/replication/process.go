@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/programs"
 )
 
@@ -107,7 +108,7 @@ func (n *Node) TryStart() error {
 	}
 	n.cmd = exec.Command(program(n.Kind), append(n.args, "-addr", n.Addr)...)
 	n.cmd.Env = append(os.Environ(), "TZ=UTC")
-	n.cmd.Stdout, n.cmd.Stderr, n.cmd.SysProcAttr = out, out, dieWithTest()
+	n.cmd.Stdout, n.cmd.Stderr, n.cmd.SysProcAttr = out, out, form.DieWithTest()
 	if err := n.cmd.Start(); err != nil {
 		return fmt.Errorf("start %s: %w", n.ID, err)
 	}

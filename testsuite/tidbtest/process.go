@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"pumphouse/testsuite/form"
 )
 
 // process is a running program whose output goes to a file.
@@ -41,7 +43,7 @@ func launch(t testing.TB, name, dir string, grace time.Duration, cmd *exec.Cmd) 
 		cmd.Stdout = log
 	}
 	cmd.Env = append(os.Environ(), "TMPDIR="+dir, "TZ=UTC")
-	cmd.SysProcAttr = dieWithTest()
+	cmd.SysProcAttr = form.DieWithTest()
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("start %s: %v", name, err)
 	}

@@ -1,8 +1,0 @@
-//go:build !linux
-
-package mariadbtest
-
-import "syscall"
-
-// dieWithTest does nothing here: a test that is killed leaves its server behind.
-func dieWithTest() *syscall.SysProcAttr { return nil }
