@@ -1,7 +1,6 @@
 package kafkaclient
 
 import (
-	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -163,11 +162,11 @@ func secretIn(key, path string) (string, error) {
 
 // Secrets are what must not be in a text that is published, as far as it does not change.
 func (s Security) Secrets() []string {
-	if s.PasswordFile != "" || cmp.Or(s.Password, s.EncryptedPassword) == "" {
+	if s.PasswordFile != "" {
 		return nil
 	}
 	password, err := s.password()
-	if err != nil {
+	if err != nil { // there is none
 		return nil
 	}
 	return []string{password}
