@@ -42,6 +42,9 @@ func (c Codec) Marshal(v any) (mem.BufferSlice, error) {
 		if err != nil {
 			return nil, fmt.Errorf("marshal binlog with start TS %d: %w", m.StartTS, err)
 		}
+		if len(m.Payload) >= Giant {
+			return m.pieces(f), nil
+		}
 		return c.write(f.wire, func(b []byte) ([]byte, error) { return m.append(b, f), nil })
 	case *WriteBinlogReq:
 		if len(m.ProtoReflect().GetUnknown()) == 0 {
@@ -110,9 +113,6 @@ func (c Codec) unmarshal(data mem.BufferSlice, m proto.Message) error {
 	defer buf.Free()
 	return proto.Unmarshal(buf.ReadOnlyData(), m)
 }
-
-// own copies a received message once into memory that the message may keep.
-func own(data mem.BufferSlice) []byte { return data.Materialize() }
 
 func sizeWriteReq(m *WriteBinlogReq) (n int) {
 	if m.ClusterID != 0 {

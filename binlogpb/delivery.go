@@ -13,8 +13,9 @@ type Delivery struct {
 	StartTS  int64
 	CommitTS int64
 	// Payload is a marshalled [Binlog]. To be sent: the prewrite as it was
-	// stored, CommitTS is filled in on the way; nothing: a fake binlog. Received:
-	// with the commit TS, and the receiver's own.
+	// stored, CommitTS is filled in on the way; nothing: a fake binlog. One of [Giant]
+	// bytes or more must not be changed afterwards. Received: with the commit TS, and the
+	// receiver's own.
 	Payload []byte
 }
 
@@ -80,7 +81,11 @@ func (d *Delivery) append(b []byte, f frame) []byte {
 	b = protowire.AppendVarint(b, uint64(f.entity))
 	b = append(b, tagPos, 0, tagPayload)
 	b = protowire.AppendVarint(b, uint64(f.payload))
-	b = appendSpliced(b, f.binlog, d.CommitTS, f.i, f.j)
+	return d.appendMeta(appendSpliced(b, f.binlog, d.CommitTS, f.i, f.j), f)
+}
+
+// appendMeta appends the meta data, which come last.
+func (d *Delivery) appendMeta(b []byte, f frame) []byte {
 	b = append(b, tagMeta, byte(f.meta))
 	if d.StartTS != 0 {
 		b = protowire.AppendVarint(append(b, tagMetaTS), uint64(d.StartTS))

@@ -9,13 +9,20 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	logtest "github.com/sirupsen/logrus/hooks/test"
 
-	"pumphouse/nodes/daemon"
+	"pumphouse/nodes"
+	"pumphouse/nodes/life"
+	"pumphouse/nodes/port"
 )
 
 // TestAdminLimitsTheDrainer: an order over HTTP is limited, what only looks is not.
 func TestAdminLimitsTheDrainer(t *testing.T) {
 	log, _ := logtest.NewNullLogger()
-	d := &Drainer{log: log, nodeID: "drainer1", opts: Options{Admin: daemon.AdminCert, Metrics: prometheus.NewRegistry()}}
+	n, err := life.NewNode(nodes.Drainer, life.Options{Admin: port.AdminCert, Metrics: prometheus.NewRegistry(), Logger: log}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.ID = "drainer1"
+	d := &Drainer{Node: n}
 	h := d.routes()
 	for _, c := range []struct {
 		method, path string

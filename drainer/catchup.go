@@ -21,7 +21,7 @@ func (d *Drainer) sayCatchUp(ctx context.Context) error {
 	var c catchUp
 	for nodes.Sleep(ctx, catchUpEvery) {
 		if message, fields := c.look(d.opts.Now(), d.lag(), d.applied(), d.metrics.rows.Load()); message != "" {
-			d.log.WithFields(fields).Info(message)
+			d.Log.WithFields(fields).Info(message)
 		}
 	}
 	return nil

@@ -102,17 +102,27 @@ func (dec *decoder) rows(ctx context.Context, h *schema.History, b *txn.Binlog) 
 	if err != nil {
 		return nil, err
 	}
-	err = b.Each(find, dec.zone, func(c *txn.Change) error {
-		if ignores == nil || !ignores[c.Table][c.Op] {
-			t.Changes = append(t.Changes, c)
-		}
-		return nil
-	})
+	keep := func(c *txn.Change) bool { return ignores == nil || !ignores[c.Table][c.Op] }
+	if b.Bytes() >= largeBinlog {
+		t.Large, err = b.Rows(find, dec.zone, keep)
+	} else {
+		err = b.Each(find, dec.zone, func(c *txn.Change) error {
+			if keep(c) {
+				t.Changes = append(t.Changes, c)
+			}
+			return nil
+		})
+	}
 	if err != nil || t.Empty() {
 		return nil, err
 	}
 	return []*sink.Txn{t}, nil
 }
+
+// largeBinlog is from how many bytes of its binlog on the rows of a transaction are not held decoded
+// ([txn.Rows]): decoded they take four times the memory, and every part of the way downstream takes its time
+// to go through them once more.
+const largeBinlog = 8 << 20
 
 // skip reports whether a table is left out.
 func (dec *decoder) skip(schema, table string) bool {

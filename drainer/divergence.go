@@ -66,6 +66,6 @@ func (d *Drainer) diverged(t nodes.TableDivergences) {
 	if !d.metrics.diverged.add(t) {
 		return
 	}
-	d.log.WithFields(logrus.Fields{"table": t.Table, "commit_ts": t.First.CommitTS, "keys": t.First.Keys}).Warnf(
+	d.Log.WithFields(logrus.Fields{"table": t.Table, "commit_ts": t.First.CommitTS, "keys": t.First.Keys}).Warnf(
 		"the downstream differs from the upstream: %s; more of this table are only counted, in /status and binlog_drainer_divergences_total", t.First)
 }

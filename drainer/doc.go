@@ -20,6 +20,7 @@
 //	apply       empties it into the sink
 //	saver       moves the checkpoint after the sink, once a second
 //	watcher     asks PD for the time, says who holds back the merge
+//	standby     with a standby: ends everything when this process is not the active one any more
 //	lifecycle   carries out what signals, HTTP and the record order
 //
 // A drainer ends in this order: PD shows pausing or closing; nothing more is pulled or
@@ -42,6 +43,8 @@
 // the table in words.
 //
 // Trade-offs: rows are decoded by one goroutine, which is several times as fast as any
-// downstream. What was pulled and not decoded when the drainer pauses is pulled again at the
+// downstream. Those of a binlog of 8 MiB or more are not kept: they are decoded once to be checked, before
+// anything of them is applied, and again as the sink writes them ([txn.Rows]). That is CPU for memory: held, they take
+// several times the binlog. What was pulled and not decoded when the drainer pauses is pulled again at the
 // next start.
 package drainer

@@ -50,6 +50,8 @@ type Site struct {
 	// was (Insert, Update, Delete, DDL; "" for a transaction there). Where it is not called for
 	// transactions, the time is taken that Apply takes.
 	Executed func(what string, took time.Duration)
+	// Shared is a store of the checkpoint that a standby on another machine sees; nil: there is no standby.
+	Shared checkpoint.Store
 	// Trouble is to be called while the downstream does not take what it is given, with why, and with nil when it has
 	// taken something. It is cheap.
 	Trouble func(error)

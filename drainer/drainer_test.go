@@ -179,14 +179,14 @@ func TestSynced(t *testing.T) {
 		}
 		return st.Synced
 	}
-	o := r.options("patient")
+	o := r.options("bounded")
 	o.SyncedAfter = time.Hour
-	patient := r.open(o)
+	bounded := r.open(o)
 	o = r.options("quick")
 	o.SyncedAfter = time.Millisecond
 	quick := r.open(o)
 	r.eventually("the drainer is synced", func() bool { return synced(quick) })
-	if synced(patient) {
+	if synced(bounded) {
 		t.Error("Synced, and an hour without a transaction has not passed")
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"pumphouse/nodes"
-	"pumphouse/nodes/audit"
 )
 
 // EarlierError says that a drainer would resume from before, or skip what follows, the commit TS up to which it has told PD that
@@ -39,27 +38,19 @@ func dated(ts nodes.TSO) string {
 	return fmt.Sprintf("%s (%s)", ts, ts.Time().UTC().Format("2006-01-02T15:04:05Z"))
 }
 
-// readRecord learns what the drainer's record in PD says of its last life.
-func (d *Drainer) readRecord(ctx context.Context) (err error) {
-	d.recorded, err = d.opts.Registry.LastRecord(ctx, nodes.Drainer, d.nodeID)
-	return err
-}
-
 // compareWithRecord refuses to begin before what the record in PD says, and to skip what follows it because there is no checkpoint and nobody
 // has said where to begin. A drainer that is offline has left its place.
 func (d *Drainer) compareWithRecord(ctx context.Context, begin nodes.TSO, saved bool) error {
-	r := d.recorded
+	r := d.Recorded
 	skips := !saved && d.opts.InitialCommitTS < 0 && begin > r.MaxCommitTS
 	if r.NodeID == "" || r.State == nodes.Offline || r.MaxCommitTS == 0 || begin >= r.MaxCommitTS && !skips {
 		return nil
 	}
-	err := &EarlierError{NodeID: d.nodeID, Store: d.store.String(), None: !saved, Begin: begin, Recorded: r.MaxCommitTS}
+	err := &EarlierError{NodeID: d.ID, Store: d.store.String(), None: !saved, Begin: begin, Recorded: r.MaxCommitTS}
 	if !d.opts.AcceptLoss {
 		return err
 	}
-	d.log.WithFields(logrus.Fields{"commit_ts": begin, "recorded": r.MaxCommitTS}).Error("started with -accept-loss: " + err.Error())
-	audit.New(audit.Options{Registry: d.opts.Registry, Logger: d.log}).Record(ctx, audit.Event{
-		Kind: nodes.Drainer, NodeID: d.nodeID, Host: d.port.Advertised(), Old: r.State, New: r.State, Source: audit.Node, Statement: "-accept-loss",
-		Result: fmt.Sprintf("begins at commit TS %s, where its record says %s", begin, r.MaxCommitTS)})
+	d.Log.WithFields(logrus.Fields{"commit_ts": begin, "recorded": r.MaxCommitTS}).Error("started with -accept-loss: " + err.Error())
+	d.LossAccepted(ctx, fmt.Sprintf("begins at commit TS %s, where its record says %s", begin, r.MaxCommitTS))
 	return nil
 }

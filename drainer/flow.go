@@ -67,10 +67,10 @@ func (d *Drainer) startFlow() error {
 	if err != nil {
 		return err
 	}
-	f := &flow{d: d, decoded: make(chan decodedBatch, queued), failed: make(chan error, 1), done: make(chan struct{}),
-		merger: merge.New(merge.Options{From: from, BufferBytes: d.opts.BufferBytes, Now: d.opts.Now})}
+	f := &flow{d: d, decoded: make(chan decodedBatch, queued), failed: make(chan error, 1), done: make(chan struct{})}
+	f.merger = merge.New(merge.Options{From: from, BufferBytes: d.opts.BufferBytes, Waits: func() { f.group.Wake() }, Now: d.opts.Now})
 	f.group, err = pull.New(pull.Options{Registry: d.opts.Registry, Cache: d.cache, Merger: f.merger, ClusterID: d.clusterID,
-		From: from, TLS: tlsConfig, Gzip: d.opts.Gzip, Received: d.received, Logger: d.log, Now: d.opts.Now})
+		From: from, TLS: tlsConfig, Gzip: d.opts.Gzip, Received: d.received, Logger: d.Log})
 	if err != nil {
 		return err
 	}
@@ -212,6 +212,7 @@ func (f *flow) apply() error {
 			return nodes.WithProblem(fmt.Errorf("apply to %s: %w", f.d.opts.Downstream, err), nodes.ProblemDownstreamDown, "")
 		}
 		f.merger.Release(p.bytes)
+		f.d.giveBackAfter(p.Txns)
 		if len(p.Txns) > 0 {
 			f.d.metrics.applied(f.d.opts.Now().Sub(began))
 		}

@@ -10,16 +10,14 @@ import (
 	"time"
 
 	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
 )
 
 // startHealth begins to look at the drainer's problems, until endHealth.
 func (d *Drainer) startHealth() {
 	ctx, end := context.WithCancel(context.Background())
 	d.endCheckup = end
-	d.checkup.Failed = d.workers.Failed
-	h := &daemon.Health{Problems: d.problems, Kind: nodes.Drainer, NodeID: d.nodeID, Agent: d.agent, Registry: d.opts.Registry,
-		Security: d.opts.Security, Log: d.log, Now: d.opts.Now}
+	d.checkup.Failed = d.Workers.Failed
+	h := d.Health()
 	d.checkup.Run("health", func() error { return h.Run(ctx, d.look, nil) })
 }
 
@@ -30,33 +28,18 @@ func (d *Drainer) endHealth() {
 	}
 }
 
-// exit also knows which node ends where the ID is not decided yet.
-func (d *Drainer) exit() daemon.Exit {
-	id := cmp.Or(d.nodeID, daemon.KnownNodeID(d.opts.DataDir, d.opts.NodeID, cmp.Or(d.opts.AdvertiseAddr, d.opts.Addr)))
-	return daemon.Exit{Registry: d.opts.Registry, Kind: nodes.Drainer, NodeID: id, Problems: d.problems, Log: d.log, Now: d.opts.Now}
-}
-
 // troubled is a source of definitions that says why it does not answer while it is asked; nil: it does.
 type troubled interface{ Trouble() error }
 
 // look is what a drainer looks at again and again.
 func (d *Drainer) look() {
 	if s, ok := d.opts.Schema.(troubled); ok {
-		d.problem(nodes.ProblemHistoryUnreadable, s.Trouble(), "check that TiKV runs and that this machine reaches it and PD; it is retried until it answers")
+		d.Problem(nodes.ProblemHistoryUnreadable, s.Trouble(), "check that TiKV runs and that this machine reaches it and PD; it is retried until it answers")
 	}
 	if f := d.current.get(); f != nil && d.sink != nil {
 		d.lookAtFlow(f)
 		d.lookAtSpeed()
 	}
-}
-
-// problem notes an error under a code, or that there is none.
-func (d *Drainer) problem(code nodes.ProblemCode, err error, cure string) {
-	if err == nil {
-		d.problems.Clear(code)
-		return
-	}
-	d.problems.Set(nodes.Problem{Code: code, Text: err.Error(), Cure: cure})
 }
 
 // lookAtFlow looks at the pumps, and at what was found downstream.
@@ -80,10 +63,10 @@ func (d *Drainer) lookAtFlow(f *flow) {
 		blocking = append(blocking, nodes.Problem{Key: by.Pump, Text: fmt.Sprintf("replication is blocked by pump %s (%s, %s): %s", by.Pump, by.State, by.Addr, by.Reason),
 			Since: by.Since, Cure: "see that pump's problems (binlogctl -cmd status)"})
 	}
-	d.problems.Replace(nodes.ProblemPumpUnreachable, unreachable...)
-	d.problems.Replace(nodes.ProblemReplicationBlocked, blocking...)
+	d.Problems.Replace(nodes.ProblemPumpUnreachable, unreachable...)
+	d.Problems.Replace(nodes.ProblemReplicationBlocked, blocking...)
 	if tables := d.metrics.diverged.list(); len(tables) > 0 {
-		d.problems.Set(nodes.Problem{Code: nodes.ProblemDivergence, Text: nodes.DivergenceText(tables), CommitTS: tables[0].First.CommitTS,
+		d.Problems.Set(nodes.Problem{Code: nodes.ProblemDivergence, Text: nodes.DivergenceText(tables), CommitTS: tables[0].First.CommitTS,
 			Cure: "compare (drainer -compare), correct the rows downstream, restart the drainer to clear this"})
 	}
 }
@@ -130,7 +113,7 @@ func (d *Drainer) lookAtSpeed() {
 	waits := d.slow.oldest(nodes.TSO(d.passed.Load()), applied, d.opts.Now())
 	switch {
 	case d.down.Load() || waits < slowBefore:
-		d.problems.Clear(nodes.ProblemDownstreamSlow)
+		d.Problems.Clear(nodes.ProblemDownstreamSlow)
 	case waits >= slowAfter:
 		p := nodes.Problem{Code: nodes.ProblemDownstreamSlow, CommitTS: applied, Since: d.opts.Now().Add(-waits),
 			Text: fmt.Sprintf("%s has been at a transaction after commit TS %s for %s", d.opts.Downstream, applied, waits.Round(time.Second)),
@@ -138,7 +121,7 @@ func (d *Drainer) lookAtSpeed() {
 		if last := d.metrics.lastDDL.Load(); last != nil && last.CommitTS > applied {
 			p.Text += ": a statement of DDL runs: " + last.Query
 		}
-		d.problems.Set(p)
+		d.Problems.Set(p)
 	}
 }
 
@@ -167,18 +150,18 @@ func (d *Drainer) trouble(err error) {
 	d.down.Store(err != nil)
 	for _, code := range downCodes {
 		if code != p.Code {
-			d.problems.Clear(code)
+			d.Problems.Clear(code)
 		}
 	}
 	if err != nil {
-		d.problems.Set(p)
+		d.Problems.Set(p)
 	}
 }
 
 // checkpointTrouble notes how saving the checkpoint went. If it is the downstream that does not take it, that is the problem.
 func (d *Drainer) checkpointTrouble(err error) {
 	if err == nil {
-		d.problems.Clear(nodes.ProblemCheckpoint)
+		d.Problems.Clear(nodes.ProblemCheckpoint)
 		if d.savesDownstream.Swap(false) {
 			d.trouble(nil)
 		}
@@ -192,5 +175,5 @@ func (d *Drainer) checkpointTrouble(err error) {
 	}
 	p.Code = nodes.ProblemCheckpoint
 	p.Cure = cmp.Or(p.Cure, "see the error; it is retried every second, and a restart begins from the checkpoint saved last")
-	d.problems.Set(p)
+	d.Problems.Set(p)
 }

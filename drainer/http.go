@@ -7,25 +7,24 @@ import (
 	"strings"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"pumphouse/binlogpb"
 	"pumphouse/drainer/pull"
+	"pumphouse/internal/version"
 	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/port"
 )
 
 // routes is the HTTP API of a drainer (docs/wire-contract.md).
 func (d *Drainer) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /status", daemon.Answer(d.log, d.getStatus))
-	mux.HandleFunc("GET /commit_ts", daemon.Answer(d.log, d.getCommitTS))
-	mux.HandleFunc("PUT /state/{node}/{action}", daemon.Answer(d.log, d.opts.Admin.Guard(daemon.PutState(nodes.Drainer, d.nodeID, d.life.Ask))))
-	mux.HandleFunc("GET /config", daemon.Answer(d.log, d.opts.Admin.ConfigHandler(d.opts.Config)))
-	daemon.Profiles(mux, d.log, d.opts.Admin, d.opts.EnableDebug)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(d.opts.Metrics, promhttp.HandlerOpts{}))
+	d.Routes(mux)
+	mux.HandleFunc("GET /status", port.Answer(d.Log, d.getStatus))
+	mux.HandleFunc("GET /commit_ts", port.Answer(d.Log, d.getCommitTS))
+	mux.HandleFunc("PUT /state/{node}/switch", port.Answer(d.Log, d.opts.Admin.Guard(d.putSwitch)))
+	mux.HandleFunc("GET /handover", port.Answer(d.Log, d.opts.Admin.Guard(d.getHandover)))
 	return mux
 }
 
@@ -47,8 +46,10 @@ type drainerStatus struct {
 	// Divergences are the tables in which rows were not found downstream, since the start.
 	Divergences []nodes.TableDivergences `json:"Divergences,omitempty"`
 	HeldBy      *heldBy                  `json:"HeldBy,omitempty"`
-	Pumps       []pumpStatus             `json:"Pumps"`
-	ErrMsg      string                   `json:"ErrMsg"` // the problems in words, and how far the start is
+	// Standby: which process with this node ID is active; nil: this drainer runs alone.
+	Standby *turnStatus  `json:"Standby,omitempty"`
+	Pumps   []pumpStatus `json:"Pumps"`
+	ErrMsg  string       `json:"ErrMsg"` // the problems in words, and how far the start is
 	// Problems are what is wrong now, the oldest first.
 	Problems []nodes.Problem `json:"problems"`
 }
@@ -64,14 +65,14 @@ type pumpStatus struct {
 	Err      string      `json:"Err,omitempty"`
 }
 
-func (d *Drainer) getStatus(*http.Request) (any, error) {
+func (d *Drainer) getStatus(r *http.Request) (any, error) {
 	st := drainerStatus{PumpPos: make(map[string]nodes.TSO), LastTS: d.consumed(),
-		State: d.State(), Version: daemon.Version, Downstream: d.opts.Downstream.String(), Lag: d.lagSeconds(), Applied: d.applied(), Checkpoint: d.consumed(), Rows: d.metrics.rows.Load(),
-		Divergences: d.metrics.diverged.list(), Pumps: []pumpStatus{}}
+		State: d.State(), Version: version.Number, Downstream: d.opts.Downstream.String(), Lag: d.lagSeconds(), Applied: d.applied(), Checkpoint: d.consumed(), Rows: d.metrics.rows.Load(),
+		Divergences: d.metrics.diverged.list(), Pumps: []pumpStatus{}, Standby: d.turnNow(r.Context())}
 	if f := d.current.get(); f != nil {
 		d.lookAtFlow(f)
 	}
-	st.Problems, st.ErrMsg = d.problems.List(), d.problems.Text()
+	st.Problems, st.ErrMsg = d.Problems.List(), d.Problems.Text()
 	if last := d.metrics.lastDDL.Load(); last != nil {
 		ddl := *last
 		ddl.Applied = st.Applied >= ddl.CommitTS
@@ -79,6 +80,10 @@ func (d *Drainer) getStatus(*http.Request) (any, error) {
 	}
 	f := d.current.get()
 	if f == nil {
+		if st.Standby != nil && st.Standby.Role == "standby" {
+			st.ErrMsg = "this process is a standby: it waits for the place of the active drainer"
+			return st, nil
+		}
 		st.ErrMsg = strings.TrimSuffix("the drainer is starting: "+*d.starting.Load()+"; "+st.ErrMsg, "; ")
 		return st, nil
 	}
@@ -98,6 +103,14 @@ func (d *Drainer) getCommitTS(*http.Request) (any, error) {
 	return nodes.Reply{Message: "get drainer's latest commit TS success!", Code: http.StatusOK, Data: map[string]nodes.TSO{"ts": d.consumed()}}, nil
 }
 
+// getHandover answers GET /handover.
+func (d *Drainer) getHandover(*http.Request) (any, error) {
+	if d.opts.Handover == nil {
+		return nil, &port.HTTPError{Code: http.StatusNotFound, Err: errors.New("this drainer has no plan for a handover")}
+	}
+	return d.opts.Handover, nil
+}
+
 // cistern is the gRPC service of a drainer. DumpBinlog and DumpDDLJobs are not implemented:
 // nobody calls them.
 type cistern struct {
@@ -115,7 +128,7 @@ func (c cistern) Notify(ctx context.Context, _ *binlogpb.NotifyReq) (*binlogpb.N
 	}
 	f := c.d.current.get()
 	if f == nil {
-		return nil, status.Errorf(codes.Unavailable, "drainer %s has not started", c.d.nodeID)
+		return nil, status.Errorf(codes.Unavailable, "drainer %s has not started", c.d.ID)
 	}
 	err := f.group.Notify(ctx)
 	if errors.Is(err, pull.ErrEnded) {
@@ -126,7 +139,7 @@ func (c cistern) Notify(ctx context.Context, _ *binlogpb.NotifyReq) (*binlogpb.N
 		}
 	}
 	if err != nil {
-		return nil, status.Errorf(codes.Unavailable, "drainer %s: look at the pump records: %v", c.d.nodeID, err)
+		return nil, status.Errorf(codes.Unavailable, "drainer %s: look at the pump records: %v", c.d.ID, err)
 	}
 	return &binlogpb.NotifyResp{}, nil
 }

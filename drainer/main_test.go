@@ -6,8 +6,6 @@ import (
 	"io"
 	"net/http"
 	"runtime"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -19,12 +17,14 @@ import (
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/nodes"
+	"pumphouse/nodes/life"
 	"pumphouse/nodes/pd"
+	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/pdtest"
 )
 
-// patience is how long anything may take that should happen soon.
-const patience = time.Minute
+// timeout is how long anything may take that should happen soon.
+const timeout = time.Minute
 
 // rig is a PD for one machine and what tests do with drainers that use it.
 type rig struct {
@@ -43,7 +43,7 @@ func newRig(t testing.TB) *rig {
 
 // options are those of a drainer that writes files.
 func (r *rig) options(id string) drainer.Options {
-	return drainer.Options{NodeID: id, Addr: "127.0.0.1:0", DataDir: r.TempDir(), Registry: r.registry, PD: r.pd,
+	return drainer.Options{Options: life.Options{NodeID: id, Addr: "127.0.0.1:0", DataDir: r.TempDir(), Registry: r.registry, PD: r.pd},
 		Schema: schema.Dir(r.TempDir()), Downstream: downstream.File{}, InitialCommitTS: -1}
 }
 
@@ -89,7 +89,7 @@ func (r *rig) set(id string, s nodes.State) {
 // reaches waits until the record says a state.
 func (r *rig) reaches(id string, s nodes.State) {
 	r.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	if _, err := nodes.WaitState(ctx, r.registry, nodes.Drainer, id, s); err != nil {
 		r.Fatal(err)
@@ -104,7 +104,7 @@ func (r *rig) ends(d *drainer.Drainer) error {
 	select {
 	case err := <-over:
 		return err
-	case <-time.After(patience):
+	case <-time.After(timeout):
 		r.Fatalf("the drainer does not end:\n%s", stacks())
 		return nil
 	}
@@ -145,7 +145,7 @@ func (r *rig) call(method, url string, out any) int {
 // eventually waits for what another goroutine brings about.
 func (r *rig) eventually(what string, done func() bool) {
 	r.Helper()
-	for end := time.Now().Add(patience); !done(); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(timeout); !done(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
 			r.Fatalf("%s does not happen", what)
 		}
@@ -153,22 +153,7 @@ func (r *rig) eventually(what string, done func() bool) {
 }
 
 // logged is a log that can be searched.
-type logged struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *logged) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
-}
+type logged struct{ form.Lines }
 
 func (l *logged) logger() *logrus.Logger {
 	log := logrus.New()

@@ -33,6 +33,7 @@ type metrics struct {
 	delay        prometheus.Histogram
 	execute      prometheus.Histogram
 	lag          prometheus.Gauge
+	standby      prometheus.Gauge
 
 	reported atomic.Bool // the downstream reports execute itself
 
@@ -79,6 +80,7 @@ func newMetrics(reg *prometheus.Registry) (*metrics, error) {
 		execute:      prometheus.NewHistogram(histogram(opts("execute_duration_time", "Seconds it took the downstream to take a batch."), shortest, 22)),
 		lag:          prometheus.NewGauge(prometheus.GaugeOpts(opts("lag_seconds", "How far the downstream lags PD's clock."))),
 	}
+	m.standby = prometheus.NewGauge(prometheus.GaugeOpts(opts("standby", "1 while this process waits for the place of the active drainer, 0 while it is active or alone.")))
 	for _, kind := range []string{"pull", "decode", "apply", "checkpoint"} {
 		m.errors.WithLabelValues(kind)
 	}
@@ -93,7 +95,7 @@ func newMetrics(reg *prometheus.Registry) (*metrics, error) {
 	m.queue.WithLabelValues("pull")
 	m.queue.WithLabelValues("apply")
 	for _, c := range []prometheus.Collector{m.pumpPosition, m.reach, m.size, m.held, m.errors, m.events, m.query, m.queue,
-		m.diverged.counter, m.ddlJobs, m.disorder, m.checkpoint, m.delay, m.execute, m.lag} {
+		m.diverged.counter, m.ddlJobs, m.disorder, m.checkpoint, m.delay, m.execute, m.lag, m.standby} {
 		if err := reg.Register(c); err != nil {
 			return nil, fmt.Errorf("register the drainer's metrics: %w (each drainer needs a registry of its own)", err)
 		}
@@ -160,6 +162,11 @@ func (c *counts) add(t *sink.Txn) {
 	}
 	for _, change := range t.Changes {
 		c.rows[change.Op]++
+	}
+	if t.Large != nil {
+		for op, n := range t.Large.Counts {
+			c.rows[op] += n
+		}
 	}
 }
 

@@ -1,28 +1,16 @@
 package drainer
 
 import (
-	"context"
+	"cmp"
 	"errors"
 	"fmt"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/sirupsen/logrus"
-
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
-	"pumphouse/nodes/logs"
+	"pumphouse/nodes/life"
 )
-
-// PD is what a drainer needs of PD beside the node records.
-type PD interface {
-	// ClusterID is never 0.
-	ClusterID(ctx context.Context) (uint64, error)
-	// TSO gives a timestamp larger than all it gave before.
-	TSO(ctx context.Context) (nodes.TSO, error)
-}
 
 // DefaultSaveEvery is how often the checkpoint is moved. A downstream that nothing is written to is seen to be away by that.
 const DefaultSaveEvery = time.Second
@@ -30,16 +18,10 @@ const DefaultSaveEvery = time.Second
 // Options say how a drainer runs. The zero value of every field but those marked required
 // is good.
 type Options struct {
-	NodeID        string // default <hostname>:<port>, kept in DataDir
-	Addr          string // host:port to listen on, default [daemon.DefaultAddr] with port 8249; port 0 means any
-	AdvertiseAddr string // host:port that others dial, default: the address listened on
-	DataDir       string // default data.drainer
+	life.Options
 
-	Registry *nodes.Registry // required
-	PD       PD              // required
-	Security daemon.Security // TLS of the port and towards pumps
-	Admin    daemon.Admin    // who may change the drainer over HTTP; default: anybody
-	Config   map[string]any  // what GET /config answers: see daemon.Shown
+	// Handover is what GET /handover answers; nil: nothing.
+	Handover *nodes.Handover
 
 	Schema     schema.Source // required: where table definitions come from
 	Downstream Downstream    // required
@@ -50,10 +32,11 @@ type Options struct {
 	// InitialCommitTS is where a drainer begins that has no checkpoint: transactions after
 	// it are replicated. Negative: PD's time at the start.
 	InitialCommitTS nodes.TSO
-	// EnableDebug answers /debug/pprof to other machines too.
-	EnableDebug bool
-	// AcceptLoss lets the drainer begin elsewhere than its record in PD says; else that is an [*EarlierError].
-	AcceptLoss bool
+	// Standby: several processes run with this node ID, of which one is active; this one waits for its turn. All of them need it. What has
+	// no CheckStandby, or one that fails, as Downstream is refused. A drainer whose turn is over ends with [ErrStandby].
+	Standby bool
+	// Returning: the process has had its turn, and was not started for another one. So it does not end an order to pause.
+	Returning bool
 
 	Filter  txn.FilterRules
 	Migrate txn.MigrateRules
@@ -69,7 +52,6 @@ type Options struct {
 	// BufferBytes bounds what is held between pumps and sink, default 32 MiB.
 	BufferBytes int64
 
-	Heartbeat time.Duration // default 2 s
 	// SaveEvery is how often the checkpoint is moved, default [DefaultSaveEvery].
 	SaveEvery time.Duration
 	// HeldAfter is how long a pump may hold back the merge before that is said, default 5 s.
@@ -79,50 +61,26 @@ type Options struct {
 	SyncedAfter time.Duration
 	// StopGrace is how long what is in flight may take when the drainer stops, default 1 min.
 	StopGrace time.Duration
-	// Patience is how long a DDL job that is not in the history yet is waited for, default
+	// JobTimeout is how long a DDL job that is not in the history yet is waited for, default
 	// 10 min.
-	Patience time.Duration
-
-	Logger  logrus.FieldLogger   // default: nothing is logged
-	Metrics *prometheus.Registry // no other drainer's; default: one that nobody else sees
-	Now     func() time.Time     // default time.Now
+	JobTimeout time.Duration
 }
 
 func (o Options) withDefaults() (Options, error) {
 	if o.Registry == nil || o.PD == nil || o.Schema == nil || o.Downstream == nil {
 		return o, errors.New("drainer: a registry, a PD, a schema source and a downstream are required")
 	}
-	setDefault(&o.Addr, daemon.DefaultAddr(8249, o.AdvertiseAddr))
-	setDefault(&o.DataDir, "data.drainer")
-	setDefault(&o.Heartbeat, nodes.DefaultHeartbeat)
-	setDefault(&o.SaveEvery, DefaultSaveEvery)
-	setDefault(&o.HeldAfter, 5*time.Second)
-	setDefault(&o.SyncedAfter, 5*time.Minute)
-	setDefault(&o.StopGrace, time.Minute)
-	o.Logger = logs.OrSilent(o.Logger)
-	if o.Metrics == nil {
-		o.Metrics = prometheus.NewRegistry()
+	o.SaveEvery = cmp.Or(o.SaveEvery, DefaultSaveEvery)
+	o.HeldAfter = cmp.Or(o.HeldAfter, 5*time.Second)
+	o.SyncedAfter = cmp.Or(o.SyncedAfter, 5*time.Minute)
+	o.StopGrace = cmp.Or(o.StopGrace, time.Minute)
+	if err := o.Complete(nodes.Drainer); err != nil {
+		return o, fmt.Errorf("drainer: %w", err)
 	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	if o.NodeID != "" { // before it is kept for good in the data directory
-		if err := nodes.ValidateNodeID(o.NodeID); err != nil {
+	if o.Standby {
+		if err := CheckStandby(o.Downstream); err != nil {
 			return o, fmt.Errorf("drainer: %w", err)
 		}
 	}
-	if err := o.Admin.Check(o.Security); err != nil {
-		return o, fmt.Errorf("drainer: %w", err)
-	}
-	if err := daemon.CheckAddrs(o.Addr, o.AdvertiseAddr, "pumps and operators"); err != nil {
-		return o, fmt.Errorf("drainer: %w", err)
-	}
 	return o, nil
-}
-
-func setDefault[T comparable](field *T, value T) {
-	var zero T
-	if *field == zero {
-		*field = value
-	}
 }

@@ -17,6 +17,7 @@ import (
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
+	"pumphouse/nodes/life"
 )
 
 // jobs is a DDL history in a directory. A job's commit TS is ten times its ID.
@@ -111,7 +112,7 @@ func (j *jobs) goes(query string, rules txn.FilterRules, migrate txn.MigrateRule
 		j.Fatal(err)
 	}
 	log, hook := test.NewNullLogger()
-	dec := newDecoder(Options{Logger: log, Downstream: noZone{}}, filter, migration, m)
+	dec := newDecoder(Options{Options: life.Options{Logger: log}, Downstream: noZone{}}, filter, migration, m)
 	at := nodes.TSO(10 * j.n)
 	h, err := schema.Open(j.Context(), schema.Dir(j.dir), schema.Position{CommitTS: at - 1, Exact: true}, schema.Options{})
 	if err != nil {

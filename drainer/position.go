@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
 	"time"
 
 	"pumphouse/drainer/checkpoint"
 	"pumphouse/drainer/schema"
+	"pumphouse/drainer/sink"
+	"pumphouse/internal/logs"
 	"pumphouse/nodes"
-	"pumphouse/nodes/logs"
 )
 
 // maxAhead is how far a checkpoint may be ahead of PD's clock: upstreams whose timestamps do
@@ -58,13 +62,14 @@ func (d *Drainer) openHistory(ctx context.Context) (err error) {
 	began := d.opts.Now()
 	d.history, err = schema.Open(ctx, d.opts.Schema,
 		schema.Position{CommitTS: p.CommitTS, Reached: p.Reached, Exact: p.Exact},
-		schema.Options{Patience: d.opts.Patience, LoadSnapshot: d.opts.LoadSchemaSnapshot, Loading: func(jobs int) { d.howFar.Tell(jobs, 0, "jobs of the DDL history") }, Waiting: func(id int64) {
-			d.log.WithField("job", id).Info("a DDL job is waited for: it is not in TiDB's history yet")
-		}})
+		schema.Options{Saved: &schema.Saved{Path: filepath.Join(d.opts.DataDir, "schema-snapshot"), Cluster: d.clusterID, Logger: d.Log},
+			JobTimeout: d.opts.JobTimeout, LoadSnapshot: d.opts.LoadSchemaSnapshot, Loading: func(jobs int) { d.HowFar.Tell(jobs, 0, "jobs of the DDL history") }, Waiting: func(id int64) {
+				d.Log.WithField("job", id).Info("a DDL job is waited for: it is not in TiDB's history yet")
+			}})
 	if err != nil {
 		return nodes.WithProblem(err, nodes.ProblemHistoryUnreadable, "")
 	}
-	d.log.WithField("tables", len(d.history.Tables().All())).WithField("took", d.opts.Now().Sub(began).Round(time.Millisecond).String()).
+	d.Log.WithField("tables", len(d.history.Tables().All())).WithField("took", d.opts.Now().Sub(began).Round(time.Millisecond).String()).
 		Info("table definitions are loaded")
 	return nil
 }
@@ -77,7 +82,11 @@ func (d *Drainer) openSink(ctx context.Context) (err error) {
 // site is what the downstream may know of this drainer.
 func (d *Drainer) site() Site {
 	c := d.checkpoint.Load()
-	return Site{ClusterID: d.clusterID, NodeID: d.nodeID, DataDir: d.opts.DataDir, Foreign: c != nil && !c.Position().Exact, Logger: d.log, Executed: d.metrics.executed,
+	var shared checkpoint.Store
+	if d.turn != nil {
+		shared = d.sharedStore()
+	}
+	return Site{Shared: shared, ClusterID: d.clusterID, NodeID: d.ID, DataDir: d.opts.DataDir, Foreign: c != nil && !c.Position().Exact, Logger: d.Log, Executed: d.metrics.executed,
 		Keep: d.decoder.again, Diverged: d.diverged, Trouble: d.trouble}
 }
 
@@ -112,11 +121,30 @@ func (d *Drainer) save(ctx context.Context) (moved bool, err error) {
 	return true, c.Save(ctx, checkpoint.Position{CommitTS: p.CommitTS, Reached: p.Reached, Exact: p.Exact})
 }
 
+// giveBackAfter notes that memory is to be given back when the last large transaction of a batch is downstream.
+func (d *Drainer) giveBackAfter(txns []*sink.Txn) {
+	for _, t := range txns {
+		if t.Large != nil {
+			d.large.Store(int64(t.CommitTS))
+		}
+	}
+}
+
+// giveBack gives the memory of a large transaction that is downstream back to the operating system. By itself the runtime does
+// that slowly, and only after it has found that nobody needs it.
+func (d *Drainer) giveBack() {
+	if ts := d.large.Load(); ts != 0 && d.applied() >= nodes.TSO(ts) && d.large.CompareAndSwap(ts, 0) {
+		runtime.GC() // pools let go of what they have at the second run
+		debug.FreeOSMemory()
+	}
+}
+
 // saveTimeout bounds one attempt to save the checkpoint.
 const saveTimeout = 10 * time.Second
 
 // keepSaving moves the checkpoint until ctx ends. What cannot be saved is tried again: the
-// drainer goes on from an older position then, which is not wrong.
+// drainer goes on from an older position then, which is not wrong. When another process has taken the checkpoint over,
+// that is the end.
 func (d *Drainer) keepSaving(ctx context.Context) error {
 	tick := time.NewTicker(d.opts.SaveEvery)
 	defer tick.Stop()
@@ -127,6 +155,7 @@ func (d *Drainer) keepSaving(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
+		d.giveBack()
 		try, cancel := context.WithTimeout(ctx, saveTimeout)
 		moved, err := d.save(try)
 		cancel()
@@ -139,12 +168,15 @@ func (d *Drainer) keepSaving(ctx context.Context) error {
 		if ctx.Err() != nil {
 			continue
 		}
+		if err != nil && nodes.ProblemOf(err).Code == nodes.ProblemTakeover {
+			return err
+		}
 		if err != nil {
 			if n := failures.Again(); n > 0 {
-				d.log.WithError(err).WithField("times", n).Error("the checkpoint cannot be saved: it is retried every second")
+				d.Log.WithError(err).WithField("times", n).Error("the checkpoint cannot be saved: it is retried every second")
 			}
 		} else if n := failures.Over(); n > 0 {
-			d.log.WithField("commit_ts", d.consumed()).WithField("times", n).Info("the checkpoint is saved again")
+			d.Log.WithField("commit_ts", d.consumed()).WithField("times", n).Info("the checkpoint is saved again")
 		}
 	}
 }

@@ -13,7 +13,7 @@ import (
 
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/txn"
-	"pumphouse/nodes/disk"
+	"pumphouse/internal/disk"
 )
 
 // tryReplay is replay whose failure is not the start's: what is wrong comes again when the downstream is
@@ -21,7 +21,7 @@ import (
 func (d *Drainer) tryReplay(ctx context.Context) error {
 	if err := d.replay(ctx); err != nil {
 		d.replayed = fmt.Errorf("apply the relay log: %w", err)
-		d.log.WithError(err).Error("the relay log cannot be applied now; this is retried when the downstream is opened")
+		d.Log.WithError(err).Error("the relay log cannot be applied now; this is retried when the downstream is opened")
 	}
 	return nil
 }

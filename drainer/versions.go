@@ -6,17 +6,18 @@ import (
 	"time"
 
 	"pumphouse/drainer/pull"
+	"pumphouse/internal/version"
 	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
 )
 
 // askVersionEvery is how often a pump is asked for its version while it stays connected.
 const askVersionEvery = time.Minute
 
 // versions are what pumps that are pulled from say of themselves, by node ID.
-type versions map[string]version
+type versions map[string]pumpVersion
 
-type version struct {
+// pumpVersion is what one of them said last.
+type pumpVersion struct {
 	text      string
 	asked     time.Time
 	connected time.Time // since when it was, then: afterwards another program may run there
@@ -36,15 +37,15 @@ func (v versions) ask(ctx context.Context, d *Drainer, control *nodes.Control, p
 				text = "upstream TiDB Binlog, or one that does not say"
 			}
 		}
-		v[p.Pump] = version{text, now, p.Since}
+		v[p.Pump] = pumpVersion{text, now, p.Since}
 		break
 	}
 	var mixed []nodes.Problem
 	for _, p := range pumps {
-		if text := v[p.Pump].text; text != "" && text != daemon.Version {
-			mixed = append(mixed, nodes.Problem{Key: p.Pump, Text: fmt.Sprintf("pump %s is of version %s, this drainer of %s", p.Pump, text, daemon.Version),
+		if text := v[p.Pump].text; text != "" && text != version.Number {
+			mixed = append(mixed, nodes.Problem{Key: p.Pump, Text: fmt.Sprintf("pump %s is of version %s, this drainer of %s", p.Pump, text, version.Number),
 				Cure: "finish the upgrade: all nodes of a cluster are to be of one version"})
 		}
 	}
-	d.problems.Replace(nodes.ProblemVersionMix, mixed...)
+	d.Problems.Replace(nodes.ProblemVersionMix, mixed...)
 }

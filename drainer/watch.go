@@ -20,16 +20,17 @@ type clock struct {
 	at time.Time // when that came
 }
 
-// ask asks PD.
-func (c *clock) ask(ctx context.Context, pd PD) error {
-	ts, err := pd.TSO(ctx)
+// tso asks PD, and sets the clock by the answer. The agent asks once a second.
+func (d *Drainer) tso(ctx context.Context) (nodes.TSO, error) {
+	ts, err := d.opts.PD.TSO(ctx)
 	if err != nil {
-		return err
+		return 0, err
 	}
+	c := &d.clock
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ts, c.at = ts, c.now()
-	return nil
+	return ts, nil
 }
 
 // last is PD's last answer.
@@ -117,9 +118,6 @@ func (d *Drainer) watch(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		}
-		ask, cancel := context.WithTimeout(ctx, time.Second)
-		_ = d.clock.ask(ask, d.opts.PD) // the agent says it when PD is away; the clock goes on
-		cancel()
 		f := d.current.get()
 		pumps := f.group.Status()
 		d.observe(f.merger.Stats(), pumps)
@@ -186,10 +184,10 @@ func (d *Drainer) sayHolder(pumps []pull.Status) {
 	defer d.held.mu.Unlock()
 	switch before := d.held.now; {
 	case held && (!d.held.said || before.Pump != by.Pump):
-		d.log.WithField("pump", by.Pump).WithField("addr", by.Addr).WithField("state", by.State).WithField("commit_ts", by.At).WithField("reason", by.Reason).
+		d.Log.WithField("pump", by.Pump).WithField("addr", by.Addr).WithField("state", by.State).WithField("commit_ts", by.At).WithField("reason", by.Reason).
 			Warn("replication is blocked by this pump: nothing goes downstream before it delivers (if it is gone for good, set it to offline; what only it has is lost then)")
 	case !held && d.held.said:
-		d.log.WithField("pump", before.Pump).WithField("after", d.opts.Now().Sub(before.Since).Round(time.Second).String()).Info("the pump does not hold the others any more")
+		d.Log.WithField("pump", before.Pump).WithField("after", d.opts.Now().Sub(before.Since).Round(time.Second).String()).Info("the pump does not hold the others any more")
 	}
 	d.held.now, d.held.said = by, held
 }

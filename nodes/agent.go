@@ -9,7 +9,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
-	"pumphouse/nodes/logs"
+	"pumphouse/internal/logs"
 )
 
 // DefaultHeartbeat is how often a live service writes its record.
@@ -28,8 +28,10 @@ type AgentOptions struct {
 	// MaxCommitTS is what goes into the record's field of that name; 0 or nil: keep what
 	// the record says.
 	MaxCommitTS func() TSO
-	Logger      logrus.FieldLogger // default: none
-	Now         func() time.Time   // default time.Now
+	// Succeeds are addresses of processes whose place this one has: a record with one of them is not another live process's.
+	Succeeds []string
+	Logger   logrus.FieldLogger // default: none
+	Now      func() time.Time   // default time.Now
 }
 
 // Instruction is an order that somebody gave by writing the node's record.
@@ -111,6 +113,8 @@ type Agent struct {
 	ended     bool         // over is closed
 	fatal     error        // why, if not by a final state
 	skew      time.Duration
+	asked     TSO // what AskClock got last …
+	askedAt   time.Time
 	outage    trouble // of writes to PD
 	noTSO     trouble
 }
@@ -164,18 +168,39 @@ func (a *Agent) Skew() time.Duration {
 }
 
 // AskClock asks PD for a timestamp and notes what comes of it, for [Agent.Skew] and [Agent.Healthy], which otherwise learn it from
-// heartbeats.
+// heartbeats. The next heartbeat does not ask again.
 func (a *Agent) AskClock(ctx context.Context) {
 	bounded, cancel := context.WithTimeout(ctx, a.opts.Heartbeat/2)
 	defer cancel()
 	ts, err := a.opts.TSO(bounded)
+	at := a.opts.Now()
 	if err == nil {
-		a.compareClock(ts, a.opts.Now())
+		a.compareClock(ts, at)
 	}
 	if ctx.Err() == nil {
 		a.note(&a.noTSO, "PD gives no TSO", err)
 	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.asked, a.askedAt = ts, at
+	if err != nil {
+		a.asked = 0
+	}
 }
+
+// justAsked is the time by what AskClock got less than a heartbeat ago; 0: it got nothing.
+func (a *Agent) justAsked() TSO {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	passed := a.opts.Now().Sub(a.askedAt)
+	if a.asked == 0 || passed > a.opts.Heartbeat*3/4 {
+		return 0
+	}
+	return later(a.asked, passed)
+}
+
+// later is the TSO that PD gives after ts when some time has passed, but for the counter within the millisecond.
+func later(ts TSO, passed time.Duration) TSO { return ts + TSO(passed.Milliseconds()<<logicalBits) }
 
 func (a *Agent) compareClock(ts TSO, at time.Time) {
 	a.mu.Lock()

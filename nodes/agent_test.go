@@ -110,7 +110,7 @@ func order(t testing.TB, a *Agent) Instruction {
 	select {
 	case in := <-a.Orders():
 		return in
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("no order came")
 		return Instruction{}
 	}
@@ -635,6 +635,29 @@ func TestAgentThroughAnOutage(t *testing.T) {
 	}
 }
 
+// TestAgentUpdateTSGrows: no two writes of an agent are alike, whatever PD's clock says, so that what PD holds tells which
+// of them it was when an answer is lost.
+func TestAgentUpdateTSGrows(t *testing.T) {
+	t.Parallel()
+	reg := newTestRegistry(t, startEtcd(t).addr, 0)
+	o := agentOptions(reg)
+	o.TSO = func(context.Context) (TSO, error) { return 1000, nil }
+	a := newTestAgent(t, o)
+	if err := a.Register(t.Context(), Paused); err != nil {
+		t.Fatal(err)
+	}
+	runAgent(t, a)
+	last := getRecord(t, reg).UpdateTS
+	for _, s := range []State{Online, Pausing, Paused} {
+		setState(t, a, s)
+		if got := getRecord(t, reg).UpdateTS; got <= last {
+			t.Errorf("the update TS of %s is %s after %s", s, got, last)
+		} else {
+			last = got
+		}
+	}
+}
+
 func TestAgentWithoutTSO(t *testing.T) {
 	t.Parallel()
 	e := startEtcd(t)
@@ -762,5 +785,44 @@ func TestNewAgentRefuses(t *testing.T) {
 		if _, err := NewAgent(o); err == nil {
 			t.Errorf("%s: taken", name)
 		}
+	}
+}
+
+// A heartbeat does not ask PD for the time again that the node has just asked for.
+func TestHeartbeatTakesTheTimeJustAskedFor(t *testing.T) {
+	e := startEtcd(t)
+	reg := newTestRegistry(t, e.addr, 0)
+	o := agentOptions(reg)
+	var asked int
+	now, ts := time.Unix(1_700_000_000, 0), MakeTSO(time.Unix(1_700_000_000, 0), 0)
+	var fails error
+	o.Now = func() time.Time { return now }
+	o.TSO = func(context.Context) (TSO, error) { asked++; ts++; return ts, fails }
+	o.Heartbeat = 2 * time.Second
+	a := newTestAgent(t, o)
+	if err := a.Register(t.Context(), Paused); err != nil {
+		t.Fatal(err)
+	}
+	beat := func(calls int, want TSO, when string) {
+		t.Helper()
+		before := asked
+		a.beat(t.Context())
+		if got := getRecord(t, reg).UpdateTS; asked-before != calls || got != want {
+			t.Errorf("%s: asked PD %d times, the record is of %s; want %d and %s", when, asked-before, got, calls, want)
+		}
+	}
+	a.AskClock(t.Context())
+	at := ts
+	now = now.Add(time.Second)
+	beat(0, at+TSO(1000<<logicalBits), "a second later")
+	now = now.Add(time.Second)
+	ts = MakeTSO(now, 0)
+	beat(1, ts+1, "two seconds later")
+	fails = errors.New("no TSO today")
+	a.AskClock(t.Context())
+	fails = nil
+	beat(1, ts+1, "when PD gave none")
+	if err := a.Healthy(); err != nil {
+		t.Errorf("after PD has given one again: %v", err)
 	}
 }

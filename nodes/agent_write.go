@@ -88,7 +88,7 @@ func (a *Agent) inspect(ctx context.Context) error {
 func held(o AgentOptions, rec Record, now TSO) error {
 	running := rec.State != Paused && rec.State != Offline
 	age := now.Time().Sub(rec.UpdateTS.Time())
-	if rec.NodeID == "" || !running || rec.Host == o.Host || age > 3*o.Heartbeat {
+	if rec.NodeID == "" || !running || rec.Host == o.Host || slices.Contains(o.Succeeds, rec.Host) || age > 3*o.Heartbeat {
 		return nil
 	}
 	return &HeldError{Kind: o.Kind, NodeID: o.NodeID, Host: rec.Host, State: rec.State, Age: age}
@@ -290,23 +290,32 @@ func (a *Agent) put(ctx context.Context, s State) error {
 	return err
 }
 
-// now gives a TSO from PD, or an estimate when PD gives none: a change of state must not
+// now gives a TSO from PD, or an estimate when PD gave one a moment ago or gives none: a change of state must not
 // wait for it. Each is larger than the one before, so that the bytes of every attempt
 // are unlike all others. Caller has the turn.
 func (a *Agent) now(ctx context.Context) TSO {
+	ts := a.justAsked()
+	if ts == 0 {
+		ts = a.ask(ctx)
+	}
+	a.issued = max(ts, a.issued+1)
+	return a.issued
+}
+
+// ask gives a TSO from PD, or an estimate when PD gives none. Caller has the turn.
+func (a *Agent) ask(ctx context.Context) TSO {
 	bounded, cancel := context.WithTimeout(ctx, a.opts.Heartbeat/2)
 	defer cancel()
 	ts, err := a.opts.TSO(bounded)
 	if err == nil {
 		a.got(ts)
 	} else {
-		ts = a.tso + TSO(a.opts.Now().Sub(a.tsoAt).Milliseconds()<<logicalBits)
+		ts = later(a.tso, a.opts.Now().Sub(a.tsoAt))
 	}
 	if ctx.Err() == nil {
 		a.note(&a.noTSO, "PD gives no TSO", err)
 	}
-	a.issued = max(ts, a.issued+1)
-	return a.issued
+	return ts
 }
 
 // got notes a TSO that PD has just given. Caller has the turn.

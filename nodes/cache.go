@@ -10,7 +10,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
-	"pumphouse/nodes/logs"
+	"pumphouse/internal/logs"
 )
 
 // CacheOptions tune a [Cache]. The zero value is good.

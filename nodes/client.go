@@ -15,6 +15,8 @@ import (
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+
+	"pumphouse/internal/secret"
 )
 
 // defaultPDPort is the client port of a PD whose address names none.
@@ -108,7 +110,7 @@ func parseEndpoint(given string, secure bool) (string, error) {
 		why = "its scheme is " + u.Scheme + ", want http or https"
 	}
 	if why != "" {
-		return "", fmt.Errorf("PD address %q: %s. Write it like %s://127.0.0.1:2379 (-pd-urls)", MaskPassword(given), why, scheme)
+		return "", fmt.Errorf("PD address %q: %s. Write it like %s://127.0.0.1:2379 (-pd-urls)", secret.MaskPassword(given), why, scheme)
 	}
 	endpoint := scheme + "://" + net.JoinHostPort(u.Hostname(), cmp.Or(u.Port(), defaultPDPort))
 	switch {

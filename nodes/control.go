@@ -21,6 +21,8 @@ type Action string
 const (
 	ActPause Action = "pause" // stop, ending in Paused
 	ActClose Action = "close" // drain and stop for good, ending in Offline
+	// ActSwitch is for a drainer of ours that has a standby: drain, and give the place to that one.
+	ActSwitch Action = "switch"
 )
 
 // Final is the state in which a node ends that has accepted the action.
@@ -109,6 +111,10 @@ func (e *UnreachableError) Error() string {
 		return fmt.Sprintf("ask %s %s at %s to %s: it %s: %v. Start the pump: only a running one can store the decision",
 			e.Kind, e.NodeID, e.Host, e.Action, what, e.Err)
 	}
+	if e.Action == ActSwitch {
+		return fmt.Sprintf("ask %s %s at %s to %s: it %s: %v. If it is dead, its standby takes its place by itself within 10 s: binlogctl -cmd status -node-id %s",
+			e.Kind, e.NodeID, e.Host, e.Action, what, e.Err, e.NodeID)
+	}
 	return fmt.Sprintf("ask %s %s at %s to %s: it %s: %v; if it is dead, set its record: "+
 		"binlogctl -cmd update-%s -node-id %s -state %s, or CHANGE %s TO NODE_STATE = '%s' FOR NODE_ID '%s'",
 		e.Kind, e.NodeID, e.Host, e.Action, what, e.Err,
@@ -122,8 +128,8 @@ func (e *UnreachableError) Unwrap() error { return e.Err }
 // node's message. Accepted means that the node has begun; see [WaitState] for the end.
 // Errors: a [*RefusedError], an [*UnreachableError].
 func (c *Control) Ask(ctx context.Context, kind Kind, rec Record, action Action) (message string, err error) {
-	if action != ActPause && action != ActClose {
-		return "", fmt.Errorf("ask %s %s: no such action %q: use %s or %s", kind, rec.NodeID, action, ActPause, ActClose)
+	if action != ActPause && action != ActClose && action != ActSwitch {
+		return "", fmt.Errorf("ask %s %s: no such action %q: use %s, %s or %s", kind, rec.NodeID, action, ActPause, ActClose, ActSwitch)
 	}
 	unreachable := func(sent bool, err error) error {
 		return &UnreachableError{Kind: kind, NodeID: rec.NodeID, Host: rec.Host, Action: action, Sent: sent, Err: err}

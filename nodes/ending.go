@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"regexp"
 	"time"
+
+	"pumphouse/internal/certfile"
 )
 
 // EndingUnknown is what is said of a node that does not run and has left no last exit: it was
@@ -54,28 +56,16 @@ func (s Status) Listed() []Problem {
 // codeForm is what a code looks like, also one that a newer version has and this one does not.
 var codeForm = regexp.MustCompile(`^[a-z]{1,20}(-[a-z]{1,20}){0,4}$`)
 
-// certificateExpiring is how long before its end a certificate is a problem, or a tenth of its
-// lifetime if that is shorter.
-const certificateExpiring = 7 * 24 * time.Hour
-
 // CertificateProblem is what is wrong with the time of a certificate of our own, read from a file that
 // the settings name; false: nothing is.
 func CertificateProblem(c *x509.Certificate, file, settings string, now time.Time) (Problem, bool) {
-	if c == nil {
+	f := certfile.CheckTime(c, file, settings, now)
+	if f == nil {
 		return Problem{}, false
 	}
-	p := Problem{Key: file, Cure: fmt.Sprintf("renew the files of %s: they are read again when they change, a restart is not needed", settings)}
-	end := c.NotAfter.UTC().Format(time.RFC3339)
-	switch left := c.NotAfter.Sub(now); {
-	case now.Before(c.NotBefore):
-		p.Code, p.Text = ProblemCertificateExpired, fmt.Sprintf("the certificate %s (%s) is valid from %s only: peers that verify it refuse it", file, c.Subject, c.NotBefore.UTC().Format(time.RFC3339))
-		p.Cure = "check the clock of this machine; if it is right, " + p.Cure
-	case left <= 0:
-		p.Code, p.Text = ProblemCertificateExpired, fmt.Sprintf("the certificate %s (%s) expired at %s: peers that verify it refuse it", file, c.Subject, end)
-	case left <= min(certificateExpiring, c.NotAfter.Sub(c.NotBefore)/10):
-		p.Code, p.Text = ProblemCertificateExpiring, fmt.Sprintf("the certificate %s (%s) expires at %s", file, c.Subject, end)
-	default:
-		return Problem{}, false
+	p := Problem{Code: ProblemCertificateExpired, Key: file, Text: f.Text, Cure: f.Cure}
+	if f.Expiring {
+		p.Code = ProblemCertificateExpiring
 	}
 	return p, true
 }

@@ -41,6 +41,9 @@ type LastExit struct {
 	CommitTS TSO         `json:"commitTS,omitempty"` // of the transaction that it is about; 0: none
 	Time     time.Time   `json:"time"`               // of the end
 	Version  string      `json:"version"`            // of the program
+	// Position, of a drainer that ended as asked and waited for what was in flight: everything up to it is
+	// downstream and nothing after it. 0: it ended otherwise, or is not a drainer of ours.
+	Position TSO `json:"position,omitempty"`
 	// Starting: it ended before it had gone online.
 	Starting bool `json:"starting,omitempty"`
 }

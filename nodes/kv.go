@@ -29,3 +29,6 @@ func (r *Registry) Txn(ctx context.Context, op string, cmps []clientv3.Cmp, then
 	})
 	return resp, err
 }
+
+// Client is the client underneath, for what the registry has no words for: leases and elections.
+func (r *Registry) Client() *clientv3.Client { return r.client }

@@ -13,11 +13,11 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/testsuite/form"
-
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/zap"
+
+	"pumphouse/testsuite/form"
 )
 
 // TestMain fails the run when a goroutine of this package outlives the tests.

@@ -44,6 +44,7 @@ type model struct {
 	clock   atomic.Int64
 	calls   chan call
 	done    atomic.Int64 // calls that have ended
+	rounds  atomic.Int64 // of the node, which begin with the record being there or gone
 	stopped atomic.Bool
 }
 
@@ -126,12 +127,17 @@ func (m *model) write(reg *Registry, name string, n int, rng *rand.Rand) {
 		}
 		m.calls <- c
 		m.done.Add(1)
+		// A node that is slower than the writers would leave them nothing to change: it has the time to make the record again.
+		for r := m.rounds.Load(); errors.Is(c.err, ErrNotFound) && m.rounds.Load() < r+2; {
+			time.Sleep(time.Millisecond)
+		}
 	}
 }
 
 // node refreshes the record in the state that it has, and makes it anew when it is gone.
 func (m *model) node(reg *Registry) {
 	for ts := TSO(1); !m.stopped.Load(); ts++ {
+		m.rounds.Add(1)
 		e, err := reg.Get(context.Background(), Pump, "p")
 		r := e.Record
 		if errors.Is(err, ErrNotFound) {
@@ -164,7 +170,8 @@ func (m *model) history(cli *clientv3.Client, first int64) (all []version) {
 	m.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	tags := map[int64]string{} // by the revision of the write
+	end := put(m.t, cli, Pump.Key("p"), "the end") // a request that comes late writes nothing after it
+	tags := map[int64]string{}                     // by the revision of the write
 	events, err := cli.Get(ctx, EventsPrefix, clientv3.WithPrefix())
 	if err != nil {
 		m.t.Fatal(err)
@@ -176,7 +183,6 @@ func (m *model) history(cli *clientv3.Client, first int64) (all []version) {
 		}
 		tags[kv.ModRevision] = event.Tag
 	}
-	end := put(m.t, cli, Pump.Key("p"), "the end")
 	for resp := range cli.Watch(ctx, Pump.Key("p"), clientv3.WithRev(first)) {
 		for _, ev := range resp.Events {
 			v := version{revision: ev.Kv.ModRevision, tag: tags[ev.Kv.ModRevision]}

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 	"unicode/utf8"
+
+	"pumphouse/internal/secret"
 )
 
 // ProblemCode names a kind of problem that a node reports: lower case words joined by hyphens.
@@ -89,9 +91,9 @@ func (p Problem) String() string {
 
 // bounded is the problem without secrets and within the bounds.
 func (p Problem) bounded(secrets []string) Problem {
-	p.Key = cut(redact(p.Key, secrets), maxNodeID)
-	p.Text = cut(redact(p.Text, secrets), maxProblemText)
-	p.Cure = cut(redact(p.Cure, secrets), maxProblemCure)
+	p.Key = cut(secret.Redact(p.Key, secrets), maxNodeID)
+	p.Text = cut(secret.Redact(p.Text, secrets), maxProblemText)
+	p.Cure = cut(secret.Redact(p.Cure, secrets), maxProblemCure)
 	return p
 }
 

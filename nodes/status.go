@@ -45,6 +45,8 @@ type Status struct {
 	HeldSince  time.Time         // zero when nobody does
 	Unreached  map[string]string // by pump: why it cannot be pulled from
 	LastDDL    *LastDDL          // nil: none since its start
+	Turns      bool              // it is one of several processes with this node ID, of which one is active
+	Standbys   []string          // addresses of those that wait for its place, the next one first
 
 	// Written counts since the node's start: a pump's log records (prewrites, commits and rollbacks), a
 	// drainer's rows. nil: the node does not say.
@@ -88,7 +90,12 @@ type statusBody struct {
 	LastDDL *LastDDL
 	// Divergences are the tables in which the downstream was found to differ.
 	Divergences []TableDivergences
-	HeldBy      *struct {
+	Standby     *struct {
+		Waiting []struct {
+			Host string `json:"host"`
+		}
+	}
+	HeldBy *struct {
 		Pump, Addr, State, Reason string
 		Since                     time.Time
 	}
@@ -159,6 +166,12 @@ func (b *statusBody) status(nodeID string) Status {
 		Positions: b.PumpPos, Synced: b.Synced, Downstream: b.Downstream,
 	}
 	s.LastDDL, s.Written = b.LastDDL, b.Rows
+	if b.Standby != nil {
+		s.Turns = true
+		for _, w := range b.Standby.Waiting {
+			s.Standbys = append(s.Standbys, w.Host)
+		}
+	}
 	s.Problems = b.Problems
 	if text := DivergenceText(b.Divergences); text != "" && len(b.Problems) == 0 {
 		s.Problem = strings.TrimPrefix(s.Problem+"; "+text, "; ")

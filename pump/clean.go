@@ -63,7 +63,7 @@ func (p *Pump) collect(ctx context.Context) (string, error) {
 	p.reportPurged(snap, removed)
 	p.lookAtRecords(snap)
 	text := fmt.Sprintf("binlogs up to commit TS %s (%s) may go: %d segments, %d bytes removed", before, before.Time().Format(time.RFC3339), removed.Segments, removed.Bytes)
-	log := p.log.WithField("commit_ts", before)
+	log := p.Log.WithField("commit_ts", before)
 	switch {
 	case forced && removed.Segments > 0:
 		text += "; the disk is full, so binlogs were removed that " + held + " has not consumed: it must start again from a new dump"
@@ -82,7 +82,7 @@ func (p *Pump) collect(ctx context.Context) (string, error) {
 
 func (p *Pump) cleanFailed(what string, err error) (string, error) {
 	p.metrics.errors.WithLabelValues("gc").Inc()
-	p.log.WithError(err).Warn("garbage collection: " + what)
+	p.Log.WithError(err).Warn("garbage collection: " + what)
 	return "", fmt.Errorf("garbage collection: %s: %w", what, err)
 }
 

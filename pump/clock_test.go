@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pumphouse/binlogpb"
@@ -20,10 +21,13 @@ type clockRig struct {
 	pdErr  error     // what PD gives instead
 	asked  int       // how often PD was asked
 	pulled bool
+	wakes  bool // all who pull wake the clock
+	woken  bool
 
 	sleeps chan time.Duration
 	wake   chan struct{}
 	slept  time.Duration // the sleep the clock is in
+	rests  bool          // which is a rest
 }
 
 func newClockRig(t *testing.T, interval time.Duration) *clockRig {
@@ -34,13 +38,15 @@ func newClockRig(t *testing.T, interval time.Duration) *clockRig {
 	r := &clockRig{t: t, store: store, now: 1000, pulled: true, sleeps: make(chan time.Duration), wake: make(chan struct{})}
 	c := &clock{
 		store: store, interval: interval,
-		pulled: func() bool { return r.pulled },
+		pulled: func() bool { return r.pulled }, mayRest: func() bool { return r.wakes },
+		woken: func() bool { was := r.woken; r.woken = false; return was },
 		tso: func(context.Context) (nodes.TSO, error) {
 			r.asked++
 			r.now++
 			return r.now, r.pdErr
 		},
-		sleep: func(ctx context.Context, d time.Duration) bool {
+		sleep: func(ctx context.Context, d time.Duration, rests bool) bool {
+			r.rests = rests
 			select {
 			case r.sleeps <- d:
 			case <-ctx.Done():
@@ -154,6 +160,89 @@ func TestClockPace(t *testing.T) {
 	}
 }
 
+// quieten lets the clock run without news until it rests, and gives how long it has told the time often.
+func (r *clockRig) quieten() (awake time.Duration) {
+	r.t.Helper()
+	for !r.rests {
+		if awake += r.slept; awake > time.Minute {
+			r.t.Fatal("without news the clock does not rest")
+		}
+		r.step()
+	}
+	return awake
+}
+
+// A clock that nobody needs asks PD once an interval, and is as fast as ever with the first write, or when it is woken.
+func TestClockRests(t *testing.T) {
+	r := newClockRig(t, 3*time.Second)
+	r.wakes = true
+	if awake := r.quieten(); awake < 3*time.Second || r.slept != 3*time.Second {
+		t.Fatalf("it rests after %s, for %s; drainers wake it once a second", awake, r.slept)
+	}
+	asked := r.asked
+	if r.step(); r.asked != asked+1 || !r.rests || r.store.MaxCommitTS() != r.now {
+		t.Fatalf("after a rest it asked PD %d times, and rests: %t", r.asked-asked, r.rests)
+	}
+
+	r.woken = true
+	if got := r.step(); got != clockIdle || r.rests || r.store.MaxCommitTS() != r.now {
+		t.Fatalf("woken it waits %s, want %s", got, clockIdle)
+	}
+	// Woken again and again it stays awake, and is not faster for it.
+	for range 2 * clockQuiet {
+		r.woken = true
+		if got := r.step(); got != clockIdle || r.rests {
+			t.Fatalf("woken while it is awake it waits %s, want %s", got, clockIdle)
+		}
+	}
+
+	r.quieten()
+	start := r.tick()
+	r.prewrite(start)
+	r.commit(start, r.tick())
+	r.woken = true // every write does that
+	if got := r.step(); got != clockSoon || r.rests {
+		t.Fatalf("after a transaction it waits %s, want %s", got, clockSoon)
+	}
+}
+
+// What others ask PD forwards the time too, and then the clock that rests need not ask.
+func TestClockRestsOnWhatOthersAsk(t *testing.T) {
+	r := newClockRig(t, 3*time.Second)
+	r.wakes = true
+	r.quieten()
+	asked := r.asked
+	for range 3 {
+		r.store.Advance(r.tick())
+		if r.step(); r.asked != asked || !r.rests {
+			t.Fatalf("the time was forwarded, and it asked PD %d times; rests: %t", r.asked-asked, r.rests)
+		}
+	}
+	r.store.Advance(r.tick())
+	r.woken = true
+	if r.step(); r.asked != asked+1 {
+		t.Errorf("woken it asked PD %d times, want once: who woke it waits for what is newer", r.asked-asked)
+	}
+}
+
+// Upstream's drainers do not wake pumps.
+func TestClockDoesNotRestForPlainPullers(t *testing.T) {
+	r := newClockRig(t, 3*time.Second)
+	for range 3 * clockQuiet {
+		if r.step(); r.rests || r.slept > clockIdle {
+			t.Fatalf("it waits %s, rests: %t", r.slept, r.rests)
+		}
+	}
+	r.wakes = true
+	if r.step(); !r.rests {
+		t.Error("with none of them left it does not rest")
+	}
+	r.wakes = false
+	if r.step(); r.rests || r.slept != clockIdle {
+		t.Errorf("with one of them again it waits %s, rests: %t", r.slept, r.rests)
+	}
+}
+
 func TestClockIntervalBoundsPace(t *testing.T) {
 	r := newClockRig(t, 5*time.Millisecond)
 	for range 3 {
@@ -243,21 +332,67 @@ func TestClockNeverGoesBack(t *testing.T) {
 
 func TestClockWakesForFirstPuller(t *testing.T) {
 	p := pullers{came: make(chan struct{}, 1)}
-	p.enter()
-	p.enter() // does not wait for the clock to hear of it
-	if !p.sleep(t.Context(), time.Hour) {
+	p.enter(true)
+	p.enter(true) // does not wait for the clock to hear of it
+	if !p.sleep(t.Context(), time.Hour, false) {
 		t.Error("after a pull began it says that the context has ended")
 	}
 	woke := make(chan bool)
-	go func() { woke <- p.sleep(t.Context(), time.Hour) }()
-	p.enter()
+	go func() { woke <- p.sleep(t.Context(), time.Hour, false) }()
+	p.enter(true)
 	if !<-woke {
 		t.Error("when a pull begins it says that the context has ended")
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	go func() { woke <- p.sleep(ctx, time.Hour) }()
+	go func() { woke <- p.sleep(ctx, time.Hour, false) }()
 	cancel()
 	if <-woke {
 		t.Error("it goes on although the context has ended")
+	}
+}
+
+// Only a rest ends early, whatever was first: the wake, or the rest.
+func TestClockRestEndsWhenWoken(t *testing.T) {
+	p := pullers{came: make(chan struct{}, 1)}
+	p.wake()
+	if !p.sleep(t.Context(), time.Hour, true) || !p.wasWoken() || p.wasWoken() {
+		t.Fatal("what woke it before the rest began is not noted once")
+	}
+	for range 100 {
+		woke := make(chan bool)
+		go func() { woke <- p.sleep(t.Context(), time.Hour, true) }()
+		p.wake()
+		if !<-woke || !p.wasWoken() {
+			t.Fatal("the rest has ended otherwise than by the wake")
+		}
+		select { // it may have come between the look and the wait
+		case <-p.came:
+		default:
+		}
+	}
+	synctest.Test(t, func(t *testing.T) {
+		p := pullers{came: make(chan struct{}, 1)}
+		began, woke := time.Now(), make(chan bool)
+		go func() { woke <- p.sleep(t.Context(), clockSoon, false) }()
+		synctest.Wait()
+		for range 100 {
+			p.wake()
+		}
+		if <-woke; time.Since(began) < clockSoon || !p.wasWoken() {
+			t.Errorf("a sleep that is no rest ended after %s", time.Since(began))
+		}
+	})
+}
+
+func TestPullersThatWake(t *testing.T) {
+	p := pullers{came: make(chan struct{}, 1)}
+	leave := p.enter(false)
+	p.enter(true)
+	if p.allWake() || p.n.Load() != 2 || !p.wasWoken() {
+		t.Errorf("with one that does not wake: %t, %d", p.allWake(), p.n.Load())
+	}
+	leave()
+	if !p.allWake() || p.n.Load() != 1 {
+		t.Errorf("without it: %t, %d", p.allWake(), p.n.Load())
 	}
 }

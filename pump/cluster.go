@@ -10,8 +10,8 @@ import (
 	"strconv"
 	"strings"
 
+	"pumphouse/internal/disk"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk"
 )
 
 // askCluster asks PD which cluster this is, and refuses data of another one: drainers

@@ -52,7 +52,7 @@ const sayAgain = 30 * time.Second
 func (p *Pump) drained(ctx context.Context) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	defer context.AfterFunc(p.life.Hurried, cancel)()
+	defer context.AfterFunc(p.Life.Hurried, cancel)()
 	snap, err := p.opts.Registry.List(ctx)
 	if err != nil {
 		p.say("going offline waits for PD, which does not say what drainers have consumed: " + err.Error())
@@ -124,7 +124,7 @@ func (p *Pump) say(text string) {
 	defer p.drain.mu.Unlock()
 	if now := p.opts.Now(); p.drain.said == "" || now.Sub(p.drain.saidAt) >= sayAgain {
 		p.drain.said, p.drain.saidAt = text, now
-		p.log.Info(text)
+		p.Log.Info(text)
 	}
 }
 
@@ -133,9 +133,9 @@ func (p *Pump) abandon() {
 	left, unresolved := p.drain.waiting()
 	for _, w := range left {
 		p.metrics.abandoned.WithLabelValues(w.NodeID).Inc()
-		p.log.WithFields(w.fields()).Error("the pump goes offline with binlogs that this drainer has not consumed")
+		p.Log.WithFields(w.fields()).Error("the pump goes offline with binlogs that this drainer has not consumed")
 	}
 	if unresolved > 0 {
-		p.log.WithField("count", unresolved).Error("the pump goes offline with transactions whose end it does not know")
+		p.Log.WithField("count", unresolved).Error("the pump goes offline with transactions whose end it does not know")
 	}
 }

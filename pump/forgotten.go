@@ -8,7 +8,6 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"pumphouse/nodes"
-	"pumphouse/nodes/audit"
 )
 
 // ForgottenError says that a pump's log knows less than the pump has told PD: it is not the log that the pump had, or not
@@ -44,16 +43,16 @@ func (e *ForgottenError) Problem() nodes.Problem {
 // so a new one under its ID begins with nothing. Nothing is missing when another process runs with the ID: it has the log.
 func (p *Pump) compareWithRecord(ctx context.Context) error {
 	known, sure := p.store.Known()
-	if p.recorded.NodeID == "" || p.recorded.State == nodes.Offline || !sure || known >= p.recorded.MaxCommitTS {
+	if p.Recorded.NodeID == "" || p.Recorded.State == nodes.Offline || !sure || known >= p.Recorded.MaxCommitTS {
 		if p.opts.AcceptLoss {
-			p.log.Warn("-accept-loss: nothing is lost; remove the flag, so that a lost log is noticed next time")
+			p.Log.Warn("-accept-loss: nothing is lost; remove the flag, so that a lost log is noticed next time")
 		}
 		return nil
 	}
 	if err := p.agentOptions().Held(ctx); err != nil {
 		return err
 	}
-	err := &ForgottenError{NodeID: p.nodeID, Dir: storeDir(p.opts.DataDir), Known: known, Recorded: p.recorded.MaxCommitTS}
+	err := &ForgottenError{NodeID: p.ID, Dir: storeDir(p.opts.DataDir), Known: known, Recorded: p.Recorded.MaxCommitTS}
 	if !p.opts.AcceptLoss {
 		return err
 	}
@@ -63,7 +62,7 @@ func (p *Pump) compareWithRecord(ctx context.Context) error {
 // acceptLoss says what is given up, in the log, a metric and the audit, and has the store remember that it was.
 func (p *Pump) acceptLoss(ctx context.Context, lost *ForgottenError) error {
 	p.metrics.accepted.Inc()
-	p.log.WithFields(logrus.Fields{"known": lost.Known, "commit_ts": lost.Recorded}).
+	p.Log.WithFields(logrus.Fields{"known": lost.Known, "commit_ts": lost.Recorded}).
 		Error("started with -accept-loss: " + lost.lost() + "; compare downstream (drainer -compare)")
 	snap, err := p.opts.Registry.List(ctx)
 	if err != nil {
@@ -71,13 +70,11 @@ func (p *Pump) acceptLoss(ctx context.Context, lost *ForgottenError) error {
 	}
 	for _, e := range snap.Drainers {
 		if r := e.Record; r.State != nodes.Offline && r.MaxCommitTS < lost.Recorded {
-			p.log.WithFields(logrus.Fields{"drainer": r.NodeID, "consumed": r.MaxCommitTS}).
+			p.Log.WithFields(logrus.Fields{"drainer": r.NodeID, "consumed": r.MaxCommitTS}).
 				Errorf("drainer %q has not consumed what is lost after commit TS %s", r.NodeID, dated(max(r.MaxCommitTS, lost.Known)))
 		}
 	}
-	audit.New(audit.Options{Registry: p.opts.Registry, Logger: p.log}).Record(ctx, audit.Event{
-		Kind: nodes.Pump, NodeID: p.nodeID, Host: p.port.Advertised(), Old: p.recorded.State, New: p.recorded.State, Source: audit.Node, Statement: "-accept-loss",
-		Result: fmt.Sprintf("binlogs after commit TS %s up to %s are given up", lost.Known, lost.Recorded)})
+	p.LossAccepted(ctx, fmt.Sprintf("binlogs after commit TS %s up to %s are given up", lost.Known, lost.Recorded))
 	if err := p.store.Remember(lost.Recorded); err != nil {
 		return fmt.Errorf("note that the loss is accepted: %w", err)
 	}
@@ -96,7 +93,7 @@ func (p *Pump) remember(ctx context.Context) error {
 		err := p.store.Remember(p.store.MaxCommitTS())
 		if (err != nil) != failing {
 			failing = err != nil
-			log := p.log.WithField("commit_ts", p.store.Reported())
+			log := p.Log.WithField("commit_ts", p.store.Reported())
 			if failing {
 				log.WithError(err).Warn("how far the log has come cannot be noted on disk: the record's MaxCommitTS stays where it is")
 			} else {

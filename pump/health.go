@@ -1,7 +1,6 @@
 package pump
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,20 +9,8 @@ import (
 	"time"
 
 	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
 	"pumphouse/pump/storage"
 )
-
-func (p *Pump) health() *daemon.Health {
-	return &daemon.Health{Problems: p.problems, Kind: nodes.Pump, NodeID: p.nodeID, Agent: p.agent, Registry: p.opts.Registry,
-		Security: p.opts.Security, Log: p.log, Now: p.opts.Now}
-}
-
-// exit also knows which node ends where the ID is not decided yet.
-func (p *Pump) exit() daemon.Exit {
-	id := cmp.Or(p.nodeID, daemon.KnownNodeID(p.opts.DataDir, p.opts.NodeID, cmp.Or(p.opts.AdvertiseAddr, p.opts.Addr)))
-	return daemon.Exit{Registry: p.opts.Registry, Kind: nodes.Pump, NodeID: id, Problems: p.problems, Log: p.log, Now: p.opts.Now}
-}
 
 // lookInPD looks at the records of drainers.
 func (p *Pump) lookInPD(ctx context.Context) error {
@@ -39,22 +26,13 @@ const diskCure = "check the disk and the kernel's log, then start the pump again
 // lookHere notes what is wrong as far as nobody has to be asked for it.
 func (p *Pump) lookHere() {
 	stats := p.store.Stats()
-	p.problem(nodes.ProblemFsyncFailed, p.store.Failed(), diskCure)
-	p.problem(nodes.ProblemPDClockBack, p.horizon.setback(), "")
-	p.problem(nodes.ProblemTiKVAway, p.trouble.now(stats.Unresolved), "check that TiKV runs and that this pump reaches it; what is unresolved is decided then by itself")
+	p.Problem(nodes.ProblemFsyncFailed, p.store.Failed(), diskCure)
+	p.Problem(nodes.ProblemPDClockBack, p.horizon.setback(), "")
+	p.Problem(nodes.ProblemTiKVAway, p.trouble.now(stats.Unresolved), "check that TiKV runs and that this pump reaches it; what is unresolved is decided then by itself")
 	p.lookAtDisk(stats)
 	p.lookAtUnresolved(stats)
 	p.lookAtLosses(stats)
-	p.problems.Replace(nodes.ProblemPurged, p.purged.list()...)
-}
-
-// problem notes an error under a code, or that there is none.
-func (p *Pump) problem(code nodes.ProblemCode, err error, cure string) {
-	if err == nil {
-		p.problems.Clear(code)
-		return
-	}
-	p.problems.Set(nodes.Problem{Code: code, Text: err.Error(), Cure: cure})
+	p.Problems.Replace(nodes.ProblemPurged, p.purged.list()...)
 }
 
 // fullFor is how long after a write was refused for want of space the disk counts as full.
@@ -62,10 +40,10 @@ const fullFor = 2 * time.Second
 
 func (p *Pump) lookAtDisk(stats storage.Stats) {
 	if !stats.Refusing && p.opts.Now().UnixNano()-p.noSpace.Load() > int64(fullFor) {
-		p.problems.Clear(nodes.ProblemDiskFull)
+		p.Problems.Clear(nodes.ProblemDiskFull)
 		return
 	}
-	p.problems.Set(nodes.Problem{Code: nodes.ProblemDiskFull,
+	p.Problems.Set(nodes.Problem{Code: nodes.ProblemDiskFull,
 		Text: fmt.Sprintf("new transactions are refused, TiDB's writes fail: the file system of %s has %s left of %s, and stop-write-at-available-space is %s",
 			p.opts.DataDir, binarySize(stats.AvailableBytes), binarySize(stats.CapacityBytes), binarySize(p.opts.StopWriteAtAvailable)),
 		Cure: "free space there, lower gc, or lower stop-write-at-available-space ([storage])"})
@@ -85,12 +63,12 @@ func binarySize(n uint64) string {
 }
 
 func (p *Pump) lookAtUnresolved(stats storage.Stats) {
-	text := nodes.Status{OldestStartTS: stats.OldestStartTS, OldestAge: stats.OldestAge, Held: stats.Waiting}.Unresolving(p.nodeID)
+	text := nodes.Status{OldestStartTS: stats.OldestStartTS, OldestAge: stats.OldestAge, Held: stats.Waiting}.Unresolving(p.ID)
 	if text == "" {
-		p.problems.Clear(nodes.ProblemUnresolved)
+		p.Problems.Clear(nodes.ProblemUnresolved)
 		return
 	}
-	p.problems.Set(nodes.Problem{Code: nodes.ProblemUnresolved, Text: "replication is blocked by " + text,
+	p.Problems.Set(nodes.Problem{Code: nodes.ProblemUnresolved, Text: "replication is blocked by " + text,
 		Since: p.opts.Now().Add(-stats.OldestAge)})
 }
 
@@ -107,7 +85,7 @@ func (p *Pump) lookAtLosses(stats storage.Stats) {
 		now = append(now, nodes.Problem{Key: r.From.String(), CommitTS: r.From, Cure: cure,
 			Text: fmt.Sprintf("damage may have taken binlogs after commit TS %s up to %s", dated(r.From), dated(r.To))})
 	}
-	p.problems.Replace(nodes.ProblemLost, now...)
+	p.Problems.Replace(nodes.ProblemLost, now...)
 }
 
 // lookAtRecords notes which records in PD cannot be read, and whom a purge does not concern any more.
@@ -127,7 +105,7 @@ func (p *Pump) lookAtRecords(snap *nodes.Snapshot) {
 				Cure: "start that drainer, or delete the record if there is no such drainer"})
 		}
 	}
-	p.problems.Replace(nodes.ProblemRecordBroken, now...)
+	p.Problems.Replace(nodes.ProblemRecordBroken, now...)
 }
 
 // purges are the drainers without which binlogs were removed.

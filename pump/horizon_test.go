@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/life"
 	"pumphouse/nodes/pd"
 	"pumphouse/pump/storage"
 	"pumphouse/testsuite/pdtest"
@@ -192,6 +193,44 @@ func TestPDClockWentBack(t *testing.T) {
 	if n := metric(t, o.Metrics, "binlog_pump_pd_clock_back_seconds", ""); n != 0 {
 		t.Errorf("the metric stays at %v", n)
 	}
+}
+
+// TestSetbackStays: while PD's clock is on its way to what the log holds, nothing is taken, however often PD is asked.
+func TestSetbackStays(t *testing.T) {
+	known := nodes.MakeTSO(time.Now(), 0)
+	gives := nodes.MakeTSO(known.Time().Add(-time.Hour), 0)
+	h := newHorizon("pump1", func(context.Context) (nodes.TSO, error) { return gives, nil }, func() nodes.TSO { return known }, time.Now, silentLog())
+	for range 3 {
+		if _, err := h.tso(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		var back *setbackError
+		if err := h.setback(); !errors.As(err, &back) || back.PD != gives || back.Known != known {
+			t.Errorf("PD is at %s, known is %s: %v", gives, known, err)
+		}
+		gives = nodes.MakeTSO(gives.Time().Add(time.Minute), 0)
+	}
+	gives = known + 1
+	if _, err := h.tso(t.Context()); err != nil || h.setback() != nil {
+		t.Errorf("PD's clock has passed %s: %v, %v", known, err, h.setback())
+	}
+}
+
+// TestLateCommitAsksPD: a commit that comes too late is the first sign of a PD whose clock went back, and the pump does not wait for
+// its next look at PD's clock: what it takes meanwhile would be lost, too.
+func TestLateCommitAsksPD(t *testing.T) {
+	known := nodes.MakeTSO(time.Now(), 0)
+	m, err := newMetrics(prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Pump{Node: &life.Node{ID: "pump1"}, metrics: m, horizon: newHorizon("pump1",
+		func(context.Context) (nodes.TSO, error) { return nodes.MakeTSO(known.Time().Add(-time.Hour), 0), nil },
+		func() nodes.TSO { return known }, time.Now, silentLog())}
+	if err := p.writeFailed(storage.Record{Type: storage.Commit, StartTS: 5, CommitTS: 6}, storage.ErrLate); status.Code(err) != codes.FailedPrecondition {
+		t.Errorf("the commit: %v", err)
+	}
+	eventually(t, "PD's clock is seen to be back", func() bool { return p.horizon.setback() != nil })
 }
 
 // refuses waits until the pump refuses prewrites and probes because of PD's clock, and says so.

@@ -5,12 +5,12 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/prometheus/client_golang/prometheus/promhttp"
 	"google.golang.org/protobuf/proto"
 
 	"pumphouse/binlogpb"
+	"pumphouse/internal/version"
 	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/port"
 	"pumphouse/pump/storage"
 	"pumphouse/pump/takeover"
 )
@@ -18,18 +18,15 @@ import (
 // routes is the HTTP API of a pump (docs/wire-contract.md).
 func (p *Pump) routes() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /status", daemon.Answer(p.log, p.getStatus))
-	mux.HandleFunc("GET /drainers", daemon.Answer(p.log, p.getDrainers))
+	p.Routes(mux)
+	mux.HandleFunc("GET /status", port.Answer(p.Log, p.getStatus))
+	mux.HandleFunc("GET /drainers", port.Answer(p.Log, p.getDrainers))
 	admin := p.opts.Admin.Guard // what changes the pump, costs it much, or shows what binlogs hold
-	mux.HandleFunc("GET /unresolved", daemon.Answer(p.log, admin(p.getUnresolved)))
-	mux.HandleFunc("PUT /state/{node}/{action}", daemon.Answer(p.log, admin(daemon.PutState(nodes.Pump, p.nodeID, p.life.Ask))))
-	mux.HandleFunc("PUT /unresolved/{start}/rollback", daemon.Answer(p.log, admin(p.putUnresolved)))
-	mux.HandleFunc("PUT /unresolved/{start}/commit/{commit}", daemon.Answer(p.log, admin(p.putUnresolved)))
-	mux.HandleFunc("GET /debug/binlog/{ts}", daemon.Answer(p.log, admin(p.getBinlog)))
-	mux.HandleFunc("POST /debug/gc/trigger", daemon.Answer(p.log, admin(p.triggerGC)))
-	mux.HandleFunc("GET /config", daemon.Answer(p.log, p.opts.Admin.ConfigHandler(p.opts.Config)))
-	daemon.Profiles(mux, p.log, p.opts.Admin, p.opts.EnableDebug)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(p.opts.Metrics, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /unresolved", port.Answer(p.Log, admin(p.getUnresolved)))
+	mux.HandleFunc("PUT /unresolved/{start}/rollback", port.Answer(p.Log, admin(p.putUnresolved)))
+	mux.HandleFunc("PUT /unresolved/{start}/commit/{commit}", port.Answer(p.Log, admin(p.putUnresolved)))
+	mux.HandleFunc("GET /debug/binlog/{ts}", port.Answer(p.Log, admin(p.getBinlog)))
+	mux.HandleFunc("POST /debug/gc/trigger", port.Answer(p.Log, admin(p.triggerGC)))
 	return mux
 }
 
@@ -57,7 +54,7 @@ type pumpStatus struct {
 func (p *Pump) getStatus(r *http.Request) (any, error) {
 	stats := p.store.Stats()
 	left, _ := p.drain.waiting()
-	st := pumpStatus{Status: make(map[string]nodes.Record), CommitTS: stats.MaxCommitTS, State: p.agent.State(), Version: daemon.Version,
+	st := pumpStatus{Status: make(map[string]nodes.Record), CommitTS: stats.MaxCommitTS, State: p.Agent.State(), Version: version.Number,
 		Unresolved: stats.Unresolved, WaitingFor: left, Pullers: p.pullers.n.Load(), Storage: stats}
 	if p.safePoint != nil {
 		held := p.safePoint.state()
@@ -71,7 +68,7 @@ func (p *Pump) getStatus(r *http.Request) (any, error) {
 		p.lookAtRecords(snap)
 	}
 	p.lookHere()
-	st.Problems, st.ErrMsg = p.problems.List(), p.problems.Text()
+	st.Problems, st.ErrMsg = p.Problems.List(), p.Problems.Text()
 	if err != nil && st.ErrMsg == "" {
 		st.ErrMsg = err.Error()
 	}
@@ -81,7 +78,7 @@ func (p *Pump) getStatus(r *http.Request) (any, error) {
 func (p *Pump) getDrainers(r *http.Request) (any, error) {
 	snap, err := p.opts.Registry.List(r.Context())
 	if err != nil {
-		return nil, &daemon.HTTPError{Code: http.StatusServiceUnavailable, Err: err}
+		return nil, &port.HTTPError{Code: http.StatusServiceUnavailable, Err: err}
 	}
 	records := make([]nodes.Record, len(snap.Drainers))
 	for i, e := range snap.Drainers {
@@ -97,11 +94,11 @@ const maxPrinted = 1 << 20
 func (p *Pump) getBinlog(r *http.Request) (any, error) {
 	ts, err := nodes.ParseTSO(r.PathValue("ts"))
 	if err != nil {
-		return nil, &daemon.HTTPError{Code: http.StatusBadRequest, Err: err}
+		return nil, &port.HTTPError{Code: http.StatusBadRequest, Err: err}
 	}
 	found, err := p.store.Lookup(r.Context(), ts)
 	if errors.Is(err, storage.ErrNotFound) {
-		return nil, &daemon.HTTPError{Code: http.StatusNotFound, Err: fmt.Errorf("pump %s has no binlog with start or commit TS %s", p.nodeID, ts)}
+		return nil, &port.HTTPError{Code: http.StatusNotFound, Err: fmt.Errorf("pump %s has no binlog with start or commit TS %s", p.ID, ts)}
 	}
 	if err != nil {
 		return nil, err
@@ -128,8 +125,8 @@ func (p *Pump) triggerGC(r *http.Request) (any, error) {
 	case p.gcNow <- answer:
 		done := <-answer
 		return done.text, done.err
-	case <-p.life.Stopping():
-		return nil, &daemon.HTTPError{Code: http.StatusConflict, Err: p.life.Refuse()}
+	case <-p.Life.Stopping():
+		return nil, &port.HTTPError{Code: http.StatusConflict, Err: p.Life.Refuse()}
 	case <-r.Context().Done():
 		return nil, r.Context().Err()
 	}

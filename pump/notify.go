@@ -61,7 +61,7 @@ func (p *Pump) notifyDrainers(ctx context.Context) error {
 // not done.
 func (p *Pump) sayBroken(snap *nodes.Snapshot) {
 	for _, b := range snap.Broken {
-		p.log.WithError(&b).Error("a record in PD cannot be read; if it is a drainer's, it is neither notified nor waited for")
+		p.Log.WithError(&b).Error("a record in PD cannot be read; if it is a drainer's, it is neither notified nor waited for")
 	}
 }
 

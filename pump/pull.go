@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -14,25 +13,9 @@ import (
 
 	"pumphouse/binlogpb"
 	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/port"
 	"pumphouse/pump/storage"
 )
-
-// pullers counts the streams that are open.
-type pullers struct {
-	n    atomic.Int64
-	came chan struct{} // capacity 1: wakes the clock
-}
-
-func (p *pullers) enter() {
-	p.n.Add(1)
-	select {
-	case p.came <- struct{}{}:
-	default:
-	}
-}
-
-func (p *pullers) leave() { p.n.Add(-1) }
 
 // PullBinlogs sends what is committed after the position until the drainer goes or the
 // pump pauses; the stream then ends without an error. gRPC's flow control is the
@@ -52,7 +35,7 @@ func (p *Pump) pull(req *binlogpb.PullBinlogReq, stream binlogpb.Pump_PullBinlog
 	if err := p.checkPosition(from); err != nil {
 		return err
 	}
-	log := p.log.WithField("commit_ts", from)
+	log := p.Log.WithField("commit_ts", from)
 	if who, ok := peer.FromContext(stream.Context()); ok {
 		log = log.WithField("addr", who.Addr.String())
 	}
@@ -62,8 +45,7 @@ func (p *Pump) pull(req *binlogpb.PullBinlogReq, stream binlogpb.Pump_PullBinlog
 		return p.pullFailed(log, from, err)
 	}
 	defer puller.Close()
-	p.pullers.enter()
-	defer p.pullers.leave()
+	defer p.pullers.enter(willWake(stream.Context()))()
 	log.Info("a drainer pulls")
 	ctx, cancel := context.WithCancel(stream.Context())
 	defer cancel()
@@ -83,7 +65,7 @@ func (p *Pump) pull(req *binlogpb.PullBinlogReq, stream binlogpb.Pump_PullBinlog
 // vouch keeps the connection of a call whose sender knows the cluster.
 func vouch(ctx context.Context) {
 	if who, ok := peer.FromContext(ctx); ok {
-		daemon.Vouch(who.Addr)
+		port.Vouch(who.Addr)
 	}
 }
 
@@ -99,7 +81,7 @@ func (p *Pump) checkPosition(from nodes.TSO) error {
 	now := max(p.store.MaxCommitTS(), nodes.MakeTSO(p.opts.Now(), 0))
 	if from > now && from.Time().Sub(now.Time()) > maxAhead {
 		return status.Error(codes.OutOfRange, fmt.Sprintf("position %s (%s) is in the future: pump %s is at %s (%s); is the drainer's checkpoint of another cluster?",
-			from, from.Time().Format(time.RFC3339), p.nodeID, now, now.Time().Format(time.RFC3339)))
+			from, from.Time().Format(time.RFC3339), p.ID, now, now.Time().Format(time.RFC3339)))
 	}
 	return nil
 }
@@ -119,6 +101,7 @@ func send(ctx context.Context, puller *storage.Puller, stream binlogpb.Pump_Pull
 		if err := stream.SendMsg(&d); err != nil {
 			return err
 		}
+		d.Payload = nil // it may be giant, and the next entry may come much later
 	}
 }
 
@@ -128,14 +111,14 @@ func (p *Pump) pullFailed(log logrus.FieldLogger, from nodes.TSO, err error) err
 	switch {
 	case errors.As(err, &purged), errors.As(err, &lost):
 		log.WithError(err).Error("a drainer asks for binlogs that are gone")
-		return status.Error(codes.OutOfRange, fmt.Sprintf("pump %s: %v", p.nodeID, err))
+		return status.Error(codes.OutOfRange, fmt.Sprintf("pump %s: %v", p.ID, err))
 	case errors.Is(err, storage.ErrClosed):
 		return nil
 	}
 	if _, ok := status.FromError(err); !ok {
 		p.metrics.errors.WithLabelValues("pull").Inc()
 		log.WithError(err).Error("a pull failed")
-		return status.Error(codes.Internal, fmt.Sprintf("pump %s: pull after commit TS %s: %v", p.nodeID, from, err))
+		return status.Error(codes.Internal, fmt.Sprintf("pump %s: pull after commit TS %s: %v", p.ID, from, err))
 	}
 	return err
 }

@@ -24,6 +24,7 @@ import (
 
 	"pumphouse/binlogpb"
 	"pumphouse/nodes"
+	"pumphouse/nodes/life"
 	"pumphouse/nodes/pd"
 	"pumphouse/pump/storage"
 	"pumphouse/testsuite/pdtest"
@@ -46,7 +47,7 @@ func newRig(t testing.TB) *rig {
 
 // options are those of a pump that tests can afford.
 func (r *rig) options(id string) Options {
-	return Options{NodeID: id, Addr: "127.0.0.1:0", DataDir: r.TempDir(), Registry: r.registry, PD: r.pd,
+	return Options{Options: life.Options{NodeID: id, Addr: "127.0.0.1:0", DataDir: r.TempDir(), Registry: r.registry, PD: r.pd},
 		StopWriteAtAvailable: 1, NotifyTimeout: 300 * time.Millisecond}
 }
 
@@ -287,6 +288,56 @@ func TestDataOfAnotherCluster(t *testing.T) {
 	if _, err := other.registry.Get(t.Context(), nodes.Pump, "pump1"); !errors.Is(err, nodes.ErrNotFound) {
 		t.Errorf("it has shown itself in the other cluster: %v", err)
 	}
+}
+
+// TestCallsOfAnotherCluster: who has the address of another cluster's pump is told so, and leaves nothing in its log.
+func TestCallsOfAnotherCluster(t *testing.T) {
+	r := newRig(t)
+	p := r.open(r.options("pump1"))
+	conn := r.dial(p)
+	stranger := *r
+	stranger.cluster++
+	for what, err := range map[string]error{
+		"a prewrite":       stranger.write(conn, prewrite(r.tso(), []byte("v"))),
+		"TiDB's probe":     stranger.write(conn, nil),
+		"a pull":           ended(stranger.pull(conn, 0)),
+		"a drainer's hint": binlogpb.Wake(t.Context(), conn, stranger.cluster),
+	} {
+		if status.Code(err) != codes.InvalidArgument || !strings.Contains(err.Error(), fmt.Sprintf("belongs to cluster %d, not to %d", r.cluster, stranger.cluster)) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if n := p.store.Stats().Records; n != 0 {
+		t.Errorf("%d records are stored", n)
+	}
+}
+
+// TestDrained: a pump that goes offline is needed while a drainer lacks its last transaction, or one is unresolved that a drainer
+// will want.
+func TestDrained(t *testing.T) {
+	r := newRig(t)
+	p := r.open(r.options("pump1"))
+	conn := r.dial(p)
+	last := r.transaction(conn, []byte("v"))
+	is := func(what string, want bool) {
+		t.Helper()
+		if got := p.drained(t.Context()); got != want {
+			t.Errorf("%s: nobody needs the pump: %t", what, got)
+		}
+	}
+	is("without a drainer", true)
+	r.drainer("d1", "127.0.0.1:1", nodes.Online, last-1)
+	is("the last transaction is not consumed", false)
+	r.drainer("d1", "127.0.0.1:1", nodes.Paused, last-1)
+	is("it is not, by a drainer that is paused", false)
+	r.drainer("d1", "127.0.0.1:1", nodes.Online, last)
+	is("everything is consumed", true)
+	if err := r.write(conn, prewrite(r.tso(), []byte("v"))); err != nil {
+		t.Fatal(err)
+	}
+	is("one is unresolved", false)
+	r.drainer("d1", "127.0.0.1:1", nodes.Offline, last-1)
+	is("no drainer is left", true)
 }
 
 // TestRefusedIsNotStored pauses a pump under load: what was acknowledged is there after a

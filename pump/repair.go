@@ -6,7 +6,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
-	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/datadir"
 	"pumphouse/pump/storage"
 	"pumphouse/pump/takeover"
 )
@@ -14,7 +14,7 @@ import (
 // Repair makes the damaged binlogs of a pump that does not run usable again, see
 // [storage.Repair]. What it lost is in the report. progress is [storage.Options.Progress].
 func Repair(dataDir string, log logrus.FieldLogger, progress func(segment, of int)) (report *storage.Report, err error) {
-	dir, err := daemon.OpenDataDir(dataDir)
+	dir, err := datadir.Open(dataDir)
 	if err != nil {
 		return nil, err
 	}

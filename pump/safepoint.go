@@ -8,8 +8,8 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"pumphouse/internal/logs"
 	"pumphouse/nodes"
-	"pumphouse/nodes/logs"
 )
 
 // GCHolder holds back TiKV's garbage collection, which would remove the evidence of how a
@@ -76,9 +76,9 @@ func (p *Pump) prepareSafePoint() error {
 	if p.opts.GCHolder == nil { // the metric is there all the same, for alerts
 		return p.metrics.watchSafePoint(func() SafePoint { return SafePoint{} })
 	}
-	service := "pumphouse-" + p.nodeID
+	service := "pumphouse-" + p.ID
 	p.safePoint = &safePoint{holder: p.opts.GCHolder, service: service, ttl: p.opts.GCTTL, oldest: p.store.OldestUnresolved,
-		now: p.opts.Now, log: p.log, shown: SafePoint{Service: service}}
+		now: p.opts.Now, log: p.Log, shown: SafePoint{Service: service}}
 	return p.metrics.watchSafePoint(p.safePoint.state)
 }
 

@@ -9,15 +9,9 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"pumphouse/binlogpb"
-	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/port"
 	"pumphouse/pump/direct"
 )
-
-// listen binds the port and the Unix socket. Nothing is accepted yet.
-func (p *Pump) listen(ctx context.Context) (err error) {
-	p.port, err = daemon.Listen(ctx, p.opts.Addr, p.opts.AdvertiseAddr, p.opts.Socket)
-	return err
-}
 
 // What TiDB may send ahead: windows that hold a few large transactions.
 const streamWindow, connWindow = 4 << 20, 8 << 20
@@ -52,38 +46,17 @@ func ServerOptions(maxMessage int) []grpc.ServerOption {
 // [ServerOptions].
 func WriteDirectly(server *grpc.Server, maxMessage int, write func([]direct.Call)) *direct.Server {
 	return direct.New(server, direct.Options{Write: write, MaxMessage: maxMessage, MaxStreams: maxStreams,
-		StreamWindow: streamWindow, ConnWindow: connWindow, Vouch: daemon.Vouch, Member: daemon.Vouched})
+		StreamWindow: streamWindow, ConnWindow: connWindow, Vouch: port.Vouch, Member: port.Vouched})
 }
 
 // serve starts to answer gRPC and HTTP on every listener. Writes are still refused.
 func (p *Pump) serve(ctx context.Context) error {
-	if err := p.serveAll(); err != nil {
-		return err
-	}
-	if err := p.port.DialSelf(ctx, "TiDB and drainers"); err != nil {
-		p.log.Warn(err)
-	}
-	return nil
-}
-
-func (p *Pump) serveAll() error {
-	p.opts.Admin.Warn(p.log, p.port.Addr(), p.opts.Security)
 	server := grpc.NewServer(ServerOptions(p.opts.MaxMessageSize)...)
 	binlogpb.RegisterPumpServer(server, service{Pump: p})
-	p.port.MaxConns, p.port.Log = p.opts.MaxConns, p.log
+	binlogpb.RegisterWakeServer(server, service{Pump: p})
+	p.Port.MaxConns = p.opts.MaxConns
 	if p.opts.NoDirectWrites {
-		return p.port.Serve(p.opts.Security, server, p.routes())
+		return p.Serve(ctx, server, p.routes())
 	}
-	return p.port.Serve(p.opts.Security, WriteDirectly(server, p.opts.MaxMessageSize, p.write), p.routes())
-}
-
-// stopServing lets calls under way finish for at most grace, or until the pump is hurried,
-// then cuts them.
-func (p *Pump) stopServing(grace time.Duration) {
-	if p.port == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(p.life.Hurried, grace)
-	defer cancel()
-	p.port.Close(ctx)
+	return p.Serve(ctx, WriteDirectly(server, p.opts.MaxMessageSize, p.write), p.routes())
 }

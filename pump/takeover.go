@@ -9,37 +9,32 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"pumphouse/internal/version"
 	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/port"
 	"pumphouse/pump/storage"
 	"pumphouse/pump/takeover"
 )
 
-// readRecord learns what the pump's record in PD says of its last life.
-func (p *Pump) readRecord(ctx context.Context) (err error) {
-	p.recorded, err = p.opts.Registry.LastRecord(ctx, nodes.Pump, p.nodeID)
-	return err
-}
-
 // takeOver imports the binlogs of an upstream pump that has left them in the data directory.
 func (p *Pump) takeOver(ctx context.Context) error {
-	return takeover.Run(ctx, takeover.Options{DataDir: p.opts.DataDir, Store: storage.Options{Dir: storeDir(p.opts.DataDir), Logger: p.log},
-		Sorted: p.recorded.MaxCommitTS, KeepFree: p.opts.StopWriteAtAvailable, Begin: p.serveImport, Logger: p.log})
+	return takeover.Run(ctx, takeover.Options{DataDir: p.opts.DataDir, Store: storage.Options{Dir: storeDir(p.opts.DataDir), Logger: p.Log},
+		Sorted: p.Recorded.MaxCommitTS, KeepFree: p.opts.StopWriteAtAvailable, Begin: p.serveImport, Logger: p.Log})
 }
 
 // serveImport answers /status and /metrics during an import.
 func (p *Pump) serveImport(progress *takeover.Progress) (end func()) {
 	err := p.metrics.watchImport(progress)
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /status", daemon.Answer(p.log, func(*http.Request) (any, error) { return importStatus(progress.Status()), nil }))
+	mux.HandleFunc("GET /status", port.Answer(p.Log, func(*http.Request) (any, error) { return importStatus(progress.Status()), nil }))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(p.opts.Metrics, promhttp.HandlerOpts{}))
-	mux.HandleFunc("/", daemon.Answer(p.log, func(*http.Request) (any, error) {
-		return nil, &daemon.HTTPError{Code: http.StatusServiceUnavailable, Err: errors.New(importStatus(progress.Status()).ErrMsg)}
+	mux.HandleFunc("/", port.Answer(p.Log, func(*http.Request) (any, error) {
+		return nil, &port.HTTPError{Code: http.StatusServiceUnavailable, Err: errors.New(importStatus(progress.Status()).ErrMsg)}
 	}))
 	var serveErr error
-	end, serveErr = p.port.ServeMeanwhile(p.opts.Security, mux)
+	end, serveErr = p.Port.ServeMeanwhile(p.opts.Security, mux)
 	if err := errors.Join(err, serveErr); err != nil {
-		p.log.WithError(err).Warn("the progress of the import cannot be asked for over HTTP; the log has it")
+		p.Log.WithError(err).Warn("the progress of the import cannot be asked for over HTTP; the log has it")
 	}
 	if end == nil {
 		end = func() {}
@@ -53,7 +48,7 @@ func importStatus(s takeover.Status) pumpStatus {
 	if s.ETASeconds >= 0 {
 		left = fmt.Sprintf("%d s", s.ETASeconds)
 	}
-	return pumpStatus{Status: map[string]nodes.Record{}, Version: daemon.Version, Import: &s, Problems: []nodes.Problem{},
+	return pumpStatus{Status: map[string]nodes.Record{}, Version: version.Number, Import: &s, Problems: []nodes.Problem{},
 		ErrMsg: fmt.Sprintf("the pump is importing the binlogs of an upstream pump: %d of %d MiB are done, time left: %s", s.DoneBytes>>20, s.TotalBytes>>20, left)}
 }
 
@@ -73,8 +68,8 @@ func (p *Pump) forgetOld() {
 	gone, err := takeover.ForgetOlder(p.opts.DataDir, p.opts.GC, p.opts.Now())
 	switch {
 	case err != nil:
-		p.log.WithError(err).Warn("cannot remove the files of the upstream pump that was taken over")
+		p.Log.WithError(err).Warn("cannot remove the files of the upstream pump that was taken over")
 	case gone:
-		p.log.Info("the files of the upstream pump that was taken over are removed: they are older than the GC time")
+		p.Log.Info("the files of the upstream pump that was taken over are removed: they are older than the GC time")
 	}
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/port"
 	"pumphouse/pump/storage"
 )
 
@@ -61,7 +61,7 @@ func (l *listed) forget() {
 // ?older= than a duration.
 func (p *Pump) getUnresolved(r *http.Request) (any, error) {
 	bad := func(name, value, want string) error {
-		return &daemon.HTTPError{Code: http.StatusBadRequest, Err: fmt.Errorf("list the unresolved transactions: %s=%q: want %s", name, value, want)}
+		return &port.HTTPError{Code: http.StatusBadRequest, Err: fmt.Errorf("list the unresolved transactions: %s=%q: want %s", name, value, want)}
 	}
 	limit, older := defaultListed, time.Duration(0)
 	if text := r.FormValue("limit"); text != "" {
@@ -80,7 +80,7 @@ func (p *Pump) getUnresolved(r *http.Request) (any, error) {
 	}
 	list, total := p.listed.get(p.store, limit, older, p.opts.Now)
 	stats := p.store.Stats()
-	answer := nodes.UnresolvedList{Pump: p.nodeID, Total: total, Waiting: stats.Waiting, Delivered: stats.MaxCommitTS,
+	answer := nodes.UnresolvedList{Pump: p.ID, Total: total, Waiting: stats.Waiting, Delivered: stats.MaxCommitTS,
 		Transactions: make([]nodes.UnresolvedTxn, len(list))}
 	now := p.opts.Now()
 	for i, u := range list {
@@ -109,12 +109,12 @@ func (p *Pump) putUnresolved(r *http.Request) (any, error) {
 		}
 		outcome = "committed at " + commit.String()
 	}
-	log := p.log.WithFields(logrus.Fields{"start_ts": start, "commit_ts": commit, "addr": daemon.Peer(r), "by": r.Header.Get(nodes.DecidedBy)})
+	log := p.Log.WithFields(logrus.Fields{"start_ts": start, "commit_ts": commit, "addr": port.Peer(r), "by": r.Header.Get(nodes.DecidedBy)})
 	d, err := p.decide(r.Context(), start, commit)
 	p.listed.forget()
 	if err != nil {
 		log.WithError(err).Warn("an operator's decision about an unresolved transaction was not carried out")
-		return nil, &daemon.HTTPError{Code: decisionStatus(err), Err: err}
+		return nil, &port.HTTPError{Code: decisionStatus(err), Err: err}
 	}
 	log.Warnf("an operator has decided that an unresolved transaction is %s", outcome)
 	return nodes.Reply{Message: fmt.Sprintf("the transaction with start TS %s is %s for good, by an operator's decision (TiKV: %s)", start, outcome, d.TiKV),
@@ -127,7 +127,7 @@ func pathTSO(r *http.Request, name string) (nodes.TSO, error) {
 		err = errors.New("0 is not a TSO")
 	}
 	if err != nil {
-		return 0, &daemon.HTTPError{Code: http.StatusBadRequest, Err: fmt.Errorf("resolve a transaction: %s TS: %w", name, err)}
+		return 0, &port.HTTPError{Code: http.StatusBadRequest, Err: fmt.Errorf("resolve a transaction: %s TS: %w", name, err)}
 	}
 	return ts, nil
 }

@@ -14,9 +14,11 @@ import (
 
 	logtest "github.com/sirupsen/logrus/hooks/test"
 
+	"pumphouse/internal/certfile"
 	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/port"
 	"pumphouse/pump/storage"
+	"pumphouse/testsuite/pdtest"
 )
 
 // forgot is a TiKV that has no trace of any transaction.
@@ -199,14 +201,13 @@ func TestListIsKept(t *testing.T) {
 func TestAdminLimitsThePump(t *testing.T) {
 	r := newRig(t)
 	o := r.options("pump1")
-	o.Admin = daemon.AdminCert
+	o.Admin = port.AdminCert
 	if _, err := New(o); err == nil || !strings.Contains(err.Error(), "ssl-ca") {
 		t.Errorf("cert without TLS: %v", err)
 	}
-	o.Admin = daemon.AdminAny
-	p := r.open(o)
-	p.opts.Admin = daemon.AdminCert // as on the Unix socket of a port with TLS
-	h := p.routes()
+	certs := pdtest.NewCerts(t)
+	o.Security = certfile.Security{CA: certs.CAFile, Cert: certs.CertFile, Key: certs.KeyFile}
+	h := r.open(o).routes() // called without a certificate, as over the Unix socket
 	for _, c := range []struct {
 		method, path string
 		limited      bool

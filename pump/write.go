@@ -54,6 +54,9 @@ func (p *Pump) write(calls []direct.Call) {
 	if entered {
 		p.gate.leave()
 	}
+	if slices.Contains(w.errs, nil) { // traffic
+		p.pullers.wake()
+	}
 	took := p.opts.Now().Sub(began)
 	for i := range calls {
 		calls[i].Err = p.outcome(&calls[i], w.recs[i], w.errs[i])
@@ -100,7 +103,7 @@ func (p *Pump) admit(recs []storage.Record, errs []error) (entered bool) {
 			continue
 		}
 		if !tried {
-			tried, refused = true, p.gate.enter(p.nodeID)
+			tried, refused = true, p.gate.enter(p.ID)
 			entered = refused == nil
 			if entered {
 				refused = p.horizon.setback()
@@ -111,7 +114,7 @@ func (p *Pump) admit(recs []storage.Record, errs []error) (entered bool) {
 			errs[i] = status.Error(codes.Unavailable, refused.Error())
 		case asked:
 			if err := p.store.Admit(); err != nil {
-				errs[i] = status.Error(codes.Unavailable, fmt.Sprintf("pump %s: %v", p.nodeID, err))
+				errs[i] = status.Error(codes.Unavailable, fmt.Sprintf("pump %s: %v", p.ID, err))
 			}
 		}
 	}
@@ -137,7 +140,7 @@ func (p *Pump) outcome(c *direct.Call, rec storage.Record, err error) error {
 
 func (p *Pump) wrongCluster(id uint64) error {
 	return status.Error(codes.InvalidArgument, fmt.Sprintf(
-		"this pump belongs to cluster %d, not to %d: check the PD address of the sender and of pump %s", p.clusterID, id, p.nodeID))
+		"this pump belongs to cluster %d, not to %d: check the PD address of the sender and of pump %s", p.clusterID, id, p.ID))
 }
 
 // writeFailed words the error for TiDB, which shows it in its log. TiDB tries other pumps
@@ -160,5 +163,5 @@ func (p *Pump) writeFailed(rec storage.Record, err error) error {
 		}
 	}
 	p.metrics.errors.WithLabelValues(kind).Inc()
-	return status.Error(code, fmt.Sprintf("pump %s: store the %s with start TS %s: %v", p.nodeID, rec.Type, rec.StartTS, err))
+	return status.Error(code, fmt.Sprintf("pump %s: store the %s with start TS %s: %v", p.ID, rec.Type, rec.StartTS, err))
 }

@@ -10,7 +10,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
-	"pumphouse/nodes/certfile"
+	"pumphouse/internal/certfile"
 	"pumphouse/server/governor"
 	"pumphouse/server/session"
 )

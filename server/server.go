@@ -13,7 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"pumphouse/nodes/logs"
+	"pumphouse/internal/logs"
 	"pumphouse/server/engine"
 	"pumphouse/server/governor"
 	"pumphouse/server/session"

@@ -217,12 +217,18 @@ func TestThrottleIsBounded(t *testing.T) {
 	}
 }
 
+// stopClock has nobody's turn come by time, before anybody logs in.
+func stopClock(h *house) {
+	now := time.Now()
+	h.throttle.now, h.throttle.after = func() time.Time { return now }, func(time.Duration, func()) {}
+}
+
 // TestWaitingLoginsHoldNoPlace: while more guesses wait than there are places for clients on
 // their way in, others come in, those that wait are not dropped, and only the free guesses
 // have been looked at.
 func TestWaitingLoginsHoldNoPlace(t *testing.T) {
 	h := open(t, Options{Users: testUsers(t), MaxHandshakes: 4}, nil)
-	h.throttle.after = func(time.Duration, func()) {} // nobody's turn comes by time
+	stopClock(h)
 	const guesses = 20
 	answers := make(chan error, guesses)
 	for i := range guesses {
@@ -274,7 +280,7 @@ func TestWaitingLoginsHoldNoPlace(t *testing.T) {
 // TestGoneClientsLeaveTheQueue: attempts whose clients have hung up keep nobody waiting.
 func TestGoneClientsLeaveTheQueue(t *testing.T) {
 	h := open(t, Options{Users: testUsers(t)}, nil)
-	h.throttle.after = func(time.Duration, func()) {}
+	stopClock(h)
 	for range freeFailures {
 		h.throttle.begin(keyOf("watch", from("127.0.0.1"))).end(false)
 	}
@@ -328,7 +334,7 @@ func TestTheTurnComes(t *testing.T) {
 // TestTooManyWait: who finds too many before it is told so, the same for every name.
 func TestTooManyWait(t *testing.T) {
 	h := open(t, Options{Users: testUsers(t)}, nil)
-	h.throttle.after = func(time.Duration, func()) {}
+	stopClock(h)
 	for _, user := range []string{"watch", "nobody"} {
 		key := keyOf(user, from("127.0.0.1"))
 		for range freeFailures {

@@ -39,7 +39,8 @@ func asError(err error) *Error {
 	if errors.As(err, &known) {
 		return known
 	}
-	if te, ok := perrors.Cause(err).(*terror.Error); ok {
+	var te *terror.Error
+	if errors.As(perrors.Cause(err), &te) {
 		se := terror.ToSQLError(te)
 		return &Error{Code: se.Code, State: se.State, Message: se.Message, cause: err}
 	}

@@ -62,10 +62,11 @@ func packages(t *testing.T) []listed {
 // mayImport are the rooms that a room may use beside itself. cmd and testsuite may use
 // what they like, and nobody uses them.
 var mayImport = map[string]string{
-	"nodes": "", "sqlext": "", "binlogpb": "", "docs": "",
-	"server":  "nodes sqlext binlogpb docs",
-	"pump":    "nodes sqlext binlogpb",
-	"drainer": "nodes sqlext binlogpb",
+	"internal": "", "sqlext": "", "binlogpb": "", "docs": "",
+	"nodes":   "internal",
+	"server":  "internal nodes sqlext binlogpb docs",
+	"pump":    "internal nodes sqlext binlogpb",
+	"drainer": "internal nodes sqlext binlogpb",
 }
 
 func TestImportsPointOneWay(t *testing.T) {
@@ -412,7 +413,7 @@ func f(s struct{ counter int }) int {
 		}
 	}
 	for _, bad := range [][2]string{
-		{"nodes", "pumphouse/server"}, {"drainer", "pumphouse/pump"}, {"pump", "pumphouse/nodes/embedpd"}, {"server", "pumphouse/testsuite/pdtest"}, {"util", "pumphouse/nodes"},
+		{"nodes", "pumphouse/server"}, {"drainer", "pumphouse/pump"}, {"pump", "pumphouse/nodes/embedpd"}, {"server", "pumphouse/testsuite/pdtest"}, {"util", "pumphouse/nodes"}, {"internal", "pumphouse/nodes"},
 	} {
 		if badImport(bad[0], bad[1]) == "" {
 			t.Errorf("%s may import %s", bad[0], bad[1])

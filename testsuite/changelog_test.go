@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"pumphouse/nodes/daemon"
+	"pumphouse/internal/version"
 )
 
 // TestChangelog: CHANGELOG.md has the form of keepachangelog.com, and its newest version is that of the programs.
@@ -43,7 +43,7 @@ func TestChangelog(t *testing.T) {
 			t.Errorf("line %d: %q: want an entry (\"- …\") under one of %q", n+1, line, kinds)
 		}
 	}
-	if len(versions) < 2 || versions[0] != "Unreleased" || versions[1] != daemon.Version {
-		t.Errorf("versions %q: want Unreleased and then %s, the programs' version (nodes/daemon)", versions, daemon.Version)
+	if len(versions) < 2 || versions[0] != "Unreleased" || versions[1] != version.Number {
+		t.Errorf("versions %q: want Unreleased and then %s, the programs' version (internal/version)", versions, version.Number)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"os"
 	"strings"
 	"time"
 
@@ -17,10 +16,11 @@ import (
 	"pumphouse/drainer/arbiter"
 	"pumphouse/drainer/kafkaclient"
 	"pumphouse/drainer/sink/mysql"
+	"pumphouse/internal/certfile"
+	"pumphouse/internal/logs"
+	"pumphouse/internal/secret"
+	"pumphouse/internal/setting"
 	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
-	"pumphouse/nodes/logs"
-	"pumphouse/nodes/setting"
 )
 
 // config is the configuration, under the names of upstream's arbiter. What a key means is the usage of its
@@ -32,9 +32,9 @@ type config struct {
 
 	logs.Config
 
-	Up       upConfig        `toml:"up" doc:"The topic."`
-	Down     downConfig      `toml:"down" doc:"The database: a MySQL, MariaDB or TiDB."`
-	Security daemon.Security `toml:"security" doc:"TLS towards the database."`
+	Up       upConfig          `toml:"up" doc:"The topic."`
+	Down     downConfig        `toml:"down" doc:"The database: a MySQL, MariaDB or TiDB."`
+	Security certfile.Security `toml:"security" doc:"TLS towards the database."`
 
 	LogRotate any `toml:"log-rotate" old:"no effect: use [log.file], logrotate(8) or the journal"`
 
@@ -146,7 +146,7 @@ func (c *config) options(log logrus.FieldLogger, reg *prometheus.Registry) (arbi
 		Brokers: kafkaclient.Brokers{Addrs: strings.Split(cmp.Or(c.Up.KafkaAddrs, "127.0.0.1:9092"), ","), Version: c.Up.KafkaVersion,
 			ClientID: cmp.Or(c.Up.KafkaClientID, "pumphouse-arbiter"), Logger: log},
 		Topic: c.Up.Topic, InitialCommitTS: nodes.TSO(c.Up.InitialCommitTS), IgnoreOffsets: c.Up.IgnoreOffsets,
-		Server:  mysql.Server{Host: cmp.Or(c.Down.Host, "localhost"), Port: c.Down.Port, User: c.Down.User, Password: c.Down.Password},
+		Server:  mysql.Server{Host: cmp.Or(c.Down.Host, "localhost"), Port: c.Down.Port, User: c.Down.User},
 		Workers: c.Down.Workers, TxnBatch: c.Down.BatchSize, SafeMode: c.Down.SafeMode, StopAtDivergence: c.Down.OnDivergence == "stop",
 		Logger: log, Metrics: reg,
 	}
@@ -171,10 +171,8 @@ func (c *config) options(log logrus.FieldLogger, reg *prometheus.Registry) (arbi
 	if o.Server.TLS, err = c.Security.Client(); err != nil {
 		bad = append(bad, fmt.Errorf("security: %w", err))
 	}
-	if c.Down.EncryptedPassword != "" {
-		if o.Server.Password, err = daemon.Decrypt(os.Getenv(daemon.SecretKeyVar), c.Down.EncryptedPassword); err != nil {
-			bad = append(bad, fmt.Errorf("down.encrypted_password: %w", err))
-		}
+	if o.Server.Password, err = secret.Password(c.Down.Password, "down.encrypted_password", c.Down.EncryptedPassword); err != nil {
+		bad = append(bad, err)
 	}
 	return o, errors.Join(bad...)
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"pumphouse/drainer/arbiter"
-	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/port"
 )
 
 // page is what arbiter answers over HTTP.
@@ -37,9 +37,9 @@ func listen(ctx context.Context, addr string) (net.Listener, error) {
 func serve(l net.Listener, reg *prometheus.Registry, shown map[string]any, a *arbiter.Arbiter, log logrus.FieldLogger) *page {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(reg, promhttp.HandlerOpts{}))
-	mux.HandleFunc("GET /status", daemon.Answer(log, func(*http.Request) (any, error) { return a.Status(), nil }))
-	mux.HandleFunc("GET /config", daemon.Answer(log, daemon.AdminAny.ConfigHandler(shown)))
-	daemon.Profiles(mux, log, daemon.AdminAny, false)
+	mux.HandleFunc("GET /status", port.Answer(log, func(*http.Request) (any, error) { return a.Status(), nil }))
+	mux.HandleFunc("GET /config", port.Answer(log, port.AdminAny.ConfigHandler(shown)))
+	port.Profiles(mux, log, port.AdminAny, false)
 	p := &page{listener: l, done: make(chan struct{}),
 		server: &http.Server{Handler: mux, ReadTimeout: 10 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 64 << 10}}
 	go func() {

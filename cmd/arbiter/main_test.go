@@ -7,13 +7,13 @@ import (
 	"strings"
 	"testing"
 
-	"pumphouse/nodes/daemon"
-	"pumphouse/nodes/logs"
+	"pumphouse/internal/logs"
+	"pumphouse/internal/setting"
 	"pumphouse/testsuite/secrettest"
 )
 
 // TestConfigHidesSecrets: what is shown of a configuration has no secret, whatever key it stands in.
-func TestConfigHidesSecrets(t *testing.T) { secrettest.Hidden(t, &config{}, daemon.Shown) }
+func TestConfigHidesSecrets(t *testing.T) { secrettest.Hidden(t, &config{}, setting.Shown) }
 
 func writeConfig(t *testing.T, text string) string {
 	t.Helper()

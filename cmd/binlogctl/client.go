@@ -60,6 +60,22 @@ func (c *cluster) close() {
 	c.etcd.Close()
 }
 
+// on gives the command that does something with the node of -node-id, of a kind.
+func on(kind nodes.Kind, do func(ctx context.Context, c *cluster, e nodes.Entry, o options, stdout, stderr io.Writer) error) func(context.Context, options, io.Writer, io.Writer) error {
+	return func(ctx context.Context, o options, stdout, stderr io.Writer) error {
+		c, err := connect(o)
+		if err != nil {
+			return err
+		}
+		defer c.close()
+		e, err := c.registry.Find(ctx, kind, o.nodeID)
+		if err != nil {
+			return err
+		}
+		return do(ctx, c, e, o, stdout, stderr)
+	}
+}
+
 // now is the time by PD's clock, with which nodes stamp their records: this machine's
 // own may be off. Where PD gives no TSO, the own one has to do, and stderr says so.
 func (c *cluster) now(ctx context.Context, stderr io.Writer) time.Time {

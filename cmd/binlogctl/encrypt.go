@@ -7,7 +7,7 @@ import (
 	"io"
 	"os"
 
-	"pumphouse/nodes/daemon"
+	"pumphouse/internal/secret"
 )
 
 // encrypt prints -text in the form drainers take as an encrypted password.
@@ -15,11 +15,11 @@ func encrypt(_ context.Context, o options, stdout, stderr io.Writer) error {
 	if o.text == "" {
 		return errors.New("-cmd encrypt needs -text")
 	}
-	key := os.Getenv(daemon.SecretKeyVar)
+	key := os.Getenv(secret.KeyVar)
 	if key == "" {
 		fmt.Fprintln(stderr, "binlogctl: encrypting with the key that everybody has; set BINLOG_SECRET_KEY (hexadecimal, 16, 24 or 32 bytes) here and for the drainer to use your own")
 	}
-	out, err := daemon.Encrypt(key, o.text)
+	out, err := secret.Encrypt(key, o.text)
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"slices"
@@ -29,30 +28,15 @@ func events(ctx context.Context, o options, stdout, _ io.Writer) error {
 		list = slices.DeleteFunc(list, func(e audit.Event) bool { return e.NodeID != o.nodeID })
 	}
 	slices.Reverse(list)
-	switch o.output {
-	case "json":
-		type withKind struct {
-			Kind string `json:"kind"`
-			audit.Event
-		}
-		out := make([]withKind, len(list))
-		for i, e := range list {
-			out[i] = withKind{e.Kind.String(), e}
-		}
-		enc := json.NewEncoder(stdout)
-		enc.SetIndent("", "  ")
-		err = enc.Encode(out)
-	case "log":
-		for _, e := range list {
-			text := fmt.Sprintf("{NodeID: %s, Addr: %s, From: %s, To: %s, By: %s, Result: %s}", e.NodeID, e.Host, e.Old, e.New, by(e), e.Result)
-			if _, err = fmt.Fprintf(stdout, "[%s] [INFO] [nodes.go:53] [\"node event\"] [type=%s] [event=%s]\n",
-				e.At.Local().Format("2006/01/02 15:04:05.000 -07:00"), e.Kind, strconv.Quote(text)); err != nil {
-				break
-			}
-		}
-	default:
-		err = printEvents(stdout, list)
+	type withKind struct {
+		Kind string `json:"kind"`
+		audit.Event
 	}
+	out := make([]withKind, len(list))
+	for i, e := range list {
+		out[i] = withKind{e.Kind.String(), e}
+	}
+	err = o.print(stdout, out, func() error { return printEvents(stdout, list) }, func() error { return printEventsLog(stdout, list) })
 	if err != nil {
 		return fmt.Errorf("write the events: %w", err)
 	}
@@ -67,6 +51,18 @@ func printEvents(w io.Writer, list []audit.Event) error {
 			stateOrNone(e.Old), stateOrNone(e.New), by(e), e.Result)
 	}
 	return tw.Flush()
+}
+
+// printEventsLog writes a line each in the form of the upstream tool's log.
+func printEventsLog(w io.Writer, list []audit.Event) error {
+	for _, e := range list {
+		text := fmt.Sprintf("{NodeID: %s, Addr: %s, From: %s, To: %s, By: %s, Result: %s}", e.NodeID, e.Host, e.Old, e.New, by(e), e.Result)
+		if _, err := fmt.Fprintf(w, "[%s] [INFO] [nodes.go:53] [\"node event\"] [type=%s] [event=%s]\n",
+			e.At.Local().Format("2006/01/02 15:04:05.000 -07:00"), e.Kind, strconv.Quote(text)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // stateOrNone is a state, or that there is no record.

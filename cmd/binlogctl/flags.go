@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -11,9 +12,9 @@ import (
 	"strings"
 	"time"
 
+	"pumphouse/internal/certfile"
+	"pumphouse/internal/setting"
 	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
-	"pumphouse/nodes/setting"
 )
 
 // options are the flags, under the names upstream's scripts use.
@@ -28,34 +29,37 @@ type options struct {
 	text        string
 	output      string
 	timeout     time.Duration
-	wait        patience
+	wait        waitFlag
 	verdict     verdict
-	security    daemon.Security
+	security    certfile.Security
 	version     bool
 }
 
 // command is what one value of -cmd does.
 type command struct {
-	run  func(ctx context.Context, o options, stdout, stderr io.Writer) error
-	help string
-	node bool // needs -node-id
+	run   func(ctx context.Context, o options, stdout, stderr io.Writer) error
+	help  string
+	node  bool // needs -node-id
+	waits bool // takes -wait
 }
 
 var commands = map[string]command{
 	"pumps":           {run: list(nodes.Pump), help: "list the pumps"},
 	"drainers":        {run: list(nodes.Drainer), help: "list the drainers"},
-	"update-pump":     {run: update(nodes.Pump), node: true, help: "write -state into a pump's record in PD (repair of a dead node)"},
-	"update-drainer":  {run: update(nodes.Drainer), node: true, help: "the same for a drainer"},
+	"update-pump":     {run: on(nodes.Pump, update), node: true, help: "write -state into a pump's record in PD (repair of a dead node)"},
+	"update-drainer":  {run: on(nodes.Drainer, update), node: true, help: "the same for a drainer"},
 	"status":          {run: status, help: "ask every running node, or -node-id, what it says of itself: lag, what it waits for"},
 	"events":          {run: events, help: "list who changed which node's state when, or that of -node-id"},
 	"unresolved":      {run: unresolved, help: "list the transactions whose outcome pumps, or that of -node-id, do not know; they hold back replication"},
-	"resolve":         {run: resolve, node: true, help: "decide how an unresolved transaction of a pump ended: -start-ts with -commit-ts or -rollback"},
+	"resolve":         {run: on(nodes.Pump, resolve), node: true, help: "decide how an unresolved transaction of a pump ended: -start-ts with -commit-ts or -rollback"},
 	"drop-pump":       {run: drop(nodes.Pump), node: true, help: "remove the record of a pump that is offline"},
 	"drop-drainer":    {run: drop(nodes.Drainer), node: true, help: "the same for a drainer"},
-	"pause-pump":      {run: act(nodes.Pump, nodes.ActPause), node: true, help: "ask a running pump to pause; it can be started again (see -wait)"},
-	"pause-drainer":   {run: act(nodes.Drainer, nodes.ActPause), node: true, help: "the same for a drainer"},
-	"offline-pump":    {run: act(nodes.Pump, nodes.ActClose), node: true, help: "ask a running pump to drain and leave the cluster for good"},
-	"offline-drainer": {run: act(nodes.Drainer, nodes.ActClose), node: true, help: "the same for a drainer"},
+	"pause-pump":      {run: on(nodes.Pump, act(nodes.ActPause)), node: true, waits: true, help: "ask a running pump to pause; it can be started again (see -wait)"},
+	"pause-drainer":   {run: on(nodes.Drainer, act(nodes.ActPause)), node: true, waits: true, help: "the same for a drainer"},
+	"offline-pump":    {run: on(nodes.Pump, act(nodes.ActClose)), node: true, waits: true, help: "ask a running pump to drain and leave the cluster for good"},
+	"offline-drainer": {run: on(nodes.Drainer, act(nodes.ActClose)), node: true, waits: true, help: "the same for a drainer"},
+	"switch-drainer":  {run: on(nodes.Drainer, switchDrainer), node: true, waits: true, help: "have a drainer give its place to the process that waits as its standby, and wait until that one is online"},
+	"handover":        {run: on(nodes.Drainer, handover), node: true, waits: true, help: "pause a drainer where a changefeed of TiCDC can go on, and print what creates that"},
 	"generate_meta":   {run: generateMeta, help: "write <data-dir>/savepoint with a fresh TSO"},
 	"encrypt":         {run: encrypt, help: "encrypt -text for a drainer's configuration"},
 }
@@ -69,13 +73,13 @@ func commandNames() []string {
 	return names
 }
 
-// patience is -wait.
-type patience struct {
+// waitFlag is -wait.
+type waitFlag struct {
 	set  bool
 	time time.Duration
 }
 
-func (p *patience) String() string {
+func (p *waitFlag) String() string {
 	if !p.set {
 		return ""
 	}
@@ -83,7 +87,7 @@ func (p *patience) String() string {
 }
 
 // Set takes seconds or a duration.
-func (p *patience) Set(text string) error {
+func (p *waitFlag) Set(text string) error {
 	d, err := time.ParseDuration(text)
 	if n, bad := strconv.ParseUint(text, 10, 31); bad == nil {
 		d, err = time.Duration(n)*time.Second, nil
@@ -103,14 +107,14 @@ func parseFlags(args []string, stdout io.Writer) (options, error) {
 	fs.SetOutput(io.Discard)
 	fs.StringVar(&o.cmd, "cmd", "pumps", "what to do")
 	fs.StringVar(&o.pdURLs, "pd-urls", "http://127.0.0.1:2379", "PD's client `URLs`, separated by commas")
-	fs.StringVar(&o.nodeID, "node-id", "", "the node that update-*, pause-*, offline-*, drop-*, status, unresolved and resolve are about")
+	fs.StringVar(&o.nodeID, "node-id", "", "the node that update-*, pause-*, offline-*, drop-*, switch-drainer, handover, status, unresolved and resolve are about")
 	fs.StringVar(&o.state, "state", "", "the state that update-* writes: online, pausing, paused, closing or offline")
 	fs.BoolVar(&o.showOffline, "show-offline-nodes", false, "list offline nodes too")
 	fs.StringVar(&o.dataDir, "data-dir", "binlog_position", "the `directory` that generate_meta writes to")
 	fs.StringVar(&o.timeZone, "time-zone", "", "add the time in this `zone` to generate_meta's file: Asia/Shanghai, Local …")
 	fs.StringVar(&o.text, "text", "", "the text that encrypt encrypts")
 	fs.StringVar(&o.output, "o", "table", "the form of lists: table, json, or log (the old tool's lines)")
-	fs.Var(&o.wait, "wait", "pause-* and offline-*: return when the node is there, or fail after so many `seconds` (or 5m) with what it waits for")
+	fs.Var(&o.wait, "wait", "pause-*, offline-*, switch-drainer and handover: return when the node is there, or fail after so many `seconds` (or 5m) with what it waits for")
 	fs.Func("start-ts", "resolve: start `TS` of the transaction, as -cmd unresolved prints it", tsoFlag(&o.verdict.startTS))
 	fs.Func("commit-ts", "resolve: the transaction was committed at this `TS`", tsoFlag(&o.verdict.commitTS))
 	fs.BoolVar(&o.verdict.rollback, "rollback", false, "resolve: the transaction was rolled back")
@@ -138,8 +142,8 @@ func parseFlags(args []string, stdout io.Writer) (options, error) {
 		return o, fmt.Errorf("-cmd %s needs -node-id: -cmd pumps and -cmd drainers list the node IDs", o.cmd)
 	case o.output != "table" && o.output != "json" && o.output != "log":
 		return o, fmt.Errorf("-o %s does not exist: use table, json or log", o.output)
-	case o.wait.set && !strings.HasPrefix(o.cmd, "pause-") && !strings.HasPrefix(o.cmd, "offline-"):
-		return o, fmt.Errorf("-wait does not go with -cmd %s: it is for pause-* and offline-*", o.cmd)
+	case o.wait.set && !cmd.waits:
+		return o, fmt.Errorf("-wait does not go with -cmd %s: it is for pause-*, offline-*, switch-drainer and handover", o.cmd)
 	case o.timeout <= 0:
 		return o, fmt.Errorf("-timeout %s: must be above 0", o.timeout)
 	}
@@ -153,6 +157,19 @@ func usage(fs *flag.FlagSet, w io.Writer) {
 	}
 	fmt.Fprintf(w, "\nFlags:\n")
 	setting.PrintFlags(fs, w)
+}
+
+// print writes a result in the form of -o: the list as JSON, or what table or log write.
+func (o options) print(w io.Writer, list any, table, log func() error) error {
+	switch o.output {
+	case "json":
+		enc := json.NewEncoder(w)
+		enc.SetIndent("", "  ")
+		return enc.Encode(list)
+	case "log":
+		return log()
+	}
+	return table()
 }
 
 // check reports values that no cluster would take.

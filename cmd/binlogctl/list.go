@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
@@ -29,18 +28,15 @@ func list(kind nodes.Kind) func(context.Context, options, io.Writer, io.Writer) 
 		if !o.showOffline {
 			entries = notOffline(entries)
 		}
-		switch o.output {
-		case "json":
-			err = printJSON(stdout, entries)
-		case "log":
-			err = printLog(stdout, kind, entries, time.Now())
-		default:
-			exits, failed := c.registry.Exits(ctx)
-			if failed != nil {
-				return failed
+		var exits map[nodes.Kind]map[string]nodes.LastExit
+		if o.output == "table" {
+			if exits, err = c.registry.Exits(ctx); err != nil {
+				return err
 			}
-			err = printTable(stdout, entries, exits[kind], c.now(ctx, stderr))
 		}
+		err = o.print(stdout, recordsOf(entries),
+			func() error { return printTable(stdout, entries, exits[kind], c.now(ctx, stderr)) },
+			func() error { return printLog(stdout, kind, entries, time.Now()) })
 		if err != nil {
 			return fmt.Errorf("write the list: %w", err)
 		}
@@ -100,14 +96,12 @@ func reporting(r nodes.Record, now time.Time) string {
 	return "no, silent for " + now.Sub(r.UpdateTS.Time()).Round(time.Second).String()
 }
 
-func printJSON(w io.Writer, entries []nodes.Entry) error {
+func recordsOf(entries []nodes.Entry) []nodes.Record {
 	records := make([]nodes.Record, len(entries))
 	for i, e := range entries {
 		records[i] = e.Record
 	}
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", "  ")
-	return enc.Encode(records)
+	return records
 }
 
 // printLog prints the log lines that scripts written for the old tool read.

@@ -7,17 +7,16 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
 	"syscall"
 	_ "time/tzdata" // -time-zone works where the machine has no zone files
 
+	"pumphouse/internal/program"
+	"pumphouse/internal/setting"
 	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
-	"pumphouse/nodes/setting"
+	"pumphouse/nodes/life"
 )
 
 func main() {
@@ -32,21 +31,14 @@ func main() {
 // -wait had passed.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	opts, err := parseFlags(args, stdout)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		setting.PrintErrors(stderr, "binlogctl", err)
-		return 2
-	case opts.version:
-		fmt.Fprintln(stdout, daemon.VersionLine("binlogctl (Pumphouse)"))
-		return 0
+	if code, ends := (program.Start{Name: "binlogctl", Err: err, Version: opts.version}).Ends(stdout, stderr); ends {
+		return code
 	}
 	if err := commands[opts.cmd].run(ctx, opts, stdout, stderr); err != nil {
 		var away *nodes.PDError
 		if errors.As(err, &away) {
 			endpoints, _ := nodes.ParseEndpoints([]string{opts.pdURLs}, opts.security.Enabled()) // parseFlags has checked them
-			err = daemon.ExplainPD(err, endpoints)
+			err = life.ExplainPD(err, endpoints)
 		}
 		setting.PrintErrors(stderr, "binlogctl", err)
 		var late *lateError

@@ -39,6 +39,7 @@ func TestExitCodes(t *testing.T) {
 func TestPDIsAway(t *testing.T) {
 	for _, cmd := range [][]string{
 		{"-cmd", "pumps"}, {"-cmd", "update-pump", "-node-id", "a", "-state", "paused"}, {"-cmd", "generate_meta", "-data-dir", t.TempDir()},
+		{"-cmd", "offline-pump", "-node-id", "a", "-wait", "5"}, {"-cmd", "switch-drainer", "-node-id", "a", "-wait", "5"}, {"-cmd", "handover", "-node-id", "a", "-wait", "1m"},
 	} {
 		args := append([]string{"-pd-urls", "http://127.0.0.1:1", "-timeout", "300ms"}, cmd...)
 		expect(t, strings.Join(cmd, " ")+" while PD is away", args, 1, "", "127.0.0.1:1")

@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"pumphouse/internal/disk"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk"
 )
 
 // generateMeta writes <data-dir>/savepoint, from which a new drainer starts.

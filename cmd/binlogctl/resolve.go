@@ -56,16 +56,7 @@ func (v verdict) String() string {
 
 // resolve decides an unresolved transaction of a pump. It prints success only when the pump
 // has the decision on disk.
-func resolve(ctx context.Context, o options, stdout, stderr io.Writer) error {
-	c, err := connect(o)
-	if err != nil {
-		return err
-	}
-	defer c.close()
-	e, err := c.registry.Find(ctx, nodes.Pump, o.nodeID)
-	if err != nil {
-		return err
-	}
+func resolve(ctx context.Context, c *cluster, e nodes.Entry, o options, stdout, stderr io.Writer) error {
 	ev := event(o, c.now(ctx, stderr), e.Record.State, audit.Done)
 	ev.Kind, ev.NodeID, ev.Host, ev.Old = nodes.Pump, o.nodeID, e.Record.Host, e.Record.State
 	ev.Statement += " " + o.verdict.String()

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"maps"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"pumphouse/nodes"
+	"pumphouse/nodes/standby"
 )
 
 // nodeStatus is one line of -cmd status, and one object of its JSON.
@@ -31,6 +31,10 @@ type nodeStatus struct {
 	Problems []nodes.Problem `json:"problems"`
 	// LastExit is how the last process of a node ended that does not run, if it has left a word.
 	LastExit *nodes.LastExit `json:"lastExit,omitempty"`
+	// Standbys are the processes that wait for the place of this drainer, the next one first.
+	Standbys []standby.Member `json:"standbys,omitempty"`
+	// Held: they do not take it, because the drainer was ordered to be so.
+	Held nodes.State `json:"held,omitempty"`
 }
 
 // askedAtOnce bounds how many nodes are asked at the same time.
@@ -52,6 +56,10 @@ func status(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	groups, err := standby.Read(ctx, c.registry)
+	if err != nil {
+		return err
+	}
 	failedStarts := neverStarted(snap, exits, o)
 	var asked []nodes.Entry
 	for _, kind := range nodes.Kinds() {
@@ -67,18 +75,14 @@ func status(ctx context.Context, o options, stdout, stderr io.Writer) error {
 	list := c.askAll(ctx, asked, c.now(ctx, stderr))
 	for i := range list {
 		list[i].explain(exits[asked[i].Kind])
+		for _, g := range groups {
+			if g.Kind == asked[i].Kind && g.NodeID == list[i].NodeID {
+				list[i].Standbys, list[i].Held = g.Waiting(), g.Held
+			}
+		}
 	}
 	list = append(list, failedStarts...)
-	switch o.output {
-	case "json":
-		enc := json.NewEncoder(stdout)
-		enc.SetIndent("", "  ")
-		err = enc.Encode(list)
-	case "log":
-		err = printStatusLog(stdout, list, time.Now())
-	default:
-		err = printStatus(stdout, list)
-	}
+	err = o.print(stdout, list, func() error { return printStatus(stdout, list) }, func() error { return printStatusLog(stdout, list, time.Now()) })
 	if err != nil {
 		return fmt.Errorf("write the status: %w", err)
 	}
@@ -199,6 +203,13 @@ func printStatus(w io.Writer, list []nodeStatus) error {
 	for _, s := range list {
 		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Kind, s.NodeID, s.Host, s.State, s.CommitTS, s.lag(),
 			orDash(strings.Join(s.WaitingFor, "; ")), orDash(s.Problem))
+		for _, m := range s.Standbys {
+			waits := "the place of the active " + s.Kind
+			if s.Held != "" {
+				waits = fmt.Sprintf("a start: the %s was ordered to be %s", s.Kind, s.Held)
+			}
+			fmt.Fprintf(tw, "%s\t%s\t%s\tstandby\t-\t-\t%s\t-\n", s.Kind, s.NodeID, m.Host, waits)
+		}
 	}
 	return tw.Flush()
 }

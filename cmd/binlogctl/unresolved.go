@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"strconv"
@@ -56,16 +55,7 @@ func unresolved(ctx context.Context, o options, stdout, _ io.Writer) error {
 		}
 	}
 	list := c.askUnresolved(ctx, asked)
-	switch o.output {
-	case "json":
-		enc := json.NewEncoder(stdout)
-		enc.SetIndent("", "  ")
-		err = enc.Encode(list)
-	case "log":
-		err = printUnresolvedLog(stdout, list, time.Now())
-	default:
-		err = printUnresolved(stdout, list)
-	}
+	err = o.print(stdout, list, func() error { return printUnresolved(stdout, list) }, func() error { return printUnresolvedLog(stdout, list, time.Now()) })
 	if err != nil {
 		return fmt.Errorf("write the list of unresolved transactions: %w", err)
 	}

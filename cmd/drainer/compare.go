@@ -20,22 +20,24 @@ import (
 	"pumphouse/drainer/downstream"
 	"pumphouse/drainer/sink/mysql"
 	"pumphouse/drainer/txn"
-	"pumphouse/nodes/daemon"
+	"pumphouse/internal/certfile"
+	"pumphouse/internal/secret"
+	"pumphouse/nodes/datadir"
 	"pumphouse/nodes/tikvconn"
 )
 
 // compareConfig is the section [compare], which is ours: the upstream for -compare, and how much of both servers it may
 // take.
 type compareConfig struct {
-	Host              string          `toml:"host" example:"\"tidb0.example\"" doc:"host of a TiDB"`
-	Port              int             `toml:"port" default:"4000" doc:"its port"`
-	User              string          `toml:"user" example:"\"compare\"" doc:"a user that may read what is replicated"`
-	Password          string          `toml:"password" doc:"its password; default: the environment variable TIDB_PSWD"`
-	EncryptedPassword string          `toml:"encrypted_password" doc:"the same, encrypted as in [syncer.to]"`
-	Threads           int             `toml:"threads"`
-	ChunkRows         int             `toml:"chunk-rows"`
-	State             string          `toml:"state"`
-	Security          daemon.Security `toml:"security" doc:"TLS towards that TiDB."`
+	Host              string            `toml:"host" example:"\"tidb0.example\"" doc:"host of a TiDB"`
+	Port              int               `toml:"port" default:"4000" doc:"its port"`
+	User              string            `toml:"user" example:"\"compare\"" doc:"a user that may read what is replicated"`
+	Password          string            `toml:"password" doc:"its password; default: the environment variable TIDB_PSWD"`
+	EncryptedPassword string            `toml:"encrypted_password" doc:"the same, encrypted as in [syncer.to]"`
+	Threads           int               `toml:"threads"`
+	ChunkRows         int               `toml:"chunk-rows"`
+	State             string            `toml:"state"`
+	Security          certfile.Security `toml:"security" doc:"TLS towards that TiDB."`
 
 	asked    bool   // -compare
 	upstream string // -compare-upstream
@@ -65,7 +67,7 @@ func (c *compareConfig) server() (mysql.Server, error) {
 	if s.TLS, err = c.Security.Client(); err != nil {
 		return s, fmt.Errorf("compare.security: %w", err)
 	}
-	if s.Password, err = password(cmp.Or(c.Password, os.Getenv("TIDB_PSWD")), c.EncryptedPassword); err != nil {
+	if s.Password, err = secret.Password(cmp.Or(c.Password, os.Getenv("TIDB_PSWD")), "encrypted_password", c.EncryptedPassword); err != nil {
 		return s, fmt.Errorf("compare.%w", err)
 	}
 	return s, nil
@@ -94,7 +96,7 @@ func compareDatabases(cfg *config, log logrus.FieldLogger, stdout, stderr io.Wri
 		return err
 	}
 	// Whoever holds the lock of the data directory keeps the drainer from starting.
-	dir, err := daemon.OpenDataDir(cfg.DataDir)
+	dir, err := datadir.Open(cfg.DataDir)
 	if err != nil {
 		return fmt.Errorf("hold the downstream: %w (a running drainer is paused with binlogctl -cmd pause-drainer)", err)
 	}

@@ -14,12 +14,14 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"pumphouse/drainer"
+	"pumphouse/drainer/handover"
 	"pumphouse/drainer/sink/mysql"
 	"pumphouse/drainer/txn"
+	"pumphouse/internal/logs"
+	"pumphouse/internal/setting"
 	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
-	"pumphouse/nodes/logs"
-	"pumphouse/nodes/setting"
+	"pumphouse/nodes/life"
+	"pumphouse/nodes/port"
 )
 
 // config is the drainer's configuration, under the names of upstream's drainer. What a key means is the usage
@@ -40,11 +42,13 @@ type config struct {
 	MetricsAddr     string `toml:"metrics-addr" example:"\"pushgateway.example:9091\""`
 	MetricsInterval int    `toml:"metrics-interval"`
 
+	Standby bool `toml:"standby"`
+
 	SchemaDir string `toml:"schema-dir" example:"\"/var/lib/pumphouse/jobs\""`
 
-	Security daemon.NodeSecurity `toml:"security" doc:"TLS of the port, and towards PD, TiKV and pumps; who may change the drainer."`
-	Syncer   syncerConfig        `toml:"syncer" doc:"What is replicated, and how."`
-	Compare  compareConfig       `toml:"compare" doc:"The upstream's TiDB, for drainer -compare."`
+	Security port.Security `toml:"security" doc:"TLS of the port, and towards PD, TiKV and pumps; who may change the drainer."`
+	Syncer   syncerConfig  `toml:"syncer" doc:"What is replicated, and how."`
+	Compare  compareConfig `toml:"compare" doc:"The upstream's TiDB, for drainer -compare."`
 
 	DetectInterval int    `toml:"detect-interval" old:"no effect: the records of pumps are watched"`
 	SQLMode        string `toml:"sql-mode" old:"now in [syncer]"`
@@ -130,10 +134,10 @@ func parseConfig(args []string, stdout io.Writer) (*config, []string, error) {
 	r := setting.New(fs, cfg, envPrefix, stdout)
 	warnings, err := r.Read(args)
 	if cfg.print {
-		return nil, nil, errors.New("-print comes first, and takes the files to print alone: drainer -print FILE…")
+		return cfg, nil, errors.New("-print comes first, and takes the files to print alone: drainer -print FILE…")
 	}
 	if err != nil {
-		return nil, nil, err
+		return cfg, nil, err
 	}
 	cfg.check, cfg.from = r.CheckOnly, r.File()
 	fs.Visit(func(f *flag.Flag) {
@@ -165,6 +169,7 @@ func (c *config) flags(fs *flag.FlagSet) {
 	fs.BoolVar(&c.acceptLoss, "accept-loss", false, "begin once elsewhere than this drainer's record in PD says, because the downstream was restored or the checkpoint is lost")
 	fs.IntVar(&c.SyncedCheckTime, "synced-check-time", 5, "`minutes` without a transaction after which /status says Synced")
 	fs.StringVar(&c.Compressor, "compressor", "", "let pumps compress what they send: gzip")
+	fs.BoolVar(&c.Standby, "standby", false, "take turns with other processes that have the same node-id and this flag: one is active, the others wait for its place (docs/standby.md)")
 	fs.StringVar(&c.MetricsAddr, "metrics-addr", "", "`address` of a Prometheus push gateway; empty: metrics are only served at /metrics")
 	fs.IntVar(&c.MetricsInterval, "metrics-interval", 15, "`seconds` between two pushes; 0: no push")
 	fs.StringVar(&c.SchemaDir, "schema-dir", "", "`directory` with TiDB's DDL jobs as <job ID>.json; default: they are read from TiKV")
@@ -234,7 +239,7 @@ func (c *config) adjust() error {
 		errs.Addf("syncer.ddl-check %q: use \"stop\" (the default) or \"warn\"", s.DDLCheck)
 	}
 	errs.Add("security", c.Security.Check())
-	errs.Add("", daemon.CheckNode(c.NodeID, c.Addr, c.AdvertiseAddr, "pumps and operators"))
+	errs.Add("", port.CheckNode(c.NodeID, c.Addr, c.AdvertiseAddr, life.Callers(nodes.Drainer)))
 	errs.Add("", c.Config.Check())
 	_, err := nodes.ParseEndpoints([]string{c.PDURLs}, c.Security.Enabled())
 	errs.Add("", err)
@@ -244,13 +249,24 @@ func (c *config) adjust() error {
 	if _, err := txn.NewMigration(c.migrateRules()); err != nil {
 		errs.Addf("syncer.%w", err)
 	}
-	c.metrics = prometheus.NewRegistry()
-	c.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	c.newMetrics()
+	if c.Standby && c.NodeID == "" {
+		errs.Addf("standby: the processes that take turns need the same node-id: set it")
+	}
 	if c.refused() == nil { // else it says why there is no such downstream
 		c.down, err = c.downstream()
 		errs.Add("", err)
+		if err == nil && c.Standby {
+			errs.Add("", drainer.CheckStandby(c.down))
+		}
 	}
 	return errs.Join()
+}
+
+// newMetrics makes the registry of one drainer's life.
+func (c *config) newMetrics() {
+	c.metrics = prometheus.NewRegistry()
+	c.metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 }
 
 func (c *config) rules() txn.FilterRules {
@@ -269,11 +285,18 @@ func (c *config) options(log logrus.FieldLogger) drainer.Options {
 		ignored[i] = nodes.TSO(ts)
 	}
 	o := drainer.Options{
-		NodeID: c.NodeID, Addr: c.Addr, AdvertiseAddr: c.AdvertiseAddr, DataDir: c.DataDir, Security: c.Security.Security, Admin: c.Security.Admin,
-		Downstream: c.down, InitialCommitTS: nodes.TSO(c.InitialCommitTS), AcceptLoss: c.acceptLoss, EnableDebug: c.EnableDebug,
+		Options: life.Options{NodeID: c.NodeID, Addr: c.Addr, AdvertiseAddr: c.AdvertiseAddr, DataDir: c.DataDir, Security: c.Security.Security, Admin: c.Security.Admin,
+			AcceptLoss: c.acceptLoss, EnableDebug: c.EnableDebug, Logger: log, Metrics: c.metrics},
+		Downstream: c.down, InitialCommitTS: nodes.TSO(c.InitialCommitTS),
 		Filter: c.rules(), Migrate: c.migrateRules(), IgnoreTxns: ignored, SkipDDL: !c.Syncer.SyncDDL, Gzip: c.Compressor == "gzip",
-		LoadSchemaSnapshot: c.Syncer.LoadSchemaSnapshot,
-		SyncedAfter:        time.Duration(c.SyncedCheckTime) * time.Minute, Logger: log, Metrics: c.metrics,
+		Standby: c.Standby, LoadSchemaSnapshot: c.Syncer.LoadSchemaSnapshot,
+		SyncedAfter: time.Duration(c.SyncedCheckTime) * time.Minute,
+	}
+	plan, err := handover.Plan(c.handover())
+	if err != nil {
+		log.WithError(err).Warn("there is no plan for a handover to TiCDC")
+	} else {
+		o.Handover = &plan
 	}
 	if c.Syncer.Loopback {
 		o.Keep = mysql.IsMarkTable

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -16,8 +14,9 @@ import (
 	"pumphouse/drainer/checkpoint"
 	"pumphouse/drainer/downstream"
 	"pumphouse/drainer/sink/mysql"
+	"pumphouse/internal/certfile"
 	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/datadir"
 	"pumphouse/nodes/pd"
 	"pumphouse/nodes/tikvconn"
 )
@@ -127,12 +126,8 @@ func (c *config) askCluster(ctx context.Context, log logrus.FieldLogger) (cluste
 	if err != nil {
 		return 0, nil, err
 	}
-	id := c.NodeID
-	if id == "" {
-		kept, _ := os.ReadFile(filepath.Join(c.DataDir, ".node")) // none: there is nobody to look for
-		id = strings.TrimSpace(string(kept))
-	}
-	if id == "" {
+	id := datadir.KnownNodeID(c.DataDir, c.NodeID, "")
+	if id == "" { // there is nobody to look for
 		return cluster, etcd.Endpoints(), nil
 	}
 	e, err := nodes.NewRegistry(etcd, dialTimeout).Get(ctx, nodes.Drainer, id)
@@ -151,7 +146,7 @@ const (
 )
 
 // holdGC keeps TiKV from removing what was there at a TS, until release is called.
-func holdGC(ctx context.Context, endpoints []string, sec daemon.Security, at nodes.TSO, log logrus.FieldLogger) (release func(), err error) {
+func holdGC(ctx context.Context, endpoints []string, sec certfile.Security, at nodes.TSO, log logrus.FieldLogger) (release func(), err error) {
 	// The client lives as long as this context, so that it can take the safe point back after an interrupt.
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	dialing := time.AfterFunc(pdTimeout, end)
@@ -164,29 +159,25 @@ func holdGC(ctx context.Context, endpoints []string, sec daemon.Security, at nod
 	dialing.Stop()
 	interrupted()
 	service := fmt.Sprintf("pumphouse-compare-%d", os.Getpid())
-	hold := func(ctx context.Context) error {
-		first, err := c.HoldGC(ctx, service, uint64(at)-1, gcLife)
-		if err == nil && first > uint64(at) {
-			err = fmt.Errorf("TiKV may have removed what was there at commit TS %s (%s): start the drainer, pause it, and compare within tidb_gc_life_time",
-				at, at.Time().UTC().Format(time.RFC3339))
-		}
-		return err
-	}
-	if err := hold(ctx); err != nil {
+	if err := c.KeepAt(ctx, service, at, gcLife); err != nil {
 		c.Close()
 		end()
 		if errors.Is(err, errors.ErrUnsupported) {
 			log.WithError(err).Warn("garbage collection is not held back: the comparison has to end within tidb_gc_life_time")
 			return func() {}, nil
 		}
-		return nil, fmt.Errorf("hold back TiKV's garbage collection: %w", err)
+		var late *tikvconn.CollectedError
+		if errors.As(err, &late) {
+			return nil, fmt.Errorf("%w: start the drainer, pause it, and compare within tidb_gc_life_time", err)
+		}
+		return nil, err
 	}
 	renewing, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		for nodes.Sleep(renewing, gcRenew) {
-			if err := hold(renewing); err != nil && renewing.Err() == nil {
+			if err := c.KeepAt(renewing, service, at, gcLife); err != nil && renewing.Err() == nil {
 				log.WithError(err).Warn("garbage collection is not held back any longer; retrying")
 			}
 		}
@@ -196,7 +187,7 @@ func holdGC(ctx context.Context, endpoints []string, sec daemon.Security, at nod
 		<-done
 		ending, cancel := context.WithTimeout(life, dialTimeout)
 		defer cancel()
-		if _, err := c.HoldGC(ending, service, uint64(at)-1, 0); err != nil {
+		if _, err := c.HoldGC(ending, service, uint64(at), 0); err != nil {
 			log.WithError(err).Warn("PD keeps the safe point of the comparison for 10 minutes")
 		}
 		c.Close()

@@ -5,10 +5,10 @@ package main
 import (
 	"cmp"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"time"
 	_ "time/tzdata" // ddl-time-zone works where the machine has no zone files
 
@@ -16,11 +16,12 @@ import (
 
 	"pumphouse/drainer"
 	"pumphouse/drainer/binlogfile"
-	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
-	"pumphouse/nodes/logs"
-	"pumphouse/nodes/pd"
-	"pumphouse/nodes/setting"
+	"pumphouse/internal/gogc"
+	"pumphouse/internal/logs"
+	"pumphouse/internal/program"
+	"pumphouse/internal/pushgateway"
+	"pumphouse/nodes/datadir"
+	"pumphouse/nodes/life"
 	"pumphouse/nodes/tikvconn"
 )
 
@@ -35,23 +36,9 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return printFiles(args[1:], stdout, stderr)
 	}
 	cfg, warnings, err := parseConfig(args, stdout)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		setting.PrintErrors(stderr, "drainer", err)
-		return 2
-	case cfg.version:
-		fmt.Fprintln(stdout, daemon.VersionLine("drainer (Pumphouse)"))
-		return 0
-	}
-	if cfg.check {
-		return setting.ReportOK(stdout, stderr, "drainer", warnings)
-	}
-	log, err := logs.Open(cfg.Config, stderr)
-	if err != nil {
-		fmt.Fprintln(stderr, "drainer:", err)
-		return 1
+	log, code := program.Start{Name: "drainer", Err: err, Version: cfg.version, Check: cfg.check, Warnings: warnings, Logging: cfg.Config}.Open(stdout, stderr)
+	if log == nil {
+		return code
 	}
 	defer log.Close()
 	cfg.warnings = warnings
@@ -59,14 +46,10 @@ func run(args []string, stdout, stderr io.Writer) int {
 		for _, w := range warnings {
 			log.Warn(w)
 		}
-		if err := compareDatabases(cfg, log, stdout, stderr); err != nil {
-			fmt.Fprintln(stderr, "drainer:", err)
-			return 1
-		}
-		return 0
+		return program.ExitCode(stderr, "drainer", compareDatabases(cfg, log, stdout, stderr))
 	}
 	if err := serve(args, cfg, log, stdout); err != nil {
-		daemon.ReportEnd(log, stderr, "drainer", err)
+		life.ReportEnd(log, stderr, "drainer", err)
 		return 1
 	}
 	return 0
@@ -78,11 +61,7 @@ func printFiles(paths []string, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "drainer: -print needs the binlog files to print")
 		return 2
 	}
-	if err := binlogfile.Print(stdout, paths...); err != nil {
-		fmt.Fprintln(stderr, "drainer:", err)
-		return 1
-	}
-	return 0
+	return program.ExitCode(stderr, "drainer", binlogfile.Print(stdout, paths...))
 }
 
 // dialTimeout bounds one attempt to reach PD.
@@ -90,56 +69,51 @@ const dialTimeout = 5 * time.Second
 
 // serve runs the drainer until it has ended by itself, by a signal or by an order.
 func serve(args []string, cfg *config, log *logs.Logger, stdout io.Writer) error {
-	tlsConfig, err := cfg.Security.Client()
-	if err != nil {
+	node := life.Program{Name: "drainer", Log: log, PDURLs: cfg.PDURLs, Security: &cfg.Security.Security, Config: cfg, Warnings: cfg.warnings,
+		Fields: logrus.Fields{"node": datadir.KnownNodeID(cfg.DataDir, cfg.NodeID, cmp.Or(cfg.AdvertiseAddr, cfg.Addr)),
+			"addr": cfg.Addr, "advertise_addr": cfg.AdvertiseAddr, "data_dir": cfg.DataDir, "config": cfg.from, "downstream": cfg.down.String()},
+		Reload: func(shown map[string]any) error { return reload(args, shown, log) }}
+	if err := node.Open(); err != nil {
 		return err
 	}
-	etcd, err := nodes.NewClient([]string{cfg.PDURLs}, tlsConfig, dialTimeout)
-	if err != nil {
-		return err
-	}
-	defer etcd.Close()
-	clock, err := pd.New(pd.Options{Endpoints: etcd.Endpoints(), TLS: tlsConfig, Logger: log})
-	if err != nil {
-		return err
-	}
-	defer clock.Close()
-	shown := daemon.Shown(cfg)
-	first := daemon.Announce(log, "drainer", logrus.Fields{"node": daemon.KnownNodeID(cfg.DataDir, cfg.NodeID, cmp.Or(cfg.AdvertiseAddr, cfg.Addr)),
-		"addr": cfg.Addr, "advertise_addr": cfg.AdvertiseAddr, "data_dir": cfg.DataDir, "config": cfg.from, "downstream": cfg.down.String()}, etcd.Endpoints(), clock.ClusterID)
-	defer first.Stop()
-	log.WithField("config", daemon.ShownText(shown)).Debug("the configuration, without secrets")
-	cfg.Security.ReportTo(log)
-	for _, w := range cfg.warnings {
-		log.Warn(w)
-	}
-	defer daemon.OnHangup(log, func() error { return reload(args, shown, log) })()
-
+	defer node.Close()
 	defer tikvconn.RedirectLogs(log)()
-	jobs, closeJobs, err := cfg.schemaSource(etcd.Endpoints(), log)
+	jobs, closeJobs, err := cfg.schemaSource(node.Endpoints, log)
 	if err != nil {
 		return err
 	}
 	defer closeJobs()
-	opts := cfg.options(log)
-	opts.Config = shown
-	opts.Registry, opts.PD, opts.Schema = nodes.NewRegistry(etcd, dialTimeout), clock, jobs
+	gogc.Set()
+	for again := false; ; again = true { // each turn of a drainer with a standby is a life of its own
+		if again {
+			cfg.newMetrics()
+		}
+		opts := cfg.options(log)
+		opts.Config, opts.Returning = node.Shown, again
+		opts.Registry, opts.PD, opts.Schema = node.Registry, node.PD, jobs
+		err := serveOnce(opts, cfg, log, stdout)
+		if !errors.Is(err, drainer.ErrStandby) {
+			return node.Explain(err)
+		}
+		log.WithError(err).Info("the turn of this process is over")
+	}
+}
+
+// serveOnce runs a drainer from its start to its end.
+func serveOnce(opts drainer.Options, cfg *config, log *logs.Logger, stdout io.Writer) error {
 	d, err := drainer.New(opts)
 	if err != nil {
 		return err
 	}
-	return first.Explain(daemon.Run(d, log, func() func() {
+	return life.Run(d, log, func() func() {
 		fmt.Fprintf(stdout, "ready: drainer %s at %s\n", d.NodeID(), d.Addr())
-		daemon.ReleaseStartup()
-		return daemon.PushMetrics(cfg.metrics, cfg.MetricsAddr, time.Duration(cfg.MetricsInterval)*time.Second, d.NodeID(), log)
-	}))
+		debug.FreeOSMemory() // what reading the DDL history took
+		return pushgateway.Push(cfg.metrics, cfg.MetricsAddr, time.Duration(cfg.MetricsInterval)*time.Second, d.NodeID(), log)
+	})
 }
 
 // reload takes from the configuration, at SIGHUP, what can change while the drainer runs.
 func reload(args []string, shown map[string]any, log *logs.Logger) error {
 	now, _, err := parseConfig(args, io.Discard)
-	if err != nil {
-		return errors.Join(err, log.Reopen())
-	}
-	return daemon.Reloaded{Was: shown, Now: daemon.Shown(now), Logging: now.Config, Security: now.Security.Security}.Apply(log)
+	return program.Reloaded{Err: err, Was: shown, Now: now, Logging: now.Config, Security: now.Security.Security}.Apply(log)
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pumphouse/drainer/downstream"
+	"pumphouse/internal/secret"
 	"pumphouse/testsuite/pdtest"
 )
 
@@ -116,6 +117,8 @@ func TestConfigRefused(t *testing.T) {
 		"[syncer]\ndb-type = \"oracle\"\n":                                                           `db-type "oracle"`,
 		"[syncer]\ndb-type = \"kafka\"\n[syncer.to]\nzookeeper-addrs = \"z:2181\"\n":                 "zookeeper-addrs",
 		"[syncer]\ndb-type = \"kafka\"\n[syncer.to]\nkafka-compression = \"rar\"\n":                  "syncer.to.kafka-compression \"rar\"",
+		"[syncer]\ndb-type = \"kafka\"\n[syncer.to]\nprotocol = \"avro\"\n":                          "syncer.to.protocol \"avro\": use binlog or canal-json",
+		"[syncer]\ndb-type = \"kafka\"\n[syncer.to]\npartition = \"table\"\n":                        "syncer.to.partition is for protocol canal-json",
 		"[syncer]\ndb-type = \"kafka\"\n[syncer.to]\ntopic-partitions = -1\n":                        "syncer.to.topic-partitions -1",
 		"[syncer]\ndb-type = \"kafka\"\n[syncer.to]\ntopic-replication-factor = 40000\n":             "syncer.to.topic-replication-factor 40000",
 		"[syncer]\ndb-type = \"kafka\"\n[syncer.to.security]\nsasl-password = \"secret!\"\n":         "syncer.to.security.sasl-password is set and sasl-mechanism is not",
@@ -123,10 +126,16 @@ func TestConfigRefused(t *testing.T) {
 		"[syncer]\nplugin-path = \"p\"\n":                                                            "plugin-path",
 		"[syncer]\nreplicate-do-db = [\"~(\"]\n":                                                     "replicate-do-db",
 		"[syncer]\nworker-count = 0\n":                                                               "worker-count",
+		"standby = true\n":                                                                           "standby: the processes that take turns need the same node-id",
+		"node-id = \"d\"\nstandby = true\n[syncer]\ndb-type = \"file\"\n":                            "db-type file cannot have a standby",
+		"node-id = \"d\"\nstandby = true\n[syncer.relay]\nlog-dir = \"r\"\n":                         "the relay log is on this machine",
+		"node-id = \"d\"\nstandby = true\n[syncer.to.checkpoint]\ntype = \"file\"\n":                 "the checkpoint is in this machine's data directory",
 		"compressor = \"zip\"\n":                                                                     "compressor",
 		"initial-commit-ts = -2\n":                                                                   "initial-commit-ts",
 		"[syncer.to]\nencrypted_password = \"secret!\"\n":                                            "encrypted_password",
 		"[syncer.to]\nread-timeout = \"soon\"\n":                                                     "read-timeout",
+		"[syncer.to]\nread-timeout = \"0s\"\n":                                                       "read-timeout \"0s\"",
+		"synced-check-time = 0\n":                                                                    "synced-check-time 0: must be at least 1 minute",
 		"[syncer.to.checkpoint]\ntype = \"stone\"\n":                                                 "checkpoint.type",
 		"[syncer.to.checkpoint]\ntype = \"mysql\"\nhost = \"h\"\nencrypted_password = \"secret!\"\n": "checkpoint.encrypted_password",
 	} {
@@ -140,14 +149,50 @@ func TestConfigRefused(t *testing.T) {
 	}
 }
 
+// TestExitCodeOfAFailure: what is understood and cannot be done is said, with exit code 1.
+func TestExitCodeOfAFailure(t *testing.T) {
+	dir := t.TempDir()
+	for what, c := range map[string]struct {
+		args []string
+		want string
+	}{
+		"PD away":       {[]string{"-pd-urls", "http://127.0.0.1:1", "-addr", "127.0.0.1:0"}, "PD at"},
+		"a log file":    {[]string{"-log-file", filepath.Join(dir, "none", "log")}, "open log-file"},
+		"no comparison": {[]string{"-compare"}, "-compare compares databases, and db-type is \"file\""},
+		"no failure":    {[]string{"-check-config", "-metrics-interval", "0"}, ""},
+	} {
+		var out, errs bytes.Buffer
+		code := run(append([]string{"-db-type", "file", "-data-dir", filepath.Join(dir, "data")}, c.args...), &out, &errs)
+		if want := min(len(c.want), 1); code != want || !strings.Contains(errs.String(), c.want) {
+			t.Errorf("%s: exit code %d, want %d and %q: %s", what, code, want, c.want, errs.String())
+		}
+	}
+}
+
+// TestDispatch: whoever turned dispatching off, under either of its names, gets one connection downstream.
+func TestDispatch(t *testing.T) {
+	for text, want := range map[string]int{
+		"": 16, "disable-dispatch = true": 1, "disable-dispatch = false": 16, "enable-dispatch = false": 1, "enable-dispatch = true": 16,
+		"enable-dispatch = true\ndisable-dispatch = true": 1, "worker-count = 4\nenable-dispatch = false": 1,
+	} {
+		c, _, err := parseConfig([]string{"-config", write(t, "[syncer]\n"+text+"\n")}, new(bytes.Buffer))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m := c.down.(*downstream.MySQL); m.Workers != want {
+			t.Errorf("%q: %d connections, want %d", text, m.Workers, want)
+		}
+	}
+}
+
 // The password that binlogctl -cmd encrypt made comes back.
 func TestEncryptedPassword(t *testing.T) {
 	t.Setenv("BINLOG_SECRET_KEY", "")
-	if got, err := password("other", encryptedSesame); err != nil || got != "open sesame" {
+	if got, err := secret.Password("other", "encrypted_password", encryptedSesame); err != nil || got != "open sesame" {
 		t.Errorf("%q, %v", got, err)
 	}
 	t.Setenv("BINLOG_SECRET_KEY", "zz")
-	if _, err := password("", encryptedSesame); err == nil {
+	if _, err := secret.Password("", "encrypted_password", encryptedSesame); err == nil {
 		t.Error("a key that is none is taken")
 	}
 }

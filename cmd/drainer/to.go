@@ -20,7 +20,8 @@ import (
 	"pumphouse/drainer/sink/kafka"
 	"pumphouse/drainer/sink/mysql"
 	"pumphouse/drainer/tikv"
-	"pumphouse/nodes/daemon"
+	"pumphouse/internal/certfile"
+	"pumphouse/internal/secret"
 )
 
 // toConfig is the section [syncer.to].
@@ -40,8 +41,12 @@ type toConfig struct {
 	// kafka
 	KafkaAddrs          string `toml:"kafka-addrs" default:"\"127.0.0.1:9092\"" doc:"some of Kafka's brokers, host:port, separated by commas; default: the environment variable KAFKA_ADDRS, else 127.0.0.1:9092"`
 	TopicName           string `toml:"topic-name" example:"\"shop_binlog\"" doc:"the topic; default: <cluster ID>_obinlog. It is made when it is not there"`
-	TopicPartitions     int    `toml:"topic-partitions" default:"1" doc:"partitions of the topic, when it is made. Messages are in partition 0"`
+	TopicPartitions     int    `toml:"topic-partitions" default:"1" doc:"partitions of the topic, when it is made. With protocol binlog messages are in partition 0"`
 	TopicReplication    int    `toml:"topic-replication-factor" example:"3" doc:"brokers that have the topic, when it is made; 0: the brokers' default (default.replication.factor)"`
+	Protocol            string `toml:"protocol" default:"\"binlog\"" doc:"format of the messages: binlog (of upstream's drainers, one a transaction) or canal-json (of TiCDC, one a row)"`
+	Partition           string `toml:"partition" default:"\"table\"" doc:"for canal-json: table or index-value, by what rows are spread over the topic's partitions: their table, or their primary key"`
+	TiDBExtension       bool   `toml:"enable-tidb-extension" doc:"for canal-json: messages have the field _tidb, with the commit TS, and there are watermarks"`
+	LargeMessages       string `toml:"large-message-handle-option" default:"\"none\"" doc:"for canal-json: a row whose message is too large stops the drainer (none), or is sent with its key alone (handle-key-only)"`
 	KafkaVersion        string `toml:"kafka-version" example:"\"2.4.0\"" doc:"the newest version of the protocol to use; default: what the brokers speak"`
 	KafkaMaxMessages    int    `toml:"kafka-max-messages" default:"1024" doc:"messages sent in one request at most"`
 	KafkaMaxMessageSize int    `toml:"kafka-max-message-size" value:"bytes" doc:"bytes of a message at most: a larger one stops the drainer before it is sent; 0: the topic's limit alone"`
@@ -62,15 +67,15 @@ type toConfig struct {
 
 // checkpointConfig is the section [syncer.to.checkpoint].
 type checkpointConfig struct {
-	Type              string          `toml:"type" example:"\"mysql\"" doc:"mysql or tidb: in the database that follows, or in that of [syncer.to] when no host is named; file: in data-dir"`
-	Schema            string          `toml:"schema" default:"\"tidb_binlog\"" doc:"database of the tables"`
-	Table             string          `toml:"table" default:"\"checkpoint\"" doc:"name of the table; those of two more begin with it"`
-	Host              string          `toml:"host" example:"\"10.0.0.3\"" doc:"another server for the position; its port, user and password have the defaults of [syncer.to]"`
-	Port              int             `toml:"port" default:"3306" doc:"its port"`
-	User              string          `toml:"user" example:"\"drainer\"" doc:"its user"`
-	Password          string          `toml:"password" doc:"the user's password"`
-	EncryptedPassword string          `toml:"encrypted_password" doc:"the same, encrypted as in [syncer.to]"`
-	Security          daemon.Security `toml:"security" doc:"TLS towards that server."`
+	Type              string            `toml:"type" example:"\"mysql\"" doc:"mysql or tidb: in the database that follows, or in that of [syncer.to] when no host is named; file: in data-dir"`
+	Schema            string            `toml:"schema" default:"\"tidb_binlog\"" doc:"database of the tables"`
+	Table             string            `toml:"table" default:"\"checkpoint\"" doc:"name of the table; those of two more begin with it"`
+	Host              string            `toml:"host" example:"\"10.0.0.3\"" doc:"another server for the position; its port, user and password have the defaults of [syncer.to]"`
+	Port              int               `toml:"port" default:"3306" doc:"its port"`
+	User              string            `toml:"user" example:"\"drainer\"" doc:"its user"`
+	Password          string            `toml:"password" doc:"the user's password"`
+	EncryptedPassword string            `toml:"encrypted_password" doc:"the same, encrypted as in [syncer.to]"`
+	Security          certfile.Security `toml:"security" doc:"TLS towards that server."`
 
 	OracleServiceName   any `toml:"oracle-service-name" old:"refused: a checkpoint in an Oracle is not supported"`
 	OracleConnectString any `toml:"oracle-connect-string" old:"refused: a checkpoint in an Oracle is not supported"`
@@ -210,21 +215,8 @@ func (to *toConfig) server() (mysql.Server, error) {
 	if s.TLS, err = to.Security.Client(); err != nil {
 		return s, fmt.Errorf("security: %w", err)
 	}
-	s.Password, err = password(cmp.Or(to.Password, os.Getenv("MYSQL_PSWD")), to.EncryptedPassword)
+	s.Password, err = secret.Password(cmp.Or(to.Password, os.Getenv("MYSQL_PSWD")), "encrypted_password", to.EncryptedPassword)
 	return s, err
-}
-
-// password gives the plain password, or the encrypted one's text, which wins. Errors have
-// nothing of either.
-func password(plain, encrypted string) (string, error) {
-	if encrypted == "" {
-		return plain, nil
-	}
-	text, err := daemon.Decrypt(os.Getenv(daemon.SecretKeyVar), encrypted)
-	if err != nil {
-		return "", fmt.Errorf("encrypted_password: %w", err)
-	}
-	return text, nil
 }
 
 // literal is a value as SET takes it: numbers, words like ON and quoted texts as they are, others quoted.
@@ -295,7 +287,12 @@ func (c *config) kafka() (drainer.Downstream, error) {
 	if err := kafka.CheckCompression(to.KafkaCompression); err != nil {
 		return nil, fmt.Errorf("syncer.to.kafka-%w", err)
 	}
+	protocol := kafka.Options{Protocol: to.Protocol, Partition: to.Partition, Extension: to.TiDBExtension, LargeMessages: to.LargeMessages}
+	if err := protocol.CheckProtocol(); err != nil {
+		return nil, fmt.Errorf("syncer.to.%w", err)
+	}
 	return downstream.Kafka{Addrs: strings.Split(addrs, ","), Topic: to.TopicName, Partitions: int32(to.TopicPartitions), Replicas: int16(to.TopicReplication),
+		Protocol: to.Protocol, Partition: to.Partition, Extension: to.TiDBExtension, LargeMessages: to.LargeMessages,
 		Version: to.KafkaVersion, Compression: to.KafkaCompression, MaxMessages: to.KafkaMaxMessages, MaxMessageBytes: to.KafkaMaxMessageSize,
 		ClientID: to.KafkaClientID, TLS: tlsConfig, SASL: login, Hidden: to.Security.Secrets(), CheckpointTable: table}, nil
 }

@@ -13,11 +13,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/sirupsen/logrus"
 
+	"pumphouse/internal/logs"
+	"pumphouse/internal/setting"
 	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
-	"pumphouse/nodes/logs"
+	"pumphouse/nodes/life"
 	"pumphouse/nodes/pd"
-	"pumphouse/nodes/setting"
+	"pumphouse/nodes/port"
 	"pumphouse/pump"
 )
 
@@ -43,8 +44,8 @@ type config struct {
 	MetricsAddr     string `toml:"metrics-addr" example:"\"pushgateway.example:9091\""`
 	MetricsInterval int    `toml:"metrics-interval"`
 
-	Security daemon.NodeSecurity `toml:"security" doc:"TLS of the port, and towards PD, TiKV and drainers; who may change the pump."`
-	Storage  storageConfig       `toml:"storage" doc:"The binlogs on disk."`
+	Security port.Security `toml:"security" doc:"TLS of the port, and towards PD, TiKV and drainers; who may change the pump."`
+	Storage  storageConfig `toml:"storage" doc:"The binlogs on disk."`
 
 	GenInterval int   `toml:"gen-binlog-interval" old:"the older name of fake-binlog-interval"`
 	Direct      *bool `toml:"direct" old:"the older name of direct-writes"`
@@ -112,7 +113,7 @@ func parseConfig(args []string, stdout io.Writer) (*config, []string, error) {
 	r := setting.New(fs, cfg, "PUMP", stdout)
 	warnings, err := r.Read(args)
 	if err != nil {
-		return nil, nil, err
+		return cfg, nil, err
 	}
 	cfg.check, cfg.from = r.CheckOnly, r.File()
 	fs.Visit(func(f *flag.Flag) {
@@ -139,8 +140,8 @@ func (c *config) flags(fs *flag.FlagSet) {
 	fs.IntVar(&c.Heartbeat, "heartbeat-interval", 2, "`seconds` between two heartbeats")
 	fs.Var(&c.GC, "gc", "how long binlogs are kept: a number of days, or a duration such as 8h")
 	fs.IntVar(&c.FakeInterval, "fake-binlog-interval", 3, "`seconds` after which the clock is forwarded at the latest")
-	fs.IntVar(&c.MaxMessage, "max-message-size", 1<<30, "`bytes` of the largest message that TiDB may send, at most 1 GiB; what is stored can be pulled whatever this is")
-	fs.IntVar(&c.MaxConns, "max-connections", daemon.DefaultMaxConns, "`number` of connections at most, gRPC and HTTP together; never more than three quarters of the limit of open files")
+	fs.IntVar(&c.MaxMessage, "max-message-size", 1<<30, "`bytes` of the largest message that TiDB may send, at most 2146435072 (2 GiB less 1 MiB); what is stored can be pulled whatever this is")
+	fs.IntVar(&c.MaxConns, "max-connections", port.DefaultMaxConns, "`number` of connections at most, gRPC and HTTP together; never more than three quarters of the limit of open files")
 	fs.BoolVar(&c.DirectWrites, "direct-writes", true, "take plain writes off the connection directly; false: leave them to the gRPC library, which is slower and less strict with peers")
 	c.Flags(fs, "log-level", "info", logs.FormatUnified)
 	setting.Alias(fs, "L", "log-level")
@@ -195,7 +196,7 @@ func (c *config) adjust() (warnings []string, err error) {
 		errs.Addf("storage.stop-write-at-available-space: %w", err)
 	}
 	errs.Add("security", c.Security.Check())
-	errs.Add("", daemon.CheckNode(c.NodeID, c.Addr, c.AdvertiseAddr, "TiDB and drainers"))
+	errs.Add("", port.CheckNode(c.NodeID, c.Addr, c.AdvertiseAddr, life.Callers(nodes.Pump)))
 	errs.Add("", c.Config.Check())
 	_, err = nodes.ParseEndpoints([]string{c.PDURLs}, c.Security.Enabled())
 	errs.Add("", err)
@@ -207,13 +208,13 @@ func (c *config) adjust() (warnings []string, err error) {
 // options are those of the pump.
 func (c *config) options(reg *nodes.Registry, clock *pd.Client, log logrus.FieldLogger) pump.Options {
 	return pump.Options{
-		NodeID: c.NodeID, Addr: c.Addr, AdvertiseAddr: c.AdvertiseAddr, Socket: c.Socket, DataDir: c.DataDir,
-		Registry: reg, PD: clock, Security: c.Security.Security, Admin: c.Security.Admin, AcceptLoss: c.acceptLoss, EnableDebug: c.EnableDebug,
-		Heartbeat: time.Duration(c.Heartbeat) * time.Second, GC: time.Duration(c.GC),
+		Options: life.Options{NodeID: c.NodeID, Addr: c.Addr, AdvertiseAddr: c.AdvertiseAddr, DataDir: c.DataDir, Security: c.Security.Security, Admin: c.Security.Admin,
+			Registry: reg, PD: clock, AcceptLoss: c.acceptLoss, EnableDebug: c.EnableDebug, Heartbeat: time.Duration(c.Heartbeat) * time.Second, Logger: log, Metrics: c.metrics},
+		Socket: c.Socket, GC: time.Duration(c.GC),
 		FakeInterval: time.Duration(c.FakeInterval) * time.Second, MaxMessageSize: c.MaxMessage,
 		MaxConns: c.MaxConns, NoDirectWrites: !c.DirectWrites,
 		NoSync: !c.Storage.SyncLog, StopWriteAtAvailable: c.stop,
-		OrphanTimeout: c.Storage.OrphanTimeout.Duration, GCTTL: c.Storage.GCTTL.Duration, Logger: log, Metrics: c.metrics,
+		OrphanTimeout: c.Storage.OrphanTimeout.Duration, GCTTL: c.Storage.GCTTL.Duration,
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -14,11 +13,12 @@ import (
 
 	"github.com/sirupsen/logrus"
 
-	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
-	"pumphouse/nodes/logs"
-	"pumphouse/nodes/pd"
-	"pumphouse/nodes/setting"
+	"pumphouse/internal/gogc"
+	"pumphouse/internal/logs"
+	"pumphouse/internal/program"
+	"pumphouse/internal/pushgateway"
+	"pumphouse/nodes/datadir"
+	"pumphouse/nodes/life"
 	"pumphouse/pump"
 	"pumphouse/pump/tikv"
 )
@@ -31,23 +31,9 @@ func main() {
 // as asked, 1 when something failed, 2 when flags or configuration were not understood.
 func run(args []string, stdout, stderr io.Writer) int {
 	cfg, warnings, err := parseConfig(args, stdout)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		setting.PrintErrors(stderr, "pump", err)
-		return 2
-	case cfg.version:
-		fmt.Fprintln(stdout, daemon.VersionLine("pump (Pumphouse)"))
-		return 0
-	}
-	if cfg.check {
-		return setting.ReportOK(stdout, stderr, "pump", warnings)
-	}
-	log, err := logs.Open(cfg.Config, stderr)
-	if err != nil {
-		fmt.Fprintln(stderr, "pump:", err)
-		return 1
+	log, code := program.Start{Name: "pump", Err: err, Version: cfg.version, Check: cfg.check, Warnings: warnings, Logging: cfg.Config}.Open(stdout, stderr)
+	if log == nil {
+		return code
 	}
 	defer log.Close()
 	cfg.warnings = warnings
@@ -55,11 +41,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		for _, w := range warnings {
 			log.Warn(w)
 		}
-		if err := repair(cfg, log, stdout, stderr); err != nil {
-			fmt.Fprintln(stderr, "pump:", err)
-			return 1
-		}
-		return 0
+		return program.ExitCode(stderr, "pump", repair(cfg, log, stdout, stderr))
 	}
 	if cfg.forgetOld {
 		removed, err := pump.ForgetOld(cfg.DataDir)
@@ -75,7 +57,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 	if err := serve(args, cfg, log, stdout); err != nil {
-		daemon.ReportEnd(log, stderr, "pump", err)
+		life.ReportEnd(log, stderr, "pump", err)
 		return 1
 	}
 	return 0
@@ -83,46 +65,30 @@ func run(args []string, stdout, stderr io.Writer) int {
 
 // serve runs the pump until it has ended by itself, by a signal or by an order.
 func serve(args []string, cfg *config, log *logs.Logger, stdout io.Writer) error {
-	tlsConfig, err := cfg.Security.Client()
-	if err != nil {
+	node := life.Program{Name: "pump", Log: log, PDURLs: cfg.PDURLs, Security: &cfg.Security.Security, Config: cfg, Warnings: cfg.warnings,
+		Fields: logrus.Fields{"node": datadir.KnownNodeID(cfg.DataDir, cfg.NodeID, cmp.Or(cfg.AdvertiseAddr, cfg.Addr)),
+			"addr": cfg.Addr, "advertise_addr": cfg.AdvertiseAddr, "data_dir": cfg.DataDir, "config": cfg.from},
+		Reload: func(shown map[string]any) error { return reload(args, shown, log) }}
+	if err := node.Open(); err != nil {
 		return err
 	}
-	etcd, err := nodes.NewClient([]string{cfg.PDURLs}, tlsConfig, dialTimeout)
-	if err != nil {
-		return err
-	}
-	defer etcd.Close()
-	clock, err := pd.New(pd.Options{Endpoints: etcd.Endpoints(), TLS: tlsConfig, Logger: log})
-	if err != nil {
-		return err
-	}
-	defer clock.Close()
-	shown := daemon.Shown(cfg)
-	first := daemon.Announce(log, "pump", logrus.Fields{"node": daemon.KnownNodeID(cfg.DataDir, cfg.NodeID, cmp.Or(cfg.AdvertiseAddr, cfg.Addr)),
-		"addr": cfg.Addr, "advertise_addr": cfg.AdvertiseAddr, "data_dir": cfg.DataDir, "config": cfg.from}, etcd.Endpoints(), clock.ClusterID)
-	defer first.Stop()
-	log.WithField("config", daemon.ShownText(shown)).Debug("the configuration, without secrets")
-	cfg.Security.ReportTo(log)
-	for _, w := range cfg.warnings {
-		log.Warn(w)
-	}
-	defer daemon.OnHangup(log, func() error { return reload(args, shown, log) })()
+	defer node.Close()
 	// A pump keeps a few MiB alive, so the garbage collector, which waits for the heap to
 	// double, would run after every few thousand writes.
-	daemon.CollectLess()
-	opts := cfg.options(nodes.NewRegistry(etcd, dialTimeout), clock, log)
+	gogc.SetForSmallHeap()
+	opts := cfg.options(node.Registry, node.PD, log)
 	defer tikv.RedirectLogs(log)()
-	resolver, err := tikv.New(tikv.Options{Endpoints: etcd.Endpoints(), Security: cfg.Security.Security, OrphanTimeout: opts.OrphanTimeout, Logger: log})
+	resolver, err := tikv.New(tikv.Options{Endpoints: node.Endpoints, Security: cfg.Security.Security, OrphanTimeout: opts.OrphanTimeout, Logger: log})
 	if err != nil {
 		return err
 	}
 	defer resolver.Close()
-	opts.Resolver, opts.GCHolder, opts.Config = resolver, resolver, shown
+	opts.Resolver, opts.GCHolder, opts.Config = resolver, resolver, node.Shown
 	p, err := pump.New(opts)
 	if err != nil {
 		return err
 	}
-	return first.Explain(daemon.Run(p, log, func() func() {
+	return node.Explain(life.Run(p, log, func() func() {
 		fmt.Fprintf(stdout, "ready: pump %s at %s\n", p.NodeID(), p.Addr())
 		// The pump needs no answer to this: it is for the log, and to have TiKV at hand.
 		go func() {
@@ -130,17 +96,14 @@ func serve(args []string, cfg *config, log *logs.Logger, stdout io.Writer) error
 				log.WithError(err).Warn("cannot find out yet whether there is a TiKV; it is asked for when a transaction stays without an end")
 			}
 		}()
-		return daemon.PushMetrics(cfg.metrics, cfg.MetricsAddr, time.Duration(cfg.MetricsInterval)*time.Second, p.NodeID(), log)
+		return pushgateway.Push(cfg.metrics, cfg.MetricsAddr, time.Duration(cfg.MetricsInterval)*time.Second, p.NodeID(), log)
 	}))
 }
 
 // reload takes from the configuration, at SIGHUP, what can change while the pump runs.
 func reload(args []string, shown map[string]any, log *logs.Logger) error {
 	now, _, err := parseConfig(args, io.Discard)
-	if err != nil {
-		return errors.Join(err, log.Reopen())
-	}
-	return daemon.Reloaded{Was: shown, Now: daemon.Shown(now), Logging: now.Config, Security: now.Security.Security}.Apply(log)
+	return program.Reloaded{Err: err, Was: shown, Now: now, Logging: now.Config, Security: now.Security.Security}.Apply(log)
 }
 
 // repair makes damaged data usable again and says what is lost. The pump is not started.
@@ -178,6 +141,3 @@ func repair(cfg *config, log logrus.FieldLogger, stdout, stderr io.Writer) error
 	}
 	return nil
 }
-
-// dialTimeout bounds one attempt to reach PD.
-const dialTimeout = 5 * time.Second

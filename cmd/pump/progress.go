@@ -8,7 +8,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"golang.org/x/term"
 
-	"pumphouse/nodes/logs"
+	"pumphouse/internal/logs"
 )
 
 // repairing shows how many segments of the log a repair has read: a bar on a terminal, else a line in the log when it takes long.

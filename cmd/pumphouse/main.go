@@ -1,127 +1,58 @@
 // Command pumphouse is the console of a TiDB Binlog cluster: a MySQL-protocol server for
-// the statements that show and change pumps and drainers. It also brings a PD for one
-// machine and a demo that runs everything at once.
+// the statements that show and change pumps and drainers. `pumphouse pd`, a PD for one machine, and
+// `pumphouse demo`, which runs everything at once, are in a program of their own, pumphouse-demo, which
+// this one becomes: what they link does not weigh on the console.
 package main
 
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
-	"io"
 	"os"
-	"os/signal"
-	"slices"
+	"os/exec"
+	"path/filepath"
 	"syscall"
 	_ "time/tzdata" // SET time_zone = 'Asia/Shanghai' works where the machine has no zone files
 
-	"pumphouse/nodes/daemon"
-	"pumphouse/nodes/setting"
+	"pumphouse/internal/setting/subcommand"
+	"pumphouse/internal/version"
 )
 
-// command is one subcommand. Its run returns when ctx ends or when it is done.
-type command struct {
-	name, help string
-	run        func(ctx context.Context, args []string, std stdio) error
-}
-
-// stdio is what a command may read and print to.
-type stdio struct {
-	in       io.Reader
-	out, err io.Writer
-}
-
-func commands() []command {
-	return []command{
-		{"serve", "run the console on the records of a PD", serve},
-		{"pd", "run a single-node PD for trials and tests", servePD},
-		{"demo", "run PD, nodes and console in one process", demo},
-		{"passwd", "make a password hash for the console's configuration", passwd},
-	}
-}
-
 func main() {
-	ctx, cancel := context.WithCancelCause(context.Background())
-	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	go func() {
-		sig := <-signals
-		cancel(fmt.Errorf("received %v", sig))
-		sig = <-signals // a second one does not wait for the orderly end
-		fmt.Fprintf(os.Stderr, "pumphouse: received %v again, ending at once\n", sig)
-		os.Exit(1)
-	}()
-	os.Exit(run(ctx, os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr}))
+	subcommand.Program{
+		Name:    "pumphouse",
+		Version: version.Line("pumphouse"),
+		Commands: []subcommand.Command{
+			{Name: "serve", Help: "run the console on the records of a PD", Run: serve},
+			{Name: "pd", Help: "run a single-node PD for trials and tests", Run: become("pd")},
+			{Name: "demo", Help: "run PD, nodes and console in one process", Run: become("demo")},
+			{Name: "passwd", Help: "make a password hash for the console's configuration", Run: passwd},
+		},
+	}.Main(os.Exit)
 }
 
-// run picks the subcommand and turns its error into an exit code: 0 done, 1 failed,
-// 2 not understood.
-func run(ctx context.Context, args []string, std stdio) int {
-	if len(args) == 0 {
-		usage(std.err)
-		return 2
-	}
-	switch args[0] {
-	case "-V", "--V", "-version", "--version":
-		fmt.Fprintln(std.out, version())
-		return 0
-	case "-h", "-help", "--help", "help":
-		usage(std.out)
-		return 0
-	}
-	for _, c := range commands() {
-		if c.name != args[0] {
-			continue
+// trials is the program with the commands for trials.
+const trials = "pumphouse-demo"
+
+// become has the process go on as the program with the commands for trials, which stands beside this
+// one or in PATH.
+func become(command string) func(context.Context, []string, subcommand.Stdio) error {
+	return func(_ context.Context, args []string, _ subcommand.Stdio) error {
+		program, err := os.Executable()
+		if err != nil {
+			return err
 		}
-		if slices.ContainsFunc(args[1:], func(arg string) bool { return arg == "-V" || arg == "--V" }) {
-			fmt.Fprintln(std.out, version())
-			return 0
+		program = filepath.Join(filepath.Dir(program), trials)
+		if _, err := os.Stat(program); err != nil {
+			found, lookErr := exec.LookPath(trials)
+			if lookErr != nil {
+				return errors.Join(fmt.Errorf("this command is in the program %s, which `make build` puts beside pumphouse: %w", trials, err), lookErr)
+			}
+			program = found
 		}
-		err := c.run(ctx, args[1:], std)
-		var usage *usageError
-		switch {
-		case err == nil || errors.Is(err, flag.ErrHelp):
-			return 0
-		case errors.As(err, &usage):
-			setting.PrintErrors(std.err, "pumphouse "+c.name, err)
-			return 2
+		if err := syscall.Exec(program, append([]string{trials, command}, args...), os.Environ()); err != nil {
+			return fmt.Errorf("run %s: %w", program, err)
 		}
-		fmt.Fprintf(std.err, "pumphouse %s: %v\n", c.name, err)
-		return 1
+		return nil
 	}
-	fmt.Fprintf(std.err, "pumphouse: there is no command %q\n", args[0])
-	usage(std.err)
-	return 2
-}
-
-// usageError marks what the user typed as not understood.
-type usageError struct{ error }
-
-func (e *usageError) Unwrap() error { return e.error }
-
-func version() string {
-	return daemon.VersionLine("pumphouse")
-}
-
-func usage(w io.Writer) {
-	fmt.Fprintf(w, "Usage: pumphouse COMMAND [flags]\n\nCommands:\n")
-	for _, c := range commands() {
-		fmt.Fprintf(w, "  %-8s %s\n", c.name, c.help)
-	}
-	fmt.Fprintf(w, "\npumphouse COMMAND -h lists the flags of a command, pumphouse -V prints the version.\n")
-}
-
-// parse reads the flags of a command that has no configuration file.
-func parse(fs *flag.FlagSet, args []string, std stdio) error {
-	fs.SetOutput(io.Discard)
-	err := setting.ParseFlags(fs, args)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		fmt.Fprintf(std.out, "Flags of pumphouse %s:\n", fs.Name())
-		setting.PrintFlags(fs, std.out)
-		return err
-	case err != nil:
-		return &usageError{err}
-	}
-	return nil
 }

@@ -13,15 +13,16 @@ import (
 
 	"golang.org/x/term"
 
+	"pumphouse/internal/setting/subcommand"
 	"pumphouse/server"
 )
 
 // passwd is `pumphouse passwd`: it reads a password and prints the hash that goes into
 // [[users]]. The password is never an argument, where other users of the machine see it.
-func passwd(_ context.Context, args []string, std stdio) error {
+func passwd(_ context.Context, args []string, std subcommand.Stdio) error {
 	fs := flag.NewFlagSet("passwd", flag.ContinueOnError)
 	plugin := fs.String("plugin", "caching_sha2_password", "how clients prove the password: caching_sha2_password, or mysql_native_password for old clients")
-	if err := parse(fs, args, std); err != nil {
+	if err := subcommand.Parse("pumphouse", fs, args, std); err != nil {
 		return err
 	}
 	password, err := readPassword(std)
@@ -30,18 +31,18 @@ func passwd(_ context.Context, args []string, std stdio) error {
 	}
 	hash, err := server.HashPassword(*plugin, password)
 	if err != nil {
-		return &usageError{err}
+		return &subcommand.UsageError{Err: err}
 	}
-	_, err = fmt.Fprintln(std.out, hash)
+	_, err = fmt.Fprintln(std.Out, hash)
 	return err
 }
 
 // readPassword reads one line; at a terminal it asks twice and shows nothing.
-func readPassword(std stdio) (string, error) {
-	if f, ok := std.in.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return askPassword(int(f.Fd()), std.err)
+func readPassword(std subcommand.Stdio) (string, error) {
+	if f, ok := std.In.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return askPassword(int(f.Fd()), std.Err)
 	}
-	line, err := bufio.NewReader(std.in).ReadString('\n')
+	line, err := bufio.NewReader(std.In).ReadString('\n')
 	if err != nil && !errors.Is(err, io.EOF) {
 		return "", fmt.Errorf("read the password: %w", err)
 	}

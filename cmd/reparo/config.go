@@ -14,10 +14,11 @@ import (
 	"pumphouse/drainer/restore"
 	"pumphouse/drainer/sink/mysql"
 	"pumphouse/drainer/txn"
+	"pumphouse/internal/certfile"
+	"pumphouse/internal/logs"
+	"pumphouse/internal/secret"
+	"pumphouse/internal/setting"
 	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
-	"pumphouse/nodes/logs"
-	"pumphouse/nodes/setting"
 )
 
 // config is the configuration, under the names of upstream's reparo. What a key means is the usage of its
@@ -55,13 +56,13 @@ type config struct {
 
 // destination is the section [dest-db].
 type destination struct {
-	Host              string          `toml:"host" default:"\"127.0.0.1\"" sample:"\"127.0.0.1\"" doc:"host of the database; default: the environment variable MYSQL_HOST, else 127.0.0.1"`
-	Port              int             `toml:"port" default:"3306" doc:"its port; default: MYSQL_PORT, else 3306"`
-	User              string          `toml:"user" default:"\"root\"" doc:"user of the database, with the rights that docs/downstream-user.md names; default: MYSQL_USER, else root"`
-	Password          string          `toml:"password" sample:"\"\"" doc:"its password; default: MYSQL_PSWD"`
-	EncryptedPassword string          `toml:"encrypted_password" doc:"the password as binlogctl -cmd encrypt prints it, under the key in BINLOG_SECRET_KEY; it wins over password"`
-	Security          daemon.Security `toml:"security" doc:"TLS towards the database."`
-	Name              any             `toml:"name" old:"no effect: statements name their databases"`
+	Host              string            `toml:"host" default:"\"127.0.0.1\"" sample:"\"127.0.0.1\"" doc:"host of the database; default: the environment variable MYSQL_HOST, else 127.0.0.1"`
+	Port              int               `toml:"port" default:"3306" doc:"its port; default: MYSQL_PORT, else 3306"`
+	User              string            `toml:"user" default:"\"root\"" doc:"user of the database, with the rights that docs/downstream-user.md names; default: MYSQL_USER, else root"`
+	Password          string            `toml:"password" sample:"\"\"" doc:"its password; default: MYSQL_PSWD"`
+	EncryptedPassword string            `toml:"encrypted_password" doc:"the password as binlogctl -cmd encrypt prints it, under the key in BINLOG_SECRET_KEY; it wins over password"`
+	Security          certfile.Security `toml:"security" doc:"TLS towards the database."`
+	Name              any               `toml:"name" old:"no effect: statements name their databases"`
 }
 
 // parseConfig reads flags, environment and the file that -config names. Help that was asked for is printed to stdout.
@@ -184,11 +185,9 @@ func commitTS(end, datetime string, tso int64) (nodes.TSO, error) {
 func (d *destination) server() (s mysql.Server, err error) {
 	port, _ := strconv.Atoi(os.Getenv("MYSQL_PORT"))
 	s = mysql.Server{Host: cmp.Or(d.Host, os.Getenv("MYSQL_HOST"), "127.0.0.1"), Port: cmp.Or(d.Port, port, 3306),
-		User: cmp.Or(d.User, os.Getenv("MYSQL_USER"), "root"), Password: cmp.Or(d.Password, os.Getenv("MYSQL_PSWD"))}
-	if d.EncryptedPassword != "" {
-		if s.Password, err = daemon.Decrypt(os.Getenv(daemon.SecretKeyVar), d.EncryptedPassword); err != nil {
-			return s, fmt.Errorf("dest-db.encrypted_password: %w", err)
-		}
+		User: cmp.Or(d.User, os.Getenv("MYSQL_USER"), "root")}
+	if s.Password, err = secret.Password(cmp.Or(d.Password, os.Getenv("MYSQL_PSWD")), "dest-db.encrypted_password", d.EncryptedPassword); err != nil {
+		return s, err
 	}
 	if s.TLS, err = d.Security.Client(); err != nil {
 		return s, fmt.Errorf("dest-db.security: %w", err)

@@ -5,7 +5,6 @@ package main
 import (
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -18,9 +17,8 @@ import (
 
 	"pumphouse/drainer/restore"
 	"pumphouse/drainer/txn"
-	"pumphouse/nodes/daemon"
-	"pumphouse/nodes/logs"
-	"pumphouse/nodes/setting"
+	"pumphouse/internal/logs"
+	"pumphouse/internal/program"
 )
 
 func main() {
@@ -34,35 +32,19 @@ func main() {
 // something failed or the run was interrupted, 2 when flags or configuration were not understood.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	cfg, warnings, err := parseConfig(args, stdout)
-	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return 0
-	case err != nil:
-		setting.PrintErrors(stderr, "reparo", err)
-		return 2
-	case cfg.version:
-		fmt.Fprintln(stdout, daemon.VersionLine("reparo (Pumphouse)"))
-		return 0
-	case cfg.check:
-		return setting.ReportOK(stdout, stderr, "reparo", warnings)
-	}
-	log, err := logs.Open(cfg.Config, stderr)
-	if err != nil {
-		fmt.Fprintln(stderr, "reparo:", err)
-		return 1
+	log, code := program.Start{Name: "reparo", Err: err, Version: cfg.version, Check: cfg.check, Warnings: warnings, Logging: cfg.Config}.Open(stdout, stderr)
+	if log == nil {
+		return code
 	}
 	defer log.Close()
 	for _, w := range warnings {
 		log.Warn(w)
 	}
-	if err := work(ctx, cfg, log, stdout, stderr); err != nil {
-		if ctx.Err() != nil {
-			err = errors.New("interrupted: the same command resumes")
-		}
-		fmt.Fprintln(stderr, "reparo:", err)
-		return 1
+	err = work(ctx, cfg, log, stdout, stderr)
+	if err != nil && ctx.Err() != nil {
+		err = errors.New("interrupted: the same command resumes")
 	}
-	return 0
+	return program.ExitCode(stderr, "reparo", err)
 }
 
 func work(ctx context.Context, cfg *config, log *logs.Logger, stdout, stderr io.Writer) error {

@@ -8,13 +8,13 @@ import (
 	"testing"
 	"time"
 
+	"pumphouse/internal/setting"
 	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
 	"pumphouse/testsuite/secrettest"
 )
 
 // TestConfigHidesSecrets: what could be shown of a configuration has no secret, whatever key it stands in.
-func TestConfigHidesSecrets(t *testing.T) { secrettest.Hidden(t, &config{}, daemon.Shown) }
+func TestConfigHidesSecrets(t *testing.T) { secrettest.Hidden(t, &config{}, setting.Shown) }
 
 func writeConfig(t *testing.T, text string) string {
 	t.Helper()

@@ -17,8 +17,8 @@ type bounds struct {
 }
 
 func (t *topic) bounds(ctx context.Context) (b bounds, err error) {
-	if b.first, err = kafkaclient.Offset(ctx, t.client, t.opts.Topic, kafkaclient.Earliest); err == nil {
-		b.end, err = kafkaclient.Offset(ctx, t.client, t.opts.Topic, kafkaclient.Latest)
+	if b.first, err = kafkaclient.Offset(ctx, t.client, t.opts.Topic, 0, kafkaclient.Earliest); err == nil {
+		b.end, err = kafkaclient.Offset(ctx, t.client, t.opts.Topic, 0, kafkaclient.Latest)
 	}
 	if err != nil {
 		return b, fmt.Errorf("ask for the offsets of topic %q of kafka at %s: %w%s", t.opts.Topic, t.addrs(), err, cure(err))
@@ -29,6 +29,9 @@ func (t *topic) bounds(ctx context.Context) (b bounds, err error) {
 // find is an offset from which on everything is that has commit TS ts or a later one, as far as the topic has it;
 // see the package comment.
 func (t *topic) find(ctx context.Context, b bounds, ts nodes.TSO) (int64, error) {
+	if ts == 0 {
+		return b.first, nil // everything
+	}
 	from, to := b.first, b.end
 	for from < to {
 		middle := from + (to-from)/2
@@ -82,6 +85,9 @@ func position(ctx context.Context, t *topic, store *mysql.ArbiterStore) (*begin,
 	if start.next, err = t.find(ctx, b, start.CommitTS); err != nil {
 		return nil, err
 	}
+	if !start.saved && start.CommitTS == 0 {
+		start.Offset = start.next - 1 // from now on everything after it is needed
+	}
 	last, ok, err := t.last(ctx, b)
 	if ok {
 		start.until = last.commitTS
@@ -109,7 +115,7 @@ func (t *topic) complete(ctx context.Context, b bounds, start *begin) error {
 		return fmt.Errorf("topic %q of kafka at %s ends before offset %d, and arbiter has read up to offset %d of it, commit TS %s: the topic has lost messages, or was recreated. "+
 			"If the drainer has written everything after that commit TS again, %s -up.initial-commit-ts %s; otherwise restore a dump downstream and start with its position",
 			t.opts.Topic, t.addrs(), b.end, start.Offset, stamped(start.CommitTS), t.forget(), start.CommitTS)
-	case start.next > b.first || start.CommitTS == 0:
+	case start.next > b.first || start.CommitTS == 0 && (!start.saved || start.Foreign):
 		return nil // a message before it is there, or nobody says what is needed
 	case start.Offset == b.first-1:
 		return nil // what was removed had been read; -1: none was ever removed

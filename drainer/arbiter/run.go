@@ -105,15 +105,15 @@ func (a *Arbiter) Close() {
 		_ = a.applier.Close() // what it has applied is in the database's record
 	}
 	if a.topic != nil {
-		a.topic.client.Close()
+		a.topic.close()
 	}
 	if a.store != nil {
 		_ = a.store.Close() // it is for reading and for statements that have ended
 	}
 }
 
-// endPatience is how long what is in flight may take when a run ends in order.
-const endPatience = 30 * time.Second
+// drainTimeout is how long what is in flight may take when a run ends in order.
+const drainTimeout = 30 * time.Second
 
 // Run applies until ctx is done, which is not an error: what has been read is applied then, and the checkpoint says
 // that there is nothing after it.
@@ -127,8 +127,8 @@ func (a *Arbiter) Run(ctx context.Context) error {
 	working, giveUp := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer giveUp(nil)
 	defer context.AfterFunc(ctx, func() {
-		if nodes.Sleep(working, endPatience) {
-			giveUp(fmt.Errorf("the downstream has not taken what was read within %v of the order to end: it is applied after the next start", endPatience))
+		if nodes.Sleep(working, drainTimeout) {
+			giveUp(fmt.Errorf("the downstream has not taken what was read within %v of the order to end: it is applied after the next start", drainTimeout))
 		}
 	})()
 	err := a.save(working, a.start.CommitTS)
@@ -145,14 +145,25 @@ func (a *Arbiter) Run(ctx context.Context) error {
 	return a.store.Save(working, a.at)
 }
 
-// pollPatience bounds how long the checkpoint may wait for a message.
-const pollPatience = time.Second
+// pollTimeout bounds how long the checkpoint may wait for a message: when none has come in that time, what was handed
+// over is waited for and saved. Without that nothing is asked for more often than idleTimeout.
+const (
+	pollTimeout = 200 * time.Millisecond
+	idleTimeout = time.Second
+)
 
 // step reads some messages, until ctx is done, and hands them over.
 func (a *Arbiter) step(ctx, working context.Context) error {
-	list, err := a.topic.next(ctx, pollPatience, pollTxns)
+	timeout := idleTimeout
+	if len(a.handed) > 0 {
+		timeout = pollTimeout
+	}
+	list, err := a.topic.next(ctx, timeout, pollTxns)
 	if err != nil && ctx.Err() == nil {
 		return a.lost(working, err)
+	}
+	if len(list) == 0 && len(a.handed) > 0 {
+		return a.applier.Flush(working)
 	}
 	for _, rec := range list {
 		if err := a.take(working, rec); err != nil {
@@ -185,6 +196,9 @@ func (a *Arbiter) take(ctx context.Context, rec *kgo.Record) error {
 		return nil
 	}
 	if err != nil {
+		if canal := a.opts.canal(rec); canal != nil {
+			return canal
+		}
 		return fmt.Errorf("the message at %s cannot be read: %w. It is damaged, or not a drainer's. To leave it out, with everything that it changes, set ignore-offsets = [%d] in [up]; then compare both sides (drainer -compare)",
 			a.opts.where(rec.Offset), err, rec.Offset)
 	}

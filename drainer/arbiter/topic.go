@@ -1,9 +1,11 @@
 package arbiter
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -20,12 +22,15 @@ import (
 type topic struct {
 	opts   *Options
 	client *kgo.Client
+	// probe reads single messages, to find a place; it fetches little at once.
+	probe *kgo.Client
 }
 
 // What is read at once, and so about what is in memory; a larger message is read alone.
 const (
 	fetchBytes = 16 << 20
 	pollTxns   = 4096
+	probeBytes = 64 << 10
 )
 
 // openTopic connects to the brokers and makes sure that there is the topic.
@@ -34,10 +39,16 @@ func openTopic(ctx context.Context, opts *Options) (*topic, error) {
 	if err != nil {
 		return nil, err
 	}
-	list = append(list, kgo.FetchMaxBytes(fetchBytes), kgo.FetchMaxPartitionBytes(fetchBytes),
-		kgo.ConsumeResetOffset(kgo.NoResetOffset())) // what is gone is an error
+	reader := func(bytes int32) (*kgo.Client, error) {
+		return kgo.NewClient(append(slices.Clip(list), kgo.FetchMaxBytes(bytes), kgo.FetchMaxPartitionBytes(bytes),
+			kgo.ConsumeResetOffset(kgo.NoResetOffset()))...) // what is gone is an error
+	}
 	t := &topic{opts: opts}
-	if t.client, err = kgo.NewClient(list...); err != nil {
+	if t.client, err = reader(fetchBytes); err != nil {
+		return nil, err
+	}
+	if t.probe, err = reader(probeBytes); err != nil {
+		t.close()
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, opts.StartTimeout, fmt.Errorf("no answer within %v", opts.StartTimeout))
@@ -46,14 +57,21 @@ func openTopic(ctx context.Context, opts *Options) (*topic, error) {
 		err = t.exists(ctx)
 	}
 	if err != nil {
-		t.client.Close()
+		t.close()
 		return nil, err
 	}
 	return t, nil
 }
 
-// startPatience is how long brokers that start may know of no topic.
-const startPatience = 5 * time.Second
+func (t *topic) close() {
+	t.client.Close()
+	if t.probe != nil {
+		t.probe.Close()
+	}
+}
+
+// startTimeout is how long brokers that start may know of no topic.
+const startTimeout = 5 * time.Second
 
 func (t *topic) exists(ctx context.Context) error {
 	for begun := time.Now(); ; {
@@ -63,7 +81,7 @@ func (t *topic) exists(ctx context.Context) error {
 			return nil
 		case err != nil:
 			return fmt.Errorf("ask for topic %q of kafka at %s: %w%s", t.opts.Topic, t.addrs(), err, cure(err))
-		case time.Since(begun) > startPatience || !nodes.Sleep(ctx, 200*time.Millisecond):
+		case time.Since(begun) > startTimeout || !nodes.Sleep(ctx, 200*time.Millisecond):
 			return fmt.Errorf("topic %q does not exist at kafka %s: check -up.topic, which is the drainer's topic-name, by default <cluster ID>_obinlog; the drainer makes it when it starts", t.opts.Topic, t.addrs())
 		}
 	}
@@ -83,17 +101,27 @@ func cure(err error) string {
 }
 
 // seek makes the message at an offset the next one.
-func (t *topic) seek(offset int64) {
-	at := map[string]map[int32]kgo.Offset{t.opts.Topic: {0: kgo.NewOffset().At(offset)}}
-	t.client.RemoveConsumePartitions(map[string][]int32{t.opts.Topic: {0}})
-	t.client.AddConsumePartitions(at)
+func (t *topic) seek(offset int64) { t.seekOf(t.client, offset) }
+
+func (t *topic) seekOf(client *kgo.Client, offset int64) {
+	t.leave(client)
+	client.AddConsumePartitions(map[string]map[int32]kgo.Offset{t.opts.Topic: {0: kgo.NewOffset().At(offset)}})
+}
+
+// leave ends the reading of a client.
+func (t *topic) leave(client *kgo.Client) {
+	client.RemoveConsumePartitions(map[string][]int32{t.opts.Topic: {0}})
 }
 
 // next gives the messages that come next: none if none come within a time.
-func (t *topic) next(ctx context.Context, patience time.Duration, most int) ([]*kgo.Record, error) {
-	wait, cancel := context.WithTimeout(ctx, patience)
+func (t *topic) next(ctx context.Context, timeout time.Duration, most int) ([]*kgo.Record, error) {
+	return nextOf(ctx, t.client, timeout, most)
+}
+
+func nextOf(ctx context.Context, client *kgo.Client, timeout time.Duration, most int) ([]*kgo.Record, error) {
+	wait, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	fetches := t.client.PollRecords(wait, most)
+	fetches := client.PollRecords(wait, most)
 	for _, e := range fetches.Errors() {
 		if wait.Err() == nil || !errors.Is(e.Err, wait.Err()) {
 			return nil, e.Err
@@ -110,9 +138,10 @@ type stamp struct {
 
 // at is the first message at an offset or after it, before end; ok: there is one that decodes.
 func (t *topic) at(ctx context.Context, offset, end int64) (s stamp, ok bool, err error) {
+	defer t.leave(t.probe)
 	for offset < end {
-		t.seek(offset)
-		list, err := t.next(ctx, t.opts.StartTimeout, 1)
+		t.seekOf(t.probe, offset)
+		list, err := nextOf(ctx, t.probe, t.opts.StartTimeout, 1)
 		switch {
 		case ctx.Err() != nil:
 			return s, false, context.Cause(ctx)
@@ -121,6 +150,9 @@ func (t *topic) at(ctx context.Context, offset, end int64) (s stamp, ok bool, er
 		case len(list) == 0:
 			return s, false, fmt.Errorf("read the message at %s: no answer within %v", t.opts.where(offset), t.opts.StartTimeout)
 		}
+		if err := t.opts.canal(list[0]); err != nil {
+			return s, false, err
+		}
 		b := new(pbkafka.Binlog)
 		if list[0].Offset < end && proto.Unmarshal(list[0].Value, b) == nil {
 			return stamp{list[0].Offset, nodes.TSO(b.GetCommitTs())}, true, nil
@@ -128,4 +160,12 @@ func (t *topic) at(ctx context.Context, offset, end int64) (s stamp, ok bool, er
 		offset = list[0].Offset + 1 // if it matters it is said when its turn comes
 	}
 	return s, false, nil
+}
+
+// canal is the error of a message in the drainer's other protocol, nil for others.
+func (o *Options) canal(r *kgo.Record) error {
+	if !bytes.HasPrefix(r.Value, []byte(`{"id":`)) {
+		return nil
+	}
+	return fmt.Errorf("the message at %s is Canal-JSON, which arbiter does not read: name in -up.topic a topic that a drainer writes with protocol = \"binlog\", which is its default", o.where(r.Offset))
 }

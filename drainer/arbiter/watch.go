@@ -7,8 +7,8 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"pumphouse/drainer/kafkaclient"
+	"pumphouse/internal/logs"
 	"pumphouse/nodes"
-	"pumphouse/nodes/logs"
 )
 
 // How often it is looked how far the topic goes, how long the brokers may take to answer, and from which lag on
@@ -26,7 +26,7 @@ func (a *Arbiter) watch(ctx context.Context) {
 	for nodes.Sleep(ctx, watchEvery) {
 		log := a.opts.Logger.WithField("topic", a.opts.Topic)
 		asking, cancel := context.WithTimeout(ctx, watchTimeout)
-		end, err := kafkaclient.Offset(asking, a.topic.client, a.opts.Topic, kafkaclient.Latest)
+		end, err := kafkaclient.Offset(asking, a.topic.client, a.opts.Topic, 0, kafkaclient.Latest)
 		cancel()
 		switch {
 		case ctx.Err() != nil:

@@ -234,7 +234,7 @@ func parseColumn(b []byte) (c column, err error) {
 
 // find is where the column number i of a row goes.
 func (l *layout) find(i int, c *column) *place {
-	tp := byte(mysql.TypeUnspecified)
+	tp := mysql.TypeUnspecified
 	if len(c.tp) == 1 {
 		tp = c.tp[0]
 	}

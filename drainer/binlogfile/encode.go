@@ -44,15 +44,12 @@ type columnHead struct {
 	generated bool
 }
 
-// keepTables is how many tables' heads are kept; definitions come and go with DDL.
-const keepTables = 4096
-
 func (e *Encoder) table(t *schema.Table) *tableHead {
 	h := e.tables[t]
 	if h != nil {
 		return h
 	}
-	if len(e.tables) >= keepTables {
+	if len(e.tables) >= schema.KeptTables {
 		clear(e.tables)
 	}
 	h = &tableHead{}
@@ -73,7 +70,7 @@ func (e *Encoder) table(t *schema.Table) *tableHead {
 	return h
 }
 
-// Append appends the record of a transaction.
+// Append appends the record of a transaction, which is not a large one ([sink.Txn].Large): see [Encoder.Write].
 func (e *Encoder) Append(b []byte, t *sink.Txn) []byte {
 	start := len(b)
 	b = append(b, make([]byte, headerSize)...)

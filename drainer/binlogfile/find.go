@@ -7,8 +7,8 @@ import (
 	"hash/crc32"
 	"io"
 
+	"pumphouse/internal/disk"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk"
 )
 
 // BeginsWithGarbage reports whether a file begins with something else than a header, or what there is of one

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"time"
 
+	"pumphouse/internal/disk"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk"
 )
 
 // GzipSuffix ends the name of a file that is compressed.

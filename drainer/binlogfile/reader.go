@@ -18,8 +18,8 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"pumphouse/binlogpb/pbfile"
+	"pumphouse/internal/disk"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk"
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)

@@ -5,8 +5,8 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"pumphouse/internal/disk/faultfs"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk/faultfs"
 )
 
 // TestPowerCut: after a power cut at any change of the disk there is the savepoint that was saved last, or

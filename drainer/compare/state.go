@@ -8,8 +8,8 @@ import (
 	"os"
 	"slices"
 
+	"pumphouse/internal/disk"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk"
 )
 
 // state is what an interrupted comparison has found, in a file.

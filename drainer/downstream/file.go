@@ -2,6 +2,7 @@ package downstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -38,6 +39,11 @@ func (File) Zone() *time.Location { return time.Local }
 // Checkpoint implements drainer.Downstream.
 func (f File) Checkpoint(ctx context.Context, site drainer.Site) (checkpoint.Store, error) {
 	return f.CheckpointTable.open(ctx, site)
+}
+
+// CheckStandby implements drainer.Standbys: nothing refuses the writes of a process that was suspended, and another machine has other files.
+func (File) CheckStandby() error {
+	return errors.New("standby: db-type file cannot have a standby, because the files are on one machine and nothing keeps two processes from writing them: leave standby out")
 }
 
 // Open implements drainer.Downstream.

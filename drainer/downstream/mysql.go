@@ -94,6 +94,7 @@ func (m *MySQL) place(site drainer.Site) mysql.Place {
 
 // Checkpoint implements drainer.Downstream.
 func (m *MySQL) Checkpoint(ctx context.Context, site drainer.Site) (checkpoint.Store, error) {
+	m.opened.Store(nil) // of a life before
 	if m.CheckpointFile {
 		return telling{checkpoint.InDir(site.DataDir), m.savedElsewhere}, nil
 	}
@@ -108,10 +109,23 @@ func (m *MySQL) Checkpoint(ctx context.Context, site drainer.Site) (checkpoint.S
 	return closing{telling{store, saved}, store}, nil
 }
 
+// CheckStandby implements drainer.Standbys: the downstream refuses the writes of a process whose place another one has taken.
+func (m *MySQL) CheckStandby() error {
+	switch {
+	case m.CheckpointFile:
+		return errors.New("standby: the checkpoint is in this machine's data directory (syncer.to.checkpoint.type = \"file\"), where a standby cannot see it: leave the type out to keep it downstream")
+	case m.RelayDir != "":
+		return errors.New("standby: the relay log is on this machine, where a standby cannot see it: leave syncer.relay.log-dir out, or standby")
+	}
+	return nil
+}
+
 // Open implements drainer.Downstream.
 func (m *MySQL) Open(ctx context.Context, site drainer.Site, from, until nodes.TSO) (sink.Sink, error) {
+	server := m.server()
+	server.EndIdle = site.Shared != nil
 	s, err := mysql.New(ctx, mysql.Options{
-		Server: m.server(), Place: m.place(site), From: from, SafeUntil: until, Foreign: site.Foreign, SafeMode: m.SafeMode, Workers: m.Workers, TxnBatch: m.TxnBatch,
+		Server: server, Place: m.place(site), From: from, SafeUntil: until, Foreign: site.Foreign, SafeMode: m.SafeMode, Workers: m.Workers, TxnBatch: m.TxnBatch,
 		SQLMode: m.SQLMode, DDLTimeZone: m.DDLTimeZone, PartialColumns: m.PartialColumns, LoopbackControl: m.Loopback, ChannelID: m.ChannelID, StopAtDivergence: m.StopAtDivergence, WarnOfDefinitions: m.WarnOfDefinitions, Logger: site.Logger,
 		Metrics: mysql.Metrics{
 			Executed: func(took time.Duration, _, _ int) { site.Trouble(nil); site.Executed("", took) },

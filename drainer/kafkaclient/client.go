@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,8 +22,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kversion"
 	"github.com/twmb/franz-go/pkg/sasl"
 
+	"pumphouse/internal/logs"
 	"pumphouse/nodes"
-	"pumphouse/nodes/logs"
 )
 
 // Brokers are where Kafka is. Addrs and Logger are required.
@@ -87,21 +88,23 @@ func (b Brokers) versions() (*kversion.Versions, error) {
 	return v, nil
 }
 
-// Connect waits until any broker answers. A login that is refused is an error at once. patience is how long ctx
+// Connect waits until any broker answers. A login that is refused is an error at once. timeout is how long ctx
 // leaves, for the log.
-func (b Brokers) Connect(ctx context.Context, client *kgo.Client, patience time.Duration) error {
+func (b Brokers) Connect(ctx context.Context, client *kgo.Client, timeout time.Duration) error {
 	var failures logs.Repeated
-	var last error // why no broker has answered
+	var last error // why no broker has answered: the newest reason with a cure, if there was one
 	for {
 		err := client.Ping(ctx)
 		if err == nil {
 			return nil
 		}
 		if ctx.Err() == nil {
-			last = err
+			if last == nil || cureOf(err) != "" || cureOf(last) == "" {
+				last = err
+			}
 			if n := failures.Again(); n > 0 {
 				b.Logger.WithError(err).WithField("addrs", strings.Join(b.Addrs, ",")).WithField("times", n).
-					Warnf("no broker of kafka answers yet; retrying for %s", patience)
+					Warnf("no broker of kafka answers yet; retrying for %s", timeout)
 			}
 		}
 		refused := LoginRefused(err) || errors.Is(err, kerr.UnsupportedSaslMechanism)
@@ -114,7 +117,7 @@ func (b Brokers) Connect(ctx context.Context, client *kgo.Client, patience time.
 				err = fmt.Errorf("%w: %w", err, last)
 			}
 		}
-		return fmt.Errorf("connect to %s: %w%s", b, err, cmp.Or(Cure(err), cureOfClosed(err), ": check kafka-addrs, and whether they run"))
+		return fmt.Errorf("connect to %s: %w%s", b, err, cmp.Or(cureOf(err), ": check kafka-addrs, and whether they run"))
 	}
 }
 
@@ -134,18 +137,28 @@ func FindTopic(ctx context.Context, client *kgo.Client, name string) (bool, erro
 	return true, nil
 }
 
-// Replicas are the IDs of the brokers that have partition 0 of a topic: those in sync, and all.
-func Replicas(ctx context.Context, client *kgo.Client, name string) (inSync, all []int32, err error) {
+// Partition is a partition of a topic.
+type Partition struct {
+	ID       int32
+	InSync   []int32 // the brokers that have all of it
+	Replicas []int32 // the brokers that are to have it
+}
+
+// Partitions are those of a topic, by their IDs.
+func Partitions(ctx context.Context, client *kgo.Client, name string) (list []Partition, err error) {
 	t, err := describe(ctx, client, name)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	for i := range t.Partitions {
-		if p := &t.Partitions[i]; p.Partition == 0 {
-			return p.ISR, p.Replicas, nil
-		}
+		p := &t.Partitions[i]
+		list = append(list, Partition{ID: p.Partition, InSync: p.ISR, Replicas: p.Replicas})
 	}
-	return nil, nil, kerr.ErrorForCode(t.ErrorCode)
+	if len(list) == 0 {
+		return nil, cmp.Or(kerr.ErrorForCode(t.ErrorCode), error(kerr.UnknownTopicOrPartition))
+	}
+	slices.SortFunc(list, func(a, b Partition) int { return cmp.Compare(a.ID, b.ID) })
+	return list, nil
 }
 
 // describe asks for a topic.
@@ -170,11 +183,11 @@ const (
 	Earliest = -2
 )
 
-// Offset is the offset after the last message of a topic's partition 0, or that of its first one. It waits
+// Offset is the offset after the last message of a partition, or that of its first one. It waits
 // while the partition has no leader.
-func Offset(ctx context.Context, client *kgo.Client, name string, at int64) (int64, error) {
+func Offset(ctx context.Context, client *kgo.Client, name string, partition int32, at int64) (int64, error) {
 	for {
-		offset, err := offsetNow(ctx, client, name, at)
+		offset, err := offsetNow(ctx, client, name, partition, at)
 		if err == nil || !kerr.IsRetriable(err) {
 			return offset, err
 		}
@@ -186,13 +199,13 @@ func Offset(ctx context.Context, client *kgo.Client, name string, at int64) (int
 	}
 }
 
-func offsetNow(ctx context.Context, client *kgo.Client, name string, at int64) (int64, error) {
+func offsetNow(ctx context.Context, client *kgo.Client, name string, number int32, at int64) (int64, error) {
 	req := kmsg.NewPtrListOffsetsRequest()
 	req.ReplicaID = -1
 	topic := kmsg.NewListOffsetsRequestTopic()
 	topic.Topic = name
 	partition := kmsg.NewListOffsetsRequestTopicPartition()
-	partition.Timestamp = at
+	partition.Partition, partition.Timestamp = number, at
 	topic.Partitions = append(topic.Partitions, partition)
 	req.Topics = append(req.Topics, topic)
 	resp, err := req.RequestWith(ctx, client)
@@ -226,6 +239,9 @@ func Cure(err error) string {
 	}
 	return ""
 }
+
+// cureOf is what to do while no connection comes about, "" if that is not known.
+func cureOf(err error) string { return cmp.Or(Cure(err), cureOfClosed(err)) }
 
 // cureOfClosed is what to do when brokers close a connection that has just begun.
 func cureOfClosed(err error) string {

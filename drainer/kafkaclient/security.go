@@ -13,12 +13,13 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
-	"pumphouse/nodes/daemon"
+	"pumphouse/internal/certfile"
+	"pumphouse/internal/secret"
 )
 
 // Security is the section of a configuration that says how brokers are reached: TLS, and as whom.
 type Security struct {
-	daemon.Security
+	certfile.Security
 
 	SSL               bool   `toml:"ssl" doc:"Kafka: TLS with the authorities that the system trusts, for brokers with a public certificate. The three files above turn TLS on, too"`
 	Mechanism         string `toml:"sasl-mechanism" example:"\"SCRAM-SHA-512\"" doc:"Kafka: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER; default: no SASL"`
@@ -135,14 +136,8 @@ func (s Security) password() (string, error) {
 		return "", fmt.Errorf("sasl-mechanism %s needs one of sasl-password, encrypted_sasl_password and sasl-password-file; %d are set", s.Mechanism, set)
 	case s.PasswordFile != "":
 		return secretIn("sasl-password-file", s.PasswordFile)
-	case s.EncryptedPassword != "":
-		text, err := daemon.Decrypt(os.Getenv(daemon.SecretKeyVar), s.EncryptedPassword)
-		if err != nil {
-			return "", fmt.Errorf("encrypted_sasl_password: %w", err)
-		}
-		return text, nil
 	}
-	return s.Password, nil
+	return secret.Password(s.Password, "encrypted_sasl_password", s.EncryptedPassword)
 }
 
 func (s Security) token() (string, error) { return secretIn("sasl-token-file", s.TokenFile) }

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"pumphouse/nodes/daemon"
+	"pumphouse/internal/secret"
 )
 
 // TestSecurityIsChecked: what does not go together is an error that names the key and has no secret.
@@ -16,33 +16,33 @@ func TestSecurityIsChecked(t *testing.T) {
 	if err := os.WriteFile(empty, []byte("\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	const secret = "swordfish"
+	const password = "swordfish"
 	for name, is := range map[string]struct {
 		Security
 		want string
 	}{
-		"no mechanism":          {Security{User: "u", Password: secret}, "sasl-user is set and sasl-mechanism is not"},
+		"no mechanism":          {Security{User: "u", Password: password}, "sasl-user is set and sasl-mechanism is not"},
 		"unknown mechanism":     {Security{Mechanism: "GSSAPI"}, `sasl-mechanism "GSSAPI" is not supported: use PLAIN`},
-		"no user":               {Security{Mechanism: "PLAIN", Password: secret}, "PLAIN needs sasl-user"},
+		"no user":               {Security{Mechanism: "PLAIN", Password: password}, "PLAIN needs sasl-user"},
 		"no password":           {Security{Mechanism: "SCRAM-SHA-256", User: "u"}, "needs one of sasl-password, encrypted_sasl_password and sasl-password-file; 0 are set"},
-		"two passwords":         {Security{Mechanism: "PLAIN", User: "u", Password: secret, PasswordFile: empty}, "2 are set"},
+		"two passwords":         {Security{Mechanism: "PLAIN", User: "u", Password: password, PasswordFile: empty}, "2 are set"},
 		"no file":               {Security{Mechanism: "PLAIN", User: "u", PasswordFile: empty + "2"}, "sasl-password-file: open "},
 		"an empty file":         {Security{Mechanism: "PLAIN", User: "u", PasswordFile: empty}, "empty is empty"},
-		"not encrypted":         {Security{Mechanism: "PLAIN", User: "u", EncryptedPassword: secret}, "encrypted_sasl_password: "},
-		"a token for PLAIN":     {Security{Mechanism: "PLAIN", User: "u", Password: secret, TokenFile: "f"}, "sasl-token-file is for sasl-mechanism OAUTHBEARER"},
+		"not encrypted":         {Security{Mechanism: "PLAIN", User: "u", EncryptedPassword: password}, "encrypted_sasl_password: "},
+		"a token for PLAIN":     {Security{Mechanism: "PLAIN", User: "u", Password: password, TokenFile: "f"}, "sasl-token-file is for sasl-mechanism OAUTHBEARER"},
 		"no token":              {Security{Mechanism: "OAUTHBEARER"}, "needs sasl-token-file"},
 		"a user for a token":    {Security{Mechanism: "OAUTHBEARER", User: "u", TokenFile: empty}, "remove sasl-user"},
 		"an empty token's file": {Security{Mechanism: "OAUTHBEARER", TokenFile: empty}, "sasl-token-file: "},
 	} {
 		_, err := is.SASL()
-		if text := fmt.Sprint(err); !strings.Contains(text, is.want) || strings.Contains(text, secret) {
+		if text := fmt.Sprint(err); !strings.Contains(text, is.want) || strings.Contains(text, password) {
 			t.Errorf("%s: %v, want %q", name, err, is.want)
 		}
 	}
 }
 
 func TestSecrets(t *testing.T) {
-	encrypted, err := daemon.Encrypt("", "swordfish")
+	encrypted, err := secret.Encrypt("", "swordfish")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -65,6 +65,11 @@ func (m *Merger) sleep(ctx context.Context, s *Source) error {
 			return nil
 		}
 		defer s.unwant()
+		m.alone.Store(true)
+		defer m.alone.Store(false)
+		if m.queued.used.Load() > 0 {
+			m.waits()
+		}
 	}
 	m.slept(s)
 	defer m.woke()
@@ -73,6 +78,14 @@ func (m *Merger) sleep(ctx context.Context, s *Source) error {
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	}
+}
+
+// waits says once in a sleep that something is queued: what comes is noted there before the sleep is looked for here, and
+// the other way round in sleep.
+func (m *Merger) waits() {
+	if m.alone.Load() && m.alone.CompareAndSwap(true, false) {
+		m.opts.Waits()
 	}
 }
 

@@ -21,6 +21,10 @@ type Options struct {
 	// Default: 1 MiB and 1024.
 	BatchBytes int64
 	BatchItems int
+	// Waits is called when transactions are queued and Next sleeps for a pump that has none, perhaps because
+	// it tells the time seldom. Next and Push call it, with locks held: it must be quick and call nothing of the merge.
+	// Default: nobody is told.
+	Waits func()
 	// Now is the clock of [Holder.Since]. Default time.Now.
 	Now func() time.Time
 }
@@ -34,6 +38,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.BatchItems <= 0 {
 		o.BatchItems = 1024
+	}
+	if o.Waits == nil {
+		o.Waits = func() {}
 	}
 	if o.Now == nil {
 		o.Now = time.Now
@@ -73,6 +80,7 @@ type Merger struct {
 	disorders  atomic.Uint64
 	duplicates atomic.Uint64
 	emitted    atomic.Uint64
+	alone      atomic.Bool // Next sleeps for a source, and Waits has not been called since
 
 	mu      sync.Mutex
 	joined  []*Source // added, and not yet seen by Next

@@ -69,6 +69,9 @@ func (s *Source) Push(ctx context.Context, d binlogpb.Delivery) error {
 		}
 		s.queue = append(s.queue, Item{Delivery: d, Pump: s.pump})
 		s.bytes += size
+		if !s.wanted {
+			s.m.waits()
+		}
 	}
 	s.clock = ts
 	s.newsLocked()

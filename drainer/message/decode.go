@@ -30,6 +30,7 @@ type Decoder struct {
 	numbered map[uint64]*table
 	plain    map[string]*table // by column_info and keys: of messages without additions
 	ids      map[string]int64  // of those tables
+	head     []byte
 }
 
 // NewDecoder makes a decoder.

@@ -66,15 +66,12 @@ const (
 	fieldString = 6
 )
 
-// keepTables is how many tables' heads are kept; definitions come and go with DDL.
-const keepTables = 4096
-
 // table gives a table's head. The error is of a default that makes no sense.
 func (e *Encoder) table(t *schema.Table) (*tableHead, error) {
 	if h := e.tables[t]; h != nil {
 		return h, nil
 	}
-	if len(e.tables) >= keepTables {
+	if len(e.tables) >= schema.KeptTables {
 		clear(e.tables)
 	}
 	h := &tableHead{}
@@ -151,6 +148,9 @@ func fieldOf(c *schema.Column) protowire.Number {
 // Encode gives the message of a transaction. Its early statements are an addition: without
 // additions they have to go in messages of their own ([sink.Txn.Records]). The error is of a table whose definition is nonsense.
 func (e *Encoder) Encode(t *sink.Txn) ([]byte, error) {
+	if t.Large != nil {
+		return e.encodeLarge(t)
+	}
 	head := make([]byte, 0, 32)
 	var field protowire.Number
 	if t.DDL != nil {
@@ -168,23 +168,41 @@ func (e *Encoder) Encode(t *sink.Txn) ([]byte, error) {
 		}
 	}
 	head = appendVarint(head, 2, uint64(t.CommitTS))
-	zone := e.zoneName(t)
-	b := make([]byte, 0, len(head)+len(e.dml)+len(zone)+28)
+	tail, err := e.appendTail(nil, t)
+	if err != nil {
+		return nil, err
+	}
+	b := make([]byte, 0, len(head)+len(e.dml)+len(tail)+12)
 	b = append(b, head...)
 	b = appendBytes(b, field, e.dml)
-	b = appendString(b, 5, zone)
-	if e.numbers != nil {
-		b = appendVarint(b, addStartTS, uint64(t.StartTS))
-		if len(t.Early) > 0 {
-			list, err := marshalEarly(t.Early)
-			if err != nil {
-				return nil, err
-			}
-			b = appendBytes(b, addEarly, list)
-		}
-	}
 	e.shrink()
-	return b, nil
+	return append(b, tail...), nil
+}
+
+// encodeLarge makes the message in a buffer of its size: to let one grow would take the memory twice.
+func (e *Encoder) encodeLarge(t *sink.Txn) ([]byte, error) {
+	m, err := e.Large(t)
+	if err != nil {
+		return nil, err
+	}
+	return m.Bytes()
+}
+
+// appendTail appends what comes after the tables or the statement.
+func (e *Encoder) appendTail(b []byte, t *sink.Txn) ([]byte, error) {
+	b = appendString(b, 5, e.zoneName(t))
+	if e.numbers == nil {
+		return b, nil
+	}
+	b = appendVarint(b, addStartTS, uint64(t.StartTS))
+	if len(t.Early) == 0 {
+		return b, nil
+	}
+	list, err := marshalEarly(t.Early)
+	if err != nil {
+		return nil, err
+	}
+	return appendBytes(b, addEarly, list), nil
 }
 
 // appendDDL appends a DDLData. Its table is named as it is after the statement.

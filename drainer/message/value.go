@@ -1,6 +1,7 @@
 package message
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"strconv"
@@ -10,7 +11,6 @@ import (
 	"github.com/pingcap/tidb/pkg/parser/charset"
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 	"github.com/pingcap/tidb/pkg/parser/types"
-	"google.golang.org/protobuf/proto"
 
 	"pumphouse/binlogpb/pbkafka"
 	"pumphouse/drainer/schema"
@@ -23,6 +23,8 @@ type maker struct {
 	col schema.Column
 	// names of an enum's or a set's members; their numbers, as text, are the members of col.
 	names []string
+	// signed: the values are whole numbers with a sign, and messages have them as such.
+	signed bool
 }
 
 func newMaker(c *schema.Column) maker {
@@ -35,6 +37,7 @@ func newMaker(c *schema.Column) maker {
 		}
 		m.col.Type.SetElems(members)
 	}
+	m.signed = mysql.IsIntegerType(c.Type.GetType()) && !c.Unsigned()
 	return m
 }
 
@@ -51,6 +54,9 @@ func (m *maker) value(c *pbkafka.Column) (txn.Value, error) {
 	case c.GetIsNull():
 		return txn.Value{Kind: txn.Null}, nil
 	case c.Int64Value != nil:
+		if m.signed {
+			return txn.IntOf(c.GetInt64Value()), nil
+		}
 		return m.read(strconv.FormatInt(c.GetInt64Value(), 10))
 	case c.Uint64Value != nil:
 		switch m.col.Type.GetType() {
@@ -119,20 +125,14 @@ func isBinary(ft *types.FieldType) bool {
 
 // plainTable makes a definition of what a Table without additions says.
 func (d *Decoder) plainTable(m *pbkafka.Table) (*table, error) {
-	head := proto.CloneOf(&pbkafka.Table{
-		SchemaName: m.SchemaName, TableName: m.TableName, ColumnInfo: m.ColumnInfo, UniqueKeys: m.UniqueKeys,
-	})
-	id, err := proto.MarshalOptions{Deterministic: true}.Marshal(head)
-	if err != nil {
-		return nil, corrupt("%v", err)
-	}
 	// Whether a number has a sign tells only a value.
 	unsigned := unsignedIn(m)
-	id = append(id, unsigned...)
+	d.head = append(appendHead(d.head[:0], m), unsigned...)
+	id := d.head
 	if t := d.plain[string(id)]; t != nil {
 		return t, nil
 	}
-	if len(d.plain) >= keepTables {
+	if len(d.plain) >= schema.KeptTables {
 		clear(d.plain)
 	}
 	t := &schema.Table{Schema: m.GetSchemaName(), Name: m.GetTableName()}
@@ -157,6 +157,36 @@ func (d *Decoder) plainTable(m *pbkafka.Table) (*table, error) {
 	out := newTable(t)
 	d.plain[string(id)] = out
 	return out, nil
+}
+
+// appendHead appends what a Table says of its definition, so that others have other bytes.
+func appendHead(b []byte, m *pbkafka.Table) []byte {
+	text := func(s string) { b = append(binary.AppendUvarint(b, uint64(len(s))), s...) }
+	number := func(n *int32) {
+		if n == nil {
+			b = append(b, 0)
+		} else {
+			b = binary.AppendVarint(append(b, 1), int64(*n))
+		}
+	}
+	text(m.GetSchemaName())
+	text(m.GetTableName())
+	b = binary.AppendUvarint(b, uint64(len(m.GetColumnInfo())))
+	for _, c := range m.GetColumnInfo() {
+		text(c.GetName())
+		text(c.GetMysqlType())
+		number(c.Flen)
+		number(c.Decimal)
+		b = strconv.AppendBool(b, c.GetIsPrimaryKey())
+	}
+	for _, k := range m.GetUniqueKeys() {
+		text(k.GetName())
+		b = binary.AppendUvarint(b, uint64(len(k.GetColumnNames())))
+		for _, name := range k.GetColumnNames() {
+			text(name)
+		}
+	}
+	return b
 }
 
 // id is an ID for a table without one. Sinks tell tables apart by it.

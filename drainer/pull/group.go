@@ -11,8 +11,8 @@ import (
 
 	"google.golang.org/grpc/status"
 
+	"pumphouse/internal/logs"
 	"pumphouse/nodes"
-	"pumphouse/nodes/logs"
 )
 
 // Group pulls from every pump of a cluster.
@@ -20,6 +20,7 @@ type Group struct {
 	opts  Options
 	ready chan struct{} // closed when the records were looked at for the first time
 	ended chan struct{} // closed when nothing is started any more
+	wakes *wakes
 
 	mu    sync.Mutex
 	run   context.Context // the pullers', nil: not running
@@ -38,6 +39,7 @@ func New(opts Options) (*Group, error) {
 	return &Group{
 		opts: opts, ready: make(chan struct{}), ended: make(chan struct{}),
 		pumps: make(map[string]*puller), left: make(map[string]nodes.TSO),
+		wakes: newWakes(),
 	}, nil
 }
 
@@ -53,6 +55,7 @@ func (g *Group) Run(ctx context.Context) error {
 		return errors.New("pull: Run is called once")
 	}
 	g.run, g.fail = run, fail
+	g.wg.Go(func() { g.wakeAll(run) })
 	g.mu.Unlock()
 
 	if err := g.follow(run); err != nil {
@@ -194,7 +197,7 @@ func (g *Group) joinLocked(id string) (*puller, error) {
 	if err != nil {
 		return nil, fmt.Errorf("pull: %w", err)
 	}
-	p := &puller{g: g, id: id, src: src, changed: make(chan struct{}), since: g.opts.Now(), why: errNoBinlogYet}
+	p := &puller{g: g, id: id, src: src, changed: make(chan struct{}), wake: make(chan struct{}, 1), since: time.Now(), why: errNoBinlogYet}
 	g.pumps[id] = p
 	return p, nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/sirupsen/logrus"
 	logtest "github.com/sirupsen/logrus/hooks/test"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/stats"
 
 	"pumphouse/binlogpb"
@@ -150,6 +151,8 @@ type station struct {
 	refuse atomic.Pointer[error] // what a pull is answered with
 	asked  chan int64            // the positions of pulls
 	gzip   atomic.Bool           // a pull came compressed
+	wakes  atomic.Bool           // the last pull said that its sender wakes
+	woken  chan uint64           // the cluster IDs of calls to wake; nil: it cannot be woken
 
 	mu   sync.Mutex
 	log  []binlogpb.Delivery
@@ -174,6 +177,9 @@ func (s *station) listen(addr string, opts ...grpc.ServerOption) {
 	s.addr = l.Addr().String()
 	s.srv = grpc.NewServer(append(opts, grpc.ForceServerCodecV2(binlogpb.Codec{}), grpc.StatsHandler(watchGzip{&s.gzip}))...)
 	binlogpb.RegisterPumpServer(s.srv, s)
+	if s.woken != nil {
+		binlogpb.RegisterWakeServer(s.srv, s)
+	}
 	srv := s.srv
 	go func() { _ = srv.Serve(l) }() // ends with Stop
 }
@@ -207,6 +213,8 @@ func (s *station) finish() { close(s.over) }
 
 func (s *station) PullBinlogs(req *binlogpb.PullBinlogReq, stream binlogpb.Pump_PullBinlogsServer) error {
 	from := req.GetStartFrom().GetOffset()
+	md, _ := metadata.FromIncomingContext(stream.Context())
+	s.wakes.Store(len(md.Get(binlogpb.WakesKey)) > 0)
 	s.asked <- from
 	if err := s.refuse.Load(); err != nil {
 		return *err
@@ -232,6 +240,12 @@ func (s *station) PullBinlogs(req *binlogpb.PullBinlogReq, stream binlogpb.Pump_
 			return nil
 		}
 	}
+}
+
+// Wake is [binlogpb.WakeServer]'s.
+func (s *station) Wake(_ context.Context, req *binlogpb.PullBinlogReq) (*binlogpb.WriteBinlogResp, error) {
+	s.woken <- req.ClusterID
+	return &binlogpb.WriteBinlogResp{}, nil
 }
 
 // watchGzip notes whether requests come compressed.

@@ -9,8 +9,8 @@ import (
 
 	"pumphouse/binlogpb"
 	"pumphouse/drainer/merge"
+	"pumphouse/internal/logs"
 	"pumphouse/nodes"
-	"pumphouse/nodes/logs"
 )
 
 // Options say how a [Group] pulls. The zero value of every field but those marked
@@ -34,7 +34,6 @@ type Options struct {
 	// It is called by the pumps' goroutines, must be quick and must not keep d.
 	Received func(pump string, d *binlogpb.Delivery)
 	Logger   logrus.FieldLogger // default: nothing is logged
-	Now      func() time.Time   // default time.Now
 }
 
 func (o Options) withDefaults() (Options, error) {
@@ -51,8 +50,5 @@ func (o Options) withDefaults() (Options, error) {
 		o.Received = func(string, *binlogpb.Delivery) {}
 	}
 	o.Logger = logs.OrSilent(o.Logger)
-	if o.Now == nil {
-		o.Now = time.Now
-	}
 	return o, nil
 }

@@ -15,12 +15,13 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/encoding/gzip"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
 	"pumphouse/binlogpb"
 	"pumphouse/drainer/merge"
+	"pumphouse/internal/logs"
 	"pumphouse/nodes"
-	"pumphouse/nodes/logs"
 )
 
 // record is what a puller must know of a pump's record.
@@ -35,6 +36,8 @@ type puller struct {
 	g   *Group
 	id  string
 	src *merge.Source
+
+	wake chan struct{} // capacity 1: the pump is to be woken
 
 	// Guarded by the group's mutex.
 	rec     record
@@ -117,8 +120,9 @@ func (p *puller) stream(ctx context.Context, rec record) (delivered bool, err er
 	if !p.mayCut(rec.host, cancel) {
 		return false, errors.New("it has moved to another address")
 	}
+	p.g.wg.Go(func() { p.keepAwake(ctx, conn) })
 	from := p.src.Position()
-	stream, err := binlogpb.NewPumpClient(conn).PullBinlogs(ctx, &binlogpb.PullBinlogReq{
+	stream, err := binlogpb.NewPumpClient(conn).PullBinlogs(metadata.AppendToOutgoingContext(ctx, binlogpb.WakesKey, "1"), &binlogpb.PullBinlogReq{
 		ClusterID: p.g.opts.ClusterID, StartFrom: &binlogpb.Pos{Offset: int64(from)}}, p.g.callOptions()...)
 	for err == nil {
 		var d binlogpb.Delivery
@@ -156,7 +160,7 @@ func (p *puller) mayCut(host string, cancel context.CancelFunc) bool {
 func (p *puller) up(host string) {
 	p.g.mu.Lock()
 	defer p.g.mu.Unlock()
-	now := p.g.opts.Now()
+	now := time.Now()
 	log := p.g.opts.Logger.WithField("pump", p.id).WithField("addr", host).WithField("commit_ts", p.src.Position())
 	if n := p.fails.Over(); n > 0 {
 		log.WithField("after", now.Sub(p.since).Round(time.Millisecond).String()).WithField("times", n).Info("the pump delivers again")
@@ -171,7 +175,7 @@ func (p *puller) down(err error) {
 	p.g.mu.Lock()
 	defer p.g.mu.Unlock()
 	if p.why == nil {
-		p.since = p.g.opts.Now()
+		p.since = time.Now()
 	}
 	p.why = err
 	if n := p.fails.Again(); n > 0 {

@@ -21,6 +21,7 @@ import (
 	"pumphouse/binlogpb"
 	"pumphouse/drainer/merge"
 	"pumphouse/nodes"
+	"pumphouse/nodes/life"
 	"pumphouse/pump"
 )
 
@@ -35,7 +36,7 @@ type upstream struct {
 
 func (u *upstream) startPump(id, dir string) *pump.Pump {
 	u.t.Helper()
-	return u.startPumpWith(pump.Options{NodeID: id, DataDir: dir})
+	return u.startPumpWith(pump.Options{Options: life.Options{NodeID: id, DataDir: dir}})
 }
 
 func (u *upstream) startPumpWith(opts pump.Options) *pump.Pump {
@@ -200,7 +201,7 @@ func TestRealPumpDeliversTheLargestItAccepts(t *testing.T) {
 	c := newCluster(t)
 	u := &upstream{t: t, c: c}
 	dir := t.TempDir()
-	p := u.startPumpWith(pump.Options{NodeID: "p1", DataDir: dir, MaxMessageSize: limit})
+	p := u.startPumpWith(pump.Options{Options: life.Options{NodeID: "p1", DataDir: dir}, MaxMessageSize: limit})
 	start, err := c.PD.TSO(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -246,7 +247,7 @@ func TestRealPumpDeliversTheLargestItAccepts(t *testing.T) {
 	if err := p.Close(); err != nil {
 		t.Fatal(err)
 	}
-	u.startPumpWith(pump.Options{NodeID: "p1", DataDir: dir, MaxMessageSize: 1000})
+	u.startPumpWith(pump.Options{Options: life.Options{NodeID: "p1", DataDir: dir}, MaxMessageSize: 1000})
 	if got := c.run(Options{}).take(1); got[0] != int64(commit) {
 		t.Errorf("after max-message-size was lowered: got %v, want %d", got, commit)
 	}

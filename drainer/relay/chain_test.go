@@ -16,8 +16,8 @@ import (
 	"pumphouse/drainer/message"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/sinktest"
+	"pumphouse/internal/disk"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk"
 )
 
 // few makes a log of a file a transaction, up to 100 in tens, with a checkpoint in the middle that has

@@ -3,6 +3,7 @@ package relay
 import (
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -10,8 +11,8 @@ import (
 	"pumphouse/drainer/binlogfile"
 	"pumphouse/drainer/message"
 	"pumphouse/drainer/sink"
+	"pumphouse/internal/disk"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk"
 )
 
 // log writes the files of a directory. Its methods are called by one goroutine at a time.
@@ -62,6 +63,9 @@ func (l *log) append(t *sink.Txn) (size int, err error) {
 			return 0, err
 		}
 	}
+	if t.Large != nil {
+		return l.appendLarge(t)
+	}
 	payload, err := l.enc.Encode(t)
 	if err != nil {
 		return 0, fmt.Errorf("the transaction with commit TS %s: %w", t.CommitTS, err)
@@ -72,6 +76,30 @@ func (l *log) append(t *sink.Txn) (size int, err error) {
 	}
 	l.last, l.follows = t.CommitTS, t.CommitTS
 	return len(payload), nil
+}
+
+// appendLarge writes a large transaction in pieces.
+func (l *log) appendLarge(t *sink.Txn) (size int, err error) {
+	m, err := l.enc.Large(t)
+	if err != nil {
+		return 0, fmt.Errorf("the transaction with commit TS %s: %w", t.CommitTS, err)
+	}
+	tail := appendFollows(nil, l.follows)
+	size = m.Size + len(tail)
+	p := binlogfile.NewPieces(io.NewOffsetWriter(l.cur, l.size), int64(size))
+	if err = m.Write(p.Write); err == nil {
+		err = p.Write(tail)
+	}
+	var n int64
+	if err == nil {
+		n, err = p.Close()
+	}
+	if err != nil {
+		return 0, fmt.Errorf("write %s: %w", l.path, err)
+	}
+	l.size += n
+	l.last, l.follows = t.CommitTS, t.CommitTS
+	return size, nil
 }
 
 // largePayload is from what size on a payload is not copied to be written together with what

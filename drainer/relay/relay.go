@@ -15,9 +15,9 @@ import (
 
 	"pumphouse/drainer/binlogfile"
 	"pumphouse/drainer/sink"
+	"pumphouse/internal/disk"
+	"pumphouse/internal/logs"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk"
-	"pumphouse/nodes/logs"
 )
 
 // Options say how a [Sink] keeps its log. Dir is required.

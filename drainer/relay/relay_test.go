@@ -21,8 +21,8 @@ import (
 	"pumphouse/drainer/sink/file"
 	"pumphouse/drainer/sink/sinktest"
 	"pumphouse/drainer/txn"
+	"pumphouse/internal/disk"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk"
 )
 
 // replay applies a relay log that nobody writes, as New does before it goes on with one.

@@ -9,8 +9,8 @@ import (
 	"pumphouse/drainer/binlogfile"
 	"pumphouse/drainer/message"
 	"pumphouse/drainer/sink"
+	"pumphouse/internal/disk"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk"
 )
 
 // Last is the commit TS of the last transaction in a relay log, 0 if there is none.

@@ -9,8 +9,8 @@ import (
 	"os"
 
 	"pumphouse/drainer/binlogfile"
+	"pumphouse/internal/disk"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk"
 )
 
 // Range are the binlogs of a directory between two commit TSs, both included.

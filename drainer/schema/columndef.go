@@ -118,10 +118,26 @@ func DefaultExpr(c *Column) (ast.ExprNode, error) {
 		return ParseExpr(text)
 	case strings.EqualFold(text, "CURRENT_TIMESTAMP") && (tp == mysql.TypeTimestamp || tp == mysql.TypeDatetime):
 		return now(&c.Type), nil
+	case strings.EqualFold(text, "CURRENT_DATE") && tp == mysql.TypeDate:
+		return &ast.FuncCallExpr{FnName: ast.NewCIStr("CURRENT_DATE")}, nil
 	case c.Type.GetCharset() == charset.CharsetBin && (types.IsTypeChar(tp) || types.IsTypeBlob(tp)) && !printable(text):
 		return ParseExpr("x'" + hex.EncodeToString([]byte(text)) + "'")
 	}
 	return ast.NewValueExpr(text, "", ""), nil
+}
+
+// OldUTF8 is a text in the utf8 of three bytes, in which servers other than TiDB keep comments and print definitions:
+// mark stands for each character that needs four.
+func OldUTF8(text, mark string) string {
+	var b strings.Builder
+	for _, r := range text {
+		if r > 0xFFFF {
+			b.WriteString(mark)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
 }
 
 // printable reports whether bytes can stand in a statement as text.

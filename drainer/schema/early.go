@@ -119,24 +119,24 @@ func (h *History) findJob(ctx context.Context, t *Table, commitTS nodes.TSO) (fo
 
 // awaitJob waits until there is such a job. It has come so far that it cannot be undone.
 func (h *History) awaitJob(ctx context.Context, t *Table, commitTS nodes.TSO) (*Job, error) {
-	patience, cancel := context.WithTimeout(ctx, h.opts.Patience)
+	bounded, cancel := context.WithTimeout(ctx, h.opts.JobTimeout)
 	defer cancel()
 	for {
 		begun := time.Now()
-		job, err := h.findJob(patience, t, commitTS)
+		job, err := h.findJob(bounded, t, commitTS)
 		if job != nil {
 			return job, nil
 		}
-		if err != nil && patience.Err() == nil {
+		if err != nil && bounded.Err() == nil {
 			return nil, err
 		}
 		select {
-		case <-patience.Done():
+		case <-bounded.Done():
 			if ctx.Err() != nil {
 				return nil, fmt.Errorf("wait for the DDL job that changes it: %w", ctx.Err())
 			}
 			return nil, fmt.Errorf("wait for the DDL job that changes it for %s: %w; look for it with ADMIN SHOW DDL JOBS: "+
-				"does a long transaction or a dead TiDB server hold it?", h.opts.Patience, ErrNoJob)
+				"does a long transaction or a dead TiDB server hold it?", h.opts.JobTimeout, ErrNoJob)
 		case <-time.After(max(h.opts.Poll, 10*time.Since(begun))): // a long history takes its time
 		}
 	}

@@ -94,7 +94,7 @@ func adding(t *testing.T, running bool) (h *history, m *metaData, finish func())
 
 func open(t *testing.T, s schema.Source, at schema.Position) *schema.History {
 	t.Helper()
-	h, err := schema.Open(t.Context(), s, at, schema.Options{Patience: 30 * time.Second, Poll: time.Millisecond})
+	h, err := schema.Open(t.Context(), s, at, schema.Options{JobTimeout: 30 * time.Second, Poll: time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -258,12 +258,12 @@ func TestEarlyWaits(t *testing.T) {
 	}
 
 	_, m, _ = adding(t, true)
-	impatient, err := schema.Open(t.Context(), m, schema.Position{CommitTS: 250, Exact: true},
-		schema.Options{Patience: time.Millisecond, Poll: time.Millisecond})
+	bounded, err := schema.Open(t.Context(), m, schema.Position{CommitTS: 250, Exact: true},
+		schema.Options{JobTimeout: time.Millisecond, Poll: time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = impatient.Early(t.Context(), publicAt, 3, 10, notAsked(t))
+	_, err = bounded.Early(t.Context(), publicAt, 3, 10, notAsked(t))
 	if !errors.Is(err, schema.ErrNoJob) || !strings.Contains(err.Error(), "ADMIN SHOW DDL JOBS") || !strings.Contains(err.Error(), "`One`.`t`") {
 		t.Errorf("a job that does not end: %v", err)
 	}

@@ -27,10 +27,13 @@ type Position struct {
 	Exact    bool      // Reached is complete
 }
 
+// KeptTables is for how many tables an encoder keeps what it has made of their definitions, which come and go with DDL.
+const KeptTables = 4096
+
 // Options of a History.
 type Options struct {
-	// Patience is how long a job that is not in the history is waited for. Default 10 min.
-	Patience time.Duration
+	// JobTimeout is how long a job that is not in the history is waited for. Default 10 min.
+	JobTimeout time.Duration
 	// Poll is the time between two looks for such a job. Default 100 ms.
 	Poll time.Duration
 	// Waiting, if set, is called once for each job that has to be waited for.
@@ -40,6 +43,8 @@ type Options struct {
 	// LoadSnapshot takes the definitions at the position from TiDB's meta data ([Snapshot]), not
 	// from the jobs. Without it this is done when the jobs turn out to be incomplete.
 	LoadSnapshot bool
+	// Saved, if set, is where Open finds definitions, and leaves them when it had to read many jobs.
+	Saved *Saved
 }
 
 // History goes through the DDL jobs in the order of the stream. It is for one goroutine, but for
@@ -78,22 +83,32 @@ type reachedJob struct {
 
 // Open reads the history up to a position. It holds one job at a time.
 func Open(ctx context.Context, source Source, at Position, opts Options) (*History, error) {
-	opts.Patience = cmp.Or(opts.Patience, 10*time.Minute)
+	opts.JobTimeout = cmp.Or(opts.JobTimeout, 10*time.Minute)
 	opts.Poll = cmp.Or(opts.Poll, 100*time.Millisecond)
-	h := &History{source: source, opts: opts, tables: newTables(),
+	base, err := opts.Saved.load(ctx, source, at.CommitTS)
+	if err != nil {
+		return nil, err
+	}
+	h := &History{source: source, opts: opts, tables: base.tables,
 		looks: looks{tables: make(map[int64]look)}, reached: make(map[int64]reachedJob)}
 	load, working, jobs := opts.LoadSnapshot, busy{}, 0
-	err := source.History(ctx, 0, func(job *Job) error {
+	incomplete := false
+	err = source.History(ctx, base.first, func(job *Job) error {
+		if base.has(job.ID) {
+			return nil
+		}
 		if jobs++; opts.Loading != nil {
 			opts.Loading(jobs)
 		}
 		switch {
 		case !job.Succeeded():
+			base.add(job)
 			return nil
 		case job.Result.FinishedTS <= at.CommitTS:
+			base.add(job)
 			err := h.apply(ctx, job)
 			if _, ok := source.(Snapshot); ok && errors.Is(err, errIncomplete) {
-				load, err = true, nil
+				incomplete, err = true, nil
 			}
 			return err
 		}
@@ -110,7 +125,10 @@ func Open(ctx context.Context, source Source, at Position, opts Options) (*Histo
 	if err != nil {
 		return nil, fmt.Errorf("load the DDL history: %w", err)
 	}
-	if load {
+	if !incomplete {
+		opts.Saved.keep(at.CommitTS, base, h.tables)
+	}
+	if load || incomplete {
 		if err := h.loadSnapshot(ctx, at.CommitTS, working); err != nil {
 			return nil, err
 		}
@@ -289,18 +307,18 @@ func (h *History) ended(ctx context.Context, id int64) (*Job, error) {
 	if h.opts.Waiting != nil {
 		h.opts.Waiting(id)
 	}
-	patience, cancel := context.WithTimeout(ctx, h.opts.Patience)
+	bounded, cancel := context.WithTimeout(ctx, h.opts.JobTimeout)
 	defer cancel()
 	tick := time.NewTicker(h.opts.Poll)
 	defer tick.Stop()
 	for {
 		select {
-		case <-patience.Done():
+		case <-bounded.Done():
 			if ctx.Err() != nil {
 				return nil, fmt.Errorf("wait for DDL job %d: %w", id, ctx.Err())
 			}
 			return nil, fmt.Errorf("wait for DDL job %d for %s: %w; look for it with ADMIN SHOW DDL JOBS: "+
-				"if it is paused, resume it", id, h.opts.Patience, err)
+				"if it is paused, resume it", id, h.opts.JobTimeout, err)
 		case <-tick.C:
 		}
 		if job, err = h.source.Job(ctx, id); !errors.Is(err, ErrNoJob) {

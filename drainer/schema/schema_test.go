@@ -57,7 +57,7 @@ func (h *history) write(id int, text string) {
 // open opens the history at a commit TS.
 func (h *history) open(at schema.Position) *schema.History {
 	h.t.Helper()
-	s, err := schema.Open(context.Background(), schema.Dir(h.dir), at, schema.Options{Patience: time.Millisecond, Poll: time.Millisecond})
+	s, err := schema.Open(context.Background(), schema.Dir(h.dir), at, schema.Options{JobTimeout: time.Millisecond, Poll: time.Millisecond})
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -302,7 +302,7 @@ func TestWaitsForJob(t *testing.T) {
 	h := newHistory(t)
 	waiting := make(chan int64, 1)
 	s, err := schema.Open(context.Background(), schema.Dir(h.dir), schema.Position{CommitTS: 1000},
-		schema.Options{Patience: 30 * time.Second, Poll: time.Millisecond, Waiting: func(id int64) { waiting <- id }})
+		schema.Options{JobTimeout: 30 * time.Second, Poll: time.Millisecond, Waiting: func(id int64) { waiting <- id }})
 	if err != nil {
 		t.Fatal(err)
 	}

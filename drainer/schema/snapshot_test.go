@@ -60,7 +60,7 @@ func (s *snapshots) TableAt(_ context.Context, _, id int64, ts nodes.TSO) (*sche
 func openSnapshot(t *testing.T, s schema.Source, at nodes.TSO) *schema.History {
 	t.Helper()
 	h, err := schema.Open(t.Context(), s, schema.Position{CommitTS: at, Exact: true},
-		schema.Options{Patience: time.Millisecond, Poll: time.Millisecond, LoadSnapshot: true})
+		schema.Options{JobTimeout: time.Millisecond, Poll: time.Millisecond, LoadSnapshot: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package schema
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -66,22 +65,12 @@ type Dir string
 
 // History implements Source.
 func (d Dir) History(ctx context.Context, after int64, each func(*Job) error) error {
-	entries, err := os.ReadDir(string(d))
+	ids, err := d.JobIDs(ctx)
 	if err != nil {
-		return fmt.Errorf("list the DDL jobs: %w", err)
+		return err
 	}
-	var ids []int64
-	for _, e := range entries {
-		text, ok := strings.CutSuffix(e.Name(), ".json")
-		if !ok {
-			continue
-		}
-		if id, err := strconv.ParseInt(text, 10, 64); err == nil && id > after && text == strconv.FormatInt(id, 10) {
-			ids = append(ids, id)
-		}
-	}
-	slices.SortFunc(ids, cmp.Compare)
-	for _, id := range ids {
+	i, _ := slices.BinarySearch(ids, after+1)
+	for _, id := range ids[i:] {
 		if err := ctx.Err(); err != nil {
 			return fmt.Errorf("read the DDL jobs: %w", err)
 		}
@@ -97,6 +86,26 @@ func (d Dir) History(ctx context.Context, after int64, each func(*Job) error) er
 		}
 	}
 	return nil
+}
+
+// JobIDs implements [Lister].
+func (d Dir) JobIDs(context.Context) ([]int64, error) {
+	entries, err := os.ReadDir(string(d))
+	if err != nil {
+		return nil, fmt.Errorf("list the DDL jobs: %w", err)
+	}
+	var ids []int64
+	for _, e := range entries {
+		text, ok := strings.CutSuffix(e.Name(), ".json")
+		if !ok {
+			continue
+		}
+		if id, err := strconv.ParseInt(text, 10, 64); err == nil && text == strconv.FormatInt(id, 10) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids, nil
 }
 
 // Job implements Source.

@@ -29,6 +29,30 @@ type Txn struct {
 	Early []Statement
 
 	Changes []*txn.Change // in the order they were made; none: everything was filtered out
+	// Large are the changes of a transaction that is too large to hold all of them decoded; Changes are
+	// none then. [Txn.Each] goes through either.
+	Large *txn.Rows
+}
+
+// Rows is how many changes there are.
+func (t *Txn) Rows() int {
+	if t.Large != nil {
+		return t.Large.Len()
+	}
+	return len(t.Changes)
+}
+
+// Each calls do with every change, in the order they were made, until do fails: that is the error.
+func (t *Txn) Each(do func(*txn.Change) error) error {
+	if t.Large != nil {
+		return t.Large.Each(do)
+	}
+	for _, c := range t.Changes {
+		if err := do(c); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Statement is a statement of DDL.
@@ -38,7 +62,7 @@ type Statement struct {
 }
 
 // Empty reports whether there is nothing to be done for a transaction.
-func (t *Txn) Empty() bool { return t.DDL == nil && len(t.Early) == 0 && len(t.Changes) == 0 }
+func (t *Txn) Empty() bool { return t.DDL == nil && len(t.Early) == 0 && t.Rows() == 0 }
 
 // Records is a transaction for a sink that writes a record for a statement or a transaction
 // and whose readers go by the commit TS: each early statement becomes one of its own. They get
@@ -60,8 +84,8 @@ func (t *Txn) Records(after nodes.TSO) []*Txn {
 	for i, st := range t.Early {
 		list = append(list, &Txn{StartTS: t.StartTS, CommitTS: max(after, first+nodes.TSO(i)), DDL: st.DDL, Query: st.Query})
 	}
-	if len(t.Changes) > 0 {
-		list = append(list, &Txn{StartTS: t.StartTS, CommitTS: t.CommitTS, Changes: t.Changes})
+	if t.Rows() > 0 {
+		list = append(list, &Txn{StartTS: t.StartTS, CommitTS: t.CommitTS, Changes: t.Changes, Large: t.Large})
 	}
 	return list
 }

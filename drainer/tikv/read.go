@@ -15,13 +15,15 @@ import (
 	"github.com/tikv/client-go/v2/tikvrpc"
 
 	"pumphouse/drainer/schema"
-	"pumphouse/nodes/logs"
+	"pumphouse/internal/logs"
 )
 
 const (
 	// batch is how many jobs are asked for at once. A job is some KiB; one on a table with
 	// thousands of partitions is some MiB.
 	batch = 32
+	// keyBatch is how many of their keys.
+	keyBatch = 4096
 	// attempt bounds how long client-go goes on by itself; what fails then is said and tried again.
 	attempt = 3 * time.Second
 	// request bounds one request to a store.
@@ -100,7 +102,7 @@ func (s *Source) get(ctx context.Context, ts uint64, key []byte) ([]byte, error)
 
 // history calls each with the values of the history after an ID, all as of one time stamp. (An
 // entry is written once, so GC that overtakes it removes nothing of them.)
-func (s *Source) history(ctx context.Context, id int64, each func(id int64, value []byte) error) error {
+func (s *Source) history(ctx context.Context, id int64, keysOnly bool, each func(id int64, value []byte) error) error {
 	const what = "read TiDB's DDL history"
 	var ts uint64
 	err := s.untilAnswered(ctx, what, func() (err error) {
@@ -110,7 +112,8 @@ func (s *Source) history(ctx context.Context, id int64, each func(id int64, valu
 	if err != nil {
 		return err
 	}
-	return s.pairs(ctx, what, ts, append(jobKey(id), 0), after(hashPrefix(historyHash)), func(key, value []byte) error {
+	r := keyRange{append(jobKey(id), 0), after(hashPrefix(historyHash)), keysOnly}
+	return s.pairs(ctx, what, ts, r, func(key, value []byte) error {
 		id, err := jobOfKey(key)
 		if err != nil {
 			return err
@@ -119,12 +122,18 @@ func (s *Source) history(ctx context.Context, id int64, each func(id int64, valu
 	})
 }
 
-// pairs calls each with the pairs in [from, end) as of a time stamp, a few of which are held at once.
-func (s *Source) pairs(ctx context.Context, what string, ts uint64, from, end []byte, each func(key, value []byte) error) error {
-	for from != nil {
+// keyRange are the keys in [from, end). With keysOnly their values are not read: they are not empty, and say nothing.
+type keyRange struct {
+	from, end []byte
+	keysOnly  bool
+}
+
+// pairs calls each with the pairs of a range as of a time stamp, a few of which are held at once.
+func (s *Source) pairs(ctx context.Context, what string, ts uint64, r keyRange, each func(key, value []byte) error) error {
+	for r.from != nil {
 		var pairs []*kvrpcpb.KvPair
 		err := s.untilAnswered(ctx, what, func() (err error) {
-			pairs, from, err = s.scan(ctx, ts, from, end)
+			pairs, r.from, err = s.scan(ctx, ts, r)
 			return err
 		})
 		if err != nil {
@@ -142,10 +151,13 @@ func (s *Source) pairs(ctx context.Context, what string, ts uint64, from, end []
 	return nil
 }
 
-// scan reads the next few pairs in [from, end), and where to go on: nil at the end. On an error
+// scan reads the next few pairs of a range, and where to go on: nil at the end. On an error
 // that is where it began.
-func (s *Source) scan(ctx context.Context, ts uint64, from, end []byte) ([]*kvrpcpb.KvPair, []byte, error) {
-	kv := s.store()
+func (s *Source) scan(ctx context.Context, ts uint64, r keyRange) ([]*kvrpcpb.KvPair, []byte, error) {
+	kv, from, end, limit := s.store(), r.from, r.end, batch
+	if r.keysOnly {
+		limit = keyBatch
+	}
 	for bo := s.backoff(ctx); ; {
 		region, err := kv.GetRegionCache().LocateKey(bo, from)
 		if err != nil {
@@ -156,7 +168,7 @@ func (s *Source) scan(ctx context.Context, ts uint64, from, end []byte) ([]*kvrp
 			to, last = region.EndKey, false
 		}
 		req := tikvrpc.NewRequest(tikvrpc.CmdScan,
-			&kvrpcpb.ScanRequest{StartKey: from, EndKey: to, Limit: batch, Version: ts},
+			&kvrpcpb.ScanRequest{StartKey: from, EndKey: to, Limit: uint32(limit), Version: ts, KeyOnly: r.keysOnly},
 			kvrpcpb.Context{NotFillCache: true})
 		resp, err := kv.SendReq(bo, req, region.Region, request)
 		if err != nil {
@@ -182,6 +194,9 @@ func (s *Source) scan(ctx context.Context, ts uint64, from, end []byte) ([]*kvrp
 		}
 		for _, p := range answer.Pairs {
 			if p.Error == nil {
+				if r.keysOnly {
+					p.Value = p.Key
+				}
 				continue
 			}
 			if err := s.unlock(ctx, ts, p); err != nil {
@@ -189,8 +204,8 @@ func (s *Source) scan(ctx context.Context, ts uint64, from, end []byte) ([]*kvrp
 			}
 		}
 		switch {
-		case len(answer.Pairs) == batch:
-			return answer.Pairs, append(bytes.Clone(answer.Pairs[batch-1].Key), 0), nil
+		case len(answer.Pairs) == limit:
+			return answer.Pairs, append(bytes.Clone(answer.Pairs[limit-1].Key), 0), nil
 		case last:
 			return answer.Pairs, nil, nil
 		}

@@ -42,7 +42,7 @@ func (s *Source) snapshot(parent context.Context, what string, ts nodes.TSO, fro
 		return err
 	}
 	defer done()
-	err = s.pairs(ctx, what, uint64(ts), from, end, func(key, value []byte) error {
+	err = s.pairs(ctx, what, uint64(ts), keyRange{from: from, end: end}, func(key, value []byte) error {
 		if err := each(value); err != nil {
 			return fmt.Errorf("%s: key %x: %w", what, key, err)
 		}

@@ -16,8 +16,8 @@ import (
 	pd "github.com/tikv/pd/client"
 
 	"pumphouse/drainer/schema"
+	"pumphouse/internal/certfile"
 	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
 	"pumphouse/nodes/tikvconn"
 )
 
@@ -34,7 +34,7 @@ const (
 // Source reads TiDB's meta data. It may be used by any number of goroutines.
 type Source struct {
 	urls     []string
-	tls      daemon.Security
+	tls      certfile.Security
 	security config.Security
 	log      logrus.FieldLogger
 
@@ -56,11 +56,12 @@ type Source struct {
 var (
 	_ schema.Source   = (*Source)(nil)
 	_ schema.Snapshot = (*Source)(nil)
+	_ schema.Lister   = (*Source)(nil)
 )
 
 // New makes a Source that connects to PD when something is read for the first time: PD is waited for
 // then for at most 30 s. pdURLs are as [nodes.ParseEndpoints] takes them.
-func New(pdURLs []string, sec daemon.Security, log logrus.FieldLogger) (*Source, error) {
+func New(pdURLs []string, sec certfile.Security, log logrus.FieldLogger) (*Source, error) {
 	urls, err := nodes.ParseEndpoints(pdURLs, sec.Enabled())
 	if err != nil {
 		return nil, err
@@ -206,13 +207,27 @@ func (s *Source) History(parent context.Context, after int64, each func(*schema.
 		return err
 	}
 	defer done()
-	return s.history(ctx, after, func(id int64, value []byte) error {
+	return s.history(ctx, after, false, func(id int64, value []byte) error {
 		job, err := parseJob(id, value)
 		if err != nil || !job.Ended() {
 			return err
 		}
 		return each(job)
 	})
+}
+
+// JobIDs implements [schema.Lister].
+func (s *Source) JobIDs(parent context.Context) (ids []int64, err error) {
+	ctx, done, err := s.begin(parent)
+	if err != nil {
+		return nil, err
+	}
+	defer done()
+	err = s.history(ctx, 0, true, func(id int64, _ []byte) error {
+		ids = append(ids, id)
+		return nil
+	})
+	return ids, err
 }
 
 // Job implements [schema.Source].

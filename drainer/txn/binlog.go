@@ -22,6 +22,7 @@ type Binlog struct {
 	// Of one with rows.
 	SchemaVersion int64 // at the start of the transaction's statement
 	mutations     []mutation
+	bytes         int // of the payload
 }
 
 // mutation are the rows of one table.
@@ -53,13 +54,16 @@ type Change struct {
 	RowID int64
 }
 
+// Bytes is how large the marshalled binlog is.
+func (b *Binlog) Bytes() int { return b.bytes }
+
 // DDL reports whether it is a DDL binlog.
 func (b *Binlog) DDL() bool { return b.DDLJobID != 0 }
 
 // Parse reads the head of a marshalled binlogpb.Binlog with a prewrite value or a DDL statement
 // and a commit TS. What it gives keeps parts of payload. ErrCorrupt.
 func Parse(payload []byte) (*Binlog, error) {
-	b := new(Binlog)
+	b := &Binlog{bytes: len(payload)}
 	var value []byte
 	err := fields(payload, func(num protowire.Number, n uint64, bytes []byte) error {
 		switch num {

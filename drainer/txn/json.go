@@ -249,7 +249,7 @@ func appendJSONTime(dst []byte, tp byte, b []byte) ([]byte, error) {
 	if err != nil {
 		return dst, err
 	}
-	kind := byte(mysql.TypeDatetime)
+	kind := mysql.TypeDatetime
 	if tp == jsonDate {
 		kind = mysql.TypeDate
 	}

@@ -52,6 +52,17 @@ func TestLargeTransaction(t *testing.T) {
 	if most > 1<<20 {
 		t.Errorf("%d KiB are held while %d MiB are read", most>>10, len(payload)>>20)
 	}
+	r, err := b.Rows(find, time.UTC, func(c *txn.Change) bool { return true })
+	if err != nil || r.Len() != rows || r.Counts[txn.Insert] != rows || r.Bytes != len(payload) || len(r.Tables) != 1 || r.Tables[0] != tab {
+		t.Errorf("%d rows of %d bytes in %d tables, %v", r.Len(), r.Bytes, len(r.Tables), err)
+	}
+	if held := live() - before; held > 1<<20 {
+		t.Errorf("the rows of a large transaction hold %d KiB", held>>10)
+	}
+	none, err := b.Rows(find, time.UTC, func(c *txn.Change) bool { return false })
+	if err != nil || none.Len() != 0 || len(none.Tables) != 0 {
+		t.Errorf("%d rows are left of none, %v", none.Len(), err)
+	}
 	before = live()
 	all, err := b.Changes(find, time.UTC)
 	if err != nil {

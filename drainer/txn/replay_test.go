@@ -254,7 +254,7 @@ func TestReplay(t *testing.T) {
 		for _, name := range []string{"once", "restarted"} {
 			t.Run(fmt.Sprintf("%d %s", year, name), func(t *testing.T) {
 				open := func(at schema.Position) *schema.History {
-					h, err := schema.Open(t.Context(), source, at, schema.Options{Patience: time.Nanosecond})
+					h, err := schema.Open(t.Context(), source, at, schema.Options{JobTimeout: time.Nanosecond})
 					if err != nil {
 						t.Fatal(err)
 					}

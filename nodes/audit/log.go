@@ -14,8 +14,8 @@ import (
 	"github.com/sirupsen/logrus"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
+	"pumphouse/internal/logs"
 	"pumphouse/nodes"
-	"pumphouse/nodes/logs"
 )
 
 // Prefix is where events live in PD. Nothing else does.

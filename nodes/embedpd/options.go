@@ -9,7 +9,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
-	"pumphouse/nodes/logs"
+	"pumphouse/internal/logs"
 )
 
 // DefaultAddr is where a PD listens unless told otherwise.

@@ -17,8 +17,8 @@ import (
 	"go.etcd.io/etcd/server/v3/etcdserver/api"
 	"google.golang.org/grpc"
 
-	"pumphouse/nodes/daemon"
-	"pumphouse/nodes/disk"
+	"pumphouse/internal/disk"
+	"pumphouse/nodes/datadir"
 )
 
 // What a caller may want to tell apart.
@@ -94,7 +94,7 @@ func (s *Server) Open(ctx context.Context) error {
 }
 
 func (s *Server) openLocked(ctx context.Context) (err error) {
-	if s.lock, err = daemon.LockDir(s.opts.DataDir); err != nil {
+	if s.lock, err = datadir.Lock(s.opts.DataDir); err != nil {
 		return fmt.Errorf("%w, or use that PD", err)
 	}
 	if err := s.startEtcdLocked(); err != nil {

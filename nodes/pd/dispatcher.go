@@ -10,8 +10,8 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"pumphouse/internal/logs"
 	"pumphouse/nodes"
-	"pumphouse/nodes/logs"
 )
 
 // maxBatch bounds how many timestamps one message asks for; PD refuses 2^18 and more.

@@ -71,11 +71,13 @@ type Survey struct {
 	reports map[key]Report
 	trouble map[key]bool // of the reports, those that name a problem
 	exits   map[key]nodes.LastExit
-	tracks  map[key]*track
-	asked   time.Time     // when the last round ended
-	rounds  int64         // that have ended
-	round   chan struct{} // closed when the next one ends
-	until   time.Time     // how long who looks waits for it; zero: nobody does yet
+	// listed are the lists that Troubles has made of these three, until one of them changes.
+	listed map[nodes.Kind]troubles
+	tracks map[key]*track
+	asked  time.Time     // when the last round ended
+	rounds int64         // that have ended
+	round  chan struct{} // closed when the next one ends
+	until  time.Time     // how long who looks waits for it; zero: nobody does yet
 }
 
 // Open starts a survey.
@@ -99,6 +101,7 @@ func Open(opts Options) (*Survey, error) {
 		done:    make(chan struct{}),
 		reports: make(map[key]Report),
 		trouble: make(map[key]bool),
+		listed:  make(map[nodes.Kind]troubles),
 		tracks:  make(map[key]*track),
 		round:   make(chan struct{}),
 		control: nodes.NewControl(opts.TLS, opts.Timeout),
@@ -243,10 +246,14 @@ func (s *Survey) ask(ctx context.Context, snap *nodes.Snapshot) {
 				return // a node that starts reports as paused; so does one that has just ended
 			}
 			living[k] = true
-			r.since(s.reports[k])
+			before := s.reports[k]
+			r.since(before)
 			s.reports[k] = r
 			if delete(s.trouble, k); len(r.Problems) > 0 {
 				s.trouble[k] = true
+			}
+			if !s.freshLocked(before) || !slices.Equal(before.Problems, r.Problems) {
+				delete(s.listed, k.kind)
 			}
 		})
 	}
@@ -259,6 +266,7 @@ func (s *Survey) ask(ctx context.Context, snap *nodes.Snapshot) {
 		if !living[k] {
 			delete(s.reports, k)
 			delete(s.trouble, k)
+			delete(s.listed, k.kind)
 		}
 	}
 }

@@ -29,16 +29,29 @@ func (t Trouble) Say(loc *time.Location) string {
 	return t.Problem.String()
 }
 
+// troubles is a list that holds until a report in it is too old to be given out.
+type troubles struct {
+	list  []Trouble
+	until time.Time
+}
+
 // Troubles are the problems of the nodes of a kind as they are known now, sorted by node ID and then by
 // time: those that running nodes report, and why those that do not run exited. A node whose start failed
-// may have no record.
+// may have no record. The list is shared: it must not be changed.
 func (s *Survey) Troubles(kind nodes.Kind) []Trouble {
 	s.look()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if l, ok := s.listed[kind]; ok && !s.opts.Now().After(l.until) {
+		return l.list
+	}
 	var list []Trouble
+	until := s.opts.Now().Add(s.opts.Fresh)
 	for k := range s.trouble {
 		if r := s.reports[k]; k.kind == kind && s.freshLocked(r) {
+			if old := r.At.Add(s.opts.Fresh); old.Before(until) {
+				until = old
+			}
 			for _, p := range r.Problems {
 				list = append(list, Trouble{Kind: kind, NodeID: k.nodeID, Problem: p})
 			}
@@ -52,6 +65,7 @@ func (s *Survey) Troubles(kind nodes.Kind) []Trouble {
 	slices.SortStableFunc(list, func(a, b Trouble) int {
 		return cmp.Or(strings.Compare(a.NodeID, b.NodeID), a.Since.Compare(b.Since), cmp.Compare(a.Code, b.Code), cmp.Compare(a.Key, b.Key))
 	})
+	s.listed[kind] = troubles{list, until}
 	return list
 }
 
@@ -138,5 +152,6 @@ func (s *Survey) readExits(ctx context.Context, living map[key]bool) {
 	}
 	s.mu.Lock()
 	s.exits = ended
+	clear(s.listed)
 	s.mu.Unlock()
 }

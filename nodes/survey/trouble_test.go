@@ -90,6 +90,33 @@ func TestTroubles(t *testing.T) {
 	eventually(t, "nothing is wrong any more", func() bool { return len(s.Troubles(nodes.Drainer)) == 0 && len(s.Own()) == 1 })
 }
 
+// TestTroublesAreListedOnce: every SHOW asks, of a thousand nodes as well; and a report that is too old counts no more.
+func TestTroublesAreListedOnce(t *testing.T) {
+	host, _ := node(t, `{"ErrMsg":"disk"}`)
+	began := time.Now()
+	view := new(records)
+	view.snap.Store(&nodes.Snapshot{Pumps: []nodes.Entry{entry(nodes.Pump, "p1", host, began), entry(nodes.Pump, "p2", host, began)}})
+	var later atomic.Int64
+	s, err := Open(Options{View: view, Interval: time.Hour, Timeout: time.Minute, Heartbeat: time.Hour, Fresh: time.Hour,
+		Now: func() time.Time { return began.Add(time.Duration(later.Load())) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	eventually(t, "both have answered", func() bool { return len(s.Troubles(nodes.Pump)) == 2 })
+	if n := testing.AllocsPerRun(10, func() { s.Troubles(nodes.Pump) }); n > 0 {
+		t.Errorf("%v allocations to ask again", n)
+	}
+	later.Store(int64(61 * time.Minute))
+	if list := s.Troubles(nodes.Pump); len(list) != 0 {
+		t.Errorf("after %v: %+v", time.Duration(later.Load()), list)
+	}
+	s.ask(t.Context(), view.snap.Load())
+	if list := s.Troubles(nodes.Pump); len(list) != 2 {
+		t.Errorf("both say again what they said before: %+v", list)
+	}
+}
+
 // TestTheFirstLookIsAnswered: what is wrong is not missing because nobody has looked for a while; but a node that does not
 // answer keeps nobody waiting for longer than the time-out.
 func TestTheFirstLookIsAnswered(t *testing.T) {

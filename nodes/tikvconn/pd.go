@@ -13,7 +13,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
-	"pumphouse/nodes/daemon"
+	"pumphouse/internal/certfile"
 )
 
 // PD is PD's client, which follows PD's leader, with what it lacks.
@@ -24,7 +24,7 @@ type PD struct {
 
 // DialPD connects to PD. It tries until PD answers or ctx ends; the client ends with ctx too, and
 // with its Close. timeout bounds one request.
-func DialPD(ctx context.Context, endpoints []string, sec daemon.Security, timeout time.Duration) (*PD, error) {
+func DialPD(ctx context.Context, endpoints []string, sec certfile.Security, timeout time.Duration) (*PD, error) {
 	if sec.Enabled() && (sec.CA == "" || sec.Cert == "" || sec.Key == "") {
 		return nil, errors.New("connect to PD: its client needs all of ssl-ca, ssl-cert and ssl-key")
 	}

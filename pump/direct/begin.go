@@ -27,7 +27,7 @@ func (c *conn) begin() (given bool, err error) {
 		return false, fmt.Errorf("invalid HTTP/2 preface %q", preface)
 	}
 	c.keep(len(preface))
-	c.out.settings(c.srv.opts.MaxStreams, c.srv.opts.StreamWindow)
+	c.out.settings(c.srv.opts.MaxStreams, min(c.srv.opts.StreamWindow, firstWindow))
 	for {
 		var call *header
 		// The end is said to a peer in all form (serve): it may send its first call just now.

@@ -7,6 +7,7 @@ import (
 	"math"
 	"net"
 	"os"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -14,6 +15,8 @@ import (
 	"golang.org/x/net/http2/hpack"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"pumphouse/binlogpb"
 )
 
 const (
@@ -78,6 +81,7 @@ type stream struct {
 	id       uint32
 	message  []byte // with its 5 bytes of prefix
 	consumed uint32 // as in conn
+	part     *part  // nil: its size is not known yet
 }
 
 // batch is what is read and stored together.
@@ -141,6 +145,7 @@ func (c *conn) serve() {
 	b := new(batch)
 	for {
 		if err := c.fill(b); err != nil {
+			b.release()
 			c.leave(err)
 			return
 		}
@@ -156,6 +161,9 @@ func (c *conn) serve() {
 // leave closes the connection; err says why. It is the last act of the reader.
 func (c *conn) leave(err error) {
 	defer c.giveBack()
+	for _, s := range c.streams {
+		s.part.end()
+	}
 	var broken http2.ConnectionError
 	if errors.As(err, &broken) {
 		c.out.goAway(c.lastID, http2.ErrCode(broken))
@@ -299,7 +307,20 @@ func (c *conn) store(b *batch) (handed bool) {
 	} else if handed && c.draining.Load() {
 		_ = c.nc.SetReadDeadline(time.Now()) // the reader may wait for nothing but this
 	}
+	b.release()
+	return handed
+}
+
+// release lets go of the calls.
+func (b *batch) release() {
+	giant := false
+	for i := range b.calls {
+		giant = giant || len(b.calls[i].Payload) >= binlogpb.Giant
+		b.calls[i].claim.end()
+	}
 	clear(b.calls)
 	b.calls, b.arena = b.calls[:0], b.arena[:0]
-	return handed
+	if giant {
+		go debug.FreeOSMemory()
+	}
 }

@@ -29,10 +29,18 @@
 // it, and it is closed a second later, so that a peer that comes back at once has to wait. A peer
 // that has made no good call, and so has not shown that it knows the cluster, has credit for a
 // few frames. Calls of such peers reach the gRPC server at 200 a second from each host, and their
-// connections are the first to be closed when there are too many (nodes/daemon).
+// connections are the first to be closed when there are too many (nodes/port).
 //
 // Headers are bounded by MaxHeaderList, here and at the gRPC server: the first call on a
 // connection and later ones end in the same way.
+//
+// # Messages that are not whole
+//
+// What has come of a message is in memory until it is whole, and to say that it is long costs its sender nothing. So
+// a message of several frames claims its size from one budget of all connections (budget.go), and may have 64 KiB
+// until it has got that, which mostly is at once. Claims are granted whole and in their order, members' before
+// strangers'; who has one and sends next to nothing while others wait loses its connection. What the gRPC library's
+// server receives claims the same budget (guardheld.go); only compressed messages below 64 KiB do not.
 //
 // # How a connection ends
 //
@@ -45,7 +53,7 @@
 //
 // Limits, status codes and texts are those of the gRPC server: at most MaxStreams calls at a
 // time, messages up to MaxMessage (RESOURCE_EXHAUSTED with the text TiDB looks for), the same
-// windows. A deadline of the caller is not looked at: a binlog on its way to the disk cannot be
+// windows once there is room for a message (see below). A deadline of the caller is not looked at: a binlog on its way to the disk cannot be
 // called back, and the caller ends its call itself. Whether a silent peer is still there is
 // asked by TCP's keep-alive.
 //

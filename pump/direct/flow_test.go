@@ -173,7 +173,7 @@ func TestResets(t *testing.T) {
 			<-release
 		}
 	}
-	_, addr := start(t, p)
+	s, addr := start(t, p)
 	r := dialRaw(t, addr)
 	// Before the message is there.
 	r.open(1)
@@ -190,7 +190,9 @@ func TestResets(t *testing.T) {
 	close(release)
 	r.call(7, "after")
 	r.answered(7, "0")
-	r.ping('b')
+	ended := async(s.GracefulStop) // once everything is answered
+	r.ended()
+	within(t, "graceful end", ended)
 	if len(r.status) != 1 || len(r.data) != 1 {
 		t.Errorf("answers %v %v, want only that of stream 7", r.status, r.data)
 	}

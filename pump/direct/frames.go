@@ -20,10 +20,7 @@ const (
 	blockLimit    = 64 << 10 // bytes of a call's headers when they are compressed
 	defaultWindow = 65535    // of a connection and a stream
 	prefix        = 5        // bytes before a gRPC message: compressed or not, length
-	// ahead is how many times what has come of a message is had ready for the rest of it: to say
-	// that a message is long costs a peer nothing.
-	ahead    = 4
-	listUnit = 4 << 10 // bytes of headers, uncompressed, that cost as much as a frame
+	listUnit      = 4 << 10  // bytes of headers, uncompressed, that cost as much as a frame
 )
 
 // errEnded ends a connection that is through.
@@ -273,23 +270,27 @@ func (c *conn) onData(h frameHeader, payload []byte, b *batch) (err error) {
 			c.complete(s, b.arena[n:], b)
 			return nil
 		}
-		c.complete(s, append(s.message, payload...), b)
+		c.complete(s, s.add(payload), b)
 		return nil
+	}
+	if p := s.part; p != nil {
+		p.claim.got.Add(int64(len(payload)))
+		if !p.open.Load() && len(s.message)+len(payload) > prefix+firstWindow {
+			return http2.ConnectionError(http2.ErrCodeFlowControl) // it does not keep to its window
+		}
 	}
 	if s.consumed += uint32(h.length); s.consumed >= c.srv.opts.StreamWindow/4 {
 		c.out.windowUpdate(s.id, s.consumed)
 		s.consumed = 0
 	}
-	if s.message == nil && len(payload) >= prefix {
-		s.message = make([]byte, 0, min(prefix+messageLength(payload), ahead*len(payload)))
-	}
-	s.message = append(s.message, payload...)
-	if len(s.message) < prefix {
+	if s.message = s.add(payload); len(s.message) < prefix {
 		return nil
 	}
 	if st := c.check(s.message); st != nil {
 		c.refuse(s.id, st, true)
 		c.release(s)
+	} else if s.part == nil {
+		c.begins(s)
 	}
 	return nil
 }
@@ -321,6 +322,7 @@ func (c *conn) check(b []byte) *status.Status {
 // complete takes a call whose message has come in full.
 func (c *conn) complete(s *stream, message []byte, b *batch) {
 	id := s.id
+	held := s.part.whole()
 	c.release(s)
 	st := status.New(codes.Internal, fmt.Sprintf("the call ends after %d bytes of its message", len(message)))
 	if len(message) >= prefix {
@@ -329,12 +331,13 @@ func (c *conn) complete(s *stream, message []byte, b *batch) {
 		} else if len(message) == prefix+messageLength(message) {
 			cluster, payload, err := binlogpb.ParseWriteReq(message[prefix:])
 			if err == nil {
-				b.calls = append(b.calls, Call{ClusterID: cluster, Payload: payload, stream: id})
+				b.calls = append(b.calls, Call{ClusterID: cluster, Payload: payload, stream: id, claim: held})
 				return
 			}
 			st = status.New(codes.Internal, err.Error())
 		}
 	}
+	held.end()
 	c.refuse(id, st, false)
 }
 
@@ -347,6 +350,7 @@ func (c *conn) refuse(stream uint32, st *status.Status, reset bool) {
 // release ends the reading of a stream.
 func (c *conn) release(s *stream) {
 	delete(c.streams, s.id)
+	s.part.end()
 	*s = stream{}
 	if len(c.spare) < 128 {
 		c.spare = append(c.spare, s)

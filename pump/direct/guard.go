@@ -3,6 +3,7 @@ package direct
 import (
 	"encoding/binary"
 	"net"
+	"slices"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -18,6 +19,7 @@ type replayed struct {
 
 	in     walker
 	credit credit
+	parts  *unfinished
 
 	out  walker
 	acks int  // acknowledgements of SETTINGS that the peer has got already
@@ -46,8 +48,12 @@ func (c *replayed) Read(b []byte) (n int, err error) {
 		return n, err
 	}
 	cost, calls := 0, 0
+	var large []uint32 // streams whose messages need the budget
 	c.in.walk(b[:n], func(h frameHeader) {
 		cost += h.cost()
+		if id := c.parts.saw(h); id != 0 && !slices.Contains(large, id) {
+			large = append(large, id)
+		}
 		if h.typ == http2.FrameHeaders {
 			calls++
 		}
@@ -61,7 +67,19 @@ func (c *replayed) Read(b []byte) (n int, err error) {
 		return 0, net.ErrClosed
 	}
 	time.Sleep(wait)
+	for _, id := range large {
+		if c.parts.claim(id, member, func() { c.Conn.Close() }) != nil {
+			sendAway(c.Conn)
+			return 0, net.ErrClosed
+		}
+	}
 	return n, err
+}
+
+// Close implements net.Conn.
+func (c *replayed) Close() error {
+	c.parts.end()
+	return c.Conn.Close()
 }
 
 // Write implements net.Conn. Each DATA frame counts as a good call: its receiver pings and updates

@@ -19,7 +19,8 @@ import (
 	"google.golang.org/grpc/status"
 
 	"pumphouse/binlogpb"
-	"pumphouse/nodes/daemon"
+	"pumphouse/internal/certfile"
+	"pumphouse/nodes/port"
 	"pumphouse/testsuite/pdtest"
 )
 
@@ -168,18 +169,18 @@ func TestGarbageIsClosed(t *testing.T) {
 // TestBehindAPort serves as a pump does: HTTP and gRPC behind one port, with and without TLS.
 func TestBehindAPort(t *testing.T) {
 	certs := pdtest.NewCerts(t)
-	for _, sec := range []daemon.Security{{}, {CA: certs.CAFile, Cert: certs.CertFile, Key: certs.KeyFile}} {
+	for _, sec := range []certfile.Security{{}, {CA: certs.CAFile, Cert: certs.CertFile, Key: certs.KeyFile}} {
 		t.Run(fmt.Sprint("TLS ", sec.Enabled()), func(t *testing.T) {
-			port, err := daemon.Listen(t.Context(), "127.0.0.1:0", "", filepath.Join(t.TempDir(), "s"))
+			at, err := port.Listen(t.Context(), "127.0.0.1:0", "", filepath.Join(t.TempDir(), "s"))
 			if err != nil {
 				t.Fatal(err)
 			}
 			p := newPump()
-			if err := port.Serve(sec, newServer(p), http.NotFoundHandler()); err != nil {
+			if err := at.Serve(sec, newServer(p), http.NotFoundHandler()); err != nil {
 				t.Fatal(err)
 			}
 			// Who has said nothing, and who has said only that it speaks HTTP/2, hold up no end.
-			silent, err := net.Dial("tcp", port.Addr().String())
+			silent, err := net.Dial("tcp", at.Addr().String())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -192,9 +193,9 @@ func TestBehindAPort(t *testing.T) {
 				}
 				opts = append(opts, grpc.WithTransportCredentials(credentials.NewTLS(cfg)))
 			}
-			idle := connect(t, port.Addr().String(), opts...)
+			idle := connect(t, at.Addr().String(), opts...)
 			idle.Connect()
-			c := dial(t, port.Addr().String(), opts...)
+			c := dial(t, at.Addr().String(), opts...)
 			var all sync.WaitGroup
 			for i := range 20 {
 				all.Go(func() {
@@ -210,12 +211,12 @@ func TestBehindAPort(t *testing.T) {
 				})
 			}
 			all.Wait()
-			if got, err := pull(dial(t, port.Addr().String(), opts...)); got != "abc" || err != nil {
+			if got, err := pull(dial(t, at.Addr().String(), opts...)); got != "abc" || err != nil {
 				t.Errorf("pulled %q, %v", got, err)
 			}
 			ctx, cancel := context.WithTimeout(context.Background(), testTimeout)
 			defer cancel()
-			if port.Close(ctx); ctx.Err() != nil {
+			if at.Close(ctx); ctx.Err() != nil {
 				t.Error("the end was cut short")
 			}
 			noneLeft(t)

@@ -32,6 +32,7 @@ type raw struct {
 	away    []http2.GoAwayFrame
 	pongs   []byte // the first byte of each
 	acks    int
+	window  int            // of a stream, as the server's SETTINGS say
 	granted map[uint32]int // by WINDOW_UPDATE
 	gone    error          // the connection has ended
 }
@@ -153,6 +154,9 @@ func (r *raw) read() {
 		if f.IsAck() {
 			r.acks++
 		} else if !r.mute {
+			if n, ok := f.Value(http2.SettingInitialWindowSize); ok {
+				r.window = int(n)
+			}
 			r.do(r.fr.WriteSettingsAck())
 		}
 	case *http2.PingFrame:

@@ -94,7 +94,7 @@ func (p *pump) stored(payload string) (got, others int) {
 }
 
 func newServer(p *pump, change ...func(*direct.Options)) *direct.Server {
-	g := grpc.NewServer(grpc.ForceServerCodecV2(binlogpb.Codec{}), grpc.MaxRecvMsgSize(maxMessage))
+	g := grpc.NewServer(grpc.ForceServerCodecV2(binlogpb.Codec{}), grpc.MaxRecvMsgSize(maxMessage), grpc.InitialWindowSize(8<<20), grpc.InitialConnWindowSize(8<<20))
 	binlogpb.RegisterPumpServer(g, p)
 	o := direct.Options{Write: p.write, MaxMessage: maxMessage, MaxStreams: 4096, StreamWindow: 4 << 20, ConnWindow: 8 << 20}
 	for _, c := range change {

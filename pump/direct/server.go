@@ -17,6 +17,7 @@ type Call struct {
 	Err       error  // set by Options.Write; a gRPC status, nil is success
 
 	stream uint32
+	claim  *claim // what its message has of the budget; nil: it came in one frame
 }
 
 // Options of a [Server]. All but Vouch and Member are required.
@@ -25,6 +26,9 @@ type Options struct {
 	Write func([]Call)
 	// MaxMessage is how many bytes a message may have.
 	MaxMessage int
+	// MaxHeld is how many bytes messages may have that have come in part, on all connections
+	// together, beside a window of each connection. One message may be larger. Default: a quarter more than MaxMessage.
+	MaxHeld int64
 	// MaxStreams is how many calls a connection may have open.
 	MaxStreams uint32
 	// StreamWindow and ConnWindow are how many bytes a peer may send ahead, as the gRPC server
@@ -45,6 +49,7 @@ func (o *Options) member(peer net.Addr) bool { return o.Member == nil || o.Membe
 type Server struct {
 	opts  Options
 	other *grpc.Server
+	held  *budget
 	// readers are the buffers of connections that have ended: peers that only come and go need
 	// no new ones.
 	readers sync.Pool
@@ -69,7 +74,10 @@ const (
 
 // New puts a Server before a gRPC server.
 func New(other *grpc.Server, o Options) *Server {
-	return &Server{opts: o, other: other, conns: make(map[*conn]struct{}), mixed: make(map[string]time.Time), strangers: make(map[string]time.Time)}
+	if o.MaxHeld <= 0 {
+		o.MaxHeld = int64(o.MaxMessage) + int64(o.MaxMessage)/4
+	}
+	return &Server{opts: o, other: other, held: newBudget(o.MaxHeld), conns: make(map[*conn]struct{}), mixed: make(map[string]time.Time), strangers: make(map[string]time.Time)}
 }
 
 // Serve takes connections from l until that gives an error, which is that of a closed listener
@@ -133,7 +141,8 @@ func (s *Server) isMixed(peer net.Addr) bool {
 // guard is a connection for the gRPC server; raw has been read from it, and acks SETTINGS in it
 // are acknowledged.
 func (s *Server) guard(nc net.Conn, raw []byte, acks int) net.Conn {
-	return &replayed{Conn: nc, srv: s, head: raw, acks: acks, in: walker{preface: len(http2.ClientPreface)}}
+	return &replayed{Conn: nc, srv: s, head: raw, acks: acks, in: walker{preface: len(http2.ClientPreface)},
+		parts: newUnfinished(s.held, int64(s.opts.MaxMessage))}
 }
 
 // strangersPerSecond is how many calls of the peers of a host that have made no good call the gRPC

@@ -75,7 +75,7 @@ func (w *writer) flushLocked() error {
 	w.buf = w.buf[:0]
 	if err != nil {
 		w.nc.Close()                               // a frame may have been sent in part
-		return fmt.Errorf("send answers: %v", err) // not %w: its deadline is not that of a reader
+		return fmt.Errorf("send answers: %v", err) //nolint:errorlint // its deadline is not that of a reader
 	}
 	return nil
 }

@@ -4,15 +4,16 @@ import (
 	"errors"
 	"path/filepath"
 	"slices"
+	"time"
 
+	"pumphouse/internal/disk"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk"
 )
 
 // account works out what is lost, when the whole log has been read.
 func (r *repair) account(first, last uint32) error {
 	t := &r.tally
-	e := evidence{old: r.old, headless: r.old == nil && first > 1, now: nodes.MakeTSO(r.opts.Now(), 0)}
+	e := evidence{old: r.old, headless: r.old == nil && first > 1, now: nodes.MakeTSO(time.Now(), 0)}
 	if r.old != nil {
 		e.delivered = r.old.last
 	}

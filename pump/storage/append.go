@@ -2,6 +2,7 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -53,7 +54,7 @@ func (s *Store) AppendAll(recs []Record, errs []error) {
 	}
 	defer func() {
 		for i := range errs {
-			if errs[i] == errDoubted {
+			if errors.Is(errs[i], errDoubted) {
 				errs[i] = nil
 			}
 		}

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"testing"
 
+	"pumphouse/internal/disk/faultfs"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk/faultfs"
 	"pumphouse/pump/storage"
 )
 

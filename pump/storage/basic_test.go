@@ -3,6 +3,7 @@ package storage
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -73,6 +74,53 @@ func TestAppendPullReopen(t *testing.T) {
 		if err := s.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestIndexAndLogAgree: where the log has another record than the index says, that is damage, and never another transaction's rows.
+func TestIndexAndLogAgree(t *testing.T) {
+	s := mustOpen(t, Options{Dir: t.TempDir(), SyncLog: true})
+	defer s.Close()
+	appendAll(t, s, Record{Type: Prewrite, StartTS: 1, Payload: payload(t, 1, 100)}, Record{Type: Commit, StartTS: 1, CommitTS: 2})
+	s.Sort()
+	right := s.index.tail[0]
+	otherStart, otherSize, otherType := right, right, right
+	otherStart.startTS = 3
+	otherSize.size -= align
+	otherType.at.off += uint32(footprint(int(right.size)) / align) // of the commit
+	otherType.size = 0
+	r := newLogReader(s.opts.FS, s.opts.Dir)
+	defer r.close()
+	if b, err := r.record(right, s.segments[0].end); err != nil || !bytes.Equal(b, payload(t, 1, 100)) {
+		t.Fatalf("%q, %v", b, err)
+	}
+	for what, e := range map[string]entry{"another start TS": otherStart, "another size": otherSize, "a commit": otherType} {
+		var damage *DamageError
+		if _, err := r.record(e, s.segments[0].end); !errors.As(err, &damage) || damage.Offset != e.at.offset() {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+}
+
+// TestIndexFilesAreDroppedWhole: a file of the index goes when no transaction in it can be after what is purged, and not before.
+func TestIndexFilesAreDroppedWhole(t *testing.T) {
+	for purged, want := range map[nodes.TSO]uint64{48: 0, 49: 1, 98: 1, 99: 2, 1000: 2} { // the last file is written to
+		x := &index{firsts: []nodes.TSO{1, 50, 100}}
+		if gone := x.dropBefore(purged); uint64(len(gone)) != want || x.first != want*indexFileEntries {
+			t.Errorf("purged up to %s: files %v are dropped, the first entry is %d; want %d files", purged, gone, x.first, want)
+		}
+	}
+}
+
+// TestPayloadsAreBounded: what no drainer could be sent is not stored.
+func TestPayloadsAreBounded(t *testing.T) {
+	r := Record{Type: Prewrite, StartTS: 1, Payload: make([]byte, MaxPayload+1)} // nobody touches it, so it takes no memory
+	if err := r.check(); !errors.Is(err, ErrInvalid) {
+		t.Errorf("%d bytes: %v", len(r.Payload), err)
+	}
+	r.Payload = r.Payload[:MaxPayload]
+	if err := r.check(); err != nil {
+		t.Errorf("%d bytes: %v", len(r.Payload), err)
 	}
 }
 

@@ -10,8 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"pumphouse/internal/disk"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk"
 )
 
 // BenchmarkTxn measures transactions (prewrite, then commit) a second.

@@ -10,8 +10,8 @@ import (
 	"slices"
 	"time"
 
+	"pumphouse/internal/disk"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk"
 )
 
 // checkpointMagic begins a checkpoint; its last byte is the format's version. Version 1, which

@@ -10,8 +10,8 @@ import (
 
 	logtest "github.com/sirupsen/logrus/hooks/test"
 
+	"pumphouse/internal/disk/faultfs"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk/faultfs"
 	"pumphouse/pump/storage"
 )
 
@@ -161,6 +161,45 @@ func TestDamageInTheMiddle(t *testing.T) {
 			}
 			s.Close()
 		}
+	}
+}
+
+// TestDamageInASealedSegment: the same in a segment that another one follows, when both are read because no checkpoint
+// has been written: what comes after the damage must not make up for it.
+func TestDamageInASealedSegment(t *testing.T) {
+	whole := aLog(t, 20, 1000)
+	at := records(whole, firstSegment)
+	for _, off := range at { // the last one, too
+		disk := whole.Crash(nil)
+		disk.Corrupt(firstSegment, func(b []byte) []byte { b[off+20] ^= 0x10; return b })
+		_, err := storage.Open(storage.Options{Dir: "d", FS: disk, SyncLog: true, SegmentBytes: 1000})
+		var damage *storage.DamageError
+		if !errors.As(err, &damage) || damage.File != firstSegment || damage.Offset != int64(off) {
+			t.Errorf("the record at %d is damaged: %v", off, err)
+		}
+	}
+}
+
+// TestDamagedPayload: what has changed on the disk since the store was opened, or was not read then, is not delivered.
+func TestDamagedPayload(t *testing.T) {
+	disk := aLog(t, 4, 1<<16)
+	at := records(disk, firstSegment)
+	opts := storage.Options{Dir: "d", FS: disk, SyncLog: true, SegmentBytes: 1 << 16}
+	if err := open(t, opts).Close(); err != nil { // now there is a checkpoint
+		t.Fatal(err)
+	}
+	disk.Corrupt(firstSegment, func(b []byte) []byte { b[at[2]+40+12] ^= 0x10; return b }) // the second prewrite
+	p, err := open(t, opts).Pull(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	if e, err := p.Next(t.Context()); err != nil || e.CommitTS != 2 {
+		t.Fatalf("%s, %v", e.CommitTS, err)
+	}
+	var damage *storage.DamageError
+	if e, err := p.Next(t.Context()); !errors.As(err, &damage) || damage.File != firstSegment || damage.Offset != int64(at[2]) {
+		t.Errorf("%s, %v", e.CommitTS, err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"pumphouse/binlogpb"
 	"pumphouse/nodes"
@@ -149,7 +150,7 @@ func (s *Store) question(ctx context.Context, u Unresolved) (Verdict, nodes.TSO,
 	defer cancel()
 	s.counts.asked.Add(1)
 	// With its age TiKV settles the transaction now if it can: then nothing is left to decide.
-	return s.opts.Resolver.Resolve(ctx, Question{StartTS: u.StartTS, Key: binlogpb.ReadOutline(payload).Key, Age: s.opts.Now().Sub(u.Since)})
+	return s.opts.Resolver.Resolve(ctx, Question{StartTS: u.StartTS, Key: binlogpb.ReadOutline(payload).Key, Age: time.Since(u.Since)})
 }
 
 // ended is how a transaction ended, as far as the store knows.

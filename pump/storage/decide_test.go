@@ -10,13 +10,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pumphouse/binlogpb"
+	"pumphouse/internal/disk/faultfs"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk/faultfs"
 	"pumphouse/pump/storage"
 	"pumphouse/testsuite/form"
 )
@@ -229,10 +229,11 @@ func decideCrash(t *testing.T, commit nodes.TSO, at int, seed uint64) bool {
 }
 
 // TestListUnresolved: what an operator is shown of a transaction.
-func TestListUnresolved(t *testing.T) {
-	var seconds atomic.Int64 // the store's goroutines look at the clock
-	seconds.Store(1000)
-	s := open(t, storage.Options{Dir: t.TempDir(), SyncLog: true, Now: func() time.Time { return time.Unix(seconds.Load(), 0) }})
+func TestListUnresolved(t *testing.T) { synctest.Test(t, listUnresolved) }
+
+func listUnresolved(t *testing.T) {
+	began := time.Now()
+	s := open(t, storage.Options{Dir: t.TempDir(), SyncLog: true})
 	value, err := binlogpb.EncodePrewriteValue(&binlogpb.PrewriteValue{SchemaVersion: new(int64(1)), Mutations: []*binlogpb.TableMutation{
 		{TableId: new(int64(44)), InsertedRows: [][]byte{[]byte("row")}}, {TableId: new(int64(42))}, {TableId: new(int64(44))},
 	}})
@@ -245,14 +246,14 @@ func TestListUnresolved(t *testing.T) {
 	}
 	large := pre(20, 1<<20)
 	put(t, s, pre(1, 10), com(1, 5), storage.Record{Type: storage.Prewrite, StartTS: 10, Payload: payload}, large)
-	seconds.Add(10)
+	time.Sleep(10 * time.Second)
 	put(t, s, pre(30, 10))
 
 	list, total := s.ListUnresolved(10, 5*time.Second)
 	if total != 3 || len(list) != 2 {
 		t.Fatalf("%d of %d: %+v", len(list), total, list)
 	}
-	if u := list[0]; u.Err != nil || u.StartTS != 10 || u.Floor != 5 || !u.Since.Equal(time.Unix(1000, 0)) || u.Size != int64(len(payload)) ||
+	if u := list[0]; u.Err != nil || u.StartTS != 10 || u.Floor != 5 || !u.Since.Equal(began) || u.Size != int64(len(payload)) ||
 		string(u.Key) != "t\x80key" || fmt.Sprint(u.Tables) != "[42 44]" || u.Partial {
 		t.Errorf("the first is %+v", u)
 	}

@@ -21,7 +21,7 @@ func (s *Store) doubts(startTS nodes.TSO) bool {
 	if s.opts.Resolver == nil {
 		return false
 	}
-	now := s.opts.Now()
+	now := time.Now()
 	s.mu.Lock()
 	p := s.matcher.unresolved[startTS]
 	if p == nil || p.since.After(s.opened) && now.Sub(p.since) < s.opts.ResolveAfter {

@@ -4,8 +4,8 @@ import (
 	"context"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"pumphouse/nodes"
@@ -35,12 +35,13 @@ func (k *tiKV) Resolve(_ context.Context, q storage.Question) (storage.Verdict, 
 
 // TestRollbackIsDoubted: a Rollback that comes when its prewrite is old, or was stored before the store was opened, is
 // not believed before TiKV was asked: TiDB sends one also when it does not know the outcome. One that comes soon is.
-func TestRollbackIsDoubted(t *testing.T) {
-	var now atomic.Int64
+func TestRollbackIsDoubted(t *testing.T) { synctest.Test(t, rollbackIsDoubted) }
+
+func rollbackIsDoubted(t *testing.T) {
 	kv := &tiKV{committed: map[nodes.TSO]nodes.TSO{10: 20, 11: 21, 13: 23}}
-	opts := storage.Options{Dir: t.TempDir(), Resolver: kv, ResolveAfter: time.Second, Now: func() time.Time { return time.Unix(0, now.Load()) }}
+	opts := storage.Options{Dir: t.TempDir(), Resolver: kv, ResolveAfter: time.Second}
 	s := open(t, opts)
-	now.Add(1)
+	time.Sleep(time.Nanosecond) // the next came after the store was opened
 	for _, start := range []nodes.TSO{10, 11, 12} {
 		put(t, s, pre(start, 9))
 	}
@@ -48,7 +49,7 @@ func TestRollbackIsDoubted(t *testing.T) {
 	if n := s.Stats().Unresolved; n != 2 {
 		t.Fatalf("%d unresolved after a Rollback that came soon, want 2", n)
 	}
-	now.Add(int64(time.Second))
+	time.Sleep(time.Second)
 	put(t, s, rol(10), rol(12))
 	settled(t, s)
 	if got := pulled(t, s, 0, 20); !slices.Equal(got, []nodes.TSO{20}) {
@@ -64,7 +65,7 @@ func TestRollbackIsDoubted(t *testing.T) {
 	if n := s.Stats().Unresolved; n != 1 {
 		t.Fatalf("%d unresolved: a Rollback that has waited for the pump is believed", n)
 	}
-	now.Add(int64(time.Second))
+	time.Sleep(time.Second)
 	settled(t, s)
 	if got := pulled(t, s, 0, 23); !slices.Equal(got, []nodes.TSO{20, 23}) {
 		t.Errorf("delivered is %v, want 20 and 23", got)

@@ -5,8 +5,8 @@ import (
 	"io"
 	"sort"
 
+	"pumphouse/internal/disk"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk"
 )
 
 // entryFile is an open file of sorted entries: one of the index, or a run.

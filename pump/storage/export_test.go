@@ -63,6 +63,17 @@ func (s *Store) Checkpoint() error {
 	return s.checkpoint()
 }
 
+// CheckpointUnflushed writes a checkpoint as if transactions had come between the index being flushed and the snapshot, and
+// gives how many of them are in no file of the index.
+func (s *Store) CheckpointUnflushed() (unflushed int, err error) {
+	s.checkpointing.Lock()
+	defer s.checkpointing.Unlock()
+	s.mu.Lock()
+	c := s.snapshotLocked()
+	s.mu.Unlock()
+	return len(c.tail), s.writeCheckpoint(c)
+}
+
 // HoldSorter keeps the sorter from doing anything until release is called.
 func (s *Store) HoldSorter() (release func()) {
 	s.sorting.Lock()

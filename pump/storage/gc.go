@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"pumphouse/internal/disk"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk"
 )
 
 // Purge says what a [Store.GC] removed.

@@ -6,8 +6,8 @@ import (
 	"path/filepath"
 	"time"
 
+	"pumphouse/internal/disk"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk"
 )
 
 // Import fills a store with the log of another program, which stays where it is until all of it is

@@ -7,8 +7,8 @@ import (
 	"sort"
 	"sync"
 
+	"pumphouse/internal/disk"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk"
 )
 
 // indexFileEntries is how many entries an index file holds: 32 MiB of them.

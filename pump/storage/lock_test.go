@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
+	"pumphouse/internal/disk"
+	"pumphouse/internal/disk/faultfs"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk"
-	"pumphouse/nodes/disk/faultfs"
 	"pumphouse/pump/storage"
 )
 

@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"pumphouse/internal/disk"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk"
 )
 
 // LostRange is a stretch of the sorted sequence from which [Repair] may have lost

@@ -8,10 +8,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
+	"testing/synctest"
 
+	"pumphouse/internal/disk/faultfs"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk/faultfs"
 	"pumphouse/pump/storage"
 	"pumphouse/testsuite/form"
 )
@@ -358,13 +358,13 @@ func foreignIndex(t *testing.T, disk *faultfs.FS) {
 }
 
 // TestLostFile: a damaged list of what is lost keeps the store from opening, and -repair makes it again from the log.
-func TestLostFile(t *testing.T) {
+func TestLostFile(t *testing.T) { synctest.Test(t, lostFile) } // time stands still from one repair to the next
+
+func lostFile(t *testing.T) {
 	disk := aLog(t, 20, 1000)
 	opts := storage.Options{Dir: "d", FS: disk, SyncLog: true, SegmentBytes: 1000}
 	disk.Delete("d/log-0000000002")
-	fixed := opts
-	fixed.Now = func() time.Time { return time.UnixMilli(1_700_000_000_000) }
-	report, err := storage.Repair(fixed)
+	report, err := storage.Repair(opts)
 	if err != nil || len(report.Ranges) != 1 {
 		t.Fatalf("%+v, %v", report, err)
 	}
@@ -373,7 +373,7 @@ func TestLostFile(t *testing.T) {
 	if _, err := storage.Open(opts); !errors.As(err, &bad) || bad.File != "d/lost" {
 		t.Errorf("open: %v", err)
 	}
-	again, err := storage.Repair(fixed)
+	again, err := storage.Repair(opts)
 	if err != nil || !slices.Equal(again.Ranges, report.Ranges) {
 		t.Fatalf("%+v, %v, at first %+v", again, err, report)
 	}

@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"pumphouse/binlogpb"
+	"pumphouse/internal/disk"
+	"pumphouse/internal/disk/faultfs"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk"
-	"pumphouse/nodes/disk/faultfs"
 	"pumphouse/pump/storage"
 	"pumphouse/testsuite/form"
 )

@@ -69,7 +69,7 @@ func (s *Store) answerDoubtful(commits []*request) {
 
 // loss is the error for a commit that will not be delivered, and logs it.
 func (s *Store) loss(rec Record, cause error) error {
-	s.losses.do(s.opts.Now(), func(suppressed int) {
+	s.losses.do(time.Now(), func(suppressed int) {
 		s.opts.Logger.WithFields(logrus.Fields{
 			"start_ts": rec.StartTS, "commit_ts": rec.CommitTS, "suppressed": suppressed,
 		}).Errorf("a commit is refused: %v", cause)

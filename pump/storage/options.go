@@ -6,8 +6,8 @@ import (
 
 	"github.com/sirupsen/logrus"
 
-	"pumphouse/nodes/disk"
-	"pumphouse/nodes/logs"
+	"pumphouse/internal/disk"
+	"pumphouse/internal/logs"
 )
 
 // Options says how a [Store] works.
@@ -45,8 +45,6 @@ type Options struct {
 	// Resolver. 0: never; it holds back everything after it.
 	OrphanTimeout time.Duration
 
-	// Now is the clock that ages are measured with. Default: time.Now.
-	Now func() time.Time
 	// Logger says what an operator should know. Default: nothing is said.
 	Logger logrus.FieldLogger
 	// OnBatch hears of every group of records written at once. It is called by the
@@ -94,9 +92,6 @@ func (o Options) withDefaults() Options {
 	}
 	if o.ResolveAfter <= 0 {
 		o.ResolveAfter = 3 * time.Second
-	}
-	if o.Now == nil {
-		o.Now = time.Now
 	}
 	o.Logger = logs.OrSilent(o.Logger)
 	o.FS = shortageFS{FS: o.FS, log: o.Logger, said: new(limiter)}

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"pumphouse/internal/disk/faultfs"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk/faultfs"
 	"pumphouse/pump/storage"
 	"pumphouse/testsuite/form"
 )
@@ -434,5 +434,43 @@ func TestDamagedRun(t *testing.T) {
 				t.Errorf("%d delivered after the repair, want %d", len(got), len(want))
 			}
 		})
+	}
+}
+
+// TestCheckpointFindsItsRuns: when the power fails before the directory knows of a new checkpoint, the checkpoint that is found
+// has the files that it speaks of.
+func TestCheckpointFindsItsRuns(t *testing.T) {
+	disk := faultfs.New()
+	opts := storage.Options{Dir: "d", FS: disk, SyncLog: true, WaitInMemory: 4, SegmentBytes: 1 << 16}
+	s := open(t, opts)
+	put(t, s, pre(1, 10))
+	var want []nodes.TSO
+	for ts := nodes.TSO(10); ts < 60; ts += 2 {
+		put(t, s, pre(ts, 10), com(ts, ts+1))
+		want = append(want, ts+1)
+	}
+	s.Sort()
+	if _, runs := s.Waits(); runs == 0 {
+		t.Fatal("nothing waits on the disk")
+	}
+	broken, renamed := errors.New("I/O error"), false
+	disk.Inject(func(op faultfs.Op) faultfs.Fault {
+		if op.Kind == "syncdir" && renamed {
+			return faultfs.Fault{Err: broken}
+		}
+		renamed = renamed || op.Kind == "rename"
+		return faultfs.Fault{}
+	})
+	if err := s.Checkpoint(); !errors.Is(err, broken) {
+		t.Fatal(err)
+	}
+	for seed := range uint64(32) {
+		opts.FS = disk.Crash(rand.New(rand.NewPCG(seed, 0)))
+		again := open(t, opts)
+		put(t, again, rol(1))
+		again.Sort()
+		if got := delivered(t, again, 0); !equal(got, want...) {
+			t.Errorf("after crash %d %v are delivered, want %v", seed, got, want)
+		}
 	}
 }

@@ -9,9 +9,11 @@ import (
 	"io/fs"
 	"math"
 	"path/filepath"
+	"runtime/debug"
 
+	"pumphouse/binlogpb"
+	"pumphouse/internal/disk"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk"
 )
 
 // Entry is what a pull delivers: a committed transaction, or only the news that
@@ -63,7 +65,8 @@ func (s *Store) Pull(from nodes.TSO) (*Puller, error) {
 	return &Puller{s: s, last: from, next: next, log: newLogReader(s.opts.FS, s.opts.Dir)}, nil
 }
 
-// Next waits for the next entry. Its payload is valid until the following call. The
+// Next waits for the next entry. Its payload is valid until the following call; one of [binlogpb.Giant] bytes or more
+// is the caller's own. The
 // error is ctx's, [ErrClosed] when the store closes, a [*PurgedError] when GC has
 // overtaken the puller, a [*LostError] when it has come to where damage took something, or what reading the disk came to. Commit TSs strictly increase.
 func (p *Puller) Next(ctx context.Context) (Entry, error) {
@@ -242,6 +245,11 @@ func (r *logReader) bytes(seg uint32, at int64, need int, limit int64) ([]byte, 
 	switch {
 	case need > readAhead || newest.seg == seg && at < newest.from:
 		// Too large for a block, or a step back, which is no reason to give one up.
+		if need >= binlogpb.Giant {
+			debug.FreeOSMemory() // its prewrite, or the one before, may have been as large
+			b := make([]byte, need)
+			return b, f.seed, r.readFull(f, b, at)
+		}
 		if cap(r.single) < need {
 			r.single = make([]byte, need)
 		}

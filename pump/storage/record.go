@@ -84,8 +84,9 @@ func (r Record) check() error {
 	return nil
 }
 
-// MaxPayload is the largest payload in bytes that a record can hold.
-const MaxPayload = 1 << 30
+// MaxPayload is the largest payload in bytes that a record can hold: 2 GiB, where protocol buffers and gRPC end, less
+// 1 MiB for what is around it on the wire.
+const MaxPayload = 1<<31 - 1<<20
 
 // Flags of a record.
 const (

@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"pumphouse/nodes/disk"
+	"pumphouse/internal/disk"
 )
 
 // Open opens the store in opts.Dir, or makes one there. It reads the log after the
@@ -22,7 +22,7 @@ func Open(opts Options) (*Store, error) {
 	s := &Store{opts: opts, kick: make(chan struct{}, 1), sortKick: make(chan struct{}, 1), lookup: make(chan struct{}, 1), debug: make(chan struct{}, 1)}
 	s.sorted = sync.NewCond(&s.mu)
 	s.matcher = newMatcher(s.emit, s.settle, opts.WaitInMemory)
-	started := opts.Now()
+	started := time.Now()
 	s.opened = started
 	if err := s.recover(started); err != nil {
 		return nil, fmt.Errorf("open binlog storage in %s: %w", opts.Dir, errors.Join(err, s.abandon()))
@@ -30,7 +30,7 @@ func Open(opts Options) (*Store, error) {
 	s.keepReserve()
 	s.checkSpace()
 	s.opts.Logger.WithField("commit_ts", s.matcher.mark).WithField("unresolved", len(s.matcher.unresolved)).
-		Infof("binlog storage is open after %s", opts.Now().Sub(started).Round(time.Millisecond))
+		Infof("binlog storage is open after %s", time.Since(started).Round(time.Millisecond))
 	ctx, stop := context.WithCancel(context.Background())
 	s.stop = stop
 	s.done.Add(3)

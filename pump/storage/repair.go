@@ -7,8 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 
+	"pumphouse/internal/disk"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk"
 )
 
 // Gap is a piece of the log that could not be saved.

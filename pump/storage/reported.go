@@ -8,8 +8,8 @@ import (
 	"path/filepath"
 	"sync"
 
+	"pumphouse/internal/disk"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk"
 )
 
 // reported is the file that keeps up to where the pump has said that its log goes; see doc.go. It is written in

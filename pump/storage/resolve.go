@@ -119,7 +119,7 @@ func (s *Store) resolveLoop(ctx context.Context) {
 // age and have not been asked about lately, and notes that they now are. It looks at no more
 // than the oldest: nothing is delivered before those are resolved.
 func (s *Store) dueOrphans(age time.Duration) []orphan {
-	now := s.opts.Now()
+	now := time.Now()
 	var due []orphan
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -172,7 +172,7 @@ func (s *Store) ask(ctx context.Context, due []orphan) {
 			case errors.Is(err, ErrClosed), errors.Is(err, ErrFailed): // said elsewhere
 			default:
 				s.note(o, err.Error(), !errors.Is(err, errNothingKnown))
-				s.waits.do(s.opts.Now(), func(suppressed int) {
+				s.waits.do(time.Now(), func(suppressed int) {
 					s.opts.Logger.WithError(err).WithFields(logrus.Fields{
 						"start_ts": o.startTS, "attempt": o.attempts + 1, "suppressed": suppressed,
 					}).Warnf("cannot find out how a transaction ended; everything newer is held back. The pump asks again; if TiKV cannot know any more, "+
@@ -230,7 +230,7 @@ func (s *Store) timeOut(ctx context.Context, due []orphan) {
 			continue // it is tried again, and the error is told to those who write
 		}
 		s.counts.timedOut.Add(1)
-		s.timeouts.do(s.opts.Now(), func(suppressed int) {
+		s.timeouts.do(time.Now(), func(suppressed int) {
 			s.opts.Logger.WithField("start_ts", o.startTS).WithField("suppressed", suppressed).Warnf(
 				"no commit or rollback came for a prewrite within %s and there is no TiKV to ask: it counts as rolled back", s.opts.OrphanTimeout)
 		})

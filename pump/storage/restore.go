@@ -106,8 +106,7 @@ func (r *repair) restore() error {
 	if len(r.Restored) == 0 {
 		return nil
 	}
-	s, err := Open(Options{Dir: r.opts.Dir, FS: r.opts.FS, Logger: r.opts.Logger, Now: r.opts.Now,
-		SegmentBytes: r.opts.SegmentBytes, SyncLog: true})
+	s, err := Open(Options{Dir: r.opts.Dir, FS: r.opts.FS, Logger: r.opts.Logger, SegmentBytes: r.opts.SegmentBytes, SyncLog: true})
 	if err != nil {
 		return err
 	}

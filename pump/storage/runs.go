@@ -8,8 +8,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"pumphouse/internal/disk"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk"
 )
 
 // readBlock is how many entries of a run are read at once.

@@ -9,8 +9,8 @@ import (
 	"io"
 	"path/filepath"
 
+	"pumphouse/internal/disk"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk"
 )
 
 // segmentHeaderSize is where a segment's first record begins.
@@ -98,6 +98,7 @@ func createSegment(fsys disk.FS, dir string, h segmentHeader, size int64) (_ dis
 		// The name may or may not be there after a crash; nothing was acknowledged
 		// that relies on it, but nobody may go on as if it were not there: not even a full
 		// disk is an excuse here, so the cause is not wrapped.
+		//nolint:errorlint // see above
 		return nil, 0, errors.Join(fmt.Errorf("create segment: %v", err), f.Close(), ignoreNotExist(fsys.Remove(name)))
 	}
 	return f, seed, nil

@@ -9,7 +9,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"golang.org/x/sys/unix"
 
-	"pumphouse/nodes/disk"
+	"pumphouse/internal/disk"
 )
 
 // shortageFS retries what needs a file descriptor while none is left. That is a transient

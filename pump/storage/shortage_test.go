@@ -14,9 +14,9 @@ import (
 	logtest "github.com/sirupsen/logrus/hooks/test"
 	"golang.org/x/sys/unix"
 
+	"pumphouse/internal/disk"
+	"pumphouse/internal/disk/faultfs"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk"
-	"pumphouse/nodes/disk/faultfs"
 	"pumphouse/pump/storage"
 )
 

@@ -65,7 +65,7 @@ func (s *Store) Stats() Stats {
 	}
 	st.Unresolved, st.Waiting = len(s.matcher.unresolved), s.matcher.waiting.count
 	if p := s.matcher.oldest; p != nil {
-		st.OldestStartTS, st.OldestAge = p.startTS, s.opts.Now().Sub(p.since)
+		st.OldestStartTS, st.OldestAge = p.startTS, time.Since(p.since)
 	}
 	return st
 }

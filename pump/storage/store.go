@@ -11,8 +11,8 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"pumphouse/internal/logs"
 	"pumphouse/nodes"
-	"pumphouse/nodes/logs"
 )
 
 // Store is an open binlog storage. Its methods may be called from any goroutine.
@@ -185,7 +185,7 @@ func (s *Store) maintain(ctx context.Context) {
 	defer s.done.Done()
 	t := time.NewTicker(LookEvery)
 	defer t.Stop()
-	last := s.opts.Now()
+	last := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
@@ -199,10 +199,10 @@ func (s *Store) maintain(ctx context.Context) {
 			continue
 		}
 		grown := s.sinceCheck.Load()
-		if grown < s.opts.CheckpointBytes && (grown == 0 || s.opts.Now().Sub(last) < 30*time.Second) {
+		if grown < s.opts.CheckpointBytes && (grown == 0 || time.Since(last) < 30*time.Second) {
 			continue
 		}
-		last = s.opts.Now()
+		last = time.Now()
 		s.checkpointing.Lock()
 		err := s.checkpoint()
 		s.checkpointing.Unlock()

@@ -8,13 +8,14 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/sirupsen/logrus"
 	logtest "github.com/sirupsen/logrus/hooks/test"
 
+	"pumphouse/internal/disk/faultfs"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk/faultfs"
 	"pumphouse/pump/storage"
 	"pumphouse/testsuite/form"
 )
@@ -86,6 +87,51 @@ func equal(a []nodes.TSO, b ...nodes.TSO) bool {
 		}
 	}
 	return true
+}
+
+// TestCheckpointHasWhatTheIndexLacks: transactions that come when the index has just been flushed for a checkpoint are
+// in the checkpoint. The log before it is not read again.
+func TestCheckpointHasWhatTheIndexLacks(t *testing.T) {
+	disk := faultfs.New()
+	opts := storage.Options{Dir: "d", FS: disk, SyncLog: true, SegmentBytes: 1 << 16}
+	s := open(t, opts)
+	put(t, s, pre(1, 20), com(1, 2))
+	if err := s.Checkpoint(); err != nil {
+		t.Fatal(err)
+	}
+	put(t, s, pre(3, 20), com(3, 4), pre(5, 20), com(5, 6))
+	s.Sort()
+	if n, err := s.CheckpointUnflushed(); err != nil || n != 2 {
+		t.Fatalf("%d transactions are in no file of the index, want 2; %v", n, err)
+	}
+	opts.FS = disk.Crash(nil)
+	if got := delivered(t, open(t, opts), 0); !equal(got, 2, 4, 6) {
+		t.Errorf("after a power failure %v are delivered, want 2, 4 and 6", got)
+	}
+}
+
+// TestNewestTSAfterACrash: a store that was not closed knows what time it has told drainers, as far as the log says so. PD's
+// clock is held against that: what it gives at or below would be lost.
+func TestNewestTSAfterACrash(t *testing.T) {
+	disk := faultfs.New()
+	opts := storage.Options{Dir: "d", FS: disk, SyncLog: true, SegmentBytes: 1 << 16}
+	s := open(t, opts)
+	s.Advance(100)
+	put(t, s, pre(101, 20), rol(101))
+	opts.FS = disk.Crash(nil)
+	if got := open(t, opts).NewestTS(); got != 100 {
+		t.Errorf("the newest TS is %s, want 100", got)
+	}
+}
+
+// TestAdvanceNeverGoesBack: of two who tell the time of PD, who asked first may come last.
+func TestAdvanceNeverGoesBack(t *testing.T) {
+	s := open(t, storage.Options{Dir: t.TempDir()})
+	s.Advance(100)
+	s.Advance(50)
+	if newest, most := s.NewestTS(), s.MaxCommitTS(); newest != 100 || most != 100 {
+		t.Errorf("the newest TS is %s, sorted is what commits up to %s; want 100", newest, most)
+	}
 }
 
 func TestOrderWaitsForOlderPrewrites(t *testing.T) {
@@ -389,28 +435,28 @@ func TestOrphanIsResolved(t *testing.T) {
 }
 
 // TestOrphanBackOff: a prewrite without an outcome is asked about again when its pause is
-// over and not before, by a clock of the test's: every few seconds while a crash of TiDB is
-// fresh, every half minute in the end.
+// over and not before: every few seconds while a crash of TiDB is fresh, every half minute in the end.
 func TestOrphanBackOff(t *testing.T) {
-	var now atomic.Int64
-	a := &asked{keys: make(chan string, 1)}
-	s := open(t, storage.Options{
-		Dir: t.TempDir(), Resolver: a, ResolveAfter: 4 * time.Millisecond,
-		Now: func() time.Time { return time.Unix(0, now.Load()) },
+	synctest.Test(t, func(t *testing.T) {
+		const after, look = 4 * time.Second, time.Second // it is looked that often whether one is due
+		var ages []time.Duration
+		s := open(t, storage.Options{Dir: t.TempDir(), ResolveAfter: after, Resolver: resolver(func(q storage.Question) (storage.Verdict, nodes.TSO, error) {
+			ages = append(ages, q.Age)
+			return storage.Locked, 0, nil
+		})})
+		put(t, s, pre(1, 10))
+		time.Sleep(10*time.Minute + time.Millisecond)
+		synctest.Wait()
+		if len(ages) < 20 || ages[0] < after || ages[0] >= after+look {
+			t.Fatalf("asked at the ages %v", ages)
+		}
+		for i, age := range ages[1:] {
+			if pause := s.Pause(ages[i]); age-ages[i] < pause || age-ages[i] >= pause+look {
+				t.Errorf("asked at the ages %s and %s, want a pause of %s", ages[i], age, pause)
+			}
+		}
 	})
-	put(t, s, pre(1, 10))
-	for calls, at := int64(1), 4*time.Millisecond; calls <= 6; calls++ {
-		now.Store(int64(at))
-		deadline := time.Now().Add(time.Minute)
-		for a.calls.Load() < calls && time.Now().Before(deadline) {
-			time.Sleep(time.Millisecond)
-		}
-		if got := a.calls.Load(); got != calls {
-			t.Fatalf("%s after the prewrite: asked %d times, want %d", at, got, calls)
-		}
-		at += s.Pause(at)
-	}
-	s = open(t, storage.Options{Dir: t.TempDir(), ResolveAfter: 3 * time.Second})
+	s := open(t, storage.Options{Dir: t.TempDir(), ResolveAfter: 3 * time.Second})
 	for age, want := range map[time.Duration]time.Duration{
 		3 * time.Second: 2 * time.Second, 20 * time.Second: 2 * time.Second, time.Minute: 6 * time.Second,
 		5 * time.Minute: 30 * time.Second, 24 * time.Hour: 30 * time.Second,
@@ -536,6 +582,43 @@ func TestDiskFull(t *testing.T) {
 	}
 }
 
+// failNext has the next operation of a kind fail with the error, and those after it succeed.
+func failNext(disk *faultfs.FS, kind string) (broken error) {
+	broken = errors.New("I/O error")
+	fail := true
+	disk.Inject(func(op faultfs.Op) faultfs.Fault {
+		if op.Kind == kind && fail {
+			fail = false
+			return faultfs.Fault{Err: broken}
+		}
+		return faultfs.Fault{}
+	})
+	return broken
+}
+
+// TestFailedWrite: after a write of the log that failed, nothing more is written: only a disk that is full will have space again.
+func TestFailedWrite(t *testing.T) {
+	disk := faultfs.New()
+	opts := storage.Options{Dir: "d", FS: disk, SyncLog: true}
+	s := open(t, opts)
+	put(t, s, pre(1, 10), com(1, 2))
+	broken := failNext(disk, "write")
+	for range 2 {
+		if err := s.Append(context.Background(), pre(3, 10)); !errors.Is(err, storage.ErrFailed) || !errors.Is(err, broken) || errors.Is(err, storage.ErrNoSpace) {
+			t.Errorf("got %v", err)
+		}
+	}
+	if !errors.Is(s.Failed(), broken) {
+		t.Errorf("Failed says %v", s.Failed())
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := delivered(t, open(t, opts), 0); !equal(got, 2) {
+		t.Errorf("delivered %v", got)
+	}
+}
+
 // TestFailedSync: after a failed sync nothing is acknowledged any more, however well
 // the next would go; opened again, the store has what it acknowledged, on the disk.
 func TestFailedSync(t *testing.T) {
@@ -543,15 +626,7 @@ func TestFailedSync(t *testing.T) {
 	opts := storage.Options{Dir: "d", FS: disk, SyncLog: true}
 	s := open(t, opts)
 	put(t, s, pre(1, 10), com(1, 2))
-	broken := errors.New("I/O error")
-	fail := true
-	disk.Inject(func(op faultfs.Op) faultfs.Fault {
-		if op.Kind == "sync" && fail {
-			fail = false
-			return faultfs.Fault{Err: broken}
-		}
-		return faultfs.Fault{}
-	})
+	broken := failNext(disk, "sync")
 	ctx := context.Background()
 	for range 2 {
 		if err := s.Append(ctx, pre(3, 10)); !errors.Is(err, storage.ErrFailed) || !errors.Is(err, broken) {

@@ -34,7 +34,7 @@ type Unresolved struct {
 // each payload is read from disk, outside the store's lock. total counts all that are
 // unresolved, whatever their age.
 func (s *Store) ListUnresolved(limit int, age time.Duration) (list []Unresolved, total int) {
-	now := s.opts.Now()
+	now := time.Now()
 	s.mu.Lock()
 	total = len(s.matcher.unresolved)
 	for p := s.matcher.oldest; p != nil && len(list) < limit && now.Sub(p.since) >= age; p = p.after {

@@ -6,8 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"pumphouse/internal/disk"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk"
 )
 
 // writeChunk is how many bytes the writer gathers before it writes; larger
@@ -113,11 +113,11 @@ func (s *Store) writeRun(batch []*request) (int, error) {
 	}
 	batch = batch[:n]
 
-	started := s.opts.Now()
+	started := time.Now()
 	if err := w.write(batch); err != nil {
 		return 0, s.refuse(err)
 	}
-	written := s.opts.Now()
+	written := time.Now()
 	if s.opts.SyncLog {
 		if err := w.zeroAhead(begin, end); err != nil {
 			return 0, s.refuse(err)
@@ -129,7 +129,7 @@ func (s *Store) writeRun(batch []*request) (int, error) {
 	}
 	w.offset = end
 	s.apply(batch, end)
-	s.observe(batch, end-begin, written.Sub(started), s.opts.Now().Sub(written))
+	s.observe(batch, end-begin, written.Sub(started), time.Since(written))
 	return n, nil
 }
 
@@ -272,7 +272,7 @@ func (s *Store) seal(w *logWriter) {
 
 // apply makes durable records known: to the matcher, and through it to pullers.
 func (s *Store) apply(batch []*request, end int64) {
-	now := s.opts.Now()
+	now := time.Now()
 	s.mu.Lock()
 	seg := s.segments[len(s.segments)-1]
 	seg.end = end

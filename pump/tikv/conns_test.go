@@ -16,7 +16,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
-	"pumphouse/nodes/daemon"
+	"pumphouse/internal/certfile"
 	"pumphouse/testsuite/pdtest"
 )
 
@@ -84,7 +84,7 @@ func (*slow) KvCheckTxnStatus(context.Context, *kvrpcpb.CheckTxnStatusRequest) (
 // the caller who waits no longer. The store wants TLS and our certificate.
 func TestSlowAnswer(t *testing.T) {
 	certs := pdtest.NewCerts(t)
-	sec := daemon.Security{CA: certs.CAFile, Cert: certs.CertFile, Key: certs.KeyFile}
+	sec := certfile.Security{CA: certs.CAFile, Cert: certs.CertFile, Key: certs.KeyFile}
 	server, err := sec.Server()
 	if err != nil {
 		t.Fatal(err)

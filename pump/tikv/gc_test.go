@@ -163,15 +163,15 @@ var leavings = []left{
 	{"nothing", func(w *world, prewrite time.Time) {}},
 	{"a pessimistic lock", func(w *world, prewrite time.Time) {
 		w.lock = &kvrpcpb.MvccLock{Type: kvrpcpb.Op_PessimisticLock, StartTs: uint64(w.start),
-			Ttl: uint64(nodes.TSO(tso(prewrite)).Physical()-w.start.Physical()) + 20_000}
+			Ttl: uint64(tso(prewrite).Physical()-w.start.Physical()) + 20_000}
 	}},
 	{"a pessimistic lock that is in somebody's way", func(w *world, prewrite time.Time) {
 		w.lock = &kvrpcpb.MvccLock{Type: kvrpcpb.Op_PessimisticLock, StartTs: uint64(w.start),
-			Ttl: uint64(nodes.TSO(tso(prewrite)).Physical()-w.start.Physical()) + 3_000}
+			Ttl: uint64(tso(prewrite).Physical()-w.start.Physical()) + 3_000}
 		w.touched = prewrite.Add(10 * time.Second)
 	}},
 	{"a lock", func(w *world, prewrite time.Time) {
-		w.lock = &kvrpcpb.MvccLock{StartTs: uint64(w.start), Ttl: uint64(nodes.TSO(tso(prewrite)).Physical()-w.start.Physical()) + 3_000}
+		w.lock = &kvrpcpb.MvccLock{StartTs: uint64(w.start), Ttl: uint64(tso(prewrite).Physical()-w.start.Physical()) + 3_000}
 	}},
 	{"a commit", func(w *world, prewrite time.Time) { w.commitTS = tso(prewrite.Add(100 * time.Millisecond)) }},
 	{"a commit of a row that is changed later", func(w *world, prewrite time.Time) {

@@ -10,9 +10,9 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"pumphouse/internal/certfile"
+	"pumphouse/internal/logs"
 	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
-	"pumphouse/nodes/logs"
 	"pumphouse/pump/storage"
 )
 
@@ -37,7 +37,7 @@ type Options struct {
 	// host:port. Required.
 	Endpoints []string
 	// Security names the TLS files for PD and TiKV. PD's client needs all three.
-	Security daemon.Security
+	Security certfile.Security
 	// Timeout bounds one question, with all its attempts. Default 5 s.
 	Timeout time.Duration
 	// OrphanTimeout is how old a prewrite is when its transaction counts as rolled back,

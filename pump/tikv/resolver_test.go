@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/nodes/daemon"
+	"pumphouse/internal/certfile"
 	"pumphouse/nodes/embedpd"
 	"pumphouse/pump/storage"
 )
@@ -81,7 +81,7 @@ func TestOptions(t *testing.T) {
 		t.Error("no endpoints: no error")
 	}
 	// PD's client would talk in the clear without a certificate.
-	r, err := New(Options{Endpoints: []string{"127.0.0.1:1"}, Security: daemon.Security{CA: "ca.pem"}})
+	r, err := New(Options{Endpoints: []string{"127.0.0.1:1"}, Security: certfile.Security{CA: "ca.pem"}})
 	if err != nil {
 		t.Fatal(err)
 	}

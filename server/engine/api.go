@@ -94,8 +94,8 @@ type Budget interface {
 	// Work is called every few thousand rows: it returns when the statement may go on, or with
 	// ctx's error.
 	Work(ctx context.Context) error
-	// Rest says that the statement computes no longer, for now.
-	Rest()
+	// Yield says that the statement computes no longer, for now.
+	Yield()
 }
 
 // Executor carries what every statement needs. Its methods Select, Describe, Eval and

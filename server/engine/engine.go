@@ -11,7 +11,7 @@ import (
 // Select runs a query: a SELECT or a set operation. Errors are *[Error] when MySQL has a
 // number for them; when the context ends, its error is wrapped in the one returned.
 func (x *Executor) Select(ctx context.Context, stmt ast.ResultSetNode) (*Result, error) {
-	defer x.rest()
+	defer x.yield()
 	st := x.newStatement(ctx)
 	st.number(stmt)
 	q, err := st.compileQuery(stmt, nil, nil)
@@ -42,7 +42,7 @@ func (x *Executor) Describe(ctx context.Context, stmt ast.ResultSetNode) ([]Colu
 
 // Eval computes an expression with no columns in scope.
 func (x *Executor) Eval(ctx context.Context, n ast.ExprNode) (Value, error) {
-	defer x.rest()
+	defer x.yield()
 	st := x.newStatement(ctx)
 	st.number(n)
 	c := &compiler{st: st, clause: inFields}
@@ -56,7 +56,7 @@ func (x *Executor) Eval(ctx context.Context, n ast.ExprNode) (Value, error) {
 // Filter keeps the rows of a finished result for which where is true: SHOW … WHERE.
 // The columns go by their names.
 func (x *Executor) Filter(ctx context.Context, in *Result, where ast.ExprNode) (*Result, error) {
-	defer x.rest()
+	defer x.yield()
 	st := x.newStatement(ctx)
 	st.number(where)
 	sc := &scope{}

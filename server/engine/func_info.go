@@ -103,7 +103,7 @@ func sleep(c *compiler, k call) (*expr, error) {
 		}
 		ctx, cancel := context.WithTimeout(f.st.ctx, d)
 		defer cancel()
-		f.st.x.rest()
+		f.st.x.yield()
 		<-ctx.Done()
 		if err := f.st.cancelled(); err != nil {
 			return Null(), err

@@ -89,10 +89,10 @@ func (x *Executor) ReleaseTo(n int64) {
 // Release gives all of it back.
 func (x *Executor) Release() { x.ReleaseTo(0) }
 
-// rest says that no statement computes.
-func (x *Executor) rest() {
+// yield says that no statement computes.
+func (x *Executor) yield() {
 	if x.Budget != nil {
-		x.Budget.Rest()
+		x.Budget.Yield()
 	}
 }
 

@@ -167,7 +167,7 @@ func (s *Share) Leave() {
 	if s == nil {
 		return
 	}
-	s.Rest()
+	s.Yield()
 	g := s.g
 	g.mu.Lock()
 	defer g.mu.Unlock()

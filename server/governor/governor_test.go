@@ -176,7 +176,7 @@ func TestTurns(t *testing.T) {
 	if err := <-gone; !errors.Is(err, context.Canceled) {
 		t.Error(err)
 	}
-	first.Rest()
+	first.Yield()
 	got := make([]string, 6)
 	for i := range got {
 		got[i] = <-order

@@ -39,7 +39,7 @@ func (s *Share) Work(ctx context.Context) error {
 		if time.Since(s.since) < quantum || t.waiting() == 0 {
 			return ctx.Err()
 		}
-		s.Rest()
+		s.Yield()
 	}
 	if err := t.acquire(ctx, s.user); err != nil {
 		return err
@@ -48,8 +48,8 @@ func (s *Share) Work(ctx context.Context) error {
 	return nil
 }
 
-// Rest gives the place up: the statement has ended, or waits for something else.
-func (s *Share) Rest() {
+// Yield gives the place up: the statement has ended, or waits for something else.
+func (s *Share) Yield() {
 	if s != nil && s.has {
 		s.has = false
 		s.g.turns.release()

@@ -114,7 +114,7 @@ func TestStatusColumns(t *testing.T) {
 		}
 		for i, name := range []string{"NodeID", "Address", "State", "Max_Commit_Ts", "Update_Time"} {
 			c := columns[i]
-			typ, cs := byte(mysql.TypeVarString), uint16(255)
+			typ, cs := mysql.TypeVarString, uint16(255)
 			if name == "Max_Commit_Ts" {
 				typ, cs = mysql.TypeLonglong, 63
 			}

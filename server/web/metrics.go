@@ -107,6 +107,9 @@ func (c *collector) node(gauge func(*prometheus.Desc, float64, ...string), n nod
 		put("pump_available_bytes", "Bytes left on the pump's file system.", float64(r.AvailableBytes))
 		put("pump_purged_ts_seconds", "Binlogs up to this time are purged, seconds since 1970; 0: none.", float64(r.PurgedTS.Time().UnixMilli())/1e3)
 	}
+	if r.Turns {
+		put("drainer_standbys", "Processes that wait for the place of a drainer with standby = true; 0: nobody would take over.", float64(len(r.Standbys)))
+	}
 	if r.HeldBy != "" {
 		gauge(desc("drainer_held_seconds", "Seconds since when a pump holds the drainer's merge.", "node", "pump"),
 			max(c.s.opts.Now().Sub(r.HeldSince).Seconds(), 0), id, r.HeldBy)

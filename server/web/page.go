@@ -56,6 +56,11 @@ func (v view) Waiting() []node {
 	return out
 }
 
+// Turns are the drainers of which several processes take turns.
+func (v view) Turns() []node {
+	return slices.DeleteFunc(slices.Clone(v.Drainers), func(n node) bool { return !n.Asked || !n.Report.Turns })
+}
+
 // Holding reports whether a pump holds something back: a merge, or TiKV's garbage collection.
 func (v view) Holding() bool {
 	return slices.ContainsFunc(v.Pumps, func(n node) bool {
@@ -93,9 +98,9 @@ func (s *Server) look(ctx context.Context) view {
 	return v
 }
 
-// patience is how long the page and a scrape wait for PD, before they show that it is away. A statement,
+// pdTimeout is how long the page and a scrape wait for PD, before they show that it is away. A statement,
 // which shows nothing else then, may wait for longer.
-const patience = 2 * time.Second
+const pdTimeout = 2 * time.Second
 
 // lookAtNodes gathers what is known of the nodes, and no more: it is all that metrics need.
 func (s *Server) lookAtNodes(ctx context.Context) view {
@@ -103,7 +108,7 @@ func (s *Server) lookAtNodes(ctx context.Context) view {
 	if s.opts.Endpoints != nil {
 		v.PD = s.opts.Endpoints()
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, pdTimeout)
 	defer cancel()
 	snap, err := s.opts.View.View(ctx, 0)
 	if err != nil {

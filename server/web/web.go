@@ -18,7 +18,7 @@ import (
 
 	"pumphouse/nodes"
 	"pumphouse/nodes/audit"
-	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/port"
 	"pumphouse/nodes/survey"
 )
 
@@ -51,7 +51,7 @@ type Options struct {
 	Hosts     []string                 // names by which the port may be asked, besides its address and those of the loopback
 	Login     Login                    // nil: everybody may look
 	TLS       *tls.Config              // nil: plain HTTP
-	Config    map[string]any           // what GET /config answers to this machine: see daemon.Shown
+	Config    map[string]any           // what GET /config answers to this machine: see setting.Shown
 	Status    func() map[string]string // counters of the front end, as SHOW STATUS has them
 
 	Heartbeat time.Duration    // of the nodes
@@ -166,7 +166,7 @@ func (s *Server) routes() http.Handler {
 	mux.Handle("GET /style.css", http.FileServerFS(files))
 	mux.Handle("GET /live.js", http.FileServerFS(files))
 	mux.HandleFunc("GET /healthz", s.healthz)
-	mux.HandleFunc("GET /config", daemon.Answer(s.opts.Logger, daemon.AdminLoopback.ConfigHandler(s.opts.Config)))
+	mux.HandleFunc("GET /config", port.Answer(s.opts.Logger, port.AdminLoopback.ConfigHandler(s.opts.Config)))
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.gatherer(), promhttp.HandlerOpts{MaxRequestsInFlight: maxScrapes}))
 	guarded := s.guard(mux)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

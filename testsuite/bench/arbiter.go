@@ -21,8 +21,8 @@ import (
 )
 
 // benchArbiter prints how fast bin/arbiter brings rows from a topic, of a broker in this process, into MariaDB.
-func benchArbiter(ctx context.Context, program string, rounds int, cells *regexp.Regexp) error {
-	b := restoreBench{rounds: rounds, cells: cells, table: 400, txnRows: 64}
+func benchArbiter(ctx context.Context, program string, rounds int, cells *regexp.Regexp, oneWays []time.Duration) error {
+	b := restoreBench{oneWays: oneWays, rounds: rounds, cells: cells, table: 400, txnRows: 64}
 	b.title = "arbiter: rows from a Kafka topic into MariaDB\n\nFrom the start of bin/arbiter until its checkpoint has the last message; the broker is kfake in the bench's process"
 	b.apply = func(db *mariadbtest.Server, table int64, c rowsCase, round int, rows []row) (time.Duration, error) {
 		return arbitrate(ctx, program, db, table, c, round, rows)

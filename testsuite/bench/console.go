@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"regexp"
 	"time"
 
 	"pumphouse/nodes"
@@ -13,16 +14,16 @@ const showPumps = "SHOW PUMP STATUS"
 
 // benchConsole measures SHOW PUMP STATUS through go-sql-driver against a TCP echo of the
 // same number of bytes.
-func benchConsole(bin string, d time.Duration) error {
+func benchConsole(bin string, d time.Duration, cells *regexp.Regexp) error {
 	return withPD(bin, func(pdURL string) error {
 		fmt.Printf("### Console: `%s`, go-sql-driver, text protocol\n\n", showPumps)
-		fmt.Println("| records | connections | statements/s | TCP echo of the same bytes/s | ratio |")
-		fmt.Println("|---:|---:|---:|---:|---:|")
+		fmt.Println("| records | connections | statements/s | TCP echo of the same bytes/s | ratio | CPU console µs | CPU echo µs |")
+		fmt.Println("|---:|---:|---:|---:|---:|---:|---:|")
 		for _, records := range []int{10, 1000} {
 			if err := seed(pdURL, records, nodes.Online); err != nil {
 				return err
 			}
-			if err := benchConsoleWith(bin, pdURL, records, d); err != nil {
+			if err := benchConsoleWith(bin, pdURL, records, d, cells); err != nil {
 				return err
 			}
 		}
@@ -30,7 +31,7 @@ func benchConsole(bin string, d time.Duration) error {
 	})
 }
 
-func benchConsoleWith(bin, pdURL string, records int, d time.Duration) error {
+func benchConsoleWith(bin, pdURL string, records int, d time.Duration, cells *regexp.Regexp) error {
 	console, rest, err := startConsole(bin, pdURL)
 	if err != nil {
 		return err
@@ -47,16 +48,19 @@ func benchConsoleWith(bin, pdURL string, records int, d time.Duration) error {
 		return err
 	}
 	defer echo.stop()
-	for _, conns := range []int{1, 16, 128} {
-		limit, err := echoRate(lastField(echo.line), conns, reqLen, respLen, d)
+	for _, conns := range []int{1, 16, 128, 220} {
+		if !cells.MatchString(fmt.Sprintf("%d/%d", records, conns)) {
+			continue
+		}
+		limit, err := echoRate(echo, conns, reqLen, respLen, d)
 		if err != nil {
 			return err
 		}
-		got, err := showRate(addr, conns, records, d)
+		got, err := showRate(console, conns, records, d)
 		if err != nil {
 			return err
 		}
-		fmt.Printf("| %d | %d | %.0f | %.0f | %.2f |\n", records, conns, got, limit, got/limit)
+		fmt.Printf("| %d | %d | %.0f | %.0f | %.2f | %.0f | %.0f |\n", records, conns, got.perSecond, limit.perSecond, got.perSecond/limit.perSecond, got.serverCPU, limit.serverCPU)
 	}
 	after, err := console.rss()
 	if err != nil {
@@ -67,8 +71,9 @@ func benchConsoleWith(bin, pdURL string, records int, d time.Duration) error {
 	return nil
 }
 
-func showRate(addr string, conns, records int, d time.Duration) (float64, error) {
-	return rate(conns, d, func(int) (func() error, func(), error) {
+func showRate(console *process, conns, records int, d time.Duration) (loaded, error) {
+	addr := portOf(console.line)
+	return metered(console, conns, d, func(int) (func() error, func(), error) {
 		conn, hangUp, err := connect(addr, nil)
 		if err != nil {
 			return nil, nil, err

@@ -18,7 +18,9 @@ type drainerBench struct {
 	workers, batch           int            // of the drainer (-c, -txn-batch); 0: its defaults
 	rounds                   int            // how often a figure is measured; the median counts
 	lines                    *regexp.Regexp // which of rows and file
-	d                        time.Duration  // half of how long the lag is measured
+	txns                     int            // of a load over a distance
+	oneWays                  []time.Duration
+	d                        time.Duration // half of how long the lag is measured
 }
 
 // run measures all parts, or one of them.
@@ -26,7 +28,7 @@ func (b *drainerBench) run(part string) error {
 	for _, p := range []struct {
 		name    string
 		measure func(context.Context, *site) error
-	}{{"rows", b.rows}, {"stages", b.stages}, {"file", b.file}, {"lag", b.lag}} {
+	}{{"rows", b.rows}, {"stages", b.stages}, {"file", b.file}, {"lag", b.lag}, {"distance", b.distance}} {
 		if part != "" && part != p.name {
 			continue
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -31,6 +32,29 @@ type upstream struct {
 	jobs    string
 	job     int64     // ID of the last one, and the schema version
 	origin  nodes.TSO // everything is after it
+}
+
+// onePump starts a pump, and an upstream that has made its database there.
+func (s *site) onePump(ctx context.Context) (*process, *upstream, error) {
+	pump, err := s.startPump("pump")
+	if err != nil {
+		return nil, nil, err
+	}
+	u, err := newUpstreamDatabase(ctx, s, pump)
+	return pump, u, err
+}
+
+// newUpstreamDatabase is an upstream that has made its database.
+func newUpstreamDatabase(ctx context.Context, s *site, pumps ...*process) (*upstream, error) {
+	u, err := newUpstream(ctx, s, pumps...)
+	if err != nil {
+		return nil, err
+	}
+	if err := u.createDatabase(ctx); err != nil {
+		u.close()
+		return nil, err
+	}
+	return u, nil
 }
 
 func newUpstream(ctx context.Context, s *site, pumps ...*process) (*upstream, error) {
@@ -100,11 +124,21 @@ func (u *upstream) transact(ctx context.Context, pump int, b *binlogpb.Binlog) (
 
 // load writes count transactions, to the pumps in turn, and gives the last commit TS.
 func (u *upstream) load(ctx context.Context, count int, value func(i int) []byte) (nodes.TSO, error) {
+	list, err := u.loadEach(ctx, count, value)
+	if err != nil {
+		return 0, err
+	}
+	return slices.Max(list), nil
+}
+
+// loadEach is load for who wants all commit TSs.
+func (u *upstream) loadEach(ctx context.Context, count int, value func(i int) []byte) ([]nodes.TSO, error) {
 	var (
-		next, last atomic.Int64
-		wg         sync.WaitGroup
-		once       sync.Once
-		fail       error
+		next atomic.Int64
+		wg   sync.WaitGroup
+		once sync.Once
+		fail error
+		list = make([]nodes.TSO, count)
 	)
 	for range min(count, 128) {
 		wg.Go(func() {
@@ -114,14 +148,12 @@ func (u *upstream) load(ctx context.Context, count int, value func(i int) []byte
 					once.Do(func() { fail = err })
 					return
 				}
-				for old := last.Load(); int64(ts) > old && !last.CompareAndSwap(old, int64(ts)); {
-					old = last.Load()
-				}
+				list[i] = ts
 			}
 		})
 	}
 	wg.Wait()
-	return nodes.TSO(last.Load()), fail
+	return list, fail
 }
 
 // The table is sysbench's, without its second index.
@@ -236,6 +268,12 @@ func (u *upstream) update(table int64, from, to row) []byte {
 	image := func(b []byte, r row) []byte { return r.appendColumns(appendInt(appendInt(b, 1), r.id)) }
 	return u.value(&binlogpb.TableMutation{TableId: &table, UpdatedRows: [][]byte{image(image(nil, from), to)},
 		Sequence: []binlogpb.MutationType{binlogpb.MutationType_Update}})
+}
+
+// remove is the prewrite value of a transaction that deletes a row.
+func (u *upstream) remove(table int64, r row) []byte {
+	image := r.appendColumns(appendInt(appendInt(nil, 1), r.id))
+	return u.value(&binlogpb.TableMutation{TableId: &table, DeletedRows: [][]byte{image}, Sequence: []binlogpb.MutationType{binlogpb.MutationType_DeleteRow}})
 }
 
 func (u *upstream) value(m *binlogpb.TableMutation) []byte {

@@ -18,6 +18,7 @@ import (
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
+	"pumphouse/nodes/life"
 )
 
 const (
@@ -41,14 +42,11 @@ func (b *drainerBench) stages(ctx context.Context, s *site) error {
 		}
 		pumps = append(pumps, p)
 	}
-	u, err := newUpstream(ctx, s, pumps...)
+	u, err := newUpstreamDatabase(ctx, s, pumps...)
 	if err != nil {
 		return err
 	}
 	defer u.close()
-	if err := u.createDatabase(ctx); err != nil {
-		return err
-	}
 	if _, err := u.createTable(ctx, stagedTable); err != nil {
 		return err
 	}
@@ -185,8 +183,8 @@ func (b *drainerBench) allStages(ctx context.Context, s *site, u *upstream) erro
 	return b.stage("pull, merge and decode", n, func() (time.Duration, error) {
 		round++
 		down := &discard{last: last, reached: make(chan struct{})}
-		d, err := drainer.New(drainer.Options{NodeID: fmt.Sprintf("stages%d", round), Addr: anyPort, DataDir: filepath.Join(s.dir, fmt.Sprint("stages", round)),
-			Registry: nodes.NewRegistry(client, 5*time.Second), PD: u.clock, Schema: schema.Dir(u.jobs), Downstream: down, InitialCommitTS: u.origin})
+		d, err := drainer.New(drainer.Options{Options: life.Options{NodeID: fmt.Sprintf("stages%d", round), Addr: anyPort, DataDir: filepath.Join(s.dir, fmt.Sprint("stages", round)), Registry: nodes.NewRegistry(client, 5*time.Second), PD: u.clock},
+			Schema: schema.Dir(u.jobs), Downstream: down, InitialCommitTS: u.origin})
 		if err != nil {
 			return 0, err
 		}

@@ -50,8 +50,9 @@ func echoServer(args []string) error {
 }
 
 // echoRate measures round trips a second over conns connections.
-func echoRate(addr string, conns, reqLen, respLen int, d time.Duration) (float64, error) {
-	return rate(conns, d, func(int) (func() error, func(), error) {
+func echoRate(echo *process, conns, reqLen, respLen int, d time.Duration) (loaded, error) {
+	addr := lastField(echo.line)
+	return metered(echo, conns, d, func(int) (func() error, func(), error) {
 		c, err := net.Dial("tcp", addr)
 		if err != nil {
 			return nil, nil, err
@@ -69,8 +70,8 @@ func echoRate(addr string, conns, reqLen, respLen int, d time.Duration) (float64
 }
 
 // rate runs workers that each repeat the operation open gives them for d, after a warm-up
-// of a fifth of that, and gives operations a second.
-func rate(workers int, d time.Duration, open func(i int) (op func() error, closer func(), err error)) (float64, error) {
+// of a fifth of that, and gives operations a second. counting is called when they begin to count.
+func rate(workers int, d time.Duration, counting func(), open func(i int) (op func() error, closer func(), err error)) (float64, error) {
 	var (
 		wg    sync.WaitGroup
 		done  atomic.Int64
@@ -107,6 +108,7 @@ func rate(workers int, d time.Duration, open func(i int) (op func() error, close
 		}()
 	}
 	time.Sleep(d / 5)
+	counting()
 	began := time.Now()
 	state.Store(1)
 	time.Sleep(d)

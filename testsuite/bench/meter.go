@@ -46,6 +46,18 @@ func (m *meter) stop(ops float64) loaded {
 	return loaded{serverCPU: float64(server.Microseconds()) / ops, loaderCPU: float64(own.Microseconds()) / ops, rss: m.rss}
 }
 
+// metered is [rate], and what its operations cost a server and this process.
+func metered(server *process, workers int, d time.Duration, open func(i int) (op func() error, closer func(), err error)) (loaded, error) {
+	var m *meter
+	perSecond, err := rate(workers, d, func() { m = newMeter(server) }, open)
+	if err != nil {
+		return loaded{}, err
+	}
+	got := m.stop(perSecond * d.Seconds())
+	got.perSecond = perSecond
+	return got, nil
+}
+
 // cpu is the time the process has computed so far, in steps of 10 ms.
 func (p *process) cpu() time.Duration {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))

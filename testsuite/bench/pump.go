@@ -43,6 +43,7 @@ func (b *pumpBench) run(part string) (err error) {
 		}
 		defer pd.stop()
 		b.pdURL = lastField(pd.line)
+		defer func() { b.pdURL = "" }()
 	}
 	for _, p := range []struct {
 		name    string

@@ -12,8 +12,8 @@ import (
 	"google.golang.org/grpc"
 
 	"pumphouse/binlogpb"
-	"pumphouse/nodes/daemon"
-	"pumphouse/nodes/disk"
+	"pumphouse/internal/disk"
+	"pumphouse/internal/gogc"
 	"pumphouse/pump"
 	"pumphouse/pump/direct"
 )
@@ -37,7 +37,7 @@ func nullServer(args []string) error {
 	if err != nil {
 		return err
 	}
-	daemon.CollectLess() // as bin/pump does
+	gogc.SetForSmallHeap() // as bin/pump does
 	s := grpc.NewServer(pump.ServerOptions(1 << 30)...)
 	binlogpb.RegisterPumpServer(s, null{payload: w.prewrite.Payload})
 	fmt.Printf("ready: %s\n", l.Addr())

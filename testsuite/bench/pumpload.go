@@ -130,10 +130,8 @@ func (b *pumpBench) load(ctx context.Context, server *process, writers, size int
 		clock = newLoadClock()
 		mu    sync.Mutex
 		took  []time.Duration
-		meter *meter
 	)
-	time.AfterFunc(b.d/5, func() { mu.Lock(); meter = newMeter(server); mu.Unlock() }) // when rate begins to count
-	perSecond, err := rate(writers, b.d, func(int) (func() error, func(), error) {
+	got, err := metered(server, writers, b.d, func(int) (func() error, func(), error) {
 		w, err := newWriter(conn, clock.next, cluster, size)
 		var mine []time.Duration
 		op := func() error {
@@ -147,10 +145,6 @@ func (b *pumpBench) load(ctx context.Context, server *process, writers, size int
 	if err != nil {
 		return loaded{}, err
 	}
-	mu.Lock()
-	got := meter.stop(perSecond * b.d.Seconds())
-	mu.Unlock()
-	got.perSecond = perSecond
 	slices.Sort(took)
 	got.p50, got.p99 = took[len(took)/2], took[len(took)*99/100]
 	return got, nil

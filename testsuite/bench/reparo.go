@@ -17,8 +17,8 @@ import (
 )
 
 // benchReparo prints how fast bin/reparo brings rows from files into MariaDB.
-func benchReparo(ctx context.Context, program string, rounds int, cells *regexp.Regexp) error {
-	b := restoreBench{rounds: rounds, cells: cells, table: 300, txnRows: 20}
+func benchReparo(ctx context.Context, program string, rounds int, cells *regexp.Regexp, oneWays []time.Duration) error {
+	b := restoreBench{oneWays: oneWays, rounds: rounds, cells: cells, table: 300, txnRows: 20}
 	b.title = "reparo: rows from files into MariaDB\n\nFrom the start of bin/reparo to its end"
 	b.apply = func(db *mariadbtest.Server, table int64, c rowsCase, round int, rows []row) (time.Duration, error) {
 		return restoreRows(ctx, program, db, table, c, round, rows)

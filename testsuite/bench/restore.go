@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 	"pumphouse/drainer/sink/sinktest"
 	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
+	"pumphouse/testsuite/delay"
 	"pumphouse/testsuite/mariadbtest"
 )
 
@@ -25,9 +27,10 @@ import (
 type restoreBench struct {
 	title   string
 	rounds  int
-	cells   *regexp.Regexp // the cases whose name it finds
-	table   int64          // ID of the first table
-	txnRows int            // of a transaction of those that send one statement a row
+	cells   *regexp.Regexp  // the cases whose name it finds
+	table   int64           // ID of the first table
+	txnRows int             // of a transaction of those that send one statement a row
+	oneWays []time.Duration // between the program and MariaDB
 	apply   func(db *mariadbtest.Server, table int64, c rowsCase, round int, rows []row) (time.Duration, error)
 }
 
@@ -58,8 +61,63 @@ func (b *restoreBench) run(ctx context.Context) error {
 			}
 		}
 		fmt.Println()
-		return nil
+		return b.far(ctx, db, pool)
 	})
+}
+
+// far prints the same over distances, for one-row inserts: of the statements a row, which take long there, a tenth.
+func (b *restoreBench) far(ctx context.Context, db *mariadbtest.Server, pool *sql.DB) error {
+	c := rowsCase{name: "20,000 × 1 insert, far", txns: 20000, per: 1}
+	if !b.cells.MatchString(c.name) {
+		return nil
+	}
+	name, _, _ := strings.Cut(b.title, ":")
+	fmt.Printf("### %s over a distance\n\n%s, median of %d rounds. A proxy delays each direction and limits nothing.\n\n"+
+		"| one way | rows/s | a statement a row, rows/s | times that |\n|---:|---:|---:|---:|\n", name, c.name, b.rounds)
+	for i, oneWay := range b.oneWays {
+		if err := b.farLine(ctx, db, pool, b.table+int64(len(rowsCases)+i), c, oneWay); err != nil {
+			return fmt.Errorf("%v: %w", oneWay, err)
+		}
+	}
+	fmt.Println()
+	return nil
+}
+
+func (b *restoreBench) farLine(ctx context.Context, db *mariadbtest.Server, pool *sql.DB, table int64, c rowsCase, oneWay time.Duration) error {
+	for _, in := range []string{"single.", "bench."} {
+		if _, err := pool.ExecContext(ctx, "CREATE TABLE "+in+tableName(table)+" "+createColumns); err != nil {
+			return err
+		}
+	}
+	proxy, err := delay.Start(db.Addr(), oneWay)
+	if err != nil {
+		return err
+	}
+	defer proxy.Close()
+	at := *db
+	at.Host, at.Port = "127.0.0.1", proxy.Port()
+	farPool, err := openPool(&at)
+	if err != nil {
+		return err
+	}
+	defer farPool.Close()
+	var got, single []float64
+	for round := range b.rounds {
+		rows := c.rows(round)
+		some := rows[:len(rows)/10]
+		alone, err := b.single(ctx, farPool, table, c, some)
+		if err != nil {
+			return fmt.Errorf("a statement a row: %w", err)
+		}
+		took, err := b.apply(&at, table, c, round, rows)
+		if err != nil {
+			return err
+		}
+		got, single = append(got, float64(len(rows))/took.Seconds()), append(single, float64(len(some))/alone.Seconds())
+	}
+	g, s := median(got), median(single)
+	fmt.Printf("| %v | %.0f | %.0f | %.1f |\n", oneWay, g, s, g/s)
+	return nil
 }
 
 func (b *restoreBench) line(ctx context.Context, db *mariadbtest.Server, pool *sql.DB, table int64, c rowsCase) error {

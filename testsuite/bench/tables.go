@@ -58,7 +58,7 @@ func benchTablesWith(bin, pdURL string, n int, d time.Duration) error {
 		if err != nil {
 			return err
 		}
-		limit, err := echoRate(lastField(echo.line), 1, reqLen, respLen, d)
+		limit, err := echoRate(echo, 1, reqLen, respLen, d)
 		echo.stop()
 		if err != nil {
 			return err
@@ -69,7 +69,7 @@ func benchTablesWith(bin, pdURL string, n int, d time.Duration) error {
 		}
 		slices.Sort(times)
 		got := float64(len(times)) / sum.Seconds()
-		fmt.Printf("| %d | `%s` | %.0f | %v | %.0f | %.2f |\n", n, q.text, got, times[len(times)/2].Round(time.Microsecond), limit, got/limit)
+		fmt.Printf("| %d | `%s` | %.0f | %v | %.0f | %.2f |\n", n, q.text, got, times[len(times)/2].Round(time.Microsecond), limit.perSecond, got/limit.perSecond)
 	}
 	after, err := console.rss()
 	if err != nil {

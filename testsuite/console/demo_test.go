@@ -88,12 +88,12 @@ func TestDemo(t *testing.T) {
 		if d.Err != nil {
 			t.Errorf("Ctrl-C: %v\n%s", d.Err, d.Output())
 		}
-	case <-time.After(rig.Patience):
+	case <-time.After(rig.Timeout):
 		t.Errorf("the demo does not end by Ctrl-C:\n%s", d.Output())
 	}
 	// That a pump was away, and held everything, is what the drainers say of it; that the machine
 	// is busy, etcd. Nothing else.
-	expected := regexp.MustCompile("the pump does not deliver|replication is blocked by this pump|took too long")
+	expected := regexp.MustCompile("the pump does not deliver|replication is blocked by this pump|took too long|request stats")
 	for line := range strings.Lines(d.Output()) {
 		if strings.Contains(line, "level=") && !expected.MatchString(line) {
 			t.Errorf("a demo without trouble has this to tell: %s", line)
@@ -228,7 +228,7 @@ func TestDemoDownstream(t *testing.T) {
 
 // listens reports whether a node's port takes connections.
 func listens(addr string) bool {
-	conn, err := net.DialTimeout("tcp", addr, rig.Patience)
+	conn, err := net.DialTimeout("tcp", addr, rig.Timeout)
 	if err != nil {
 		return false
 	}

@@ -134,9 +134,12 @@ func (l *load) write() {
 		case err != nil: // it may have been written: the next attempt finds out
 			time.Sleep(20 * time.Millisecond)
 			continue
-		case !resp.Succeeded && string(resp.Responses[0].GetResponseRange().Kvs[0].Value) != counterRecord(n):
-			l.t.Errorf("the counter was %d or %d, and PD holds %s", n-1, n, resp.Responses[0].GetResponseRange().Kvs[0].Value)
-			return
+		case !resp.Succeeded:
+			kvs := resp.Responses[0].GetResponseRange().Kvs
+			if len(kvs) != 1 || string(kvs[0].Value) != counterRecord(n) {
+				l.t.Errorf("the counter was %d or %d, and the PD of cluster %x holds %v", n-1, n, resp.Header.ClusterId, kvs)
+				return
+			}
 		}
 		l.mu.Lock()
 		l.acked = append(l.acked, ackedVersion{time.Now(), n})

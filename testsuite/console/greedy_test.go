@@ -161,7 +161,7 @@ func TestGreedyClients(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				rows, err := db.QueryContext(ctx, "SHOW PUMP STATUS")
 				var interrupted *mysql.MySQLError
-				if errors.As(err, &interrupted) && (interrupted.Number == 3024 || strings.Contains(interrupted.Message, "pd-away")) && time.Since(last) < rig.Patience {
+				if errors.As(err, &interrupted) && (interrupted.Number == 3024 || strings.Contains(interrupted.Message, "pd-away")) && time.Since(last) < rig.Timeout {
 					cancel() // the machine is busy: the timeout is meant for the attack, and PD is late
 					continue
 				}

@@ -98,7 +98,7 @@ func TestHostileStatements(t *testing.T) {
 		if err != nil {
 			t.Fatalf("before %s: %v\n%s", name, err, c.Output())
 		}
-		s.Nc.SetDeadline(time.Now().Add(2 * rig.Patience))
+		s.Nc.SetDeadline(time.Now().Add(2 * rig.Timeout))
 		code, err := s.Code(h.sql)
 		s.Nc.Close()
 		if err != nil {
@@ -110,7 +110,7 @@ func TestHostileStatements(t *testing.T) {
 		if peak := c.Peak(t); peak > maxRSS {
 			t.Fatalf("%s: peak resident memory %d MB", name, peak>>20)
 		}
-		rig.Eventually(t, rig.Patience, "another user is served after "+name+", and the memory is given back", func() (bool, string) {
+		rig.Eventually(t, rig.Timeout, "another user is served after "+name+", and the memory is given back", func() (bool, string) {
 			var pumps, held int
 			var status string
 			err := cmp.Or(other.QueryRowContext(t.Context(), "SELECT count(*) FROM binlog.pumps").Scan(&pumps),

@@ -75,7 +75,7 @@ func TestPageOfManyNodes(t *testing.T) {
 			// On a busy machine an answer may take longer than a reader is given.
 			var body string
 			var err error
-			for late := time.Now().Add(rig.Patience); time.Now().Before(late); {
+			for late := time.Now().Add(rig.Timeout); time.Now().Before(late); {
 				if body, err = get(path); err == nil {
 					break
 				}

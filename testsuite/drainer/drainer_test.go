@@ -142,7 +142,7 @@ func TestDrainerStops(t *testing.T) {
 			u.CreateDatabase("pump1")
 			u.CreateTable("pump1", rig.FirstTable)
 			d := u.Drainer("drainer1")
-			d.Opts.Patience = 300 * time.Millisecond
+			d.Opts.JobTimeout = 300 * time.Millisecond
 			d.Start()
 			before := u.Insert("pump1", rig.FirstTable, 1, "before")
 			bad := c.spoil(u)

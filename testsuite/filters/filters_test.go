@@ -18,8 +18,9 @@ import (
 	"pumphouse/drainer/downstream"
 	"pumphouse/drainer/tikv"
 	"pumphouse/drainer/txn"
+	"pumphouse/internal/certfile"
 	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/life"
 	"pumphouse/nodes/pd"
 	"pumphouse/nodes/tikvconn"
 	"pumphouse/pump"
@@ -29,8 +30,8 @@ import (
 	"pumphouse/testsuite/tidbtest"
 )
 
-// patience is how long anything may take that should happen soon, on a busy machine.
-const patience = 2 * time.Minute
+// timeout is how long anything may take that should happen soon, on a busy machine.
+const timeout = 2 * time.Minute
 
 // lab is a TiDB with a pump, and a MariaDB.
 type lab struct {
@@ -56,7 +57,7 @@ func newLab(t *testing.T, year int) *lab {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.pd.Close() })
-	p, err := pump.New(pump.Options{NodeID: "pump1", Addr: "127.0.0.1:0", DataDir: t.TempDir(), Registry: l.registry, PD: l.pd, StopWriteAtAvailable: 1})
+	p, err := pump.New(pump.Options{Options: life.Options{NodeID: "pump1", Addr: "127.0.0.1:0", DataDir: t.TempDir(), Registry: l.registry, PD: l.pd}, StopWriteAtAvailable: 1})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,13 +65,13 @@ func newLab(t *testing.T, year int) *lab {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { p.Close() })
-	if l.source, err = tikv.New(cluster.Endpoints(), daemon.Security{}, quiet); err != nil {
+	if l.source, err = tikv.New(cluster.Endpoints(), certfile.Security{}, quiet); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.source.Close() })
 	l.up = tidbtest.StartTiDB(t, tidbtest.Options{PD: cluster.Endpoint(0), Store: tidbtest.TiKV, Binlog: true, Year: year}).Open(t, "")
 	l.down = l.maria.Open()
-	l.options = drainer.Options{NodeID: "drainer1", Addr: "127.0.0.1:0", DataDir: t.TempDir(), Registry: l.registry, PD: l.pd, Schema: l.source, InitialCommitTS: l.now()}
+	l.options = drainer.Options{Options: life.Options{NodeID: "drainer1", Addr: "127.0.0.1:0", DataDir: t.TempDir(), Registry: l.registry, PD: l.pd}, Schema: l.source, InitialCommitTS: l.now()}
 	return l
 }
 
@@ -107,7 +108,7 @@ func (l *lab) replicate() error {
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- d.Wait() }()
-	for end := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(timeout); ; time.Sleep(20 * time.Millisecond) {
 		select {
 		case err := <-ended:
 			return err

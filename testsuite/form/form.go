@@ -53,6 +53,25 @@ func Missing(t testing.TB, what string, args ...any) {
 	t.Skip(what)
 }
 
+// Root is the checkout that this test runs in.
+func Root(t testing.TB) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "testsuite", "deps.sh")); err == nil {
+			return dir
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			t.Fatal("testsuite/deps.sh is in no directory above this one")
+		}
+		dir = parent
+	}
+}
+
 // Clients gives the directory in which testsuite/clients/install.sh has installed the clients of a
 // language; root is the repository. Where it could not, the check is Missing.
 func Clients(t testing.TB, root, language string) string {

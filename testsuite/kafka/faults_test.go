@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"pumphouse/drainer/sink"
+	"pumphouse/drainer/sink/kafka"
 	"pumphouse/drainer/sink/sinktest"
 	"pumphouse/nodes"
 	"pumphouse/testsuite/form"
@@ -72,6 +73,13 @@ func TestOneBroker(t *testing.T) {
 	t.Run("too large", func(t *testing.T) { tooLarge(t, c) })
 	t.Run("suspended", func(t *testing.T) { suspended(t, c) })
 	t.Run("killed", func(t *testing.T) { killed(t, c) })
+	t.Run("canal-json", func(t *testing.T) {
+		canalJSON(t, c, "canal-by-table", kafka.ByTable, 1, func(string) {
+			c.Nodes[0].Kill()
+			c.Nodes[0].Launch()
+		})
+	})
+	t.Run("drainers", func(t *testing.T) { drainers(t, c) })
 	t.Run("disk full", func(t *testing.T) { diskFull(t, c, disk) })
 }
 

@@ -2,8 +2,6 @@ package kafka
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -25,7 +23,7 @@ func TestMain(m *testing.M) { programs.Main(m) }
 // though it is killed in between.
 func guide(t *testing.T, c *secured) {
 	const topic, user = "shop_binlog", "User:pumphouse"
-	answers, err := c.Admin().AlterUserSCRAMs(t.Context(), nil, []kadm.UpsertSCRAM{{User: "pumphouse", Mechanism: kadm.ScramSha512, Iterations: 4096, Password: secret}})
+	answers, err := c.Admin().AlterUserSCRAMs(t.Context(), nil, []kadm.UpsertSCRAM{{User: "pumphouse", Mechanism: kadm.ScramSha512, Iterations: 4096, Password: password}})
 	if err == nil {
 		err = answers.Error()
 	}
@@ -38,23 +36,11 @@ func guide(t *testing.T, c *secured) {
 	}
 	c.CreateTopic(topic, 1, map[string]string{"max.message.bytes": "67108864"})
 
-	page, err := os.ReadFile(filepath.Join(programs.Root, "docs", "kafka.md"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, text, _ := strings.Cut(string(page), "```toml\n")
-	text, _, _ = strings.Cut(text, "```")
-	for old, is := range map[string]string{
+	text := example(t, 1, map[string]string{
 		"kafka1.example.com:9093,kafka2.example.com:9093": strings.Join(c.AddrsOf(kafkabroker.SASLTLS), ","),
 		"/etc/pumphouse/kafka-ca.pem":                     c.certs.CAFile,
-		"/etc/pumphouse/kafka.password":                   c.file(t, "guide-password", secret+"\n"),
-	} {
-		if !strings.Contains(text, old) {
-			t.Fatalf("docs/kafka.md has no %s in:\n%s", old, text)
-		}
-		text = strings.ReplaceAll(text, old, is)
-	}
-
+		"/etc/pumphouse/kafka.password":                   c.file(t, "guide-password", password+"\n"),
+	})
 	tr := rig.NewPumps(t, pdtest.StartEmbed(t)).NewTrade("pump1")
 	d := tr.Drainer("drainer1", "-config", c.file(t, "drainer.toml", text), "-dest-db-type", "kafka")
 	d.Launch()

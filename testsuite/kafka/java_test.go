@@ -45,14 +45,7 @@ func javaReads(t testing.TB, c *kafkabroker.Cluster, props map[string]string, to
 		sources = append(sources, found...)
 	}
 	run(t, exec.Command("javac", append([]string{"-nowarn", "--release", "17", "-cp", jars + "/*", "-d", dir}, sources...)...))
-	var text strings.Builder
-	for key, value := range props {
-		text.WriteString(key + "=" + value + "\n")
-	}
-	file := filepath.Join(dir, "client.properties")
-	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	file := clientProperties(t, dir, props)
 	var list []javaMessage
 	for line := range strings.Lines(run(t, c.Java(dir, "Read", append([]string{file}, topics...)...))) {
 		f := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
@@ -70,6 +63,20 @@ func javaReads(t testing.TB, c *kafkabroker.Cluster, props map[string]string, to
 		list = append(list, javaMessage{topic: f[0], commitTS: nodes.TSO(ts), mark: f[2], columns: f[3], value: value})
 	}
 	return list
+}
+
+// clientProperties writes a file with what a client of Kafka is told, and gives its path.
+func clientProperties(t testing.TB, dir string, props map[string]string) string {
+	t.Helper()
+	var text strings.Builder
+	for key, value := range props {
+		text.WriteString(key + "=" + value + "\n")
+	}
+	file := filepath.Join(dir, "client.properties")
+	if err := os.WriteFile(file, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 // run gives what a command prints.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 
+	"pumphouse/drainer/sink/kafka"
 	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/kafkabroker"
 )
@@ -13,6 +14,14 @@ import (
 // TestThreeBrokers: leaders die and move while transactions are sent, and replicas are missing.
 func TestThreeBrokers(t *testing.T) {
 	c := kafkabroker.Start(t, kafkabroker.Options{Nodes: 3, Old: form.Long()})
+	t.Run("shape", func(t *testing.T) { shape(t, c) })
+	t.Run("canal-json", func(t *testing.T) {
+		canalJSON(t, c, "canal-by-key", kafka.ByIndexValue, 3, func(topic string) {
+			leader := c.Leader(topic)
+			leader.Kill()
+			leader.Launch()
+		})
+	})
 	const topic = "three"
 	c.CreateTopic(topic, 3, map[string]string{"min.insync.replicas": "2"})
 	var tr trouble

@@ -15,12 +15,13 @@ import (
 
 	"pumphouse/drainer/kafkaclient"
 	"pumphouse/drainer/sink/kafka"
-	"pumphouse/nodes/daemon"
+	"pumphouse/internal/certfile"
+	"pumphouse/internal/secret"
 	"pumphouse/testsuite/kafkabroker"
 	"pumphouse/testsuite/pdtest"
 )
 
-const secret = "pass, word=1"
+const password = "pass, word=1"
 
 // secured is a broker that wants to know who asks, and what is needed to tell it.
 type secured struct {
@@ -32,13 +33,13 @@ type secured struct {
 func startSecured(t *testing.T) *secured {
 	t.Helper()
 	certs := pdtest.NewCerts(t)
-	c := kafkabroker.Start(t, kafkabroker.Options{Certs: certs, Users: map[string]string{"alice": secret, "bob": secret},
+	c := kafkabroker.Start(t, kafkabroker.Options{Certs: certs, Users: map[string]string{"alice": password, "bob": password},
 		Listeners: []string{kafkabroker.SASLPlaintext, kafkabroker.SASLTLS, kafkabroker.TLS},
 		Settings: map[string]string{"authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
 			"super.users": "User:ANONYMOUS;User:alice;User:CN=pdtest", "auto.create.topics.enable": "false",
 			"connections.max.reauth.ms": "2000"}})
 	for _, m := range []kadm.ScramMechanism{kadm.ScramSha256, kadm.ScramSha512} {
-		answers, err := c.Admin().AlterUserSCRAMs(t.Context(), nil, []kadm.UpsertSCRAM{{User: "alice", Mechanism: m, Iterations: 4096, Password: secret}})
+		answers, err := c.Admin().AlterUserSCRAMs(t.Context(), nil, []kadm.UpsertSCRAM{{User: "alice", Mechanism: m, Iterations: 4096, Password: password}})
 		if err == nil {
 			err = answers.Error()
 		}
@@ -94,12 +95,12 @@ func tomorrow() time.Time { return time.Now().Add(20 * time.Hour) }
 // what to do when it is not.
 func TestSecured(t *testing.T) {
 	c := startSecured(t)
-	encrypted, err := daemon.Encrypt("", secret)
+	encrypted, err := secret.Encrypt("", password)
 	if err != nil {
 		t.Fatal(err)
 	}
-	passwordFile := c.file(t, "password", secret+"\n")
-	plain := kafkaclient.Security{Mechanism: "PLAIN", User: "alice", Password: secret}
+	passwordFile := c.file(t, "password", password+"\n")
+	plain := kafkaclient.Security{Mechanism: "PLAIN", User: "alice", Password: password}
 	for name, is := range map[string]struct {
 		protocol string
 		security kafkaclient.Security
@@ -109,7 +110,7 @@ func TestSecured(t *testing.T) {
 		"scram-256":     {kafkabroker.SASLTLS, kafkaclient.Security{Mechanism: "SCRAM-SHA-256", User: "alice", EncryptedPassword: encrypted}},
 		"scram-512":     {kafkabroker.SASLTLS, kafkaclient.Security{Mechanism: "SCRAM-SHA-512", User: "alice", PasswordFile: passwordFile}},
 		"oauth":         {kafkabroker.SASLTLS, kafkaclient.Security{Mechanism: "OAUTHBEARER", TokenFile: c.file(t, "token", token("alice", tomorrow())+"\n")}},
-		"a-certificate": {kafkabroker.TLS, kafkaclient.Security{Security: daemon.Security{Cert: c.certs.CertFile, Key: c.certs.KeyFile}}},
+		"a-certificate": {kafkabroker.TLS, kafkaclient.Security{Security: certfile.Security{Cert: c.certs.CertFile, Key: c.certs.KeyFile}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := c.stream(t, is.protocol, name, is.security)
@@ -127,6 +128,7 @@ func TestSecured(t *testing.T) {
 	t.Run("refused", func(t *testing.T) { refused(t, c) })
 	t.Run("rights", func(t *testing.T) { rights(t, c) })
 	t.Run("guide", func(t *testing.T) { guide(t, c) })
+	t.Run("arbiter", func(t *testing.T) { arbiter(t, c) })
 	t.Run("expired", func(t *testing.T) { expired(t, c) })
 }
 
@@ -152,11 +154,12 @@ func refused(t *testing.T, c *secured) {
 		"no certificate": {protocol: kafkabroker.TLS, set: short, want: []string{"no answer within 10s", "the brokers want a certificate of this side", "ssl-cert"}},
 		"no TLS": {protocol: kafkabroker.TLS, security: kafkaclient.Security{},
 			set: func(o *kafka.Options) { short(o); o.TLS = nil }, want: []string{"no answer within 10s", "ssl-ca"}},
-		"an unknown authority": {protocol: kafkabroker.SASLTLS, security: kafkaclient.Security{Mechanism: "PLAIN", User: "alice", Password: secret},
+		"an unknown authority": {protocol: kafkabroker.SASLTLS, security: kafkaclient.Security{Mechanism: "PLAIN", User: "alice", Password: password},
 			set:  func(o *kafka.Options) { short(o); o.TLS = &tls.Config{MinVersion: tls.VersionTLS12} },
 			want: []string{"no answer within 10s", "certificate signed by unknown authority", "ssl-ca"}},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // most of it is waiting
 			s := c.stream(t, is.protocol, "refused", is.security)
 			if is.set != nil {
 				is.set(&s.opts)
@@ -169,7 +172,7 @@ func refused(t *testing.T, c *secured) {
 // rights: what an ACL denies is named with topic, broker and what to allow; and goes once it is allowed.
 func rights(t *testing.T, c *secured) {
 	const topic = "rights"
-	bob := kafkaclient.Security{Mechanism: "PLAIN", User: "bob", Password: secret}
+	bob := kafkaclient.Security{Mechanism: "PLAIN", User: "bob", Password: password}
 	allow := func(ops ...kadm.ACLOperation) {
 		t.Helper()
 		b := kadm.NewACLs().Allow("User:bob").AllowHosts("*").Topics(topic).ResourcePatternType(kadm.ACLPatternLiteral).Operations(ops...)
@@ -250,7 +253,7 @@ func says(t testing.TB, err error, want ...string) {
 			t.Errorf("it does not say %q: %s", w, text)
 		}
 	}
-	if strings.Contains(text, secret) || strings.Contains(text, "wrong-one") {
+	if strings.Contains(text, password) || strings.Contains(text, "wrong-one") {
 		t.Errorf("it has a secret: %s", text)
 	}
 }

@@ -17,8 +17,8 @@ import (
 	"pumphouse/testsuite/kafkabroker"
 )
 
-// patience is how long what has to come may take: the machine may be busy.
-const patience = 4 * time.Minute
+// timeout is how long what has to come may take: the machine may be busy.
+const timeout = 4 * time.Minute
 
 // stream writes transactions to a topic, the next one each time, and reads what is there.
 type stream struct {
@@ -34,7 +34,7 @@ func newStream(t testing.TB, c *kafkabroker.Cluster, topic string) *stream {
 	log := logrus.New()
 	log.SetOutput(t.Output())
 	return &stream{TB: t, cluster: c, next: 10, opts: kafka.Options{Addrs: c.Addrs(), ClusterID: 7, NodeID: "drainer1", Topic: topic,
-		StartTimeout: patience, StallLog: time.Second, Logger: log}}
+		StartTimeout: timeout, StallLog: time.Second, Logger: log}}
 }
 
 // open opens the sink as a drainer does that starts with the checkpoint that it had.
@@ -134,7 +134,7 @@ func (s *stream) reaches(count int) {
 // flush waits until the brokers have everything.
 func (s *stream) flush() {
 	s.Helper()
-	ctx, cancel := context.WithTimeout(s.Context(), patience)
+	ctx, cancel := context.WithTimeout(s.Context(), timeout)
 	defer cancel()
 	if err := s.sink.Flush(ctx); err != nil {
 		s.Fatal(err)
@@ -160,7 +160,7 @@ func (s *stream) exact() (twice int) {
 // read is everything in partition 0 of a topic, by franz-go.
 func read(t testing.TB, c *kafkabroker.Cluster, topic string) []*kgo.Record {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
 	defer cancel()
 	var end int64
 	for {
@@ -192,14 +192,14 @@ func read(t testing.TB, c *kafkabroker.Cluster, topic string) []*kgo.Record {
 // eventually waits until ok is true.
 func eventually(t testing.TB, what string, ok func() (bool, string)) {
 	t.Helper()
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(timeout)
 	for {
 		done, last := ok()
 		switch {
 		case done:
 			return
 		case time.Now().After(deadline):
-			t.Fatalf("%s: not within %v; last: %s", what, patience, last)
+			t.Fatalf("%s: not within %v; last: %s", what, timeout, last)
 		}
 		time.Sleep(20 * time.Millisecond)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"pumphouse/drainer/sink"
+	"pumphouse/drainer/sink/kafka"
 	"pumphouse/drainer/sink/sinktest"
 	"pumphouse/testsuite/kafkabroker"
 )
@@ -31,7 +32,7 @@ func BenchmarkThroughput(b *testing.B) {
 				topic := fmt.Sprintf("bench-%d-%d", size, bytes)
 				c.CreateTopic(topic+"-tool", 1, nil)
 				tool += perfTool(b, c, topic+"-tool", size, count)
-				ours += bySink(b, c, topic+"-sink", size, count)
+				ours += bySink(b, c, topic+"-sink", size, count, nil)
 				bytes += int64(size * count)
 			}
 			b.ReportMetric(float64(bytes)/1e6/tool.Seconds(), "tool-MB/s")
@@ -58,11 +59,51 @@ func perfTool(b *testing.B, c *kafkabroker.Cluster, topic string, size, count in
 	return time.Duration(float64(count) / rate * float64(time.Second))
 }
 
-// bySink is how long the sink takes, encoding included, until the broker has acknowledged everything.
-func bySink(b *testing.B, c *kafkabroker.Cluster, topic string, size, count int) time.Duration {
+// BenchmarkWays sends as many rows in each way that the sink has, one after the other: messages of upstream's protocol, without and
+// with a transaction of Kafka's for each batch, as with a standby; Canal-JSON into one partition, and by key into six. It reports MB/s of rows.
+//
+//	go test ./testsuite/kafka -run ^$ -bench Ways -benchtime 3x
+func BenchmarkWays(b *testing.B) {
+	c := kafkabroker.Start(b, kafkabroker.Options{})
+	canal := func(o *kafka.Options) { o.Protocol, o.Extension = kafka.ProtocolCanalJSON, true }
+	ways := []struct {
+		name string
+		set  func(o *kafka.Options)
+	}{
+		{"binlog", func(*kafka.Options) {}},
+		{"standby", func(o *kafka.Options) { o.Standby = true }},
+		{"canal", canal},
+		{"canal-6", func(o *kafka.Options) {
+			canal(o)
+			o.Partitions, o.Partition = 6, kafka.ByIndexValue
+		}},
+	}
+	for _, size := range []int{200, 1 << 10, 10 << 10} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			count := min(200<<20/size, 200_000)
+			took := make([]time.Duration, len(ways))
+			n := 0
+			for b.Loop() {
+				for i, w := range ways {
+					took[i] += bySink(b, c, fmt.Sprintf("ways-%d-%d-%s", size, n, w.name), size, count, w.set)
+				}
+				n++
+			}
+			for i, w := range ways {
+				b.ReportMetric(float64(n*size*count)/1e6/took[i].Seconds(), w.name+"-MB/s")
+			}
+		})
+	}
+}
+
+// bySink is how long the sink takes, encoding included, until the broker has acknowledged everything. set changes its options; nil: none.
+func bySink(b *testing.B, c *kafkabroker.Cluster, topic string, size, count int, set func(*kafka.Options)) time.Duration {
 	b.Helper()
 	s := newStream(b, c, topic)
 	s.opts.Logger = logrus.New()
+	if set != nil {
+		set(&s.opts)
+	}
 	s.open()
 	const rest = 150 // of a message, beside the text
 	text := sinktest.Value(sinktest.Table().Columns[1], strings.Repeat("x", size-rest))

@@ -12,8 +12,8 @@ import (
 
 const (
 	minAge = 100 * time.Millisecond
-	// patience is how long a change in the cluster may take: the machine may be busy.
-	patience = 4 * time.Minute
+	// timeout is how long a change in the cluster may take: the machine may be busy.
+	timeout = 4 * time.Minute
 )
 
 // fresh is for questions about metadata whose answers are not to come from the client's memory, as they do
@@ -23,7 +23,7 @@ func fresh(ctx context.Context) context.Context { return kadm.WithAuthorizedOps(
 // eventually waits until ok is true.
 func (c *Cluster) eventually(what string, ok func(ctx context.Context) (bool, string)) {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(c.t.Context(), timeout)
 	defer cancel()
 	for {
 		done, last := ok(ctx)
@@ -35,7 +35,7 @@ func (c *Cluster) eventually(what string, ok func(ctx context.Context) (bool, st
 			for _, n := range c.Nodes {
 				c.t.Logf("kafka's node %d said:\n%s", n.ID, n.out.tail())
 			}
-			c.t.Fatalf("%s: not within %v; last: %s", what, patience, last)
+			c.t.Fatalf("%s: not within %v; last: %s", what, timeout, last)
 		case <-time.After(100 * time.Millisecond):
 		}
 	}

@@ -1,14 +1,12 @@
 package kafkabroker
 
 import (
-	"bytes"
 	"crypto/x509"
 	"encoding/pem"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"sync"
 	"syscall"
 	"time"
 
@@ -35,7 +33,7 @@ func (n *Node) properties() string { return filepath.Join(n.Dir, "server.propert
 
 // format makes the data directory ready, once.
 func (n *Node) format() {
-	cmd := n.cluster.Java(".", "kafka.tools.StorageTool", "format", "-t", n.cluster.id, "-c", n.properties())
+	cmd := n.cluster.Java(".", "kafka.tools.StorageTool", "format", "--cluster-id="+n.cluster.id, "-c", n.properties())
 	if out, err := cmd.CombinedOutput(); err != nil {
 		n.cluster.t.Errorf("kafka's node %d could not be made ready: %v\n%s", n.ID, err, out)
 	}
@@ -118,23 +116,12 @@ func (n *Node) pem() (keys, cas string) {
 }
 
 // output keeps what a node says.
-type output struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (o *output) Write(b []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.text.Write(b)
-}
+type output struct{ form.Lines }
 
 func (o *output) tail() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	b := o.text.Bytes()
+	b := o.String()
 	if cut := len(b) - 16<<10; cut > 0 {
 		return fmt.Sprintf("… (%d bytes more)\n%s", cut, b[cut:])
 	}
-	return string(b)
+	return b
 }

@@ -13,9 +13,9 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/testsuite/form"
-
 	"github.com/go-sql-driver/mysql"
+
+	"pumphouse/testsuite/form"
 )
 
 const (
@@ -53,19 +53,11 @@ func Start(t testing.TB, args ...string) *Server {
 		}
 		os.RemoveAll(dir)
 	})
-	s.install()
+	if err := os.CopyFS(s.data(), os.DirFS(s.template())); err != nil {
+		t.Fatalf("copy MariaDB's data directory: %v", err)
+	}
 	s.StartAgain()
 	return s
-}
-
-// install makes the data directory.
-func (s *Server) install() {
-	s.t.Helper()
-	cmd := exec.Command(s.find("mariadb-install-db"), "--no-defaults", "--tmpdir="+s.Dir, "--user="+s.user(), "--datadir="+s.data(),
-		"--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve", "--innodb-log-file-size=8M")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		s.t.Fatalf("make MariaDB's data directory: %v\n%s", err, out)
-	}
 }
 
 // find finds a program on PATH, or where Debian has it when PATH has no sbin.

@@ -27,7 +27,7 @@ type bundle struct {
 	dir       string // of what is built
 	left      []int  // of the list, that are in no function
 	limit     time.Duration
-	quick     map[string]string // tests, as one text: a pattern of those of them that are run first
+	quick     map[string][]string // tests, as one text: patterns of those of them that are run first, one after the other
 }
 
 const (
@@ -37,7 +37,7 @@ const (
 
 // newBundle builds the tests of a package with those of the mutations that are numbered.
 func newBundle(root, pkg string, list []mutation, numbers []int) (b *bundle, err error) {
-	b = &bundle{root: root, pkg: pkg, limit: testLimit, quick: map[string]string{}}
+	b = &bundle{root: root, pkg: pkg, limit: testLimit, quick: map[string][]string{}}
 	if b.dir, err = os.MkdirTemp("", "mutations"); err != nil {
 		return nil, err
 	}
@@ -86,20 +86,23 @@ func (b *bundle) env() []string {
 
 // run runs tests with a mutation, the quick ones first: most mutations are noticed by many tests.
 func (b *bundle) run(number int, tests []string) ([]byte, error) {
-	quick := b.quick[strings.Join(tests, " ")]
-	if quick == "" {
-		return b.once(number, tests)
+	var skip []string
+	if i := slices.Index(tests, "-skip"); i >= 0 {
+		skip = tests[i+1 : i+2 : i+2]
 	}
-	if out, err := b.once(number, tests, "-test.run="+quick); err != nil {
-		return out, err
-	}
-	skip := quick
-	for i, a := range tests {
-		if a == "-skip" {
-			skip = tests[i+1] + "|" + quick
+	flags := func() []string {
+		if skip == nil {
+			return nil
 		}
+		return []string{"-test.skip=" + strings.Join(skip, "|")}
 	}
-	return b.once(number, tests, "-test.skip="+skip)
+	for _, quick := range b.quick[strings.Join(tests, " ")] {
+		if out, err := b.once(number, tests, append(flags(), "-test.run="+quick)...); err != nil {
+			return out, err
+		}
+		skip = append(skip, quick)
+	}
+	return b.once(number, tests, flags()...)
 }
 
 // once runs tests with a mutation; -1: with none. Flags come after those of the tests.
@@ -131,14 +134,18 @@ func (b *bundle) sound(tests []string) error {
 		return fmt.Errorf("go test %s runs no tests", strings.Join(tests, " "))
 	}
 	b.limit = min(testLimit, time.Minute+5*time.Since(began)).Round(time.Second)
-	b.quick[strings.Join(tests, " ")] = quickest(out)
+	for _, part := range []float64{50, 8} {
+		if quick := quickest(out, part); quick != "" {
+			b.quick[strings.Join(tests, " ")] = append(b.quick[strings.Join(tests, " ")], quick)
+		}
+	}
 	return nil
 }
 
 var passPattern = regexp.MustCompile(`(?m)^--- PASS: (\S+) \(([0-9.]+)s\)`)
 
-// quickest is a pattern of the tests in the output of -test.v that together take a tenth of the time. "": there are none.
-func quickest(out []byte) string {
+// quickest is a pattern of the tests in the output of -test.v that together take a part of the time, 10 for a tenth. "": there are none.
+func quickest(out []byte, part float64) string {
 	type test struct {
 		name string
 		took float64 // seconds
@@ -148,7 +155,7 @@ func quickest(out []byte) string {
 	for _, m := range passPattern.FindAllSubmatch(out, -1) {
 		took, _ := strconv.ParseFloat(string(m[2]), 64) // digits, by the pattern
 		tests = append(tests, test{string(m[1]), took})
-		left += took / 10
+		left += took / part
 	}
 	slices.SortStableFunc(tests, func(a, b test) int { return cmp.Compare(a.took, b.took) })
 	var names []string

@@ -90,7 +90,7 @@ func TestBundle(t *testing.T) {
 	if out, err := b.run(1, []string{"./p", "-run", "TestAdd"}); err != nil {
 		t.Errorf("%v: %s", err, out)
 	}
-	for _, quick := range []string{"^(TestAdd)$", "^(TestJoin)$"} { // all run, whichever come first, but those that are skipped
+	for _, quick := range [][]string{{"^(TestAdd)$"}, {"^(TestJoin)$"}, {"^(TestAdd)$", "^(TestAdd|TestJoin)$"}} { // all run, whichever come first, but those that are skipped
 		b.quick["./p"], b.quick["./p -skip TestJoin"] = quick, quick
 		for n, want := range map[int]string{0: "TestAdd", 1: "TestJoin", 3: ""} {
 			if out, err := b.run(n, all); (err != nil) != (want != "") || err != nil && killer(out) != want {
@@ -112,7 +112,7 @@ func TestQuickest(t *testing.T) {
 		"--- PASS: TestA (9.00s)\n    --- PASS: TestA/b (0.00s)\n--- PASS: TestB (0.60s)\n--- PASS: TestC (0.10s)\n--- PASS: TestD (0.50s)\nPASS\n": "^(TestC|TestD)$",
 		"--- PASS: TestA (1.00s)\n--- SKIP: TestB (0.00s)\n": "",
 	} {
-		if got := quickest([]byte(out)); got != want {
+		if got := quickest([]byte(out), 10); got != want {
 			t.Errorf("%q, want %q of %s", got, want, out)
 		}
 	}

@@ -30,13 +30,14 @@ func main() {
 	only := flag.String("only", "", "`regexp` of the mutations to run, as they are printed")
 	slice := flag.String("slice", "1/1", "which `part` of the mutations to run")
 	parallel := flag.Int("parallel", 2, "how many at a time")
+	file := flag.String("results", "", "`file` to which each verdict is added; what is killed there is not run again")
 	flag.Parse()
 	list, err := load()
 	if err == nil {
 		list, err = chosen(list, *only, *slice)
 	}
 	if err == nil {
-		err = run(list, *parallel)
+		err = run(list, *parallel, *file)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutations:", err)
@@ -68,7 +69,7 @@ type verdict struct {
 	how string
 }
 
-func run(list []mutation, parallel int) error {
+func run(list []mutation, parallel int, file string) error {
 	root, err := os.Getwd()
 	if err != nil {
 		return err
@@ -76,16 +77,23 @@ func run(list []mutation, parallel int) error {
 	if _, err := os.Stat(filepath.Join(root, "go.mod")); err != nil {
 		return errors.New("run it in the repository's root")
 	}
+	kept, err := openResults(file)
+	if err != nil {
+		return err
+	}
 	verdicts := make([]verdict, len(list))
 	byPackage := map[string][]int{}
 	for i, m := range list {
-		verdicts[i].mutation = m
+		verdicts[i] = kept.had[m.key()]
+		if verdicts[i].mutation = m; verdicts[i].was == "killed" {
+			continue
+		}
 		byPackage[m.tests[0]] = append(byPackage[m.tests[0]], i)
 	}
 	var g errgroup.Group
 	g.SetLimit(parallel)
 	for _, pkg := range slices.Sorted(maps.Keys(byPackage)) {
-		g.Go(func() error { return runPackage(root, pkg, list, byPackage[pkg], verdicts) })
+		g.Go(func() error { return runPackage(root, pkg, list, byPackage[pkg], verdicts, kept) })
 	}
 	if err := g.Wait(); err != nil {
 		return err
@@ -116,8 +124,17 @@ func score(w io.Writer, verdicts []verdict) error {
 	return nil
 }
 
-// runPackage tries the mutations that tests of one package must kill.
-func runPackage(root, pkg string, list []mutation, numbers []int, verdicts []verdict) error {
+// runPackage tries the mutations that tests of one package must kill, in a copy of the tree.
+func runPackage(from, pkg string, list []mutation, numbers []int, verdicts []verdict, kept *results) error {
+	root, err := os.MkdirTemp("", "mutated")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(root)
+	tree, err := copyTree(from, root)
+	if err != nil {
+		return err
+	}
 	var fit []int
 	for _, n := range numbers {
 		if _, err := list[n].apply(root); err != nil {
@@ -149,7 +166,11 @@ func runPackage(root, pkg string, list []mutation, numbers []int, verdicts []ver
 			out, err := b.run(n, tests)
 			v.was, v.how = judge(out, err)
 		}
-		fmt.Printf("%-8s %4.0fs %s%s\n", v.was, time.Since(began).Seconds(), v.mutation, v.how)
+		took := time.Since(began).Seconds()
+		fmt.Printf("%-8s %4.0fs %s%s\n", v.was, took, v.mutation, v.how)
+		if err := errors.Join(kept.add(*v, took), tree.clean()); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -103,6 +103,49 @@ func TestTakeOver(t *testing.T) {
 	mustApply(t, second, sinktest.Insert(40))
 }
 
+// TestCheckpointTakeOver: a process that was suspended while another one took its place does not set the checkpoint back, nor what
+// the record knows of it.
+func TestCheckpointTakeOver(t *testing.T) {
+	l := sinkLab(t, mariadbtest.Start(t))
+	open := func() *mysql.Store {
+		t.Helper()
+		st, err := mysql.OpenStore(t.Context(), l.opts.Server, l.opts.Place)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { st.Close() })
+		return st
+	}
+	save := func(st *mysql.Store, ts nodes.TSO) error {
+		return st.Save(t.Context(), checkpoint.Position{CommitTS: ts})
+	}
+	oldStore, oldSink := open(), l.open(t, 0)
+	mustApply(t, oldSink, sinktest.Insert(10))
+	if err := save(oldStore, 10); err != nil {
+		t.Fatal(err)
+	}
+	newStore, newSink := open(), l.open(t, 10)
+	mustApply(t, newSink, sinktest.Insert(20))
+	if err := errors.Join(save(newStore, 20), newSink.Saved(t.Context(), 20)); err != nil {
+		t.Fatal(err)
+	}
+	if err := save(oldStore, 15); !errors.Is(err, mysql.ErrTakenOver) || nodes.ProblemOf(err).Code != nodes.ProblemTakeover {
+		t.Errorf("the store from before saves: %v", err)
+	}
+	if err := oldSink.Saved(t.Context(), 15); !errors.Is(err, mysql.ErrTakenOver) {
+		t.Errorf("the sink from before is told of a checkpoint: %v", err)
+	}
+	if p, err := newStore.Load(t.Context()); err != nil || p.CommitTS != 20 {
+		t.Errorf("the checkpoint is %v, %v; want 20", p, err)
+	}
+	if base := column[int](t, l, "SELECT value FROM tidb_binlog.checkpoint_state WHERE name='base'"); base[0] != 20 {
+		t.Errorf("the record begins after %d, want 20", base[0])
+	}
+	if err := errors.Join(newStore.Forget(t.Context()), save(newStore, 30)); err != nil {
+		t.Errorf("save again after Forget: %v", err)
+	}
+}
+
 // TestFirstStart: what another drainer may have applied is replayed without difference, and
 // so is what is after a checkpoint that was set back.
 func TestSafeUntil(t *testing.T) {

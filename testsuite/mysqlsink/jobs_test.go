@@ -30,7 +30,7 @@ func newUpstream(t testing.TB) *upstream {
 	u.write(`"type":1,"binlog":{"DBInfo":{"id":1,"db_name":{"O":"d","L":"d"},"charset":"utf8mb4","collate":"utf8mb4_bin"}}`)
 	var err error
 	u.h, err = schema.Open(t.Context(), schema.Dir(u.dir), schema.Position{CommitTS: u.ts() + 5, Exact: true},
-		schema.Options{Patience: time.Millisecond, Poll: time.Millisecond})
+		schema.Options{JobTimeout: time.Millisecond, Poll: time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}

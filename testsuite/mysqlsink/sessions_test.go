@@ -3,7 +3,6 @@ package mysqlsink
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"fmt"
 	"net"
 	"os"
@@ -62,7 +61,7 @@ func (u *clients) jobs(t *testing.T) []*schema.Job {
 		if job.ID <= u.seen {
 			continue
 		}
-		if err := os.WriteFile(filepath.Join(u.dir, fmt.Sprint(job.ID, ".json")), json.RawMessage(text), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(u.dir, fmt.Sprint(job.ID, ".json")), text, 0o600); err != nil {
 			t.Fatal(err)
 		}
 		list = append(list, job)

@@ -273,7 +273,7 @@ func TestImage(t *testing.T) {
 	pump.Stop(t)
 	pump = container("basic-pump-0", "0:0", "/bin/sh", "-c", chartPumpScript) // on the same volume
 	run("/binlogctl", "-pd-urls=http://basic-pd:2379", "-cmd", "offline-pump", "-node-id", "basic-pump-0:8250")
-	rig.Eventually(t, rig.Patience, "the chart's script sees that the pump is offline", func() (bool, string) {
+	rig.Eventually(t, rig.Timeout, "the chart's script sees that the pump is offline", func() (bool, string) {
 		return strings.Contains(pump.Output(), "the pump is offline"), pump.Output()
 	})
 	run("/binlogctl", "-pd-urls=http://basic-pd:2379", "-cmd", "offline-drainer", "-node-id", "basic-drainer-0:8249")
@@ -291,7 +291,7 @@ func TestImage(t *testing.T) {
 	}
 	pump = container("pump-0", "65532:65532", kept...)
 	run("/binlogctl", "-pd-urls=http://basic-pd:2379", "-cmd", "offline-pump", "-node-id", "pump-0")
-	rig.Eventually(t, rig.Patience, "the container waits to be removed", func() (bool, string) {
+	rig.Eventually(t, rig.Timeout, "the container waits to be removed", func() (bool, string) {
 		return strings.Contains(pump.Output(), "/pump has ended as it was asked to"), pump.Output()
 	})
 	select {

@@ -34,7 +34,7 @@ func TestKeepOffline(t *testing.T) {
 		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			t.Error(err)
 		}
-		late := time.AfterFunc(rig.Patience, func() { _ = cmd.Process.Kill() })
+		late := time.AfterFunc(rig.Timeout, func() { _ = cmd.Process.Kill() })
 		if err := cmd.Wait(); err != nil {
 			t.Fatalf("stopped for the %dth time: %v", n+1, err)
 		}

@@ -80,10 +80,7 @@ func realBinary(t testing.TB) (string, error) {
 	if given := os.Getenv("PDTEST_PD_SERVER"); given != "" {
 		return given, nil
 	}
-	root, err := repository()
-	if err != nil {
-		return "", err
-	}
+	root := form.Root(t)
 	if _, err := os.Stat(filepath.Join(root, ".cache/bin/pd-server")); err != nil {
 		t.Log("building pd-server from testsuite/realpd; this takes minutes, once")
 	}
@@ -95,24 +92,6 @@ func realBinary(t testing.TB) (string, error) {
 		return "", fmt.Errorf("build it: %w\n%s", err, stderr.Bytes())
 	}
 	return strings.TrimSpace(string(out)), nil
-}
-
-// repository is the checkout this test runs in.
-func repository() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "testsuite/realpd/build.sh")); err == nil {
-			return dir, nil
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return "", errors.New("testsuite/realpd/build.sh is in no directory above this one")
-		}
-		dir = parent
-	}
 }
 
 // process is a pd-server.

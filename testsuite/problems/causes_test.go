@@ -19,8 +19,10 @@ import (
 	"pumphouse/drainer"
 	"pumphouse/drainer/downstream"
 	"pumphouse/drainer/schema"
+	"pumphouse/internal/certfile"
+	"pumphouse/internal/version"
 	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/life"
 	"pumphouse/pump"
 	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/programs"
@@ -48,8 +50,8 @@ func TestProblemKafkaStalls(t *testing.T) {
 	l := newTroubled(t)
 	l.pumpAt("p1", "", nil)
 	k := newStalling(t)
-	l.opts = drainer.Options{NodeID: "drainer1", Addr: "127.0.0.1:0", DataDir: t.TempDir(), Registry: l.Registry, PD: l.PD, Schema: schema.Dir(l.Jobs),
-		Downstream: downstream.Kafka{Addrs: k.ListenAddrs(), Topic: "t"}}
+	l.opts = drainer.Options{Options: life.Options{NodeID: "drainer1", Addr: "127.0.0.1:0", DataDir: t.TempDir(), Registry: l.Registry, PD: l.PD},
+		Schema: schema.Dir(l.Jobs), Downstream: downstream.Kafka{Addrs: k.ListenAddrs(), Topic: "t"}}
 	l.startDrainer()
 	l.CreateDatabase("p1")
 	l.CreateTable("p1", rig.FirstTable)
@@ -73,7 +75,7 @@ func TestProblemVersionMix(t *testing.T) {
 	f := l.Shop.Drainer("drainer1")
 	l.opts = f.Opts
 	l.startDrainer()
-	l.sees(nodes.Drainer, "drainer1", nodes.ProblemVersionMix, true, "pump p1", "9.9.9-test", daemon.Version, "finish the upgrade")
+	l.sees(nodes.Drainer, "drainer1", nodes.ProblemVersionMix, true, "pump p1", "9.9.9-test", version.Number, "finish the upgrade")
 	p.Stop(t)
 	p.Launch()
 	l.sees(nodes.Drainer, "drainer1", nodes.ProblemVersionMix, false)
@@ -89,17 +91,17 @@ func otherVersion(t testing.TB, version, name string) string {
 		}
 		return path
 	}
-	file, dir := abs(programs.Root+"/nodes/daemon/doc.go"), t.TempDir()
+	file, dir := abs(programs.Root+"/internal/version/version.go"), t.TempDir()
 	source, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	constant := regexp.MustCompile(`const Version = ".*"`)
+	constant := regexp.MustCompile(`const Number = ".*"`)
 	if !constant.Match(source) {
 		t.Fatalf("%s has no version", file)
 	}
-	changed := filepath.Join(dir, "doc.go")
-	if err := os.WriteFile(changed, constant.ReplaceAll(source, fmt.Appendf(nil, "const Version = %q", version)), 0o600); err != nil {
+	changed := filepath.Join(dir, "version.go")
+	if err := os.WriteFile(changed, constant.ReplaceAll(source, fmt.Appendf(nil, "const Number = %q", version)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{file: changed}})
@@ -123,7 +125,7 @@ func TestProblemCertificate(t *testing.T) {
 	files := []string{"-ssl-ca", certs.CAFile, "-ssl-cert", certs.CertFile, "-ssl-key", certs.KeyFile}
 	l := newTroubledAt(t, rig.NewPumps(t, pdtest.StartEmbedTLS(t, certs)), files...)
 	l.pumpAt("p1", "", func(o *pump.Options) {
-		o.Security = daemon.Security{CA: certs.CAFile, Cert: certs.CertFile, Key: certs.KeyFile}
+		o.Security = certfile.Security{CA: certs.CAFile, Cert: certs.CertFile, Key: certs.KeyFile}
 	})
 	pair, err := tls.LoadX509KeyPair(certs.CertFile, certs.KeyFile)
 	if err != nil {
@@ -174,7 +176,7 @@ func TestProblemsOfSilence(t *testing.T) {
 	} {
 		s.silent(s.node)
 		for place, look := range l.ends(nodes.Pump, s.node.ID, s.code) {
-			rig.Eventually(t, rig.Patience, fmt.Sprintf("%s says %s", place, s.code), func() (bool, string) {
+			rig.Eventually(t, rig.Timeout, fmt.Sprintf("%s says %s", place, s.code), func() (bool, string) {
 				line, all := look()
 				return line != "" && (place == "metrics" || holds(line, s.want)), all
 			})

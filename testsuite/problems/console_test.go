@@ -167,24 +167,24 @@ func TestProblemOfAStoppedDrainer(t *testing.T) {
 		{"binlogctl -cmd status", func() string { return l.ctl("-cmd", "status", "-node-id", "drainer1").Out }, "exited with an error at "},
 	}
 	for _, p := range places {
-		rig.Eventually(t, rig.Patience, p.name+" says why the drainer has stopped", func() (bool, string) {
+		rig.Eventually(t, rig.Timeout, p.name+" says why the drainer has stopped", func() (bool, string) {
 			text := p.look()
 			return strings.Contains(text, p.begin) && holds(text, parts), text
 		})
 	}
-	rig.Eventually(t, rig.Patience, "the page begins with it", func() (bool, string) {
+	rig.Eventually(t, rig.Timeout, "the page begins with it", func() (bool, string) {
 		page := l.read("")
 		return holds(page, []string{"<td><code>statement-refused</code></td><th scope=\"row\">drainer drainer1</th>", "<b>drainer drainer1</b> does not run: exited with an error at "}) &&
 			!strings.Contains(page, "Nobody waits"), page
 	})
-	rig.Eventually(t, rig.Patience, "the metrics have it", func() (bool, string) {
+	rig.Eventually(t, rig.Timeout, "the metrics have it", func() (bool, string) {
 		metrics := l.read("metrics")
 		return strings.Contains(metrics, `pumphouse_node_problem{code="statement-refused",kind="drainer",node="drainer1"} 1`), metrics
 	})
 	if r := l.ctl("-cmd", "drainers"); !strings.Contains(r.Out, "exited: [statement-refused] (-cmd status says more)") {
 		t.Errorf("binlogctl -cmd drainers has no hint:\n%s%s", r.Out, r.Stderr)
 	}
-	rig.Eventually(t, rig.Patience, "the event has the reason", func() (bool, string) {
+	rig.Eventually(t, rig.Timeout, "the event has the reason", func() (bool, string) {
 		text := query("SELECT result FROM binlog.events WHERE node_id = 'drainer1' AND new_state = 'Paused'")()
 		return strings.Contains(text, "exited with an error: [statement-refused] "), text
 	})
@@ -196,12 +196,12 @@ func TestProblemOfAStoppedDrainer(t *testing.T) {
 	l.startDrainer()
 	l.consumes(ts)
 	for _, p := range places {
-		rig.Eventually(t, rig.Patience, p.name+" says nothing any more", func() (bool, string) {
+		rig.Eventually(t, rig.Timeout, p.name+" says nothing any more", func() (bool, string) {
 			text := p.look()
 			return !strings.Contains(text, "statement-refused") && !strings.HasPrefix(text, unanswered), text
 		})
 	}
-	rig.Eventually(t, rig.Patience, "nor does the page", func() (bool, string) {
+	rig.Eventually(t, rig.Timeout, "nor does the page", func() (bool, string) {
 		page := l.read("")
 		problems, _, _ := strings.Cut(page, `<section id="nodes"`)
 		return !strings.Contains(problems, "statement-refused") && !strings.HasPrefix(page, unanswered), problems
@@ -232,7 +232,7 @@ func TestProblemsOfTheConsole(t *testing.T) {
 				return l.read("metrics"), fmt.Sprintf(`pumphouse_node_problem{code=%q,kind="console",node=""} 1`, code)
 			},
 		} {
-			rig.Eventually(t, rig.Patience, fmt.Sprintf("%s: %s is there: %v", name, code, there), func() (bool, string) {
+			rig.Eventually(t, rig.Timeout, fmt.Sprintf("%s: %s is there: %v", name, code, there), func() (bool, string) {
 				text, sign := look()
 				if strings.HasPrefix(text, unanswered) || !there {
 					return !strings.HasPrefix(text, unanswered) && !strings.Contains(text, sign), text

@@ -45,7 +45,7 @@ func (l *troubled) seesNoEnd(kind nodes.Kind, nodeID string, code nodes.ProblemC
 // answered looks until somebody answers.
 func (l *troubled) answered(place string, look func() (line, all string)) (line, all string) {
 	l.Helper()
-	rig.Eventually(l, rig.Patience, place+" answers", func() (bool, string) {
+	rig.Eventually(l, rig.Timeout, place+" answers", func() (bool, string) {
 		line, all = look()
 		return !strings.HasPrefix(all, unanswered), all
 	})

@@ -123,7 +123,7 @@ func TestProblemTakeover(t *testing.T) {
 	l.failsToStart(o) // it does not come to know its ID
 	l.seesAtOnce(nodes.InPD, nodes.Pump, "p1", nodes.ProblemTakeover, true, "p1", "refused", o.DataDir, "another data directory", "-node-id")
 	last := l.Insert("p1", rig.FirstTable, 1, "a")
-	rig.Eventually(t, rig.Patience, "the record says that there is a log", func() (bool, string) {
+	rig.Eventually(t, rig.Timeout, "the record says that there is a log", func() (bool, string) {
 		e, err := l.Registry.Get(t.Context(), nodes.Pump, "p1")
 		return err == nil && e.Record.MaxCommitTS >= last, string(e.Raw)
 	})

@@ -9,9 +9,9 @@ import (
 	"time"
 
 	"pumphouse/drainer"
+	"pumphouse/internal/certfile"
 	"pumphouse/nodes"
-	"pumphouse/nodes/certfile"
-	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/life"
 	"pumphouse/nodes/survey"
 	"pumphouse/pump/storage"
 	"pumphouse/server/web"
@@ -38,12 +38,12 @@ func TestEveryProblemWithin3s(t *testing.T) {
 		nodes.ProblemDownstreamDown: drainer.DefaultSaveEvery + shown, nodes.ProblemCheckpoint: drainer.DefaultSaveEvery + shown,
 		nodes.ProblemDiskFull: storage.LookEvery + shown,
 		// What a node looks for.
-		nodes.ProblemDownstreamSlow: daemon.LookEvery + shown, nodes.ProblemHistoryUnreadable: daemon.LookEvery + shown,
-		nodes.ProblemCertificateExpiring: certfile.Recheck + daemon.LookEvery + shown,
-		nodes.ProblemCertificateExpired:  certfile.Recheck + daemon.LookEvery + shown,
-		nodes.ProblemTakeover:            daemon.LookInPDEvery + shown, nodes.ProblemRecordBroken: daemon.LookInPDEvery + shown,
-		nodes.ProblemClockSkew: daemon.LookInPDEvery + shown, nodes.ProblemPDClockBack: daemon.LookInPDEvery + shown, nodes.ProblemPDAway: daemon.LookInPDEvery + shown,
-		nodes.ProblemPurged: daemon.LookInPDEvery + shown, // until it goes
+		nodes.ProblemDownstreamSlow: life.LookEvery + shown, nodes.ProblemHistoryUnreadable: life.LookEvery + shown,
+		nodes.ProblemCertificateExpiring: certfile.Recheck + life.LookEvery + shown,
+		nodes.ProblemCertificateExpired:  certfile.Recheck + life.LookEvery + shown,
+		nodes.ProblemTakeover:            life.LookInPDEvery + shown, nodes.ProblemRecordBroken: life.LookInPDEvery + shown,
+		nodes.ProblemClockSkew: life.LookInPDEvery + shown, nodes.ProblemPDClockBack: life.LookInPDEvery + shown, nodes.ProblemPDAway: life.LookInPDEvery + shown,
+		nodes.ProblemPurged: life.LookInPDEvery + shown, // until it goes
 		// What the console sees.
 		nodes.ProblemNotReporting: web.FreshFor, nodes.ProblemNotAnswering: survey.DefaultTimeout + shown,
 	} {
@@ -70,7 +70,7 @@ func (l *troubled) looked(kind nodes.Kind, nodeID string, at nodes.Sight) {
 		return sample(text, fmt.Sprintf("pumphouse_node_looks_total{at=%q,kind=%q,node=%q}", at, kind, nodeID))
 	}
 	var first int64 = -1
-	rig.Eventually(l, rig.Patience, fmt.Sprintf("two more looks of %s at %s", nodeID, at), func() (bool, string) {
+	rig.Eventually(l, rig.Timeout, fmt.Sprintf("two more looks of %s at %s", nodeID, at), func() (bool, string) {
 		now := looks()
 		if first < 0 {
 			first = now
@@ -83,7 +83,7 @@ func (l *troubled) looked(kind nodes.Kind, nodeID string, at nodes.Sight) {
 func (l *troubled) asked() {
 	l.Helper()
 	var first int64 = -1
-	rig.Eventually(l, rig.Patience, "two more rounds of the console", func() (bool, string) {
+	rig.Eventually(l, rig.Timeout, "two more rounds of the console", func() (bool, string) {
 		now := sample(l.read("metrics"), "pumphouse_console_rounds_total")
 		if first < 0 {
 			first = now
@@ -91,7 +91,7 @@ func (l *troubled) asked() {
 		return first >= 0 && now >= first+2, fmt.Sprintf("%d rounds, then %d", first, now)
 	})
 	made := ""
-	rig.Eventually(l, rig.Patience, "a page that was made after that", func() (bool, string) {
+	rig.Eventually(l, rig.Timeout, "a page that was made after that", func() (bool, string) {
 		now := pageTime.FindString(l.read(""))
 		if made == "" {
 			made = now

@@ -22,6 +22,7 @@ import (
 	"pumphouse/drainer/downstream"
 	"pumphouse/drainer/schema"
 	"pumphouse/nodes"
+	"pumphouse/nodes/life"
 	"pumphouse/pump"
 	"pumphouse/testsuite/mariadbtest"
 	"pumphouse/testsuite/pdtest"
@@ -39,7 +40,7 @@ type problemCheck struct {
 func (l *troubled) nodeChecks() []problemCheck {
 	return []problemCheck{
 		{"/status", func(l *troubled, kind nodes.Kind, nodeID string, code nodes.ProblemCode, want []string) (bool, string) {
-			st, err := nodes.NewControl(l.tls, rig.Patience).Status(context.Background(), kind, nodes.Record{NodeID: nodeID, Host: l.addr(kind, nodeID)})
+			st, err := nodes.NewControl(l.tls, rig.Timeout).Status(context.Background(), kind, nodes.Record{NodeID: nodeID, Host: l.addr(kind, nodeID)})
 			if err != nil {
 				return false, unanswered + err.Error()
 			}
@@ -139,7 +140,7 @@ func (l *troubled) metrics(kind nodes.Kind, nodeID string) (string, error) {
 	if l.tls != nil {
 		scheme = "https"
 	}
-	client := http.Client{Transport: &http.Transport{TLSClientConfig: l.tls, DisableKeepAlives: true}, Timeout: rig.Patience}
+	client := http.Client{Transport: &http.Transport{TLSClientConfig: l.tls, DisableKeepAlives: true}, Timeout: rig.Timeout}
 	resp, err := client.Get(scheme + "://" + l.addr(kind, nodeID) + "/metrics")
 	if err != nil {
 		return "", err
@@ -176,8 +177,8 @@ func (l *troubled) replicate() {
 	l.maria = mariadbtest.Start(l.TB)
 	l.maria.Exec("CREATE USER r@'127.0.0.1' IDENTIFIED BY '"+troubledPassword+"'",
 		"GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, DROP, ALTER, INDEX, PROCESS ON *.* TO r@'127.0.0.1'")
-	l.opts = drainer.Options{NodeID: "drainer1", Addr: "127.0.0.1:0", DataDir: l.TempDir(), Registry: l.Registry, PD: l.PD, Schema: schema.Dir(l.Jobs),
-		Downstream: &downstream.MySQL{Host: "127.0.0.1", Port: l.maria.Port, User: "r", Password: troubledPassword}}
+	l.opts = drainer.Options{Options: life.Options{NodeID: "drainer1", Addr: "127.0.0.1:0", DataDir: l.TempDir(), Registry: l.Registry, PD: l.PD},
+		Schema: schema.Dir(l.Jobs), Downstream: &downstream.MySQL{Host: "127.0.0.1", Port: l.maria.Port, User: "r", Password: troubledPassword}}
 	l.startDrainer()
 	l.CreateDatabase("p1")
 	l.CreateTable("p1", rig.FirstTable)
@@ -201,8 +202,8 @@ func (l *troubled) startDrainer() {
 // consumes waits until everything up to a commit TS is downstream.
 func (l *troubled) consumes(ts nodes.TSO) {
 	l.Helper()
-	rig.Eventually(l, rig.Patience, "the drainer consumes "+ts.String(), func() (bool, string) {
-		st, err := nodes.NewControl(nil, rig.Patience).Status(context.Background(), nodes.Drainer, nodes.Record{NodeID: "drainer1", Host: l.drainer1.Addr().String()})
+	rig.Eventually(l, rig.Timeout, "the drainer consumes "+ts.String(), func() (bool, string) {
+		st, err := nodes.NewControl(nil, rig.Timeout).Status(context.Background(), nodes.Drainer, nodes.Record{NodeID: "drainer1", Host: l.drainer1.Addr().String()})
 		return err == nil && st.CommitTS >= ts, fmt.Sprintf("%s, %v, %s", st.CommitTS, err, st.Problem)
 	})
 }
@@ -212,7 +213,7 @@ func (l *troubled) consumes(ts nodes.TSO) {
 func (l *troubled) sees(kind nodes.Kind, nodeID string, code nodes.ProblemCode, there bool, want ...string) {
 	l.Helper()
 	status := l.nodeChecks()[0]
-	rig.Eventually(l, rig.Patience, fmt.Sprintf("%s of %s shows %s: %v", status.place, nodeID, code, there), func() (bool, string) {
+	rig.Eventually(l, rig.Timeout, fmt.Sprintf("%s of %s shows %s: %v", status.place, nodeID, code, there), func() (bool, string) {
 		shown, seen := status.shows(l, kind, nodeID, code, want)
 		return shown == there && !strings.HasPrefix(seen, unanswered), seen
 	})
@@ -220,7 +221,7 @@ func (l *troubled) sees(kind nodes.Kind, nodeID string, code nodes.ProblemCode, 
 	l.check(l.nodeChecks(), kind, nodeID, code, there, want)
 	if code == nodes.ProblemPDAway { // without PD the console knows no nodes: it waits for as long as pd-timeout, and says that of itself
 		for _, c := range consoleChecks() {
-			rig.Eventually(l, rig.Patience, fmt.Sprintf("%s shows %s: %v", c.place, code, there), func() (bool, string) {
+			rig.Eventually(l, rig.Timeout, fmt.Sprintf("%s shows %s: %v", c.place, code, there), func() (bool, string) {
 				shown, seen := c.shows(l, kind, nodeID, code, want)
 				return shown == there && !strings.HasPrefix(seen, unanswered), seen
 			})
@@ -245,7 +246,7 @@ func (l *troubled) check(places []problemCheck, kind nodes.Kind, nodeID string, 
 	for _, c := range places {
 		var shown bool
 		var seen string
-		rig.Eventually(l, rig.Patience, c.place+" of "+nodeID+" answers", func() (bool, string) {
+		rig.Eventually(l, rig.Timeout, c.place+" of "+nodeID+" answers", func() (bool, string) {
 			shown, seen = c.shows(l, kind, nodeID, code, want)
 			busy := strings.HasPrefix(seen, unanswered) || shown != there && strings.Contains(seen, string(nodes.ProblemNotAnswering))
 			return !busy, seen

@@ -10,8 +10,9 @@ import (
 	"pumphouse/drainer"
 	"pumphouse/drainer/downstream"
 	drainertikv "pumphouse/drainer/tikv"
+	"pumphouse/internal/certfile"
 	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/life"
 	"pumphouse/pump"
 	"pumphouse/pump/tikv"
 	"pumphouse/testsuite/pdtest"
@@ -37,14 +38,14 @@ func TestProblemsOfTiKV(t *testing.T) {
 	l.pumpAt("p1", "", withTiKV)
 	tidb := tidbtest.StartTiDB(t, tidbtest.Options{PD: pd.Endpoint(0), Store: tidbtest.TiKV, Binlog: true})
 	db := tidb.Open(t, "")
-	source, err := drainertikv.New(pd.Endpoints(), daemon.Security{}, silent)
+	source, err := drainertikv.New(pd.Endpoints(), certfile.Security{}, silent)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { source.Close() })
 	p2 := l.pumpAt("p2", "", withTiKV)
-	l.opts = drainer.Options{NodeID: "drainer1", Addr: "127.0.0.1:0", DataDir: t.TempDir(), Registry: l.Registry, PD: l.PD, Schema: source, Downstream: downstream.File{},
-		InitialCommitTS: l.TSO()}
+	l.opts = drainer.Options{Options: life.Options{NodeID: "drainer1", Addr: "127.0.0.1:0", DataDir: t.TempDir(), Registry: l.Registry, PD: l.PD},
+		Schema: source, Downstream: downstream.File{}, InitialCommitTS: l.TSO()}
 	l.startDrainer()
 	l.consumes(l.TSO())
 	l.sees(nodes.Drainer, "drainer1", nodes.ProblemHistoryUnreadable, false)

@@ -100,12 +100,12 @@ func killStaysOnline(c *rig.Pumps) {
 }
 
 func secondSignal(c *rig.Pumps) {
-	patient := c.Start("patient")
-	patient.Stuck()
+	bounded := c.Start("bounded")
+	bounded.Stuck()
 	began := time.Now()
-	patient.Signal(syscall.SIGTERM)
-	patient.Ends(0) // a stuck drainer does not hold it for ever
-	patient.HasState(nodes.Paused)
+	bounded.Signal(syscall.SIGTERM)
+	bounded.Ends(0) // a stuck drainer does not hold it for ever
+	bounded.HasState(nodes.Paused)
 	if took := time.Since(began); took < 2*time.Second {
 		c.T.Fatalf("it took %v: this puller does not hold the pump up, so the rest shows nothing", took)
 	}

@@ -24,8 +24,8 @@ import (
 	"google.golang.org/grpc/status"
 
 	"pumphouse/binlogpb"
+	"pumphouse/internal/certfile"
 	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
 	"pumphouse/pump/storage"
 	"pumphouse/pump/tikv"
 	"pumphouse/testsuite/pdtest"
@@ -307,11 +307,11 @@ func TestResolverTLS(t *testing.T) {
 	pd := pdtest.StartRealTLS(t, 1, certs)
 	for _, c := range []struct {
 		name string
-		sec  daemon.Security
+		sec  certfile.Security
 		ok   bool
 	}{
-		{"with certificate", daemon.Security{CA: certs.CAFile, Cert: certs.CertFile, Key: certs.KeyFile}, true},
-		{"in the clear", daemon.Security{}, false},
+		{"with certificate", certfile.Security{CA: certs.CAFile, Cert: certs.CertFile, Key: certs.KeyFile}, true},
+		{"in the clear", certfile.Security{}, false},
 	} {
 		r, err := tikv.New(tikv.Options{Endpoints: pd.Endpoints(), Security: c.sec})
 		if err != nil {

@@ -24,8 +24,9 @@ import (
 	"pumphouse/drainer/sink/sinktest"
 	"pumphouse/drainer/tikv"
 	"pumphouse/drainer/txn"
+	"pumphouse/internal/certfile"
 	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/life"
 	"pumphouse/nodes/pd"
 	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/mariadbtest"
@@ -165,13 +166,13 @@ func (g *target) start(t *testing.T, change func(*drainer.Options)) error {
 		t.Fatal(err)
 	}
 	defer clock.Close()
-	jobs, err := tikv.New([]string{addr}, daemon.Security{}, g.site.Logger)
+	jobs, err := tikv.New([]string{addr}, certfile.Security{}, g.site.Logger)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer jobs.Close()
-	opts := drainer.Options{NodeID: "drainer1", Addr: "127.0.0.1:0", DataDir: g.site.DataDir, PD: clock, Schema: jobs,
-		Registry: nodes.NewRegistry(etcd, time.Second), Downstream: g.MySQL, Logger: g.site.Logger}
+	opts := drainer.Options{Options: life.Options{NodeID: "drainer1", Addr: "127.0.0.1:0", DataDir: g.site.DataDir, PD: clock, Registry: nodes.NewRegistry(etcd, time.Second), Logger: g.site.Logger},
+		Schema: jobs, Downstream: g.MySQL}
 	change(&opts)
 	d, err := drainer.New(opts)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -205,17 +206,28 @@ func (c *Cluster) Record(ctx context.Context) (nodes.Record, error) {
 	return r, json.Unmarshal(got.Kvs[0].Value, &r)
 }
 
-// CatchUp waits until everything that is committed now is downstream, as the drainer's
-// record says.
+// CatchUp waits until everything that is committed now is downstream, and the drainer's checkpoint says so.
 func (c *Cluster) CatchUp(ctx context.Context, limit time.Duration) error {
+	return c.reach(ctx, limit, func(p position) nodes.TSO { return p.Checkpoint })
+}
+
+// Apply waits until everything that is committed now is downstream: the checkpoint follows within a second.
+func (c *Cluster) Apply(ctx context.Context, limit time.Duration) error {
+	return c.reach(ctx, limit, func(p position) nodes.TSO { return p.Applied })
+}
+
+// position is what a drainer's status says of how far it is.
+type position struct{ Applied, Checkpoint nodes.TSO }
+
+func (c *Cluster) reach(ctx context.Context, limit time.Duration, of func(position) nodes.TSO) error {
 	goal, err := c.Now(ctx)
 	if err != nil {
 		return err
 	}
 	deadline := time.After(limit)
 	for {
-		r, err := c.Record(ctx)
-		if err == nil && r.MaxCommitTS >= goal {
+		p, err := c.Drainer.position(ctx)
+		if err == nil && of(p) >= goal {
 			return nil
 		}
 		if !c.Drainer.Running() {
@@ -225,9 +237,28 @@ func (c *Cluster) CatchUp(ctx context.Context, limit time.Duration) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-deadline:
-			return fmt.Errorf("after %s the drainer is at %d, not at %d, %s behind (%v)\n%s", limit, r.MaxCommitTS, goal,
-				time.Duration((int64(goal)>>18)-(int64(r.MaxCommitTS)>>18))*time.Millisecond, err, c.Drainer.tail(20))
+			return fmt.Errorf("after %s the drainer is at %d, not at %d, which it lags by %s (%v)\n%s", limit, of(p), goal,
+				time.Duration((int64(goal)>>18)-(int64(of(p))>>18))*time.Millisecond, err, c.Drainer.tail(20))
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// position asks the drainer.
+func (n *Node) position(ctx context.Context) (p position, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+n.Addr+"/status", nil)
+	if err != nil {
+		return p, err
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return p, fmt.Errorf("ask %s: %w", n.ID, err)
+	}
+	defer resp.Body.Close()
+	if err := json.NewDecoder(resp.Body).Decode(&p); err != nil {
+		return p, fmt.Errorf("ask %s: status %d: %w", n.ID, resp.StatusCode, err)
+	}
+	return p, nil
 }

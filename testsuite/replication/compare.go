@@ -5,8 +5,10 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"math"
 	"math/big"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -23,6 +25,7 @@ const maxDifferences = 3
 type Comparison struct {
 	Databases []string // only these; nil: all that are users' own
 	RowsOnly  bool     // tables, names and types of columns, and rows; not the rest of definitions
+	Dumped    bool     // FLOAT has the digits that a dump of TiDB has (see [dumped])
 }
 
 // Compare compares the databases of users in two servers: definitions (see [definitions]) and
@@ -126,6 +129,7 @@ func names[V any](a, b map[string]V) []string {
 type content struct {
 	conn      *sql.Conn
 	tidb      bool
+	dumped    bool
 	only      string // a condition on information_schema's names of databases
 	databases map[string]string
 	tables    map[string]*relation // by path, lower case
@@ -154,7 +158,7 @@ func (o Comparison) open(ctx context.Context, db *sql.DB) (*content, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &content{conn: conn, databases: map[string]string{}, tables: map[string]*relation{}, only: "lower(@) not in " + others}
+	c := &content{conn: conn, dumped: o.Dumped, databases: map[string]string{}, tables: map[string]*relation{}, only: "lower(@) not in " + others}
 	if o.Databases != nil {
 		var list []string
 		for _, name := range o.Databases {
@@ -358,12 +362,25 @@ func (c *content) rows(ctx context.Context, r *relation, documents []bool) ([]st
 		}
 		texts := make([]string, len(values))
 		for i, v := range values {
+			if c.dumped {
+				v = dumped(v)
+			}
 			texts[i] = r.columns[i].name + "=" + plain(v, documents[i])
 		}
 		all = append(all, strings.Join(texts, separator))
 	}
 	slices.Sort(all)
 	return all, documents, rows.Err()
+}
+
+// dumped is a value as a dump of TiDB has it: of FLOAT from 1e15 on, and below 1e-15, TiDB's text has six digits.
+func dumped(v any) any {
+	f, ok := v.(float32)
+	if size := math.Abs(float64(f)); !ok || size == 0 || size >= 1e-15 && size < 1e15 {
+		return v
+	}
+	short, _ := strconv.ParseFloat(strconv.FormatFloat(float64(f), 'e', 5, 32), 32)
+	return float32(short)
 }
 
 // plain is a value as text that is the same for equal values.

@@ -113,7 +113,7 @@ func (c *crashes) transaction(ctx context.Context, conn *sql.Conn, first int, mo
 	}
 	c.gc.Runs(start)
 	// A TiDB that is gone holds back garbage collection for a while: its lease is 10 minutes.
-	defer time.AfterFunc(2*time.Second, func() { c.gc.Ended(start) })
+	defer time.AfterFunc(10*time.Second, func() { c.gc.Ended(start) })
 	if _, err := conn.ExecContext(ctx, fmt.Sprintf("update crash.t set v = v + 1 where id >= %d and id < %d", first, first+keys)); err != nil {
 		return err
 	}

@@ -3,16 +3,12 @@ package replication
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/big"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
-
-	"github.com/pingcap/tidb/pkg/parser"
-	"github.com/pingcap/tidb/pkg/parser/ast"
-	"github.com/pingcap/tidb/pkg/parser/format"
-	// The parser needs an implementation of literals; this one knows nothing but them.
-	_ "github.com/pingcap/tidb/pkg/parser/test_driver"
 )
 
 // define reads the definitions of all tables and views of both servers: a line for each column,
@@ -32,6 +28,8 @@ import (
 //   - TiDB keeps the name of a table that a foreign key refers to in the letters of the statement;
 //   - ON DELETE and ON UPDATE of RESTRICT and NO ACTION are what a foreign key does without;
 //   - what is latin1 in TiDB may be utf8mb4_bin elsewhere;
+//   - a MariaDB has question marks for what lies beyond U+FFFF, AUTO_INCREMENT only where a key begins with the column, and no sign of
+//     its own for a bound above 2^63 and for the partition of all other values;
 //   - a MariaDB has no index on an expression and no default from a TiDB's sequence, and what TiDB
 //     calls invisible it calls ignored.
 //
@@ -48,6 +46,7 @@ func define(ctx context.Context, w, g *content) error {
 	}
 	if !g.tidb {
 		widened(w, g)
+		keyless(w)
 	}
 	return nil
 }
@@ -69,6 +68,21 @@ func widened(w, g *content) {
 	}
 }
 
+// keyless takes AUTO_INCREMENT from columns that no key begins with.
+func keyless(w *content) {
+	for _, r := range w.tables {
+		for i, line := range r.lines {
+			rest, _ := strings.CutPrefix(line, "column ")
+			_, rest, _ = strings.Cut(rest, " ")
+			name, _, ok := strings.Cut(rest, "` ")
+			begun := func(l string) bool { return strings.HasPrefix(l, "index ") && strings.Contains(l, " ("+name+"`") }
+			if ok && strings.Contains(line, " auto_increment") && !slices.ContainsFunc(r.lines, begun) {
+				r.lines[i] = strings.Replace(line, " auto_increment", "", 1)
+			}
+		}
+	}
+}
+
 // definer writes the lines of one server's definitions.
 type definer struct {
 	*content
@@ -77,9 +91,16 @@ type definer struct {
 
 func (d definer) add(schema, name, format string, args ...any) {
 	if r := d.table(schema, name); r != nil {
-		r.lines = append(r.lines, strings.TrimRight(fmt.Sprintf(format, args...), " "))
+		line := strings.TrimRight(fmt.Sprintf(format, args...), " ")
+		if !d.expressions {
+			line = beyond.ReplaceAllString(line, "?")
+		}
+		r.lines = append(r.lines, line)
 	}
 }
+
+// beyond are characters beyond U+FFFF, as they are or escaped.
+var beyond = regexp.MustCompile(`[\x{10000}-\x{10FFFF}]|\\U00[0-9a-f]{6}`)
 
 // options are those of tables, and who reads through a view.
 func (d definer) options(ctx context.Context) error {
@@ -151,6 +172,7 @@ func utf8mb3(name string) string {
 }
 
 var (
+	today  = regexp.MustCompile(`(?i)^(?:current_date|curdate)(?:\(\))?$`)
 	now    = regexp.MustCompile(`(?i)^(?:current_timestamp|now)(?:\((\d?)\))?$`)
 	number = regexp.MustCompile(`^(?:(?:tiny|small|medium|big)?int|decimal|float|double|year)$`)
 	bit    = regexp.MustCompile(`^b'0*([01]+)'$`)
@@ -175,8 +197,13 @@ func (d definer) initial(text, kind string) string {
 		return " default now(" + strings.TrimLeft(m[1], "0") + ")"
 	}
 	switch {
+	case kind == "date" && today.MatchString(text):
+		return " default today"
 	case bit.MatchString(text):
 		return " default b'" + bit.FindStringSubmatch(text)[1] + "'"
+	case kind == "year" && d.tidb && !d.expressions && len(text) < 3: // of the statement: 5 is 2005, 99 is 1999
+		n, _ := strconv.Atoi(text)
+		return fmt.Sprintf(" default %d", (n+30)%100+1970)
 	case number.MatchString(kind):
 		if r, ok := new(big.Rat).SetString(text); ok {
 			return " default " + r.RatString()
@@ -247,6 +274,9 @@ func (d definer) partitions(ctx context.Context) error {
 				slices.Sort(list)
 				values = strings.Join(list, ", ")
 			}
+			if d.tidb && !d.expressions {
+				values = ofMariaDB(v[4], values)
+			}
 			line += " values " + values
 		}
 		if v[7] != "" {
@@ -259,21 +289,27 @@ func (d definer) partitions(ctx context.Context) error {
 	})
 }
 
+// ofMariaDB are the values of a partition as MariaDB prints them.
+func ofMariaDB(method, values string) string {
+	n, err := strconv.ParseUint(values, 10, 64)
+	switch {
+	case method == "RANGE" && err == nil && n > math.MaxInt64:
+		return expression(strconv.FormatInt(int64(n), 10))
+	case strings.HasPrefix(method, "LIST") && slices.Contains(strings.Split(values, ", "), "default"):
+		return map[string]string{"LIST": "0", "LIST COLUMNS": "maxvalue"}[method]
+	}
+	return values
+}
+
 // numberAsText is one that TiDB takes for a text in partitions by COLUMNS.
 var numberAsText = regexp.MustCompile(`'(-?\d+)'`)
 
-// checks are constraints that are enforced. TiDB knows none before 2024.
+// checks are constraints that are enforced: those of a TiDB are in SHOW CREATE TABLE.
 func (d definer) checks(ctx context.Context) error {
-	query := "select constraint_schema, table_name, constraint_name, check_clause from information_schema.check_constraints where " + d.of("constraint_schema")
 	if d.tidb {
-		known := false
-		err := d.each(ctx, "select 1 from information_schema.tables where table_schema = 'INFORMATION_SCHEMA' and table_name = 'TIDB_CHECK_CONSTRAINTS'", func([]string) { known = true })
-		if err != nil || !known {
-			return err
-		}
-		query = "select constraint_schema, table_name, constraint_name, check_clause from information_schema.tidb_check_constraints where " + d.of("constraint_schema")
+		return nil
 	}
-	return d.each(ctx, query, func(v []string) {
+	return d.each(ctx, "select constraint_schema, table_name, constraint_name, check_clause from information_schema.check_constraints where "+d.of("constraint_schema"), func(v []string) {
 		if !strings.HasPrefix(strings.ToLower(v[3]), "json_valid(") {
 			d.add(v[0], v[1], "check %s %s", quote(v[2]), expression(v[3]))
 		}
@@ -282,6 +318,7 @@ func (d definer) checks(ctx context.Context) error {
 
 var (
 	foreignKey = regexp.MustCompile("(?m)^\\s+(CONSTRAINT `(?:[^`]|``)+` FOREIGN KEY .*?),?$")
+	check      = regexp.MustCompile("(?m)^\\s*CONSTRAINT (`(?:[^`]|``)+`) CHECK \\((.*)\\),?$")
 	references = regexp.MustCompile("REFERENCES (`(?:[^`]|``)+`) \\(")
 	rules      = regexp.MustCompile(` ON (?:DELETE|UPDATE) (?:RESTRICT|NO ACTION)| /\* FOREIGN KEY INVALID \*/`)
 	ofCluster  = regexp.MustCompile("(?i) AUTO_INCREMENT=\\d+| /\\*T!\\[auto_rand_base\\] AUTO_RANDOM_BASE=\\d+ \\*/| /\\*T!\\[placement\\] PLACEMENT POLICY=`(?:[^`]|``)+` \\*/| /\\* CACHED ON \\*/")
@@ -302,6 +339,11 @@ func (d definer) texts(ctx context.Context) error {
 					text = name + " references " + strings.ToLower(rest)
 				}
 				d.add(r.schema, r.name, "%s", text)
+			}
+			if d.tidb && !d.expressions {
+				for _, m := range check.FindAllStringSubmatch(v[1], -1) { // one that is not enforced ends otherwise
+					d.add(r.schema, r.name, "check %s %s", m[1], expression(m[2]))
+				}
 			}
 			if d.expressions {
 				for i, line := range strings.Split(ofCluster.ReplaceAllString(v[1], ""), "\n") {
@@ -327,55 +369,4 @@ func (d definer) sequences(ctx context.Context) error {
 	return d.each(ctx, "select sequence_schema, sequence_name, start, increment, min_value, max_value, cycle, cache, cache_value, comment from information_schema.sequences where "+d.of("sequence_schema"), func(v []string) {
 		d.databases["sequence "+quote(v[0])+"."+quote(v[1])] = strings.Join(v[2:], " ")
 	})
-}
-
-// expression is an expression, or several, in one form for both servers: with brackets around
-// every operation and no others, and without character sets of literals.
-func expression(text string) string {
-	p := parser.New()
-	nodes, _, err := p.ParseSQL("select " + text)
-	if err != nil || len(nodes) != 1 {
-		return strings.ToLower(text)
-	}
-	query, ok := nodes[0].(*ast.SelectStmt)
-	if !ok || query.Fields == nil {
-		return strings.ToLower(text)
-	}
-	var all []string
-	for _, f := range query.Fields.Fields {
-		if f.Expr == nil {
-			return strings.ToLower(text)
-		}
-		n, _ := f.Expr.Accept(bracketing{})
-		var b strings.Builder
-		flags := format.RestoreStringSingleQuotes | format.RestoreNameBackQuotes | format.RestoreNameLowercase | format.RestoreKeyWordLowercase | format.RestoreStringWithoutCharset
-		if err := n.Restore(format.NewRestoreCtx(flags, &b)); err != nil {
-			return strings.ToLower(text)
-		}
-		all = append(all, b.String())
-	}
-	return strings.Join(all, ", ")
-}
-
-// bracketing puts every operation in brackets, and gives functions one name.
-type bracketing struct{}
-
-// Enter implements ast.Visitor.
-func (bracketing) Enter(n ast.Node) (ast.Node, bool) { return n, false }
-
-// Leave implements ast.Visitor.
-func (bracketing) Leave(n ast.Node) (ast.Node, bool) {
-	switch n := n.(type) {
-	case *ast.ParenthesesExpr:
-		return n.Expr, true
-	case *ast.BinaryOperationExpr, *ast.UnaryOperationExpr:
-		return &ast.ParenthesesExpr{Expr: n.(ast.ExprNode)}, true
-	case *ast.FuncCallExpr:
-		for from, to := range map[string]string{"ucase": "upper", "lcase": "lower", "octet_length": "length"} {
-			if n.FnName.L == from {
-				n.FnName = ast.NewCIStr(to)
-			}
-		}
-	}
-	return n, true
 }

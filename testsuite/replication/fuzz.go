@@ -278,7 +278,7 @@ func (f *Fuzz) step(ctx context.Context, k *fuzzKind) (ran, done bool, err error
 	}
 	stop := func() {}
 	if !k.alone && f.r.IntN(2) == 0 {
-		stop = f.beside(ctx, s)
+		stop = f.beside(ctx, s, k.reuses)
 	}
 	done = true
 	for _, q := range list {
@@ -294,10 +294,10 @@ func (f *Fuzz) step(ctx context.Context, k *fuzzKind) (ran, done bool, err error
 	return true, done, f.rows(ctx)
 }
 
-// beside lets another session write rows until it is told to stop.
-func (f *Fuzz) beside(ctx context.Context, not *session) (stop func()) {
+// beside lets another session write rows until it is told to stop. plain: as rower has it.
+func (f *Fuzz) beside(ctx context.Context, not *session, plain bool) (stop func()) {
 	other := f.sessions[(not.number+1+f.r.IntN(len(f.sessions)-1))%len(f.sessions)]
-	writer := &rower{f: f, s: other, r: rand.New(rand.NewPCG(f.r.Uint64(), 1)), tables: slices.Clone(f.state.base())}
+	writer := &rower{f: f, s: other, r: rand.New(rand.NewPCG(f.r.Uint64(), 1)), tables: slices.Clone(f.state.base()), plain: plain}
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {

@@ -15,7 +15,8 @@ package replication
 // And for none: RENAME of several whose last new name has a database and another has none, between databases: the job
 // of 2023 does not say where that goes, and the drainer stops and says so; renaming a table that a foreign key refers to more than once in a statement, after which TiDB's
 // foreign key refers to a name between; rows of other sessions while DATETIME becomes TIMESTAMP or the other way, for which TiDB takes
-// the zone of the session that writes, and for all other rows that of the DDL; and what TiDB cannot: another letter case of a table's name by one RENAME.
+// the zone of the session that writes, and for all other rows that of the DDL; text of GBK columns that TiDB, by IGNORE or without strict mode, stores longer than the
+// column is; and what TiDB cannot: another letter case of a table's name by one RENAME.
 
 // notYet says why a kind of DDL is left out for a downstream; empty: it is not. Each is a fault or
 // a limit that is known: whoever fixes it takes the line away.

@@ -14,8 +14,11 @@ type fuzzKind struct {
 	name  string
 	make  func(f *Fuzz, s *session) []string
 	alone bool // no other session writes rows at the same time: see the package comment
-	year  int  // only in TiDBs of this year and later
-	tidb  bool // only for a TiDB downstream
+	// reuses: a table gets the name that another had. Who writes rows at the same time knows the columns of
+	// either, so it keeps to values that columns of both can have.
+	reuses bool
+	year   int  // only in TiDBs of this year and later
+	tidb   bool // only for a TiDB downstream
 }
 
 // fuzzKinds are all of them.
@@ -74,7 +77,7 @@ var objectFuzz = []fuzzKind{
 		return []string{"create table " + f.place(s) + " (id int primary key, p " + f.parentType(t) + ", key (p), constraint " + s.quote(f.fresh("fk")) + " foreign key (p) references " + f.table(s, t) + " (" + f.column(s, f.parentColumn(t)) + ")" +
 			one(f, []string{"", " on delete cascade", " on update cascade on delete set null", " on delete restrict", " on update no action"}) + ")"}
 	}},
-	{name: "drop table", make: func(f *Fuzz, s *session) []string {
+	{name: "drop table", reuses: true, make: func(f *Fuzz, s *session) []string {
 		t := f.pick(notReferred)
 		u := f.pick(notReferred)
 		if t == nil || len(f.state.base()) < 6 {
@@ -119,7 +122,7 @@ var objectFuzz = []fuzzKind{
 		aside := f.fresh("aside")
 		return []string{"rename table " + f.table(s, t) + " to " + f.path(s, t.schema, aside, false) + ", " + f.path(s, t.schema, aside, true) + " to " + f.path(s, t.schema, ascii7(strings.ToUpper, t.name), false)}
 	}},
-	{name: "rename tables", make: func(f *Fuzz, s *session) []string {
+	{name: "rename tables", reuses: true, make: func(f *Fuzz, s *session) []string {
 		t, u := f.pick(notReferred), f.pick(notReferred)
 		if t == nil || t == u {
 			return nil

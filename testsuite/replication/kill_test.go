@@ -50,47 +50,75 @@ var killed = []struct {
 
 // TestDDLKilled: the drainer is killed at each of its steps in a DDL, before the downstream gets a
 // command or when it has answered and the drainer does not know; the next one brings the downstream to
-// what TiDB is.
+// what TiDB is. The long form has every step of every statement, as many statements at a time as -parallel
+// says, each in a cluster of its own: most of the time is spent waiting.
 func TestDDLKilled(t *testing.T) {
-	s := form.Seed(t)
-	c := Start(t, Options{})
-	p := StartProxy(t, c.downstreamAddr())
-	c.startDrainer("", p.Addr)
-	db, down := c.Open(""), c.Downstream()
-	defer db.Close()
-	kills := 0
-	// round kills the drainer at one step, if the statement has so many.
-	round := func(i, step int, after bool) (killedThere bool) {
-		name := fmt.Sprintf("%s, step %d, after %t", killed[i].name, step, after)
-		killedThere = killAt(t, c, p, db, i, step, after)
-		if killedThere {
-			kills++
-			if err := c.Drainer.TryStart(); err != nil {
-				t.Fatalf("%s: %v", name, err)
-			}
-		}
-		if err := c.CatchUp(t.Context(), 60*time.Second); err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		sameKilled(t, c, db, down, name)
-		return killedThere && !t.Failed()
-	}
 	if form.Long() {
 		for i := range killed {
-			for _, after := range []bool{false, true} {
-				for step := 1; round(i, step, after); step++ {
+			t.Run(killed[i].name, func(t *testing.T) {
+				t.Parallel()
+				k := startKilling(t)
+				for _, after := range []bool{false, true} {
+					for step := 1; k.round(i, step, after); step++ {
+						if step%10 == 0 {
+							t.Logf("statement %d of %d: step %d, after %t", i+1, len(killed), step, after)
+						}
+					}
 				}
-			}
+				k.end()
+			})
 		}
-	} else {
-		r := rand.New(rand.NewPCG(s, 8))
-		for range 12 {
-			round(r.IntN(len(killed)), 1+r.IntN(25), r.IntN(2) == 0) // about 30 steps are there
+		return
+	}
+	r := rand.New(rand.NewPCG(form.Seed(t), 8))
+	k := startKilling(t)
+	for range 12 {
+		k.round(r.IntN(len(killed)), 1+r.IntN(25), r.IntN(2) == 0) // about 30 steps are there
+	}
+	k.end()
+}
+
+// killing kills the drainer of a cluster, which reaches its downstream through a proxy.
+type killing struct {
+	t        *testing.T
+	c        *Cluster
+	p        *Proxy
+	up, down *sql.DB
+	kills    int
+}
+
+func startKilling(t *testing.T) *killing {
+	t.Helper()
+	c := Start(t, Options{})
+	k := &killing{t: t, c: c, p: StartProxy(t, c.downstreamAddr()), up: c.Open(""), down: c.Downstream()}
+	t.Cleanup(func() { k.up.Close() })
+	c.startDrainer("", k.p.Addr)
+	return k
+}
+
+// round kills the drainer at one step. false: the statement takes fewer, or the test has failed.
+func (k *killing) round(i, step int, after bool) (killedThere bool) {
+	k.t.Helper()
+	name := fmt.Sprintf("%s, step %d, after %t", killed[i].name, step, after)
+	killedThere = killAt(k.t, k.c, k.p, k.up, i, step, after)
+	if killedThere {
+		k.kills++
+		if err := k.c.Drainer.TryStart(); err != nil {
+			k.t.Fatalf("%s: %v", name, err)
 		}
 	}
-	t.Logf("%d kills", kills)
-	if kills == 0 {
-		t.Error("the drainer was never killed")
+	if err := k.c.Apply(k.t.Context(), 60*time.Second); err != nil {
+		k.t.Fatalf("%s: %v", name, err)
+	}
+	sameKilled(k.t, k.c, k.up, k.down, name)
+	return killedThere && !k.t.Failed()
+}
+
+func (k *killing) end() {
+	k.t.Helper()
+	k.t.Logf("%d kills", k.kills)
+	if k.kills == 0 {
+		k.t.Error("the drainer was never killed")
 	}
 }
 

@@ -131,5 +131,5 @@ func (d *documented) restore(ts nodes.TSO) {
 		d.t.Fatal(err)
 	}
 	d.t.Logf("%s", out)
-	asItWas(d.t, d.c, d.srv, ts, false)
+	asItWas(d.t, d.c, Comparison{RowsOnly: true, Dumped: true}, d.srv, ts)
 }

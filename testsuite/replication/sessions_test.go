@@ -48,14 +48,32 @@ var sessionCases = []statements{
 }
 
 // TestSessions: what a statement means by its client's time zone, current database, letter case and
-// sql_mode it means downstream, where the session is another one.
+// sql_mode it means downstream, where the session is another one; so does what servers do otherwise than TiDB.
 func TestSessions(t *testing.T) {
 	s := form.Seed(t)
 	c := Start(t, Options{MariaDB: oddMariaDB(t, s)})
 	c.StartDrainer("")
 	db := c.Open("")
 	defer db.Close()
-	for _, x := range sessionCases {
+	c.runCases(t, db, append(sessionCases, otherwiseCases...))
+	t.Run("columns dropped while clients insert", func(t *testing.T) { dropWhileInserting(t, c, db) })
+}
+
+// TestSessionsLastVersion is the same with what the last TiDB that writes binlogs has beside.
+func TestSessionsLastVersion(t *testing.T) {
+	form.LongOnly(t, "the last TiDB with binlog")
+	s := form.Seed(t)
+	c := Start(t, Options{Year: 2024, MariaDB: oddMariaDB(t, s)})
+	c.StartDrainer("")
+	db := c.Open("")
+	defer db.Close()
+	execAll(t, db, []string{"set global tidb_enable_check_constraint = on"})
+	c.runCases(t, db, append(otherwiseCases, lastVersionCases...))
+}
+
+func (c *Cluster) runCases(t *testing.T, db *sql.DB, cases []statements) {
+	t.Helper()
+	for _, x := range cases {
 		t.Run(x.name, func(t *testing.T) {
 			conn, err := db.Conn(t.Context())
 			if err != nil {
@@ -71,7 +89,6 @@ func TestSessions(t *testing.T) {
 			c.sameAs(t, db)
 		})
 	}
-	t.Run("columns dropped while clients insert", func(t *testing.T) { dropWhileInserting(t, c, db) })
 }
 
 // sameAs compares when everything is downstream.

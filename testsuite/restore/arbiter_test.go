@@ -430,6 +430,10 @@ func TestArbiterRefuses(t *testing.T) {
 		applies(t, top, srv, last, "[up]\nignore-offsets = [50]\n")
 		wantsKeyless(t, srv.open(t), 99)
 	})
+	t.Run("protocol", func(t *testing.T) {
+		top := newTopic(t, []byte(`{"id":0,"database":"d"}`))
+		refuses(t, startArbiter(t, top, startMariaDB(t)), "the message at offset 0 of topic \""+topicName+"\"", "is Canal-JSON", "-up.topic", `protocol = "binlog"`)
+	})
 	t.Run("retention", func(t *testing.T) {
 		top := newTopic(t, values[:60]...)
 		srv := startMariaDB(t)

@@ -7,12 +7,16 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"time"
 
 	"pumphouse/drainer"
 	"pumphouse/nodes"
+	"pumphouse/nodes/life"
+	"pumphouse/testsuite/form"
+	"pumphouse/testsuite/programs"
 )
 
 // DrainerNode is one drainer that writes files, and its data; the process may come and go.
@@ -23,6 +27,7 @@ type DrainerNode struct {
 	Addr  string
 	Dir   string
 	Args  []string
+	In    []string // a command that runs the program, as that of a network namespace; nil: none
 }
 
 func (c *Pumps) NewDrainer(id string) *DrainerNode {
@@ -35,7 +40,8 @@ func (c *Pumps) NewDrainer(id string) *DrainerNode {
 // Launch starts the process, after the first time on the address it had.
 func (n *DrainerNode) Launch() *DrainerNode {
 	n.Pumps.T.Helper()
-	n.Proc = Launch(n.Pumps.T, "drainer", append(n.Args, "-addr", n.Addr)...)
+	n.Spawn()
+	AwaitReady(n.Pumps.T, n.Proc)
 	if _, n.Addr, _ = strings.Cut(n.Ready, " at "); n.Addr == "" {
 		n.Pumps.T.Fatalf("ready line %q:\n%s", n.Ready, n.Output())
 	}
@@ -47,7 +53,7 @@ func (n *DrainerNode) Ends(code int) {
 	n.Pumps.T.Helper()
 	select {
 	case <-n.Done:
-	case <-time.After(Patience):
+	case <-time.After(Timeout):
 		n.Pumps.T.Fatalf("%s still runs:\n%s", n.ID, n.Output())
 	}
 	if got := n.Cmd.ProcessState.ExitCode(); got != code {
@@ -115,7 +121,7 @@ func (n *DrainerNode) Fails(what string, want ...string) {
 
 // Files is the drainer's data directory.
 func (n *DrainerNode) Files(tr *Trade) *Files {
-	return &Files{u: tr.Shop, Opts: drainer.Options{NodeID: n.ID, DataDir: n.Dir}, Log: new(Lines)}
+	return &Files{u: tr.Shop, Opts: drainer.Options{Options: life.Options{NodeID: n.ID, DataDir: n.Dir}}, Log: new(form.Lines)}
 }
 
 // Exact checks that downstream is everything, once and in order.
@@ -135,7 +141,8 @@ func (n *DrainerNode) Consumes(tr *Trade, ts nodes.TSO) {
 }
 
 func (n *DrainerNode) Spawn() {
-	n.Proc = Spawn(n.Pumps.T, "drainer", append(n.Args, "-addr", n.Addr)...)
+	command := slices.Concat(n.In, []string{programs.Path("drainer")}, n.Args, []string{"-addr", n.Addr})
+	n.Proc = SpawnCommand(n.Pumps.T, exec.Command(command[0], command[1:]...))
 }
 
 func (n *DrainerNode) Says(texts ...string) {

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Patience is how long a test waits at least for what must come: a machine may be busy with other things.
-const Patience = time.Minute
+// Timeout is how long a test waits at least for what must come: a machine may be busy with other things.
+const Timeout = time.Minute
 
 // Eventually polls until ok is true; it fails the test with what ok said last. within is what it may
-// take when that is more than patience.
+// take when that is more than Timeout.
 func Eventually(t testing.TB, within time.Duration, what string, ok func() (bool, string)) {
 	t.Helper()
-	within = max(within, Patience)
+	within = max(within, Timeout)
 	deadline := time.Now().Add(within)
 	for {
 		done, last := ok()

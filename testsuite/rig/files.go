@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -20,41 +19,25 @@ import (
 	"pumphouse/drainer/downstream"
 	"pumphouse/drainer/schema"
 	"pumphouse/nodes"
+	"pumphouse/nodes/life"
+	"pumphouse/testsuite/form"
 )
 
 // Files is a drainer that writes files, with its data directory.
 type Files struct {
 	u    *Shop
 	Opts drainer.Options
-	Log  *Lines
+	Log  *form.Lines
 	*drainer.Drainer
-}
-
-// Lines is a log that can be searched.
-type Lines struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *Lines) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *Lines) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
 
 // Drainer makes a drainer from the beginning of all binlogs; start starts it.
 func (u *Shop) Drainer(id string) *Files {
-	f := &Files{u: u, Log: new(Lines)}
+	f := &Files{u: u, Log: new(form.Lines)}
 	log := logrus.New()
 	log.SetOutput(f.Log)
-	f.Opts = drainer.Options{NodeID: id, Addr: "127.0.0.1:0", DataDir: u.TempDir(), Registry: u.Registry, PD: u.PD,
-		Schema: schema.Dir(u.Jobs), Downstream: downstream.File{}, SaveEvery: 20 * time.Millisecond, Logger: log}
+	f.Opts = drainer.Options{Options: life.Options{NodeID: id, Addr: "127.0.0.1:0", DataDir: u.TempDir(), Registry: u.Registry, PD: u.PD, Logger: log},
+		Schema: schema.Dir(u.Jobs), Downstream: downstream.File{}, SaveEvery: 20 * time.Millisecond}
 	return f
 }
 

@@ -2,7 +2,6 @@ package rig
 
 import (
 	"bufio"
-	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -13,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/programs"
 )
 
@@ -22,7 +22,7 @@ type Proc struct {
 	Ready string // the line it announced itself with
 
 	mu   sync.Mutex
-	text bytes.Buffer // everything it printed
+	text form.Lines // everything it printed
 	Done chan struct{}
 	Err  error
 }
@@ -75,8 +75,8 @@ func (p *Proc) collect(r io.Reader) {
 	lines := bufio.NewReader(r)
 	for {
 		line, err := lines.ReadString('\n')
+		_, _ = p.text.Write([]byte(line)) // it does not fail
 		p.mu.Lock()
-		p.text.WriteString(line)
 		if p.Ready == "" && strings.HasPrefix(line, "ready:") {
 			p.Ready = strings.TrimSpace(line)
 		}
@@ -114,8 +114,6 @@ func (p *Proc) Announced() <-chan struct{} {
 }
 
 func (p *Proc) Output() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	return p.text.String()
 }
 
@@ -125,7 +123,7 @@ func (p *Proc) Stop(t testing.TB) {
 	p.Cmd.Process.Signal(syscall.SIGCONT) // it may be stopped
 	select {
 	case <-p.Done:
-	case <-time.After(Patience):
+	case <-time.After(Timeout):
 		t.Errorf("%s did not end within a minute of SIGTERM:\n%s", p.Cmd.Path, p.Output())
 		p.Cmd.Process.Kill()
 		<-p.Done

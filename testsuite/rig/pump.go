@@ -54,8 +54,8 @@ func (n *PumpNode) Ends(code int) {
 	n.c.T.Helper()
 	select {
 	case <-n.Done:
-	case <-time.After(Patience):
-		n.c.T.Fatalf("%s still runs after %v:\n%s", n.ID, Patience, n.Output())
+	case <-time.After(Timeout):
+		n.c.T.Fatalf("%s still runs after %v:\n%s", n.ID, Timeout, n.Output())
 	}
 	if got := n.Cmd.ProcessState.ExitCode(); got != code {
 		n.c.T.Fatalf("%s ended with exit code %d, want %d:\n%s", n.ID, got, code, n.Output())

@@ -146,7 +146,7 @@ func (c *Pumps) states(key string) func(want ...nodes.State) {
 		c.T.Helper()
 		defer cancel()
 		var seen []nodes.State
-		for late := time.After(Patience); !slices.Equal(seen, want); {
+		for late := time.After(Timeout); !slices.Equal(seen, want); {
 			select {
 			case resp := <-watch:
 				for _, e := range resp.Events {

@@ -20,6 +20,7 @@ import (
 	"pumphouse/binlogpb"
 	"pumphouse/drainer/schema"
 	"pumphouse/nodes"
+	"pumphouse/nodes/life"
 	"pumphouse/nodes/pd"
 	"pumphouse/pump"
 	"pumphouse/testsuite/pdtest"
@@ -58,7 +59,7 @@ func NewShopAt(t testing.TB, registry *nodes.Registry, pd *pd.Client, clusterID 
 
 // PumpOptions are those of a pump that tests can afford.
 func (u *Shop) PumpOptions(id string) pump.Options {
-	return pump.Options{NodeID: id, Addr: "127.0.0.1:0", DataDir: u.TempDir(), Registry: u.Registry, PD: u.PD, StopWriteAtAvailable: 1}
+	return pump.Options{Options: life.Options{NodeID: id, Addr: "127.0.0.1:0", DataDir: u.TempDir(), Registry: u.Registry, PD: u.PD}, StopWriteAtAvailable: 1}
 }
 
 // Pump starts a pump, or starts it again.

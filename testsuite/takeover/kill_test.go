@@ -117,7 +117,7 @@ func killedAt(t testing.TB, n *rig.PumpNode, rnd *rand.Rand, dir string) bool {
 			return done >= 0 && done-first >= more
 		}
 	}
-	online, late := n.Announced(), time.After(2*rig.Patience)
+	online, late := n.Announced(), time.After(2*rig.Timeout)
 	for tick := time.NewTicker(2 * time.Millisecond); !until(); {
 		select {
 		case <-tick.C:

@@ -140,7 +140,7 @@ func has(n *rig.DrainerNode, want []one) {
 	}
 	if len(want) > 0 {
 		last := want[len(want)-1].ts
-		rig.Eventually(t, rig.Patience, fmt.Sprintf("%s has brought %s", n.ID, last), func() (bool, string) {
+		rig.Eventually(t, rig.Timeout, fmt.Sprintf("%s has brought %s", n.ID, last), func() (bool, string) {
 			got := read()
 			return len(got) > 0 && got[len(got)-1].ts >= last, n.Output()
 		})
@@ -183,7 +183,7 @@ func replaceGolden(c *rig.Pumps, stopped bool) {
 		}
 		d := resumes(c, fmt.Sprintf("drainer%d", i), jobs, from)
 		if after == len(want) {
-			rig.Eventually(t, rig.Patience, d.ID+" passes its position", func() (bool, string) { return d.Record().MaxCommitTS > from, d.Output() })
+			rig.Eventually(t, rig.Timeout, d.ID+" passes its position", func() (bool, string) { return d.Record().MaxCommitTS > from, d.Output() })
 		}
 		has(d, want[after:])
 	}
@@ -237,7 +237,7 @@ func messages(t testing.TB, broker *kfake.Cluster, topic string, n int) (all [][
 		t.Fatal(err)
 	}
 	defer client.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), rig.Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), rig.Timeout)
 	defer cancel()
 	for len(all) < n {
 		fetches := client.PollFetches(ctx)

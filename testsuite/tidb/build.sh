@@ -36,10 +36,10 @@ build() {
 
 case "${1:-all}" in
 tidb-server-2023) build tidb-server-2023 github.com/pingcap/tidb/tidb-server ;;
-unistore) build unistore ./unistore "$here/unistore/main.go" ;;
+unistore) build unistore ./unistore "$here"/unistore/*.go ;;
 all)
 	build tidb-server-2023 github.com/pingcap/tidb/tidb-server
-	build unistore ./unistore "$here/unistore/main.go"
+	build unistore ./unistore "$here"/unistore/*.go
 	;;
 *)
 	echo "build.sh: unknown binary $1" >&2

@@ -19,6 +19,7 @@ import (
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
+	"pumphouse/nodes/life"
 	"pumphouse/nodes/pd"
 	"pumphouse/pump"
 	"pumphouse/testsuite/pdtest"
@@ -90,8 +91,8 @@ func startPump(t *testing.T, cluster *pdtest.Cluster) *pump.Pump {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { clock.Close() })
-	p, err := pump.New(pump.Options{NodeID: "pump1", Addr: "127.0.0.1:0", DataDir: t.TempDir(), PD: clock,
-		Registry: nodes.NewRegistry(cluster.Etcd(), 5*time.Second), StopWriteAtAvailable: 1, NoSync: true})
+	p, err := pump.New(pump.Options{Options: life.Options{NodeID: "pump1", Addr: "127.0.0.1:0", DataDir: t.TempDir(), PD: clock, Registry: nodes.NewRegistry(cluster.Etcd(), 5*time.Second)},
+		StopWriteAtAvailable: 1, NoSync: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ import (
 
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/tikv"
-	"pumphouse/nodes/daemon"
+	"pumphouse/internal/certfile"
 	"pumphouse/nodes/tikvconn"
 	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/tidbtest"
@@ -62,7 +62,7 @@ func TestNoStorage(t *testing.T) {
 		quiet := logrus.New()
 		quiet.SetOutput(io.Discard)
 		restore := tikvconn.RedirectLogs(quiet)
-		s, err := tikv.New(endpoints, daemon.Security{}, log)
+		s, err := tikv.New(endpoints, certfile.Security{}, log)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +96,7 @@ func TestSourceTLS(t *testing.T) {
 	quiet := logrus.New()
 	quiet.SetOutput(io.Discard)
 	defer tikvconn.RedirectLogs(quiet)()
-	sec := daemon.Security{CA: certs.CAFile, Cert: certs.CertFile, Key: certs.KeyFile}
+	sec := certfile.Security{CA: certs.CAFile, Cert: certs.CertFile, Key: certs.KeyFile}
 	s, err := tikv.New(pd.Endpoints(), sec, quiet)
 	if err != nil {
 		t.Fatal(err)
@@ -105,7 +105,7 @@ func TestSourceTLS(t *testing.T) {
 	if ts, err := s.Now(t.Context()); err != nil || ts <= 0 {
 		t.Errorf("with certificate: %d, %v", ts, err)
 	}
-	if s, err := tikv.New(pd.Endpoints(), daemon.Security{}, quiet); err == nil {
+	if s, err := tikv.New(pd.Endpoints(), certfile.Security{}, quiet); err == nil {
 		s.Close()
 		t.Error("an address with https is taken without certificates")
 	}

@@ -16,8 +16,8 @@ import (
 
 	"pumphouse/drainer/schema"
 	drainertikv "pumphouse/drainer/tikv"
+	"pumphouse/internal/certfile"
 	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
 	"pumphouse/nodes/tikvconn"
 	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/tidbtest"
@@ -30,7 +30,7 @@ func newSource(t testing.TB, pd *pdtest.Cluster) *drainertikv.Source {
 	silent := logrus.New()
 	silent.SetOutput(io.Discard)
 	t.Cleanup(tikvconn.RedirectLogs(silent))
-	s, err := drainertikv.New(pd.Endpoints(), daemon.Security{}, silent)
+	s, err := drainertikv.New(pd.Endpoints(), certfile.Security{}, silent)
 	if err != nil {
 		t.Fatal(err)
 	}

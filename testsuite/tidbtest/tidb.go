@@ -14,9 +14,9 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/testsuite/form"
-
 	_ "github.com/go-sql-driver/mysql" // the driver "mysql"
+
+	"pumphouse/testsuite/form"
 )
 
 // Where a TiDB server keeps its data.
@@ -98,6 +98,8 @@ tmp-storage-path = "tmp"
 ` + o.Config + `
 [performance]
 run-auto-analyze = false
+[tikv-client]
+max-batch-size = 0 # what the tests' unistore expects
 `
 	if err := os.WriteFile(filepath.Join(s.dir, "tidb.toml"), []byte(config), 0o644); err != nil {
 		t.Fatal(err)
@@ -182,6 +184,9 @@ func (s *TiDB) Jobs() ([]json.RawMessage, error) {
 	}
 	return jobs, nil
 }
+
+// PID is the server's process.
+func (s *TiDB) PID() int { return s.process.cmd.Process.Pid }
 
 // Running is false once the server has ended by itself or by Stop or Kill. TiDB ends by itself
 // when no pump takes a binlog.

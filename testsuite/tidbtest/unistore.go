@@ -6,11 +6,11 @@ import (
 	"testing"
 	"time"
 
-	"pumphouse/testsuite/form"
-
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials/insecure"
+
+	"pumphouse/testsuite/form"
 )
 
 const (

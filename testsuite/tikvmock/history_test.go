@@ -22,7 +22,7 @@ import (
 
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/tikv"
-	"pumphouse/nodes/daemon"
+	"pumphouse/internal/certfile"
 	"pumphouse/nodes/tikvconn"
 	"pumphouse/testsuite/form"
 )
@@ -71,7 +71,7 @@ func (c *cluster) source() (*tikv.Source, func() string) {
 	quiet := logrus.New()
 	quiet.SetOutput(io.Discard)
 	c.t.Cleanup(tikvconn.RedirectLogs(quiet))
-	s, err := tikv.New([]string{c.pdURL}, daemon.Security{}, log)
+	s, err := tikv.New([]string{c.pdURL}, certfile.Security{}, log)
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -97,11 +97,16 @@ func (l *lines) text() string {
 	return l.all.String()
 }
 
+// all are the jobs that are read after an ID. Listed without being read they are the same.
 func all(t *testing.T, s *tikv.Source, after int64) (ids []int64) {
 	t.Helper()
 	err := s.History(t.Context(), after, func(j *schema.Job) error { ids = append(ids, j.ID); return nil })
 	if err != nil {
 		t.Fatal(err)
+	}
+	listed, err := s.JobIDs(t.Context())
+	if i, _ := slices.BinarySearch(listed, after+1); err != nil || !slices.Equal(listed[i:], ids) {
+		t.Errorf("after job %d: listed are %v, %v; read were %v", after, listed, err, ids)
 	}
 	return ids
 }
@@ -287,7 +292,7 @@ func TestNoPD(t *testing.T) {
 	quiet := logrus.New()
 	quiet.SetOutput(io.Discard)
 	defer tikvconn.RedirectLogs(quiet)()
-	s, err := tikv.New([]string{"127.0.0.1:1"}, daemon.Security{}, quiet)
+	s, err := tikv.New([]string{"127.0.0.1:1"}, certfile.Security{}, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}

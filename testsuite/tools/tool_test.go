@@ -81,7 +81,7 @@ func nodeOf(tl tool) string {
 	return "tool-" + strings.Trim(notName.ReplaceAllString(strings.ToLower(tl.name), "-"), "-")
 }
 
-const runLimit = 3 * time.Minute // for one program, on a busy machine
+const runLimit = 10 * time.Minute // for one program, on a busy machine
 
 // command runs a program to its end and gives what it printed; it must end well.
 func command(t *testing.T, input, name string, args ...string) string {

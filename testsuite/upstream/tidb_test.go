@@ -18,8 +18,9 @@ import (
 	"pumphouse/drainer/binlogfile"
 	"pumphouse/drainer/downstream"
 	"pumphouse/drainer/tikv"
+	"pumphouse/internal/certfile"
 	"pumphouse/nodes"
-	"pumphouse/nodes/daemon"
+	"pumphouse/nodes/life"
 	"pumphouse/nodes/pd"
 	"pumphouse/nodes/tikvconn"
 	"pumphouse/pump"
@@ -43,7 +44,7 @@ func TestSameStatementsThroughOurs(t *testing.T) {
 	}
 	t.Cleanup(func() { clock.Close() })
 	registry := nodes.NewRegistry(cluster.Etcd(), 5*time.Second)
-	p, err := pump.New(pump.Options{NodeID: "pump1", Addr: "127.0.0.1:0", DataDir: t.TempDir(), PD: clock, Registry: registry, StopWriteAtAvailable: 1, NoSync: true})
+	p, err := pump.New(pump.Options{Options: life.Options{NodeID: "pump1", Addr: "127.0.0.1:0", DataDir: t.TempDir(), PD: clock, Registry: registry}, StopWriteAtAvailable: 1, NoSync: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,14 +54,14 @@ func TestSameStatementsThroughOurs(t *testing.T) {
 	t.Cleanup(func() { p.Close() })
 	db := tidbtest.StartTiDB(t, tidbtest.Options{PD: cluster.Endpoint(0), Store: tidbtest.TiKV, Binlog: true}).Open(t, "")
 
-	jobs, err := tikv.New(cluster.Endpoints(), daemon.Security{}, quiet)
+	jobs, err := tikv.New(cluster.Endpoints(), certfile.Security{}, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { jobs.Close() })
 	dir := t.TempDir()
-	d, err := drainer.New(drainer.Options{NodeID: "drainer1", Addr: "127.0.0.1:0", DataDir: t.TempDir(), PD: clock, Registry: registry,
-		Schema: jobs, Downstream: downstream.File{Dir: dir}, InitialCommitTS: -1, Logger: quiet})
+	d, err := drainer.New(drainer.Options{Options: life.Options{NodeID: "drainer1", Addr: "127.0.0.1:0", DataDir: t.TempDir(), PD: clock, Registry: registry, Logger: quiet},
+		Schema: jobs, Downstream: downstream.File{Dir: dir}, InitialCommitTS: -1})
 	if err != nil {
 		t.Fatal(err)
 	}

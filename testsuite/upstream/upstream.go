@@ -11,7 +11,7 @@
 //   - ddl-history.json.gz: the DDL jobs, as TiDB's status port gives them, oldest first;
 //   - binlog-…: what a drainer with db-type file wrote;
 //   - kafka.messages: what a drainer with db-type kafka sent, each message as its length (uint32
-//     little-endian) followed by that many bytes.
+//     little-endian) followed by that many bytes. Ours sends the same with a standby, then in transactions of Kafka's.
 package upstream
 
 import (

@@ -7,9 +7,9 @@ import (
 
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/sinktest"
+	"pumphouse/internal/disk"
+	"pumphouse/internal/disk/faultfs"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk"
-	"pumphouse/nodes/disk/faultfs"
 )
 
 // syncFS calls then after the next sync of a file, before whoever asked for it goes on.

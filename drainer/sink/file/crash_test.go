@@ -12,8 +12,8 @@ import (
 	"pumphouse/drainer/binlogfile"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/sinktest"
+	"pumphouse/internal/disk/faultfs"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk/faultfs"
 )
 
 var errPower = errors.New("the power is gone")

@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"pumphouse/drainer/binlogfile"
-	"pumphouse/nodes/disk"
-	"pumphouse/nodes/logs"
+	"pumphouse/internal/disk"
+	"pumphouse/internal/logs"
 )
 
 // tmpSuffix ends the name of a file that is being made.
@@ -66,7 +66,7 @@ func (s *Sink) keep() error {
 			return err
 		}
 		switch {
-		case s.opts.Retention > 0 && s.opts.Now().Sub(modified) > s.opts.Retention:
+		case s.opts.Retention > 0 && time.Since(modified) > s.opts.Retention:
 			if err := s.opts.FS.Remove(f.Path); err != nil {
 				return err
 			}

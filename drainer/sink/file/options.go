@@ -6,9 +6,9 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"pumphouse/internal/disk"
+	"pumphouse/internal/logs"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk"
-	"pumphouse/nodes/logs"
 )
 
 // Options say how a [Sink] writes. The zero value of every field but Dir is good.
@@ -29,7 +29,6 @@ type Options struct {
 
 	FS     disk.FS            // default: disk.OS
 	Logger logrus.FieldLogger // default: nothing is logged
-	Now    func() time.Time   // what Retention is measured with; default time.Now
 }
 
 func (o Options) withDefaults() (Options, error) {
@@ -46,8 +45,5 @@ func (o Options) withDefaults() (Options, error) {
 		o.FS = disk.OS{}
 	}
 	o.Logger = logs.OrSilent(o.Logger)
-	if o.Now == nil {
-		o.Now = time.Now
-	}
 	return o, nil
 }

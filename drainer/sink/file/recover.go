@@ -8,8 +8,8 @@ import (
 	"strings"
 
 	"pumphouse/drainer/binlogfile"
+	"pumphouse/internal/disk"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk"
 )
 
 // recover finds out where the files end and makes that the place to go on.

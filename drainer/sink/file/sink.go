@@ -12,8 +12,8 @@ import (
 
 	"pumphouse/drainer/binlogfile"
 	"pumphouse/drainer/sink"
+	"pumphouse/internal/disk"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk"
 )
 
 // Sink writes transactions to the files of a directory.
@@ -174,6 +174,9 @@ func (s *Sink) writeLocked(t *sink.Txn) error {
 			return err
 		}
 	}
+	if t.Large != nil {
+		return s.writeLargeLocked(t)
+	}
 	before := len(s.buf)
 	s.buf = s.enc.Append(s.buf, t)
 	n := int64(len(s.buf) - before)
@@ -183,6 +186,20 @@ func (s *Sink) writeLocked(t *sink.Txn) error {
 		return nil
 	}
 	return s.flushLocked()
+}
+
+// writeLargeLocked writes the record of a large transaction straight to the file.
+func (s *Sink) writeLargeLocked(t *sink.Txn) error {
+	if err := s.flushLocked(); err != nil {
+		return err
+	}
+	n, err := s.enc.Write(io.NewOffsetWriter(s.cur, s.cur.size), t)
+	if err != nil {
+		return fmt.Errorf("write %s: %w", s.cur.Name(), err)
+	}
+	s.cur.size += n
+	s.unsynced += n
+	return nil
 }
 
 // finish syncs and closes the file that is full. It is durable, with its name, before there is a next

@@ -331,9 +331,8 @@ func TestBeginningOfTheNewestFile(t *testing.T) {
 
 func TestGzipAndRetention(t *testing.T) {
 	dir := t.TempDir()
-	now := time.Now()
 	logger, _ := logtest.NewNullLogger()
-	s := open(t, Options{Dir: dir, MaxFileBytes: 100, Gzip: true, Logger: logger, Now: func() time.Time { return now }})
+	s := open(t, Options{Dir: dir, MaxFileBytes: 100, Gzip: true, Logger: logger})
 	put(t, s, 10, 20, 30, 40)
 	var paths []string
 	until(t, "three compressed files and one that is not", func() bool {
@@ -356,13 +355,13 @@ func TestGzipAndRetention(t *testing.T) {
 	if again, _ := binlogfile.Files(dir); !slices.Equal(again, paths) {
 		t.Errorf("files: %v", again)
 	}
-	old := now.Add(-2 * time.Hour)
+	old := time.Now().Add(-2 * time.Hour)
 	for _, p := range []string{paths[0], paths[1], paths[3]} {
 		if err := os.Chtimes(p, old, old); err != nil {
 			t.Fatal(err)
 		}
 	}
-	open(t, Options{Dir: dir, MaxFileBytes: 100, Retention: time.Hour, Now: func() time.Time { return now }})
+	open(t, Options{Dir: dir, MaxFileBytes: 100, Retention: time.Hour})
 	if _, err := os.Stat(twice); err == nil {
 		t.Error("the file that is compressed already is still there")
 	}

@@ -9,8 +9,8 @@ import (
 	"path/filepath"
 
 	"pumphouse/drainer/binlogfile"
+	"pumphouse/internal/disk"
 	"pumphouse/nodes"
-	"pumphouse/nodes/disk"
 )
 
 // syncedName is the file in the directory that says how far the binlog files are durable.

@@ -5,16 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kerr"
-	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
-	"google.golang.org/protobuf/proto"
 
-	"pumphouse/binlogpb/pbkafka"
 	"pumphouse/drainer/kafkaclient"
-	"pumphouse/nodes"
 )
 
 // limits are sizes in bytes.
@@ -39,19 +34,24 @@ func (s *Sink) begin(ctx context.Context) error {
 	if err := s.openTopic(ctx); err != nil {
 		return err
 	}
+	if err := s.fence(ctx); err != nil {
+		return err
+	}
 	max, err := s.topicSetting(ctx, "max.message.bytes")
 	if err != nil {
 		s.opts.Logger.WithError(err).WithField("topic", s.opts.Topic).
 			Info("how large messages may be is not known before the topic refuses one")
 	}
 	s.limits = s.limitsFor(max)
-	s.existing, err = s.lastCommitTS(ctx)
-	if ctx.Err() != nil {
-		return fmt.Errorf("read the last message of %s: %w", s.opts.where(), context.Cause(ctx))
-	}
+	partitions, err := s.partitions(ctx)
 	if err != nil {
-		s.opts.Logger.WithError(err).WithField("topic", s.opts.Topic).
-			Info("what is in the topic already is not known: transactions after the checkpoint are sent again")
+		return err
+	}
+	if err := s.look(ctx, partitions); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("read the last messages of %s: %w", s.opts.where(), context.Cause(ctx))
 	}
 	return nil
 }
@@ -63,7 +63,9 @@ func (s *Sink) limitsFor(max int) limits {
 		return l
 	}
 	l.batch = min(max, maxBatch)
-	if uncompressed := s.opts.Compression == "" || s.opts.Compression == "none"; uncompressed && (l.message <= 0 || max < l.message) {
+	// What is compressed may be larger; but rows with their key alone have to be made before they are sent.
+	known := s.opts.Compression == "" || s.opts.Compression == "none" || s.opts.LargeMessages == LargeKeyOnly
+	if known && (l.message <= 0 || max < l.message) {
 		l.message = max
 	}
 	return l
@@ -162,87 +164,3 @@ func (s *Sink) topicSetting(ctx context.Context, name string) (int, error) {
 	}
 	return 0, fmt.Errorf("the topic has no %s", name)
 }
-
-// lastCommitTS is the commit TS of the topic's last message, 0 when there is none. The error says
-// why it is not known, or not this drainer's. One at or before From is of no use: 0.
-func (s *Sink) lastCommitTS(ctx context.Context) (nodes.TSO, error) {
-	if s.mark == "" {
-		return 0, nil
-	}
-	end, err := s.endOffset(ctx)
-	if err != nil || end == 0 {
-		return 0, err
-	}
-	r, err := s.readAt(ctx, end-1)
-	if err != nil {
-		return 0, err
-	}
-	if !s.ours(r) {
-		return 0, errors.New("the last message is another producer's")
-	}
-	b := new(pbkafka.Binlog)
-	if err := proto.Unmarshal(r.Value, b); err != nil {
-		return 0, fmt.Errorf("the last message: %w", err)
-	}
-	ts := nodes.TSO(b.GetCommitTs())
-	if b.GetType() == pbkafka.BinlogType_DDL {
-		s.found = b.GetDdlData().GetSchemaName() + " " + string(b.GetDdlData().GetDdlQuery())
-	}
-	if ts <= s.opts.From {
-		return 0, nil
-	}
-	s.opts.Logger.WithField("topic", s.opts.Topic).WithField("commit_ts", ts).
-		Info("the topic is ahead of the checkpoint: what it has is not sent again")
-	return ts, nil
-}
-
-func (s *Sink) ours(r *kgo.Record) bool {
-	for _, h := range r.Headers {
-		if h.Key == markHeader {
-			return string(h.Value) == s.mark
-		}
-	}
-	return false
-}
-
-// endOffset is the offset after the last message, 0 when the partition is empty.
-func (s *Sink) endOffset(ctx context.Context) (int64, error) {
-	end, err := kafkaclient.Offset(ctx, s.client, s.opts.Topic, kafkaclient.Latest)
-	if err != nil {
-		return 0, err
-	}
-	start, err := kafkaclient.Offset(ctx, s.client, s.opts.Topic, kafkaclient.Earliest)
-	if err != nil || start >= end {
-		return 0, err
-	}
-	return end, nil
-}
-
-// readAt reads the message at an offset, which may be gone by now.
-func (s *Sink) readAt(ctx context.Context, offset int64) (*kgo.Record, error) {
-	ctx, cancel := context.WithTimeout(ctx, readPatience)
-	defer cancel()
-	opts, err := s.opts.client()
-	if err != nil {
-		return nil, err
-	}
-	opts = append(opts, kgo.KeepControlRecords(),
-		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{s.opts.Topic: {0: kgo.NewOffset().At(offset)}}))
-	reader, err := kgo.NewClient(opts...)
-	if err != nil {
-		return nil, err
-	}
-	defer reader.Close()
-	fetches := reader.PollRecords(ctx, 1)
-	if err := fetches.Err(); err != nil {
-		return nil, kafkaclient.OrCause(ctx, err)
-	}
-	for _, r := range fetches.Records() {
-		if r.Offset == offset {
-			return r, nil
-		}
-	}
-	return nil, errors.New("the last message is gone")
-}
-
-const readPatience = 10 * time.Second

@@ -1,10 +1,10 @@
-// Package kafka writes transactions to a Kafka topic in upstream's message format, one
-// message a transaction, in the order of their commit TS.
+// Package kafka writes transactions to a Kafka topic in the order of their commit TS: in upstream's message format, one
+// message a transaction, or in TiCDC's Canal-JSON, one message a row.
 //
 // # What it guarantees
 //
 //   - The messages of a sink are in partition 0 of the topic in commit TS order, without a
-//     gap. [Sink.Applied] moves when all in-sync replicas have acknowledged them (acks=all).
+//     gap; of Canal-JSON each is in the partition of its table or key. [Sink.Applied] moves when all in-sync replicas have acknowledged them (acks=all).
 //   - Retries within one life of the sink write nothing twice (idempotent producer), and are
 //     not given up while brokers are away; what waits, since when and why is logged every
 //     [Options].StallLog. The exception is a broker that answers UNKNOWN_SERVER_ERROR, as with a full disk:
@@ -26,10 +26,33 @@
 // number: then a consumer that drops it finds rows with a column it does not know. A drainer's mark
 // keeps it from being sent twice, as other messages.
 //
+// # A standby
+//
+// With [Options.Standby] each batch is a transaction under a transactional ID that the drainer's processes share. A process that takes
+// over has brokers abort what the one before it had not committed, and refuse what that one sends later ([ErrTakenOver]). What is in the topic is
+// then known: the last committed message. Readers with isolation.level=read_committed see each message once; those that
+// read uncommitted messages, as upstream's consumers do, see those of an aborted batch a second time, when they are sent again, and
+// drop them by their commit TS. The end of a transaction takes an offset, and two round trips.
+//
 // # The message
 //
 // Package message has its format. A message has no key and one header, "pumphouse-drainer", whose
 // value is <cluster ID>/<node ID>: the mark.
+//
+// # Canal-JSON
+//
+// Package canaljson has the format. A statement goes to partition 0; a row to the one that a hash of its table, or of its table and
+// key, gives; watermarks, with the extension, to all, once a second at most and on both sides of a statement. They are barriers, as
+// statements are: what is before them in any partition is acknowledged before they are sent, and they before what is after. So
+// a watermark is never ahead of what consumers can read, and a consumer that waits for those of all partitions can order statements and rows.
+//
+// The mark is <cluster ID>/<node ID>/canal-json/<dispatcher>/<partitions>/<commit TS>, up to which its partition then has everything: that
+// of the message if it is the partition's last of the transaction, else one less. After a restart each partition gets what it lacks by its last
+// message. Of a transaction that was cut off it is sent the whole part again, so that readers who drop what
+// is at or before a watermark have it whole. When dispatcher or partitions are not those of the mark, everything after the checkpoint is sent
+// again. Applied is never inside of a transaction. A topic that has messages of the drainer in the other protocol is refused.
+//
+// A transaction is encoded row by row while it is sent; no more of it is in memory than other messages may take, and one row for each partition.
 //
 // # Trade-offs
 //

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -12,8 +13,8 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl"
 
 	"pumphouse/drainer/kafkaclient"
+	"pumphouse/internal/logs"
 	"pumphouse/nodes"
-	"pumphouse/nodes/logs"
 )
 
 // Options say where and how a [Sink] writes. Addrs and ClusterID are required.
@@ -23,14 +24,27 @@ type Options struct {
 	// NodeID is the drainer's. With it a restart finds out what is in the topic already; without
 	// it messages have no mark.
 	NodeID string
+	// Standby: another process may take this one's place (transaction.go). NodeID is required then.
+	Standby bool
 	// From is the drainer's checkpoint.
 	From nodes.TSO
 	// Topic is topic-name. Default <ClusterID>_obinlog. It is made when it is not there.
 	Topic string
-	// Partitions and Replicas are those of a topic that is made. Messages are in partition 0 whatever there are. Defaults: 1,
-	// and the brokers' default.
+	// Partitions and Replicas are those of a topic that is made. With [ProtocolBinlog] messages are in partition 0 whatever there
+	// are. Defaults: 1, and the brokers' default.
 	Partitions int32
 	Replicas   int16
+	// Protocol is the format of messages: [ProtocolBinlog] (default) or [ProtocolCanalJSON]. What follows is for the second.
+	Protocol string
+	// Partition says how rows are spread over the topic's partitions: [ByTable] (default) or [ByIndexValue].
+	Partition string
+	// Extension is enable-tidb-extension: messages have _tidb, and there are watermarks.
+	Extension bool
+	// LargeMessages is large-message-handle-option, what is done with a row that is too large: [LargeNone] (default), it stops
+	// the sink, or [LargeKeyOnly], its message has the columns of its key alone. That needs Extension.
+	LargeMessages string
+	// WatermarkEvery is how often watermarks are written at most. Default 1 s.
+	WatermarkEvery time.Duration
 	// Version is kafka-version: the newest version of the protocol to be used, like "2.4.0".
 	// Default: what the brokers say. Below 0.11, which is too old, it is taken for the default:
 	// many configurations still have upstream's default of 0.8.2.0.
@@ -63,10 +77,74 @@ type Options struct {
 	Logger  logrus.FieldLogger // default: nothing is logged
 }
 
+// The values of Options.Protocol.
+const (
+	ProtocolBinlog    = "binlog"     // upstream's: a message a transaction
+	ProtocolCanalJSON = "canal-json" // TiCDC's: a message a row
+)
+
+// The values of Options.Partition.
+const (
+	ByTable      = "table"       // all rows of a table are in one
+	ByIndexValue = "index-value" // all rows with the same primary key, or unique key without NULLs, are in one
+)
+
+// The values of Options.LargeMessages.
+const (
+	LargeNone    = "none"
+	LargeKeyOnly = "handle-key-only"
+)
+
+// CheckProtocol reports what does not go together in Protocol, Partition, Extension and LargeMessages, by the keys of the
+// configuration.
+func (o Options) CheckProtocol() error {
+	switch o.Protocol {
+	case "", ProtocolBinlog:
+		for _, k := range []struct {
+			name string
+			set  bool
+		}{{"partition", o.Partition != ""}, {"enable-tidb-extension", o.Extension}, {"large-message-handle-option", o.LargeMessages != ""}} {
+			if k.set {
+				return fmt.Errorf("%s is for protocol %s: set that, or remove the key", k.name, ProtocolCanalJSON)
+			}
+		}
+		return nil
+	case ProtocolCanalJSON:
+	default:
+		return fmt.Errorf("protocol %q: use %s or %s", o.Protocol, ProtocolBinlog, ProtocolCanalJSON)
+	}
+	switch o.Partition {
+	case "", ByTable, ByIndexValue:
+	default:
+		return fmt.Errorf("partition %q: use %s or %s", o.Partition, ByTable, ByIndexValue)
+	}
+	switch o.LargeMessages {
+	case "", LargeNone:
+	case LargeKeyOnly:
+		if !o.Extension {
+			return fmt.Errorf("large-message-handle-option %s needs enable-tidb-extension = true, by which consumers tell such messages", LargeKeyOnly)
+		}
+	default:
+		return fmt.Errorf("large-message-handle-option %q: use %s or %s", o.LargeMessages, LargeNone, LargeKeyOnly)
+	}
+	return nil
+}
+
+// protocol is the one of messages.
+func (o Options) protocol() string { return cmp.Or(o.Protocol, ProtocolBinlog) }
+
+// canal reports whether messages are Canal-JSON.
+func (o Options) canal() bool { return o.Protocol == ProtocolCanalJSON }
+
 func (o Options) withDefaults() (Options, error) {
+	if err := o.CheckProtocol(); err != nil {
+		return o, fmt.Errorf("kafka sink: %w", err)
+	}
 	switch {
 	case len(o.Addrs) == 0:
 		return o, errors.New("kafka sink: kafka-addrs in [syncer.to] is required")
+	case o.Standby && o.NodeID == "":
+		return o, errors.New("kafka sink: with a standby the drainer needs a node ID")
 	case o.ClusterID == 0 && o.Topic == "":
 		return o, errors.New("kafka sink: the cluster ID is not known and topic-name in [syncer.to] is empty")
 	}
@@ -78,6 +156,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Partitions <= 0 {
 		o.Partitions = 1
+	}
+	if o.WatermarkEvery <= 0 {
+		o.WatermarkEvery = time.Second
 	}
 	if o.MaxMessages <= 0 {
 		o.MaxMessages = 1024
@@ -126,6 +207,9 @@ func (o Options) client() ([]kgo.Opt, error) {
 	opts, err := o.brokers().Options()
 	if err != nil {
 		return nil, fmt.Errorf("kafka sink: %w", err)
+	}
+	if o.Standby {
+		opts = append(opts, kgo.TransactionalID(o.transactionalID()), kgo.TransactionTimeout(transactionTimeout))
 	}
 	return append(opts,
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),

@@ -1,9 +1,11 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -44,14 +46,15 @@ func (s *Sink) sender() {
 }
 
 // take takes the next batch from the queue: as many messages as the topic is sure to take at
-// once, or one.
+// once, or one. Those of one group only.
 func (s *Sink) take() []*outgoing {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n, size := 0, recordOverhead
 	for n < len(s.queue) && n < s.opts.MaxMessages && !s.closing {
-		size += len(s.queue[n].value) + len(s.mark) + recordOverhead
-		if n > 0 && size > s.limits.batch {
+		m := s.queue[n]
+		size += len(m.value) + len(m.mark) + recordOverhead
+		if n > 0 && (size > s.limits.batch || m.group != s.queue[0].group) {
 			break
 		}
 		n++
@@ -81,17 +84,16 @@ func (s *Sink) sent(batch []*outgoing) {
 
 // send sends a batch and returns when the brokers have it.
 func (s *Sink) send(batch []*outgoing) error {
-	taken, err := s.produce(batch)
+	batch, err := s.deliver(batch)
 	for mayPass(err) {
 		s.setRetried(err)
 		if !nodes.Sleep(s.ctx, time.Second) {
 			break
 		}
-		batch = batch[taken:]
-		taken, err = s.produce(batch)
+		batch, err = s.deliver(batch)
 	}
 	s.setRetried(nil)
-	if batch = batch[taken:]; len(batch) == 0 {
+	if len(batch) == 0 {
 		return nil
 	}
 	switch {
@@ -104,6 +106,8 @@ func (s *Sink) send(batch []*outgoing) error {
 		return s.send(batch[half:])
 	case errors.Is(err, kerr.MessageTooLarge):
 		return fmt.Errorf("%w: %w", tooLarge(s.opts, batch[0], s.limits.message), err)
+	case errors.Is(err, ErrTakenOver):
+		return fmt.Errorf("write the transaction with commit TS %s to %s: %w", batch[0].commitTS, s.opts.where(), err)
 	case err != nil:
 		return fmt.Errorf("write the transaction with commit TS %s to %s: %w%s", batch[0].commitTS, s.opts.where(), err, cure(err))
 	}
@@ -113,7 +117,7 @@ func (s *Sink) send(batch []*outgoing) error {
 // mayPass reports whether an error that the Kafka client gives up on may pass: a login that is refused until a file has
 // another secret, and what brokers answer whose disk is full.
 func mayPass(err error) bool {
-	return kafkaclient.LoginRefused(err) || errors.Is(err, kerr.UnknownServerError)
+	return kafkaclient.LoginRefused(err) || errors.Is(err, kerr.UnknownServerError) || errors.Is(err, errAborted)
 }
 
 // setRetried notes why a batch is sent again, for watch.
@@ -123,37 +127,41 @@ func (s *Sink) setRetried(err error) {
 	s.retried = err
 }
 
-// produce is send without a second try; what can be tried again, the client does. It gives how many messages
-// the brokers have taken, which without an error is all. Mostly that is all or none; but what the client still had
-// in hand from the batch before it may send the first few alone.
-func (s *Sink) produce(batch []*outgoing) (taken int, err error) {
+// produce is send without a second try; what can be tried again, the client does. It gives the messages that the brokers
+// have not taken, which without an error are none, and after one those of a partition from the first refused on. Mostly that
+// is all of a partition or none; but what the client still had in hand from the batch before it may send the first few alone.
+func (s *Sink) produce(batch []*outgoing) (left []*outgoing, err error) {
 	var mu sync.Mutex
-	var first error
-	headers := s.headers()
-	for _, m := range batch {
-		r := &kgo.Record{Topic: s.opts.Topic, Partition: 0, Value: m.value, Headers: headers}
+	taken, errs := make([]bool, len(batch)), make([]error, len(batch))
+	for i, m := range batch {
+		r := &kgo.Record{Topic: s.opts.Topic, Partition: m.partition, Value: m.value, Headers: m.headers()}
 		s.client.Produce(s.ctx, r, func(_ *kgo.Record, err error) {
 			mu.Lock()
 			defer mu.Unlock()
-			if first == nil {
-				if first = err; err == nil {
-					taken++
-				}
-			}
+			taken[i], errs[i] = err == nil, err
 		})
 	}
 	err = s.client.Flush(s.ctx)
 	mu.Lock()
 	defer mu.Unlock()
-	if first != nil {
-		err = first
+	refused := make(map[int32]bool)
+	for i, m := range batch {
+		if !taken[i] && !refused[m.partition] {
+			if len(left) == 0 {
+				err = cmp.Or(errs[i], err)
+			}
+			refused[m.partition] = true
+		}
+		if refused[m.partition] {
+			left = append(left, m)
+		}
 	}
-	return taken, err
+	return left, err
 }
 
-func (s *Sink) headers() []kgo.RecordHeader {
-	if s.mark != "" {
-		return []kgo.RecordHeader{{Key: markHeader, Value: []byte(s.mark)}}
+func (m *outgoing) headers() []kgo.RecordHeader {
+	if m.mark != "" {
+		return []kgo.RecordHeader{{Key: markHeader, Value: []byte(m.mark)}}
 	}
 	return nil
 }
@@ -254,18 +262,23 @@ func (s *Sink) diagnose() error {
 	return s.missingReplicas(ctx)
 }
 
-// missingReplicas says what the topic lacks to take messages, as far as that is known.
+// missingReplicas says what the topic lacks to take messages, as far as that is known. Of several partitions it looks
+// at the one with the fewest replicas in sync.
 func (s *Sink) missingReplicas(ctx context.Context) error {
-	inSync, all, err := kafkaclient.Replicas(ctx, s.client, s.opts.Topic)
+	partitions, err := kafkaclient.Partitions(ctx, s.client, s.opts.Topic)
 	if err != nil {
 		return fmt.Errorf("the brokers know the topic but do not acknowledge, and do not say which replicas are in sync: %w%s", err, cure(err))
 	}
+	if s.canal == nil {
+		partitions = partitions[:1]
+	}
+	p := slices.MinFunc(partitions, func(a, b kafkaclient.Partition) int { return cmp.Compare(len(a.InSync), len(b.InSync)) })
 	const setting = "min.insync.replicas"
-	if least, err := s.topicSetting(ctx, setting); err == nil && len(inSync) < least {
-		return fmt.Errorf("of the topic's replicas, on the brokers %v, only those on %v are in sync, and %s is %d: start the others", all, inSync, setting, least)
+	if least, err := s.topicSetting(ctx, setting); err == nil && len(p.InSync) < least {
+		return fmt.Errorf("of the topic's replicas, on the brokers %v, only those on %v are in sync, and %s is %d: start the others", p.Replicas, p.InSync, setting, least)
 	}
-	if len(inSync) == 0 {
-		return fmt.Errorf("none of the topic's replicas, on the brokers %v, is in sync: start these brokers", all)
+	if len(p.InSync) == 0 {
+		return fmt.Errorf("none of the topic's replicas, on the brokers %v, is in sync: start these brokers", p.Replicas)
 	}
-	return fmt.Errorf("the brokers know the topic but do not acknowledge; its replicas on %v are in sync, of those on %v (min.insync.replicas): look at the log of these brokers", inSync, all)
+	return fmt.Errorf("the brokers know the topic but do not acknowledge; its replicas on %v are in sync, of those on %v (min.insync.replicas): look at the log of these brokers", p.InSync, p.Replicas)
 }

@@ -21,6 +21,7 @@ type Sink struct {
 	limits limits
 	client *kgo.Client
 	enc    *message.Encoder // Apply's
+	canal  *canal           // Apply's; nil with another protocol
 	last   nodes.TSO        // Apply's: commit TS of the last message
 	found  string           // Apply's: the statement in the message that was the last one at the start; see left
 	ctx    context.Context
@@ -48,9 +49,20 @@ var _ sink.Sink = (*Sink)(nil)
 
 // outgoing is a message on its way.
 type outgoing struct {
-	commitTS nodes.TSO
-	value    []byte
-	part     bool // of a transaction: the rest of it comes after
+	commitTS  nodes.TSO
+	partition int32
+	value     []byte
+	mark      string    // the value of the drainer's header; "": there is none
+	part      bool      // of a transaction: the rest of it comes after
+	group     int       // the messages before it of another group have to be acknowledged first
+	table     string    // whose row it has, when it has one row
+	large     *contents // nil: its value tells
+}
+
+// contents are what a large message has.
+type contents struct {
+	bytes, rows int
+	tables      []string
 }
 
 // New connects to the brokers, makes the topic if it is not there, and finds out what is in it
@@ -71,6 +83,9 @@ func New(ctx context.Context, opts Options) (*Sink, error) {
 	s := &Sink{
 		opts: opts, mark: opts.mark(), client: client, enc: message.NewEncoder(opts.TimeZone), passed: opts.From, applied: opts.From,
 		work: make(chan struct{}, 1),
+	}
+	if opts.canal() {
+		s.canal = newCanal(opts)
 	}
 	if err := s.begin(ctx); err != nil {
 		client.Close()
@@ -102,17 +117,13 @@ func (s *Sink) Apply(ctx context.Context, b sink.Batch) error {
 		if t.CommitTS <= s.existing || t.Empty() {
 			continue
 		}
-		list := s.left(t)
-		for i, rec := range list {
-			m, err := s.encode(rec)
-			if err != nil {
-				return s.fail(err)
-			}
-			m.part = i < len(list)-1
-			if err := s.enqueue(ctx, m); err != nil {
-				return err
-			}
-			s.last = rec.CommitTS
+		if err := s.applyTxn(ctx, t); err != nil {
+			return err
+		}
+	}
+	if s.canal != nil {
+		if err := s.watermark(ctx, b.Passed, false); err != nil {
+			return err
 		}
 	}
 	s.mu.Lock()
@@ -120,6 +131,26 @@ func (s *Sink) Apply(ctx context.Context, b sink.Batch) error {
 	s.passed = b.Passed
 	s.advanceLocked(0)
 	return s.err
+}
+
+// applyTxn hands a transaction's messages to the sender.
+func (s *Sink) applyTxn(ctx context.Context, t *sink.Txn) error {
+	if s.canal != nil {
+		return s.applyCanal(ctx, t)
+	}
+	list := s.left(t)
+	for i, rec := range list {
+		m, err := s.encode(rec)
+		if err != nil {
+			return s.fail(err)
+		}
+		m.part = i < len(list)-1
+		if err := s.enqueue(ctx, m); err != nil {
+			return err
+		}
+		s.last = rec.CommitTS
+	}
+	return nil
 }
 
 // left are the messages to be sent of a transaction. Those of its early statements may be in the
@@ -137,13 +168,39 @@ func (s *Sink) left(t *sink.Txn) []*sink.Txn {
 }
 
 func (s *Sink) encode(t *sink.Txn) (*outgoing, error) {
+	if t.Large != nil {
+		return s.encodeLarge(t)
+	}
 	value, err := s.enc.Encode(t)
 	if err != nil {
 		return nil, fmt.Errorf("the transaction with commit TS %s: %w", t.CommitTS, err)
 	}
-	m := &outgoing{commitTS: t.CommitTS, value: value}
+	m := &outgoing{commitTS: t.CommitTS, value: value, mark: s.mark}
 	if limit := s.limits.message; limit > 0 && len(value) > limit {
 		return nil, tooLarge(s.opts, m, limit)
+	}
+	return m, nil
+}
+
+// encodeLarge makes the message of a large transaction, unless that becomes too large.
+func (s *Sink) encodeLarge(t *sink.Txn) (*outgoing, error) {
+	prepared, err := s.enc.Large(t)
+	if err != nil {
+		return nil, fmt.Errorf("the transaction with commit TS %s: %w", t.CommitTS, err)
+	}
+	m := &outgoing{commitTS: t.CommitTS, mark: s.mark, large: &contents{bytes: prepared.Size, rows: t.Rows()}}
+	for _, table := range t.Large.Tables {
+		m.large.tables = append(m.large.tables, table.String())
+	}
+	limit := maxBatchBytes - recordOverhead - len(s.mark)
+	if l := s.limits.message; l > 0 {
+		limit = min(limit, l)
+	}
+	if prepared.Size > limit {
+		return nil, tooLarge(s.opts, m, limit)
+	}
+	if m.value, err = prepared.Bytes(); err != nil {
+		return nil, fmt.Errorf("the transaction with commit TS %s: %w", t.CommitTS, err)
 	}
 	return m, nil
 }
@@ -201,14 +258,14 @@ func (s *Sink) Flush(ctx context.Context) error {
 	return s.err
 }
 
-// closePatience is how long Close waits for the brokers' answer about what is on its way. If it is
+// closeTimeout is how long Close waits for the brokers' answer about what is on its way. If it is
 // not known, a restart may send that twice.
-const closePatience = time.Second
+const closeTimeout = time.Second
 
 // Close implements sink.Sink.
 func (s *Sink) Close() error {
 	s.closed.Do(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), closePatience)
+		ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
 		defer cancel()
 		s.mu.Lock()
 		s.closing = true
@@ -229,7 +286,11 @@ func (s *Sink) fail(err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.err == nil {
-		s.err = nodes.WithProblem(fmt.Errorf("kafka sink: %w", err), nodes.ProblemDownstreamDown, "")
+		code := nodes.ProblemDownstreamDown
+		if errors.Is(err, ErrTakenOver) {
+			code = nodes.ProblemTakeover
+		}
+		s.err = nodes.WithProblem(fmt.Errorf("kafka sink: %w", err), code, "")
 		s.changed.Broadcast()
 		if !errors.Is(err, sink.ErrClosed) {
 			s.opts.Logger.WithError(s.err).Error("the kafka sink has failed")

@@ -197,45 +197,59 @@ func TestTooLarge(t *testing.T) {
 		"for the topic, which does not tell":                 {faults: []kfake.Fault{refuse}},
 		"for the topic, although it is less than configured": {opts: func(o *Options) { o.MaxMessageBytes = 1 << 30 }, limit: 5000},
 	} {
-		t.Run(name, func(t *testing.T) {
-			cluster := brokers(t)
-			max := "5000"
-			if err := cluster.CreateTopic(topic, 1, map[string]string{"max.message.bytes": max}); err != nil {
-				t.Fatal(err)
-			}
-			cluster.Fault(c.faults...)
-			opts := options(cluster)
-			if c.opts != nil {
-				c.opts(&opts)
-			}
-			s := open(t, opts)
-			apply(t, s, 10)
-			flush(t, s)
-			err := s.Apply(t.Context(), sink.Batch{Txns: []*sink.Txn{large(20, 6000), sinktest.Insert(30)}, Passed: 30})
-			if flushErr := s.Flush(t.Context()); err == nil {
-				err = flushErr
-			}
-			var e *TooLargeError
-			if !errors.As(err, &e) {
-				t.Fatalf("%v", err)
-			}
-			if e.CommitTS != 20 || e.Limit != c.limit || e.Rows != 1 || e.Bytes < 6000 || !slices.Equal(e.Tables, []string{"`sinktest`.`t`"}) {
-				t.Errorf("%+v", e)
-			}
-			for _, part := range []string{"commit TS 20", "`sinktest`.`t`", "max.message.bytes", "ignore-txn-commit-ts = [20]"} {
-				if !strings.Contains(err.Error(), part) {
-					t.Errorf("%q is not in %v", part, err)
-				}
-			}
-			if s.Applied() != 10 {
-				t.Errorf("Applied: %d", s.Applied())
-			}
-			if err := s.Apply(t.Context(), sink.Batch{Txns: []*sink.Txn{sinktest.Insert(40)}, Passed: 40}); !errors.As(err, &e) {
-				t.Errorf("Apply after the failure: %v", err)
-			}
-			wantCommits(t, &reader{cluster: cluster}, 10)
-		})
+		for _, rows := range []int{1, 400} { // in one piece, and one of which the rows are not held
+			t.Run(fmt.Sprintf("%d rows %s", rows, name), func(t *testing.T) {
+				testTooLarge(t, rows, c.opts, c.faults, c.limit)
+			})
+		}
 	}
+}
+
+func testTooLarge(t *testing.T, rows int, change func(*Options), faults []kfake.Fault, limit int) {
+	bad := large(20, 6000)
+	if rows > 1 {
+		var ids []int64
+		for id := range int64(rows) {
+			ids = append(ids, id+100)
+		}
+		bad = sinktest.Large(20, ids...)
+	}
+	cluster := brokers(t)
+	max := "5000"
+	if err := cluster.CreateTopic(topic, 1, map[string]string{"max.message.bytes": max}); err != nil {
+		t.Fatal(err)
+	}
+	cluster.Fault(faults...)
+	opts := options(cluster)
+	if change != nil {
+		change(&opts)
+	}
+	s := open(t, opts)
+	apply(t, s, 10)
+	flush(t, s)
+	err := s.Apply(t.Context(), sink.Batch{Txns: []*sink.Txn{bad, sinktest.Insert(30)}, Passed: 30})
+	if flushErr := s.Flush(t.Context()); err == nil {
+		err = flushErr
+	}
+	var e *TooLargeError
+	if !errors.As(err, &e) {
+		t.Fatalf("%v", err)
+	}
+	if e.CommitTS != 20 || e.Limit != limit || e.Rows != rows || e.Bytes < 6000 || !slices.Equal(e.Tables, []string{"`sinktest`.`t`"}) {
+		t.Errorf("%+v", e)
+	}
+	for _, part := range []string{"commit TS 20", "`sinktest`.`t`", "max.message.bytes", "ignore-txn-commit-ts = [20]"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%q is not in %v", part, err)
+		}
+	}
+	if s.Applied() != 10 {
+		t.Errorf("Applied: %d", s.Applied())
+	}
+	if err := s.Apply(t.Context(), sink.Batch{Txns: []*sink.Txn{sinktest.Insert(40)}, Passed: 40}); !errors.As(err, &e) {
+		t.Errorf("Apply after the failure: %v", err)
+	}
+	wantCommits(t, &reader{cluster: cluster}, 10)
 }
 
 // What compresses well enough is taken although it is larger than the topic's limit.

@@ -107,12 +107,22 @@ func (s *server) ask(ctx context.Context, db *sql.DB) (vars map[string]string, e
 	s.flavour = s.kind.Kind
 	if s.flavour == tiDB {
 		// The upstream has given AUTO_RANDOM columns their values; its MODIFY may take AUTO_INCREMENT away.
+		if s.EndIdle {
+			if err := optionalAs(ctx, db, vars, idleLimit, "tidb_idle_transaction_timeout"); err != nil {
+				return nil, err
+			}
+		}
 		return vars, optional(ctx, db, vars, "allow_auto_random_explicit_insert", "tidb_allow_remove_auto_inc")
 	}
 	vars["default_storage_engine"] = "'InnoDB'" // the record of what is applied needs transactions
 	// TiDB knows no other: a TIMESTAMP is NULL unless it says NOT NULL, and NULL in one is not now.
 	if err := optional(ctx, db, vars, "explicit_defaults_for_timestamp"); err != nil {
 		return nil, err
+	}
+	if s.EndIdle {
+		if err := optionalAs(ctx, db, vars, idleLimit, "idle_transaction_timeout"); err != nil {
+			return nil, err
+		}
 	}
 	var format string
 	if err := db.QueryRowContext(ctx, "SELECT IF(@@log_bin, @@binlog_format, '')").Scan(&format); err != nil {
@@ -132,11 +142,16 @@ func (s *server) ask(ctx context.Context, db *sql.DB) (vars map[string]string, e
 
 // optional switches session variables on that the server has and lets this user set.
 func optional(ctx context.Context, db *sql.DB, vars map[string]string, names ...string) error {
+	return optionalAs(ctx, db, vars, "1", names...)
+}
+
+// optionalAs is optional with another value.
+func optionalAs(ctx context.Context, db *sql.DB, vars map[string]string, value string, names ...string) error {
 	for _, name := range names {
-		_, err := db.ExecContext(ctx, "SET SESSION "+name+"=1")
+		_, err := db.ExecContext(ctx, "SET SESSION "+name+"="+value)
 		switch {
 		case err == nil:
-			vars[name] = "1"
+			vars[name] = value
 		case code(err) == 0 || transient(err):
 			return err
 		}
@@ -164,6 +179,17 @@ func dial(ctx context.Context, c driver.Connector) (*conn, error) {
 	return &conn{raw: raw, exec: exec}, nil
 }
 
+// roundTrip is how long the shortest question takes, to the server and back.
+func (c *conn) roundTrip(ctx context.Context) (time.Duration, error) {
+	p, ok := c.raw.(driver.Pinger)
+	if !ok {
+		return 0, fmt.Errorf("the driver's connection is a %T", c.raw)
+	}
+	start := time.Now()
+	err := p.Ping(ctx)
+	return time.Since(start), err
+}
+
 // run sends statements in one text. The text may be used again when it returns.
 func (c *conn) run(ctx context.Context, text []byte) error {
 	if len(text) == 0 {
@@ -185,6 +211,31 @@ func (c *conn) count(ctx context.Context, text []byte) ([]int64, error) {
 		return nil, fmt.Errorf("the driver's result is a %T", res)
 	}
 	return all.AllRowsAffected(), nil
+}
+
+// number gives the one number that a query answers with; NULL is 0.
+func (c *conn) number(ctx context.Context, text string) (int64, error) {
+	q, ok := c.raw.(driver.QueryerContext)
+	if !ok {
+		return 0, fmt.Errorf("the driver's connection is a %T", c.raw)
+	}
+	rows, err := q.QueryContext(ctx, text, nil)
+	if err != nil {
+		return 0, err
+	}
+	row := make([]driver.Value, 1)
+	if err := errors.Join(rows.Next(row), rows.Close()); err != nil {
+		return 0, err
+	}
+	switch v := row[0].(type) {
+	case nil:
+		return 0, nil
+	case int64:
+		return v, nil
+	case []byte:
+		return strconv.ParseInt(string(v), 10, 64)
+	}
+	return 0, fmt.Errorf("%s answers with a %T", text, row[0])
 }
 
 func (c *conn) close() {

@@ -100,6 +100,11 @@ func (w *worker) tryDDL(j *job, n int, st statement, before **intent) error {
 	if err := w.ddlLock(); err != nil {
 		return err
 	}
+	if *before != nil { // else intend looks
+		if err := w.owns(j); err != nil {
+			return err
+		}
+	}
 	if *before == nil || !(*before).Executed {
 		if err := w.runOnce(j, n, st, before); err != nil {
 			return err
@@ -117,7 +122,7 @@ func (w *worker) tryDDL(j *job, n int, st statement, before **intent) error {
 		}
 		return err
 	}
-	if n == len(j.ddl)-1 && len(j.txn.Changes) == 0 {
+	if n == len(j.ddl)-1 && j.txn.Rows() == 0 {
 		return nil
 	}
 	// Rows, and what becomes of them, must not decide what is known of the statement.
@@ -181,17 +186,6 @@ func (w *worker) wasRun(st statement, before, now *intent, there snapshot, again
 	return before.Definitions != now.Definitions, nil
 }
 
-// ddlLock waits until a statement of DDL of the drainer before, which the server goes on
-// with, has ended. The lock is the connection's.
-func (w *worker) ddlLock() error {
-	text := fmt.Appendf(nil, "SELECT GET_LOCK('pumphouse-ddl-%d', %d)", w.opts.Place.ClusterID, 365*24*3600)
-	err := w.conn.run(w.ctx, text)
-	if w.server.flavour == tiDB && err != nil && !lost(err) {
-		return nil // old versions have no such locks; their DDL jobs wait for each other
-	}
-	return err
-}
-
 // intend writes down that a statement is about to be run.
 func (w *worker) intend(j *job, in *intent) error {
 	detail, err := json.Marshal(in)
@@ -205,6 +199,12 @@ func (w *worker) intend(j *job, in *intent) error {
 	if err := w.conn.run(w.ctx, text); err != nil {
 		return fmt.Errorf("write down a statement of DDL before it is run: %w", err)
 	}
+	return w.owns(j)
+}
+
+// owns gives [ErrTakenOver] when another process has taken the downstream over. Under the lock of ddlLock nobody else begins a
+// statement after it was asked.
+func (w *worker) owns(j *job) error {
 	_, owner, err := w.record.verdict(w.ctx, w.server.db, w.id, j.txn.CommitTS)
 	if err == nil && !owner {
 		err = ErrTakenOver

@@ -71,7 +71,8 @@
 //	                    txns: those before it, as distances from the last backwards (uvarint)
 //	checkpoint_state    cluster_id, name, value, detail: base (the record is complete after
 //	                    it), safe-until, ddl (the statement begun: its text, fingerprint, number
-//	                    in the transaction, and whether it has been run), epoch/<worker>
+//	                    in the transaction, and whether it has been run), epoch/<worker>, owner
+//	                    (which opening of the Store may save the checkpoint)
 //
 // Saving the checkpoint removes rows of checkpoint_applied up to it.
 //
@@ -82,11 +83,13 @@
 // since ON UPDATE CURRENT_TIMESTAMP would change those that are not. Rows are found by the
 // primary key, else by a unique key that takes no NULL, else by all values, exactly (not as
 // the collation compares), LIMIT 1. A text of up to 128 KiB holds BEGIN, statements and
-// COMMIT, so a batch is one round trip.
+// COMMIT, so a batch is one round trip. Towards a server that is far away both, batch and text, are up to
+// eight times as large, by the round trip that was measured (limits.go).
 //
 // Text is equal in ways that depend on the downstream's collation, so keys are compared
-// coarsely: without letter case and trailing spaces; and text that is not plain ASCII, like
-// a row of a table without a usable key, gets in the way of every other change of its table.
+// coarsely: without letter case and trailing spaces. Text that is not plain ASCII is compared exactly where the column downstream
+// has a binary collation of utf8mb4 (collations.go); elsewhere it gets, like
+// a row of a table without a usable key, in the way of every other change of its table.
 //
 // Sessions are in UTC, with checks of foreign keys off (rows come in no order between
 // tables, and cascades are in binlogs themselves), READ COMMITTED (no locks on gaps) where
@@ -109,8 +112,8 @@
 //
 // # Trade-offs
 //
-//   - A batch is retried whole; if something in it is refused, its transactions are applied one
-//     by one, so that everything before the one to blame is downstream.
+//   - A batch is retried whole; if something in it is refused, its halves are applied one after the
+//     other, down to the transaction to blame, so that everything before that is downstream.
 //   - Large transactions are applied alone. Their keys need no memory, but a load of nothing
 //     else uses one connection.
 //   - The record needs transactions: the downstream's tables must be InnoDB or TiDB. Rows of

@@ -76,7 +76,7 @@ func (w *worker) differs(changes []*txn.Change, found int64) {
 
 // commitTS is that of the transaction of the batch that a change is of.
 func (w *worker) commitTS(c *txn.Change) nodes.TSO {
-	for _, j := range w.batch[1:] {
+	for _, j := range w.batch[1:] { // a large one is alone
 		if slices.Contains(j.txn.Changes, c) {
 			return j.txn.CommitTS
 		}

@@ -24,10 +24,10 @@ func (h *hasher) change(keys []uint64, s *shape, c *txn.Change) (_ []uint64, who
 	for n, columns := range s.unique {
 		at := len(keys)
 		if c.Op != txn.Insert {
-			keys, whole = h.row(keys, s.table, n, columns, c.Old, whole)
+			keys, whole = h.row(keys, s, n, columns, c.Old, whole)
 		}
 		if c.Op != txn.Delete {
-			keys, whole = h.row(keys, s.table, n, columns, c.New, whole)
+			keys, whole = h.row(keys, s, n, columns, c.New, whole)
 		}
 		if len(keys) == at+2 && keys[at] == keys[at+1] {
 			keys = keys[:at+1]
@@ -37,7 +37,8 @@ func (h *hasher) change(keys []uint64, s *shape, c *txn.Change) (_ []uint64, who
 }
 
 // row appends the key of one row, unless a value is NULL, which is unique.
-func (h *hasher) row(keys []uint64, t *schema.Table, n int, columns []int, row txn.Row, whole bool) ([]uint64, bool) {
+func (h *hasher) row(keys []uint64, s *shape, n int, columns []int, row txn.Row, whole bool) ([]uint64, bool) {
+	t := s.table
 	b := binary.LittleEndian.AppendUint64(h.buf[:0], uint64(t.ID))
 	b = append(b, byte(n))
 	for _, i := range columns {
@@ -52,7 +53,7 @@ func (h *hasher) row(keys []uint64, t *schema.Table, n int, columns []int, row t
 			return keys, true
 		}
 		var ok bool
-		if b, ok = appendFolded(b, &t.Columns[i], v); !ok {
+		if b, ok = appendFolded(b, &t.Columns[i], v, s.exact(i)); !ok {
 			return keys, true
 		}
 	}
@@ -62,8 +63,9 @@ func (h *hasher) row(keys []uint64, t *schema.Table, n int, columns []int, row t
 
 // appendFolded appends a value so that what some collation takes for equal is equal. It is
 // not ok when that cannot be: text that is not plain ASCII is equal to other text in a way
-// that depends on the downstream's collation (é and e, ß and ss, all emoji to each other).
-func appendFolded(b []byte, c *schema.Column, v txn.Value) (_ []byte, ok bool) {
+// that depends on the downstream's collation (é and e, ß and ss, all emoji to each other). exact: the
+// column's takes nothing but the same text for equal, with or without spaces at the end.
+func appendFolded(b []byte, c *schema.Column, v txn.Value, exact bool) (_ []byte, ok bool) {
 	switch v.Kind {
 	case txn.Float32, txn.Float64:
 		return binary.LittleEndian.AppendUint64(b, math.Float64bits(v.Float()+0)), true // -0 is 0
@@ -73,7 +75,12 @@ func appendFolded(b []byte, c *schema.Column, v txn.Value) (_ []byte, ok bool) {
 		if !isText(c) {
 			return appendSized(b, v.Bytes), true // numbers and times
 		}
-		return appendASCII(b, trimRight(v.Bytes))
+		text := trimRight(v.Bytes)
+		at := len(b)
+		if b, ok = appendASCII(b, text); !ok && exact {
+			b, ok = appendSized(b[:at], text), true
+		}
+		return b, ok
 	case txn.Int:
 		return binary.LittleEndian.AppendUint64(b, uint64(v.Int64())), true
 	}

@@ -32,7 +32,7 @@ func (s *Sink) inUTF8(t *sink.Txn) *sink.Txn {
 	if s.server.flavour == tiDB {
 		return t
 	}
-	changed := t
+	changed := t // a large one is changed as it is gone through (each)
 	for i, c := range t.Changes {
 		places := s.shapes.of(c.Table).latin1
 		if places == nil {
@@ -53,6 +53,20 @@ func (s *Sink) inUTF8(t *sink.Txn) *sink.Txn {
 		changed.Changes[i] = &one
 	}
 	return changed
+}
+
+// each calls do with every change, its latin1 text in UTF-8.
+func (s *Sink) each(t *sink.Txn, do func(*txn.Change) error) error {
+	if t.Large == nil || s.server.flavour == tiDB {
+		return t.Each(do)
+	}
+	return t.Each(func(c *txn.Change) error {
+		if places := s.shapes.of(c.Table).latin1; places != nil {
+			c.Old, _ = rowInUTF8(places, c.Old)
+			c.New, _ = rowInUTF8(places, c.New)
+		}
+		return do(c)
+	})
 }
 
 // rowInUTF8 gives a row with its latin1 text in UTF-8, and whether it is another than the one given.

@@ -66,6 +66,37 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+// TestExactKeys: text that is not ASCII tells rows apart where the downstream compares exactly, and only there.
+func TestExactKeys(t *testing.T) {
+	table := &schema.Table{ID: 7, Columns: []schema.Column{sinktest.Column("s", pmysql.TypeVarchar, pmysql.NotNullFlag)}, Keys: []schema.Key{{Primary: true, Columns: []int{0}}}}
+	h := hasher{seed: maphash.MakeSeed()}
+	sh := newShape(table, nil)
+	of := func(text string) ([]uint64, bool) {
+		return h.change(nil, sh, &txn.Change{Table: table, Op: txn.Insert, New: txn.Row{txn.TextOf([]byte(text))}})
+	}
+	for _, exact := range []bool{false, true} {
+		if exact {
+			sh.exactly.Store(&[]bool{true})
+		}
+		first, whole := of("ключ")
+		if whole == exact || len(first) != 0 != exact {
+			t.Fatalf("exact %v: %v %v", exact, first, whole)
+		}
+		if !exact {
+			continue
+		}
+		for text, same := range map[string]bool{"ключ  ": true, "КЛЮЧ": false, "ключи": false, "key": false} {
+			if k, whole := of(text); whole || (k[0] == first[0]) != same {
+				t.Errorf("%q: %v %v", text, k, whole)
+			}
+		}
+		lower, _ := of("key")
+		if upper, _ := of("KEY"); upper[0] != lower[0] {
+			t.Error("ASCII is told apart by case")
+		}
+	}
+}
+
 func TestAppliedList(t *testing.T) {
 	for _, want := range [][]nodes.TSO{{1}, {1, 2, 470642465486929921}, {470642465486929920, 470642465486929921}} {
 		var jobs []*job

@@ -11,8 +11,8 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"pumphouse/drainer/schema"
+	"pumphouse/internal/logs"
 	"pumphouse/nodes"
-	"pumphouse/nodes/logs"
 )
 
 // Server is where the downstream is.
@@ -28,9 +28,14 @@ type Server struct {
 	ReadTimeout time.Duration
 	// Params are system variables of the sessions, with values as SET takes them.
 	Params map[string]string
+	// EndIdle has the server end a transaction that is idle for idleLimit, so that nobody waits for a machine that has gone: MariaDB and TiDB.
+	EndIdle bool
 	// DialTimeout is for making a connection. Default 10 s.
 	DialTimeout time.Duration
 }
+
+// idleLimit is after how many seconds a server ends an idle transaction ([Server].EndIdle).
+const idleLimit = "5"
 
 func (s Server) withDefaults() Server {
 	s.Host = cmp.Or(s.Host, "127.0.0.1")
@@ -91,7 +96,8 @@ type Options struct {
 
 	Workers int // connections that write at the same time. Default 16
 	// TxnBatch is how many statements are gathered for one downstream transaction, if so
-	// many are waiting, each counted as 16 rows; a larger transaction goes as it is. Default 20.
+	// many are waiting, each counted as 16 rows; a larger transaction goes as it is. Towards a server
+	// that is far away it is up to eight times that. Default 20.
 	TxnBatch int
 	// MaxBytes bounds what is on the way, in bytes of decoded rows. A larger transaction
 	// is on the way alone. Default 32 MiB.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"pumphouse/drainer/schema"
+	"pumphouse/drainer/sink"
 )
 
 // partial knows which columns tables have downstream, for sync-mode = 2: rows are written with the
@@ -66,12 +67,7 @@ func (p *partial) forget() {
 func (p *partial) know(ctx context.Context, jobs []*job) error {
 	changed := false
 	for _, j := range jobs {
-		var last *schema.Table
-		for _, c := range j.txn.Changes {
-			if c.Table == last {
-				continue
-			}
-			last = c.Table
+		for _, last := range tables(j.txn) {
 			was := p.of(last)
 			if was != nil && p.now().Sub(was.read) < rereadAfter {
 				continue
@@ -94,6 +90,20 @@ func (p *partial) know(ctx context.Context, jobs []*job) error {
 		p.shapes.forget()
 	}
 	return nil
+}
+
+// tables are those of a transaction's changes, as they follow each other.
+func tables(t *sink.Txn) []*schema.Table {
+	if t.Large != nil {
+		return t.Large.Tables
+	}
+	var list []*schema.Table
+	for _, c := range t.Changes {
+		if n := len(list); n == 0 || list[n-1] != c.Table {
+			list = append(list, c.Table)
+		}
+	}
+	return list
 }
 
 func (c *columnsThere) same(other *columnsThere) bool {

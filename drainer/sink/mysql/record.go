@@ -22,6 +22,7 @@ const (
 	stateBase  = "base"       // applied rows exist for everything after this commit TS
 	stateSafe  = "safe-until" // what is at or before it may be downstream without a record
 	stateDDL   = "ddl"        // the statement of DDL that is being run: value is its commit TS
+	stateOwner = "owner"      // which opening of the Store may save the checkpoint
 	stateEpoch = "epoch/"     // and the worker's number: which opening of the sink owns it
 )
 
@@ -271,6 +272,19 @@ func (r *record) applies(b []byte, worker int, jobs []*job) []byte {
 	b = fmt.Appendf(b, "INSERT INTO %s VALUES (%d,%d,(SELECT IF(value=%d,_binary", r.place.applied(), r.place.ClusterID, jobs[len(jobs)-1].txn.CommitTS, r.epoch)
 	b = appendQuoted(b, encodeTxns(jobs))
 	return fmt.Appendf(b, ",NULL) FROM %s WHERE cluster_id=%d AND name='%s%d' FOR UPDATE))", r.place.state(), r.place.ClusterID, stateEpoch, worker)
+}
+
+// still gives [ErrTakenOver] when another sink has been opened since, and keeps others from that until tx ends.
+func (r *record) still(ctx context.Context, tx *sql.Tx) error {
+	var epoch int64
+	q := fmt.Sprintf("SELECT value FROM %s WHERE cluster_id=%d AND name='%s0' FOR UPDATE", r.place.state(), r.place.ClusterID, stateEpoch)
+	if err := tx.QueryRowContext(ctx, q).Scan(&epoch); err != nil {
+		return fmt.Errorf("ask who writes to the downstream: %w", err)
+	}
+	if epoch != r.epoch {
+		return ErrTakenOver
+	}
+	return nil
 }
 
 // encodeTxns keeps the commit TS before the last as distances, from the last backwards.

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	textBytes    = 128 << 10 // a text of statements is sent when it is that long
+	textBytes    = 128 << 10 // a text of statements is sent when it is that long, to a server that is near
 	segmentBytes = 256 << 10 // of rows, about: what is grouped before it becomes text
 	inRows       = 200       // rows of a DELETE … IN: longer lists make servers scan the table
 )
@@ -23,12 +23,14 @@ type rows struct {
 	hash  hasher
 	limit int // bytes of a statement the downstream takes
 	send  sender
-	text  []byte // statements that have not been sent
-	each  sender // if set, every statement is sent alone, by this
-	start int    // of the statement being written, in text
-	safe  bool   // safe mode
-	keys  []uint64
-	finds finds // of the statements in text
+	// enough is the length at which a text of statements is sent.
+	enough int
+	text   []byte // statements that have not been sent
+	each   sender // if set, every statement is sent alone, by this
+	start  int    // of the statement being written, in text
+	safe   bool   // safe mode
+	keys   []uint64
+	finds  finds // of the statements in text
 
 	groups []*group // of this segment, by their first change
 	free   []*group
@@ -69,7 +71,7 @@ type tableUse struct {
 
 func newRows(s *shapes, f flavour, seed maphash.Seed, limit int, send sender, differs differs) *rows {
 	return &rows{
-		shapes: s, flavour: f, hash: hasher{seed: seed}, limit: limit, send: send, finds: finds{differs: differs},
+		shapes: s, flavour: f, hash: hasher{seed: seed}, limit: limit, send: send, enough: textBytes, finds: finds{differs: differs},
 		find: map[groupKey]*group{}, byKey: map[uint64]*group{}, tables: map[*shape]*tableUse{},
 	}
 }
@@ -78,7 +80,7 @@ func newRows(s *shapes, f flavour, seed maphash.Seed, limit int, send sender, di
 func (r *rows) reset() {
 	r.text, r.start = r.text[:0], 0
 	r.finds.reset()
-	if cap(r.text) > 4*textBytes {
+	if cap(r.text) > 4*r.enough {
 		r.text = nil
 	}
 	r.clear()
@@ -247,7 +249,7 @@ func (r *rows) insert(g *group) error {
 			r.text = append(r.text, ',')
 		}
 		r.values(g.shape, g.places, c.New)
-		if len(r.text) >= textBytes {
+		if len(r.text) >= r.enough {
 			if err := r.end(); err != nil {
 				return err
 			}
@@ -431,7 +433,7 @@ func (r *rows) end(changes ...*txn.Change) error {
 	}
 	r.finds.add(changes)
 	r.start = len(r.text)
-	if len(r.text) < textBytes {
+	if len(r.text) < r.enough {
 		return nil
 	}
 	return r.flush(r.send, r.text)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"pumphouse/drainer/sink"
 	"pumphouse/nodes"
@@ -37,30 +38,28 @@ type place struct {
 // waits only for earlier ones, and a worker never holds a transaction open while it waits,
 // there is no circle.
 type scheduler struct {
-	limits limits
+	near limits // over no distance
 
-	mu    sync.Mutex
-	err   error // why nothing goes on
-	lanes []*lane
-	keys  map[uint64]place
-	table map[int64]*tableLane
-	sweep int // number of keys at which those of the past are removed
-	alone place
-	fill  int // the worker that the last free job went to
-	run   int // rows it was given in a row
+	mu                 sync.Mutex
+	limits             limits          // over the distance that there is
+	trips              []time.Duration // by worker, its last connection's round trip; 0: it has had none
+	trip               time.Duration   // the shortest of them
+	work               time.Duration   // of the downstream for a row, with all connections at it; 0: not known
+	workTime, workRows float64         // of which it is made
+	err                error           // why nothing goes on
+	lanes              []*lane
+	keys               map[uint64]place
+	table              map[int64]*tableLane
+	sweep              int // number of keys at which those of the past are removed
+	alone              place
+	fill               int // the worker that the last free job went to
+	run                int // rows it was given in a row
 
 	order   []*job // on the way, by commit TS
 	bytes   int64
 	passed  nodes.TSO
 	applied nodes.TSO
 	moved   sink.Cond // something has ended
-}
-
-type limits struct {
-	workers  int
-	rows     int   // of a downstream transaction, if it can be held with whole ones
-	bytes    int64 // on the way
-	inFlight int   // jobs on the way
 }
 
 // lane are the jobs of one worker.
@@ -81,7 +80,7 @@ type tableLane struct {
 
 func newScheduler(l limits, from nodes.TSO) *scheduler {
 	s := &scheduler{
-		limits: l, keys: map[uint64]place{}, table: map[int64]*tableLane{}, sweep: 1 << 14,
+		near: l, limits: l, trips: make([]time.Duration, l.workers), keys: map[uint64]place{}, table: map[int64]*tableLane{}, sweep: 1 << 14,
 		passed: from, applied: from,
 	}
 	for range l.workers {
@@ -311,6 +310,13 @@ func (s *scheduler) pass(ts nodes.TSO) {
 	} else {
 		s.applied = ts
 	}
+}
+
+// settled reports whether no job is on the way that is alone, such as a statement of DDL.
+func (s *scheduler) settled() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.alone.seq == 0 || s.lanes[s.alone.worker].done >= s.alone.seq
 }
 
 // flush waits until everything that was put is downstream.

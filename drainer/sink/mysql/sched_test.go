@@ -100,3 +100,28 @@ func TestSchedulerPass(t *testing.T) {
 		t.Errorf("after the job applied is %d", applied)
 	}
 }
+
+// TestSchedulerSettled: from the moment that a statement of DDL is put until it has been run, what is downstream may not be
+// what it will be.
+func TestSchedulerSettled(t *testing.T) {
+	s := newScheduler(limits{workers: 2, rows: 1, bytes: 1000, inFlight: 10}, 0)
+	putJob(t, s, 1, false, touched{keys: []uint64{1}})
+	if !s.settled() {
+		t.Error("not settled with rows on the way")
+	}
+	ddl := putJob(t, s, 2, true, touched{})
+	for _, w := range []int{1 - ddl.worker, ddl.worker} {
+		if s.settled() {
+			t.Error("settled with a statement on the way")
+		}
+		if len(s.lanes[w].queue) > 0 {
+			finishOf(s, w)
+		}
+	}
+	for len(s.lanes[ddl.worker].queue) > 0 {
+		finishOf(s, ddl.worker)
+	}
+	if !s.settled() {
+		t.Error("not settled after the statement")
+	}
+}

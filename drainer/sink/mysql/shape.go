@@ -2,6 +2,7 @@ package mysql
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pingcap/tidb/pkg/parser/mysql"
@@ -22,6 +23,8 @@ type shape struct {
 	fill map[int]txn.Value
 	// key are the columns by which a row is found; none: by all of them.
 	key []int
+	// exactly are the columns that compare exactly downstream, by place; nil: that has not been asked.
+	exactly atomic.Pointer[[]bool]
 	// unique are the keys of which no two rows may have the same values.
 	unique [][]int
 	// whole: which rows get into each other's way cannot be told from their keys.

@@ -2,19 +2,22 @@ package mysql
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"hash/maphash"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/sink/mysql/definition"
+	"pumphouse/drainer/txn"
+	"pumphouse/internal/logs"
 	"pumphouse/nodes"
-	"pumphouse/nodes/logs"
 )
 
 // Sink applies transactions to a MySQL, MariaDB or TiDB.
@@ -38,8 +41,10 @@ type Sink struct {
 
 	hash    hasher  // Apply's
 	scratch touched // Apply's
-	closing sync.Once
-	closed  error // of closing
+	// askAfter is when the downstream may be asked for collations again. Apply's.
+	askAfter time.Time
+	closing  sync.Once
+	closed   error // of closing
 }
 
 var _ sink.Sink = (*Sink)(nil)
@@ -74,7 +79,7 @@ func New(ctx context.Context, opts Options) (*Sink, error) {
 	}
 	rows := batchRows * opts.TxnBatch
 	s.sched = newScheduler(limits{
-		workers: opts.Workers, rows: rows, bytes: opts.MaxBytes, inFlight: max(2000, 4*opts.Workers*rows),
+		workers: opts.Workers, rows: rows, text: textBytes, bytes: opts.MaxBytes, inFlight: max(2000, 4*opts.Workers*rows),
 	}, opts.From)
 	s.ctx, s.stop = context.WithCancelCause(context.Background())
 	for i := range opts.Workers {
@@ -141,7 +146,7 @@ func (s *Sink) Apply(ctx context.Context, b sink.Batch) error {
 		if j == nil {
 			continue
 		}
-		if err := s.sched.put(ctx, j, s.touches(j)); err != nil {
+		if err := s.sched.put(ctx, j, s.touches(ctx, j)); err != nil {
 			return err
 		}
 	}
@@ -165,7 +170,7 @@ func (s *Sink) job(t *sink.Txn) *job {
 			return nil
 		}
 		only := *t // the rows are not, but what they needed is
-		only.Changes = nil
+		only.Changes, only.Large = nil, nil
 		j.txn = &only
 	}
 	j.txn = s.inUTF8(j.txn)
@@ -190,15 +195,19 @@ func (s *Sink) statements(t *sink.Txn) []sink.Statement {
 // wanted reports whether the rows of a transaction are to be applied. Those of the mark table
 // never are, and those of a transaction that another drainer has marked are not.
 func (s *Sink) wanted(t *sink.Txn) bool {
+	if t.Large != nil && !slices.ContainsFunc(t.Large.Tables, func(t *schema.Table) bool { return s.shapes.of(t).mark }) {
+		return t.Rows() > 0
+	}
 	rows := 0
-	for _, c := range t.Changes {
+	err := t.Each(func(c *txn.Change) error {
 		if !s.shapes.of(c.Table).mark {
 			rows++
 		} else if s.opts.LoopbackControl && marked(c, s.opts.ChannelID) {
-			return false
+			return errFound
 		}
-	}
-	return rows > 0
+		return nil
+	})
+	return err == nil && rows > 0
 }
 
 // skipsDDL tells why a statement is not to be run; empty: it is.
@@ -217,7 +226,7 @@ func (s *Sink) skipsDDL(d *schema.DDL) string {
 }
 
 // touches measures a job and finds what it touches.
-func (s *Sink) touches(j *job) touched {
+func (s *Sink) touches(ctx context.Context, j *job) touched {
 	t := &s.scratch
 	t.keys, t.shared, t.whole = t.keys[:0], t.shared[:0], t.whole[:0]
 	for _, c := range j.txn.Changes {
@@ -229,7 +238,11 @@ func (s *Sink) touches(j *job) touched {
 			j.bytes += after.Bytes()
 		}
 	}
-	j.rows = len(j.txn.Changes)
+	if j.rows = j.txn.Rows(); j.txn.Large != nil {
+		j.bytes += int64(j.txn.Large.Bytes)
+		j.alone = true
+		return *t
+	}
 	if j.alone = len(j.ddl) > 0 || j.rows > aloneRows || j.bytes > aloneBytes; j.alone {
 		return *t
 	}
@@ -239,7 +252,11 @@ func (s *Sink) touches(j *job) touched {
 			continue
 		}
 		var whole bool
+		before := len(t.keys)
 		t.keys, whole = s.hash.change(t.keys, sh, c)
+		if whole && sh.unsure() && s.learn(ctx, sh) {
+			t.keys, whole = s.hash.change(t.keys[:before], sh, c)
+		}
 		list := &t.shared
 		if whole {
 			list = &t.whole
@@ -269,9 +286,9 @@ func (s *Sink) Flush(ctx context.Context) error {
 }
 
 // Saved says that a checkpoint has been saved: what the sink recorded up to it is not
-// needed any more. A [Store] of the same place needs no such call.
+// needed any more. A [Store] of the same place needs no such call. The error is [ErrTakenOver] when another sink has been opened since.
 func (s *Sink) Saved(ctx context.Context, upTo nodes.TSO) error {
-	return savedBase(ctx, s.server.db, s.opts.Place, upTo, nil)
+	return known(savedBase(ctx, s.server.db, s.opts.Place, upTo, func(tx *sql.Tx) error { return s.record.still(ctx, tx) }), s.opts.Server)
 }
 
 // failed ends the sink because of an error.

@@ -13,9 +13,14 @@ import (
 
 // Store keeps a drainer's checkpoint in a table of the downstream, in the form of the
 // field's drainers: a row for each cluster, with JSON in the column checkPoint.
+//
+// Two drainers do not save in turn: OpenStore makes the new Store the owner of the row, and what the
+// one before saves afterwards is refused with [ErrTakenOver]. So a process that was suspended while
+// another one took its place cannot set the checkpoint back.
 type Store struct {
 	server *server
 	place  Place
+	owner  int64 // which opening this is; 0: it is only read
 }
 
 var _ checkpoint.Store = (*Store)(nil)
@@ -30,7 +35,38 @@ func OpenStore(ctx context.Context, at Server, p Place) (*Store, error) {
 	if err := createTables(ctx, srv.db, p, "clusterID BIGINT UNSIGNED PRIMARY KEY, checkPoint MEDIUMTEXT"); err != nil {
 		return nil, errors.Join(known(fmt.Errorf("open the checkpoint at %s: %w", at.addr(), err), at), srv.close())
 	}
-	return &Store{server: srv, place: p}, nil
+	s := &Store{server: srv, place: p}
+	if err := s.own(ctx); err != nil {
+		return nil, errors.Join(known(fmt.Errorf("open the checkpoint at %s: %w", at.addr(), err), at), srv.close())
+	}
+	return s, nil
+}
+
+// own makes this the Store that may save.
+func (s *Store) own(ctx context.Context) error {
+	tx, err := s.server.db.BeginTx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	defer tx.Rollback() // after a Commit it does nothing
+	q := fmt.Sprintf("INSERT INTO %s (cluster_id, name, value) VALUES (%d,'%s',1) ON DUPLICATE KEY UPDATE value=value+1", s.place.state(), s.place.ClusterID, stateOwner)
+	if _, err := tx.ExecContext(ctx, q); err != nil {
+		return err
+	}
+	if s.owner, err = s.ownerNow(ctx, tx); err != nil {
+		return err
+	}
+	return tx.Commit()
+}
+
+// ownerNow reads, and locks until tx ends, who may save.
+func (s *Store) ownerNow(ctx context.Context, tx *sql.Tx) (owner int64, err error) {
+	q := fmt.Sprintf("SELECT value FROM %s WHERE cluster_id=%d AND name='%s' FOR UPDATE", s.place.state(), s.place.ClusterID, stateOwner)
+	err = tx.QueryRowContext(ctx, q).Scan(&owner)
+	if errors.Is(err, sql.ErrNoRows) {
+		err = fmt.Errorf("the row '%s' of %s is gone: start the drainer again", stateOwner, s.place.state())
+	}
+	return owner, err
 }
 
 // Close closes the connections.
@@ -89,7 +125,7 @@ func parseCheckpoint(text string) (checkpoint.Position, error) {
 }
 
 // Save implements checkpoint.Store. It also removes what a Sink of the same place has
-// recorded up to there.
+// recorded up to there. The error is [ErrTakenOver] when another Store has been opened since.
 func (s *Store) Save(ctx context.Context, p checkpoint.Position) error {
 	ts := int64(p.CommitTS)
 	c := contents{CommitTS: &ts, TSMap: map[string]int64{}}
@@ -102,6 +138,12 @@ func (s *Store) Save(ctx context.Context, p checkpoint.Position) error {
 		return err
 	}
 	return known(savedBase(ctx, s.server.db, s.place, p.CommitTS, func(tx *sql.Tx) error {
+		switch owner, err := s.ownerNow(ctx, tx); {
+		case err != nil:
+			return err
+		case owner != s.owner:
+			return ErrTakenOver
+		}
 		q := fmt.Sprintf("REPLACE INTO %s (clusterID, checkPoint) VALUES (%d,", s.place.checkpoint(), s.place.ClusterID)
 		_, err := tx.ExecContext(ctx, string(appendQuoted([]byte(q), text))+")")
 		return err
@@ -113,7 +155,7 @@ func (s *Store) Save(ctx context.Context, p checkpoint.Position) error {
 func (s *Store) Forget(ctx context.Context) error {
 	p := s.place
 	for _, q := range []string{
-		fmt.Sprintf("DELETE FROM %s WHERE cluster_id=%d AND name NOT LIKE '%s%%'", p.state(), p.ClusterID, stateEpoch),
+		fmt.Sprintf("DELETE FROM %s WHERE cluster_id=%d AND name NOT LIKE '%s%%' AND name<>'%s'", p.state(), p.ClusterID, stateEpoch, stateOwner),
 		fmt.Sprintf("DELETE FROM %s WHERE cluster_id=%d", p.applied(), p.ClusterID),
 		fmt.Sprintf("DELETE FROM %s WHERE clusterID=%d", p.checkpoint(), p.ClusterID),
 	} {
@@ -131,10 +173,8 @@ func savedBase(ctx context.Context, db *sql.DB, p Place, upTo nodes.TSO, first f
 		return err
 	}
 	defer tx.Rollback() // after a Commit it does nothing
-	if first != nil {
-		if err := first(tx); err != nil {
-			return err
-		}
+	if err := first(tx); err != nil {
+		return err
 	}
 	r := &record{place: p}
 	if err := r.set(ctx, tx, stateBase, upTo); err != nil {

@@ -187,7 +187,7 @@ func (w *worker) verify(j *job, st statement, standing map[string][]definition.D
 			continue
 		}
 		if bad == nil {
-			bad = &DefinitionError{CommitTS: j.txn.CommitTS, Statement: shorten([]byte(st.text)), rows: len(j.txn.Changes) > 0, program: w.opts.Program}
+			bad = &DefinitionError{CommitTS: j.txn.CommitTS, Statement: shorten([]byte(st.text)), rows: j.txn.Rows() > 0, program: w.opts.Program}
 		}
 		bad.Tables = append(bad.Tables, TableDifference{Table: e.name.String(), Differences: fresh,
 			Upstream: clip(e.after.String()), Downstream: clip(now[e.name].String())})

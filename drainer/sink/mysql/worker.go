@@ -9,6 +9,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"pumphouse/drainer/txn"
 	"pumphouse/nodes"
 )
 
@@ -63,21 +64,24 @@ func (w *worker) apply(batch []*job) error {
 		w.partial.forget()
 		err = w.retry(batch[0], func() error { return w.commit(batch) })
 	}
+	return w.inParts(batch, err)
+}
+
+// inParts applies the halves of what was refused, one after the other, and the halves of a half that is refused: so each
+// transaction before the one to blame gets downstream, and that one says with which statement. Over a distance it matters
+// that this takes few round trips.
+func (w *worker) inParts(batch []*job, err error) error {
 	var known *StatementError
 	if err == nil || w.ctx.Err() != nil || transient(err) || errors.Is(err, ErrTakenOver) || errors.As(err, &known) {
 		return err
 	}
-	// Something is refused: by itself, each transaction gets as far as it can, and the one
-	// that is to blame says with which statement.
-	for _, j := range batch {
-		one := []*job{j}
-		if len(batch) > 1 {
-			err = w.retry(j, func() error { return w.commit(one) })
-		}
-		if err != nil && !transient(err) && w.ctx.Err() == nil {
-			err = w.blame(j, err)
-		}
-		if err != nil {
+	if len(batch) == 1 {
+		return w.blame(batch[0], err)
+	}
+	half := len(batch) / 2
+	for _, part := range [][]*job{batch[:half], batch[half:]} {
+		err := w.retry(part[0], func() error { return w.commit(part) })
+		if err := w.inParts(part, err); err != nil {
 			return err
 		}
 	}
@@ -95,15 +99,18 @@ func (w *worker) commit(batch []*job) error {
 	if err := w.begin(batch); err != nil {
 		return err
 	}
+	sent := w.opts.Now() // connected
 	if err := w.send(batch); err != nil {
 		return w.refused(batch, err)
 	}
+	n := 0
+	for _, j := range batch {
+		n += j.rows
+	}
+	now := w.opts.Now()
+	w.sched.worked(n, now.Sub(sent))
 	if f := w.opts.Metrics.Executed; f != nil {
-		n := 0
-		for _, j := range batch {
-			n += j.rows
-		}
-		f(w.opts.Now().Sub(start), len(batch), n)
+		f(now.Sub(start), len(batch), n)
 	}
 	w.report()
 	return nil
@@ -112,7 +119,7 @@ func (w *worker) commit(batch []*job) error {
 // begin makes sure of a connection and of empty buffers.
 func (w *worker) begin(batch []*job) error {
 	w.rows.reset()
-	w.rows.each, w.rows.safe = nil, batch[0].safe
+	w.rows.each, w.rows.safe, w.rows.enough = nil, batch[0].safe, w.sched.textBytes()
 	w.batch, w.diverged = batch, w.diverged[:0]
 	if w.conn != nil {
 		return nil
@@ -121,7 +128,13 @@ func (w *worker) begin(batch []*job) error {
 	if err != nil {
 		return fmt.Errorf("connect to %s: %w", w.server.addr(), err)
 	}
+	trip, err := c.roundTrip(w.ctx)
+	if err != nil {
+		c.close()
+		return fmt.Errorf("connect to %s: %w", w.server.addr(), err)
+	}
 	w.conn = c
+	w.sched.measured(w.id, trip)
 	return nil
 }
 
@@ -138,10 +151,8 @@ func (w *worker) send(batch []*job) error {
 			}
 			w.rows.safe = j.safe
 		}
-		for _, c := range j.txn.Changes {
-			if err := w.rows.add(c); err != nil {
-				return err
-			}
+		if err := w.each(j.txn, w.rows.add); err != nil {
+			return err
 		}
 	}
 	if err := w.rows.emit(); err != nil {
@@ -209,6 +220,9 @@ func (w *worker) drop() {
 	}
 }
 
+// errFound ends the search for what is to blame.
+var errFound = errors.New("found")
+
 // blame applies a refused transaction statement by statement, to name the one that is, or
 // the row that was not found.
 func (w *worker) blame(j *job, refused error) error {
@@ -227,15 +241,21 @@ func (w *worker) blame(j *job, refused error) error {
 	var differs *DivergenceError
 	stop := errors.As(refused, &differs)
 	err := w.head(batch)
-	for i := 0; err == nil && i < len(j.txn.Changes); i++ {
-		c := j.txn.Changes[i]
-		bad.Table, bad.latin1 = c.Table.String(), w.shapes.of(c.Table).latin1 != nil
-		if err = w.rows.add(c); err == nil {
-			err = w.rows.emit()
-		}
-		if stop && len(w.diverged) > 0 {
-			break
-		}
+	if err == nil {
+		err = w.each(j.txn, func(c *txn.Change) error {
+			bad.Table, bad.latin1 = c.Table.String(), w.shapes.of(c.Table).latin1 != nil
+			err := w.rows.add(c)
+			if err == nil {
+				err = w.rows.emit()
+			}
+			if err == nil && stop && len(w.diverged) > 0 {
+				err = errFound
+			}
+			return err
+		})
+	}
+	if errors.Is(err, errFound) {
+		err = nil
 	}
 	w.drop() // and so roll back
 	switch {

@@ -1,13 +1,16 @@
 package sinktest
 
 import (
+	"encoding/binary"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/pingcap/tidb/pkg/parser/charset"
 	"github.com/pingcap/tidb/pkg/parser/mysql"
 	"github.com/pingcap/tidb/pkg/parser/types"
 
+	"pumphouse/binlogpb"
 	"pumphouse/drainer/schema"
 	"pumphouse/drainer/sink"
 	"pumphouse/drainer/txn"
@@ -65,4 +68,38 @@ func Insert(ts nodes.TSO) *sink.Txn {
 		Value(table.Columns[2], (ts / 2).String()),
 	}
 	return &sink.Txn{StartTS: ts - 1, CommitTS: ts, Changes: []*txn.Change{{Table: table, Op: txn.Insert, New: row}}}
+}
+
+// Large is a transaction that inserts rows like those of [Insert], as a large one is handed over.
+func Large(ts nodes.TSO, ids ...int64) *sink.Txn {
+	numbered := *table
+	numbered.Columns = slices.Clone(table.Columns)
+	for i := range numbered.Columns {
+		numbered.Columns[i].ID = int64(i + 1)
+	}
+	number := func(b []byte, n int64) []byte { return binary.AppendVarint(append(b, 8), n) }
+	m := &binlogpb.TableMutation{TableId: &numbered.ID}
+	for _, id := range ids {
+		name := fmt.Sprint("name ", id)
+		row := append(binary.AppendVarint(append(number(number(nil, id), 2), 2), int64(len(name))), name...)
+		m.InsertedRows = append(m.InsertedRows, number(number(row, 3), id/2))
+		m.Sequence = append(m.Sequence, binlogpb.MutationType_Insert)
+	}
+	value, err := binlogpb.EncodePrewriteValue(&binlogpb.PrewriteValue{Mutations: []*binlogpb.TableMutation{m}})
+	if err != nil {
+		panic(err)
+	}
+	payload, err := binlogpb.EncodeBinlog(&binlogpb.Binlog{StartTs: new(int64(ts - 1)), CommitTs: new(int64(ts)), PrewriteValue: value})
+	if err != nil {
+		panic(err)
+	}
+	b, err := txn.Parse(payload)
+	if err != nil {
+		panic(err)
+	}
+	rows, err := b.Rows(func(int64) (*schema.Table, error) { return &numbered, nil }, time.UTC, func(*txn.Change) bool { return true })
+	if err != nil {
+		panic(err)
+	}
+	return &sink.Txn{StartTS: ts - 1, CommitTS: ts, Large: rows}
 }

@@ -43,6 +43,7 @@ func Run(t *testing.T, open func(t *testing.T) Downstream) {
 		{"what was applied before a restart makes no difference", testRestart},
 		{"what does not follow is refused", testDisorder},
 		{"early statements and rows are one unit", testEarly},
+		{"rows of a large transaction are those of any other", testLarge},
 		{"is closed once and for all", testClose},
 		{"obeys its context", testContext},
 	} {
@@ -87,6 +88,24 @@ func wantApplied(t *testing.T, s sink.Sink, want nodes.TSO) {
 	if got := s.Applied(); got != want {
 		t.Errorf("Applied: %d, want %d", got, want)
 	}
+}
+
+func testLarge(t *testing.T, d Downstream) {
+	s := d.Open(t, 0)
+	defer s.Close()
+	apply(t, s, 10, 10)
+	want := []int64{10}
+	var ids []int64
+	for id := int64(11); id < 12_000; id++ { // more than one statement, piece or buffer of any sink
+		ids = append(ids, id)
+	}
+	if err := s.Apply(t.Context(), sink.Batch{Txns: []*sink.Txn{Large(20, ids...)}, Passed: 25}); err != nil {
+		t.Fatal(err)
+	}
+	apply(t, s, 20_000, 20_000)
+	flush(t, s)
+	wantIDs(t, d, append(append(want, ids...), 20_000))
+	wantApplied(t, s, 20_000)
 }
 
 func testOrder(t *testing.T, d Downstream) {

@@ -37,10 +37,10 @@ func suspicion(snap *nodes.Snapshot, kind nodes.Kind) (suspect bool, oldest time
 // somebody asks. Nothing of it changes the rows.
 func (n *Nodes) advise(rows *statusRows, kind nodes.Kind) {
 	snap, now := rows.snap, n.cfg.NodeClock()
-	defer n.adviseOfProblems(kind)
 	if kind == nodes.Drainer {
-		defer n.adviseOfWaits(rows)
+		n.adviseOfWaits(rows)
 	}
+	n.adviseOfProblems(kind)
 	if !rows.suspect && (rows.oldest.IsZero() || now.Sub(rows.oldest) <= 3*n.cfg.Heartbeat) {
 		return
 	}

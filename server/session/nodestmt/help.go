@@ -29,7 +29,7 @@ var topics = []Topic{
 
 HELP 'PAUSE', HELP 'CHANGE PUMP' and so on tell more; HELP 'downstream-down', or another code that a warning has
 in brackets, says what a problem means, what is at risk and what to do. The tables of the database
-binlog (pumps, drainers, positions, events, unresolved) answer SELECT. Nodes that do not report,
+binlog (pumps, drainers, positions, events, standbys, unresolved) answer SELECT. Nodes that do not report,
 problems of nodes, pumps that hold up replication, and risks of a statement come as warnings: SHOW WARNINGS.
 `, `SHOW PUMP STATUS;
 PAUSE PUMP 'pump1' WAIT 30;

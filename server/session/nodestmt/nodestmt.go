@@ -17,6 +17,7 @@ import (
 
 	"pumphouse/nodes"
 	"pumphouse/nodes/audit"
+	"pumphouse/nodes/standby"
 	"pumphouse/server/engine"
 	"pumphouse/server/session/privilege"
 	"pumphouse/server/session/result"
@@ -47,6 +48,8 @@ type Config struct {
 	Reports Reports
 	// Audit keeps who changed what; nil = only the log does.
 	Audit Audit
+	// Standbys gives the processes that take turns: standby.Read; nil = there are none.
+	Standbys func(ctx context.Context) ([]standby.Group, error)
 	// Control is the way to live nodes, for PAUSE and OFFLINE; nil = they are refused.
 	Control Control
 
@@ -171,6 +174,8 @@ func (n *Nodes) Rows(table string) result.RowSource {
 		return n.positionRows
 	case "events":
 		return n.eventRows
+	case "standbys":
+		return n.standbyRows
 	case "unresolved":
 		return n.unresolvedRows
 	}

@@ -1,9 +1,11 @@
 package nodestmt
 
 import (
+	"fmt"
 	"slices"
 
 	"pumphouse/nodes"
+	"pumphouse/server/session/result"
 )
 
 // adviseOfWaits warns of drainers that say themselves that they wait for somebody. Their
@@ -28,13 +30,18 @@ func (n *Nodes) adviseOfProblems(kind nodes.Kind) {
 	if n.cfg.Reports == nil {
 		return
 	}
-	for _, t := range n.cfg.Reports.Troubles(kind) {
-		sep := ": "
-		if t.Exit != nil {
-			sep = " "
+	troubles, location := n.cfg.Reports.Troubles(kind), n.own.Vars.Location
+	n.own.Diag.AddLater(len(troubles), func() []result.Condition {
+		list := make([]result.Condition, len(troubles))
+		for i, t := range troubles {
+			sep := ": "
+			if t.Exit != nil {
+				sep = " "
+			}
+			list[i] = result.Condition{Level: result.Warning, Code: result.ErrUnknown, Message: fmt.Sprintf("%s %q%s%s", kind, t.NodeID, sep, t.Say(location))}
 		}
-		n.own.Diag.Warn("%s %q%s%s", kind, t.NodeID, sep, t.Say(n.own.Vars.Location))
-	}
+		return list
+	})
 	for _, p := range n.cfg.Reports.Own() {
 		n.own.Diag.Warn("console: %s", p)
 	}

@@ -31,11 +31,11 @@ const maxConditions = 1024
 // statements that only look at it leave it alone, and every other one empties it.
 type Diagnostics struct {
 	list   []Condition
-	later  func() []Condition // texts of pending conditions, made when somebody asks
-	counts counts             // of the running or last statement
-	before counts             // of the one before it
-	sent   uint16             // warning count of the last result
-	keep   bool               // this statement only reads the counts
+	later  []func() []Condition // texts of pending conditions, made when somebody asks
+	counts counts               // of the running or last statement
+	before counts               // of the one before it
+	sent   uint16               // warning count of the last result
+	keep   bool                 // this statement only reads the counts
 }
 
 type counts struct{ warnings, errors int }
@@ -44,7 +44,8 @@ type counts struct{ warnings, errors int }
 func (d *Diagnostics) Begin() {
 	d.before = d.counts
 	clear(d.list)
-	d.list, d.later = d.list[:0], nil
+	clear(d.later)
+	d.list, d.later = d.list[:0], d.later[:0]
 	d.counts, d.sent, d.keep = counts{}, 0, false
 }
 
@@ -78,18 +79,19 @@ func (d *Diagnostics) Fail(err *engine.Error) { d.Add(Error, err.Code, err.Messa
 func (d *Diagnostics) AddLater(n int, texts func() []Condition) {
 	if n > 0 {
 		d.counts.warnings += n
-		d.later = texts
+		d.later = append(d.later, texts)
 	}
 }
 
 // Conditions gives what SHOW WARNINGS lists.
 func (d *Diagnostics) Conditions() []Condition {
-	if d.later != nil {
-		d.list = append(d.list, d.later()...)
-		d.later = nil
-		if len(d.list) > maxConditions {
-			d.list = d.list[:maxConditions]
-		}
+	for _, texts := range d.later {
+		d.list = append(d.list, texts()...)
+	}
+	clear(d.later)
+	d.later = d.later[:0]
+	if len(d.list) > maxConditions {
+		d.list = d.list[:maxConditions]
 	}
 	return d.list
 }

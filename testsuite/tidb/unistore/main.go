@@ -58,7 +58,7 @@ func run(addr, pdAddrs, dir string) error {
 		return fmt.Errorf("open the store in %s: %w", dir, err)
 	}
 	g := grpc.NewServer(grpc.MaxRecvMsgSize(1<<30), grpc.MaxSendMsgSize(1<<30))
-	tikvpb.RegisterTikvServer(g, store)
+	tikvpb.RegisterTikvServer(g, consistent{store})
 
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)

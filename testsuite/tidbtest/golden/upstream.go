@@ -76,7 +76,24 @@ func (d *Data) History(t testing.TB) schema.Dir {
 // them: what filters leave out and DDL statements to be skipped included, early statements not.
 func (d *Data) Transactions(t testing.TB) []*sink.Txn {
 	t.Helper()
-	h, err := schema.Open(t.Context(), d.History(t), schema.Position{Exact: true}, schema.Options{Patience: time.Nanosecond})
+	return d.transactions(t, func(x *sink.Txn, b *txn.Binlog, find txn.Finder) (err error) {
+		x.Changes, err = b.Changes(find, time.UTC)
+		return err
+	})
+}
+
+// LargeTransactions are the same, each with rows handed over as those of a large one are.
+func (d *Data) LargeTransactions(t testing.TB) []*sink.Txn {
+	t.Helper()
+	return d.transactions(t, func(x *sink.Txn, b *txn.Binlog, find txn.Finder) (err error) {
+		x.Large, err = b.Rows(find, time.UTC, func(*txn.Change) bool { return true })
+		return err
+	})
+}
+
+func (d *Data) transactions(t testing.TB, rows func(*sink.Txn, *txn.Binlog, txn.Finder) error) []*sink.Txn {
+	t.Helper()
+	h, err := schema.Open(t.Context(), d.History(t), schema.Position{Exact: true}, schema.Options{JobTimeout: time.Nanosecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +109,7 @@ func (d *Data) Transactions(t testing.TB) []*sink.Txn {
 			x.DDL, err = h.Reach(t.Context(), b.CommitTS, b.DDLJobID, b.DDLState, x.Query)
 		} else if err = h.Advance(t.Context(), b.CommitTS, b.SchemaVersion); err == nil {
 			find := func(id int64) (*schema.Table, error) { return h.Find(t.Context(), id, b.CommitTS) }
-			x.Changes, err = b.Changes(find, time.UTC)
+			err = rows(x, b, find)
 		}
 		if err != nil {
 			t.Fatal(err)

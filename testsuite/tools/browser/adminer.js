@@ -19,7 +19,7 @@ run(() => browse(async (page) => {
 
   const at = (query) => page.goto(`${url}/?server=${host}%3A${port}&username=root&db=binlog&${query}`);
   await at('');
-  check((await page.locator('#content th').allInnerTexts()).filter((t) => /^[a-z]+$/.test(t)), ['drainers', 'events', 'positions', 'pumps', 'unresolved'], 'tables');
+  check((await page.locator('#content th').allInnerTexts()).filter((t) => /^[a-z]+$/.test(t)), ['drainers', 'events', 'positions', 'pumps', 'standbys', 'unresolved'], 'tables');
   await page.shot('adminer-2-tables');
   await page.click('#menu a.structure:has-text("pumps")');
   check((await text()).includes('bigint') && (await text()).includes('Largest commit TS it has sorted'), true, await text());

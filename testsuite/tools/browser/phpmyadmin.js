@@ -26,7 +26,7 @@ run(() => browse(async (page) => {
   await at('/server/databases');
   check((await text()).includes('binlog'), true, 'databases');
   await at('/database/structure&db=binlog');
-  check(await page.locator('#tablesForm tbody tr[id^=row_tbl] th').allInnerTexts().then((all) => all.map((s) => s.trim()).filter(Boolean)), ['drainers', 'events', 'positions', 'pumps', 'unresolved'], 'tables');
+  check(await page.locator('#tablesForm tbody tr[id^=row_tbl] th').allInnerTexts().then((all) => all.map((s) => s.trim()).filter(Boolean)), ['drainers', 'events', 'positions', 'pumps', 'standbys', 'unresolved'], 'tables');
   await page.shot('phpmyadmin-2-tables');
   await at('/table/structure&db=binlog&table=pumps');
   check((await text()).includes('max_commit_ts') && (await text()).includes('bigint'), true, 'columns');

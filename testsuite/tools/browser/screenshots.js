@@ -31,6 +31,12 @@ run(() => browse(async (page) => {
     const lines = [...document.querySelectorAll('.plot path')].map((e) => e.getAttribute('d').split('L').length);
     return lines.length === 2 && Math.min(...lines) >= want && !document.querySelector('#attention table');
   }, Number(process.argv[3]), { timeout: 170000 });
+  await page.setViewportSize({ width: 1024, height: 900 });
+  const tables = await page.evaluate(() => [...document.querySelectorAll('#tables .wide')].map((box) => [box.scrollWidth, box.clientWidth]));
+  check(tables.map(([needed, has]) => needed <= has), [true, true], `pumps and drainers fit a page of 1024 pixels: ${JSON.stringify(tables)}`);
+  await page.shot('narrow');
+  did('the tables fit');
+  await page.setViewportSize({ width: 1180, height: 900 });
   for (const colorScheme of ['light', 'dark']) {
     await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' });
     await page.shot(`page-${colorScheme}`);

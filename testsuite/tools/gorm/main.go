@@ -90,7 +90,7 @@ func migrator(db *gorm.DB) error {
 		return fmt.Errorf("GetIndexes: %w", err)
 	}
 	return errors.Join(
-		want("tables", tables, []string{"drainers", "events", "positions", "pumps", "unresolved"}),
+		want("tables", tables, []string{"drainers", "events", "positions", "pumps", "standbys", "unresolved"}),
 		want("HasTable", []bool{m.HasTable("pumps"), m.HasTable("nope"), m.HasColumn(&Pump{}, "state"), m.HasColumn(&Pump{}, "nope")}, []bool{true, false, true, false}),
 		want("columns", shown, []string{"node_id varchar(255) true false", "max_commit_ts bigint false false", "lag_seconds decimal(20,3) false true"}),
 		want("number of columns", len(types), 15),

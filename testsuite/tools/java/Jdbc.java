@@ -50,7 +50,7 @@ public class Jdbc {
         check(column(m.getCatalogs(), "TABLE_CAT"), List.of("binlog", "information_schema", "mysql", "performance_schema"), "getCatalogs");
         check(column(m.getSchemas(), "TABLE_SCHEM"), List.of(), "getSchemas");
         check(column(m.getTables("binlog", null, "%", new String[] {"TABLE"}), "TABLE_NAME"),
-            List.of("drainers", "events", "positions", "pumps", "unresolved"), "getTables");
+            List.of("drainers", "events", "positions", "pumps", "standbys", "unresolved"), "getTables");
         check(column(m.getTables("binlog", null, "pump%", null), "REMARKS"), List.of("The pumps of the cluster, offline ones too"), "remarks");
         check(column(m.getColumns("binlog", null, "positions", "%"), "COLUMN_NAME"), List.of("drainer", "pump", "position_ts",
             "position_time", "pump_commit_ts", "left_seconds", "reported_time"), "getColumns");

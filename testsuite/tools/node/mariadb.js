@@ -28,7 +28,7 @@ run(async () => {
   check([Number(several[0][0].a), several[1][0].NodeID], [1, 'drainer1'], 'several');
   const names = [];
   for await (const row of conn.queryStream('SHOW TABLES')) names.push(row.Tables_in_binlog);
-  check(names, ['drainers', 'events', 'positions', 'pumps', 'unresolved'], 'stream');
+  check(names, ['drainers', 'events', 'positions', 'pumps', 'standbys', 'unresolved'], 'stream');
   await conn.beginTransaction();
   await conn.commit();
   await conn.ping();

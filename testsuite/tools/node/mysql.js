@@ -24,7 +24,7 @@ run(async () => {
   const names = [];
   await new Promise((done, failed) => conn.query('SHOW TABLES').stream()
     .on('data', (row) => names.push(row.Tables_in_binlog)).on('error', failed).on('end', done));
-  check(names, ['drainers', 'events', 'positions', 'pumps', 'unresolved'], 'stream');
+  check(names, ['drainers', 'events', 'positions', 'pumps', 'standbys', 'unresolved'], 'stream');
   await call('beginTransaction')();
   await call('commit')();
   await call('changeUser')({ database: 'mysql' });

@@ -38,7 +38,7 @@ run(async () => {
   const names = [];
   const plain = (await mysql.createConnection(at));
   for await (const row of plain.connection.query("SELECT table_name AS t FROM information_schema.tables WHERE table_schema = 'binlog' ORDER BY 1").stream()) names.push(row.t);
-  check(names, ['drainers', 'events', 'positions', 'pumps', 'unresolved'], 'stream');
+  check(names, ['drainers', 'events', 'positions', 'pumps', 'standbys', 'unresolved'], 'stream');
   await plain.end();
   await fails(1064, () => pool.query('SELEC 1'));
   await fails(1146, () => pool.execute('SELECT * FROM binlog.nope'));

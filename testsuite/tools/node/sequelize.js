@@ -8,7 +8,7 @@ run(async () => {
   await db.authenticate();
   check((await db.databaseVersion()).startsWith('8.0.11'), true, 'databaseVersion');
   const look = db.getQueryInterface();
-  check((await look.showAllTables()).map((t) => t.tableName || t), ['drainers', 'events', 'positions', 'pumps', 'unresolved'], 'showAllTables');
+  check((await look.showAllTables()).map((t) => t.tableName || t), ['drainers', 'events', 'positions', 'pumps', 'standbys', 'unresolved'], 'showAllTables');
   check((await look.showAllSchemas()).length > 0, true, 'showAllSchemas');
   const columns = await look.describeTable('pumps');
   check([Object.keys(columns).length, columns.node_id.type, columns.node_id.primaryKey, columns.node_id.allowNull, columns.max_commit_ts.type, columns.labels.allowNull],

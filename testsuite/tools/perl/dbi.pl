@@ -52,7 +52,7 @@ did('rows as hashes, errors by number');
 
 my $dbh = DBI->connect( "dbi:$driver:database=binlog;host=$ENV{HOST};port=$ENV{PORT}", 'root', '', { RaiseError => 1, PrintError => 0 } );
 my @tables = map { $_->[2] } @{ $dbh->table_info( undef, undef, '%', 'TABLE' )->fetchall_arrayref };
-check( "@tables", 'drainers events positions pumps unresolved', 'table_info' );
+check( "@tables", 'drainers events positions pumps standbys unresolved', 'table_info' );
 check( ( grep {/pumps/} $dbh->tables( undef, undef, '%', 'TABLE' ) ) ? 1 : 0, 1, 'tables' );
 my $info = $dbh->column_info( undef, undef, 'pumps', '%' )->fetchall_arrayref( {} );
 check( scalar @$info, 15, 'column_info' );

@@ -80,7 +80,7 @@ if ($argv[1] === 'mysqli') {
     check($db->real_escape_string("it's"), "it\\'s", 'escape');
     check($db->select_db('information_schema'), true, 'select_db');
     check($db->change_user('root', '', 'binlog'), true, 'change_user');
-    check(count($db->query('SHOW TABLES')->fetch_all()), 5, 'tables');
+    check(count($db->query('SHOW TABLES')->fetch_all()), 6, 'tables');
     $db->query('SELECT * FROM pumps WHERE node_id = "nope"');
     check($db->warning_count, 0, 'warnings');
     $db->close();
@@ -125,7 +125,7 @@ check($db->query("SELECT node_id, state FROM pumps WHERE node_id LIKE 'pump%'")-
     ['pump1' => 'Online', 'pump2' => 'Online', 'pump3' => 'Offline'], 'FETCH_KEY_PAIR');
 check(array_keys($db->query("SELECT state, node_id FROM pumps WHERE node_id LIKE 'pump%'")->fetchAll(PDO::FETCH_GROUP)),
     ['Online', 'Offline'], 'FETCH_GROUP');
-check($db->query('SHOW TABLES')->fetchAll(PDO::FETCH_COLUMN), ['drainers', 'events', 'positions', 'pumps', 'unresolved'], 'FETCH_COLUMN');
+check($db->query('SHOW TABLES')->fetchAll(PDO::FETCH_COLUMN), ['drainers', 'events', 'positions', 'pumps', 'standbys', 'unresolved'], 'FETCH_COLUMN');
 did('fetch modes');
 
 $db->beginTransaction();

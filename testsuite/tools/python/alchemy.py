@@ -23,7 +23,7 @@ for driver in ("pymysql", "mysqldb"):
     engine = sa.create_engine(f"mysql+{driver}://root@{os.environ['HOST']}:{os.environ['PORT']}/binlog?charset=utf8mb4", future=True)
     look = sa.inspect(engine)
     check(look.get_schema_names(), ["binlog", "information_schema", "mysql", "performance_schema"], "schemas")
-    check(look.get_table_names(), ["drainers", "events", "positions", "pumps", "unresolved"], "tables")
+    check(look.get_table_names(), ["drainers", "events", "positions", "pumps", "standbys", "unresolved"], "tables")
     check(look.get_view_names(), [], "views")
     check(look.has_table("pumps"), True, "has_table")
     check(look.has_table("nope"), False, "has_table")
@@ -42,7 +42,7 @@ for driver in ("pymysql", "mysqldb"):
 
     meta = sa.MetaData()
     meta.reflect(engine)
-    check(sorted(meta.tables), ["drainers", "events", "positions", "pumps", "unresolved"], "reflected")
+    check(sorted(meta.tables), ["drainers", "events", "positions", "pumps", "standbys", "unresolved"], "reflected")
     pumps = meta.tables["pumps"]
     with engine.connect() as conn:
         rows = conn.execute(sa.select(pumps.c.node_id, pumps.c.max_commit_ts).where(pumps.c.state == "online")

@@ -69,7 +69,7 @@ def reflect(sync):
     check((columns["node_id"]["nullable"], columns["labels"]["nullable"]), (False, True), "nullable")
     meta = sa.MetaData()
     meta.reflect(sync)
-    check(sorted(meta.tables), ["drainers", "events", "positions", "pumps", "unresolved"], "reflected")
+    check(sorted(meta.tables), ["drainers", "events", "positions", "pumps", "standbys", "unresolved"], "reflected")
     return meta
 
 

@@ -44,7 +44,7 @@ rows.execute("SELECT COUNT(*) AS n, MAX(max_commit_ts) AS newest FROM binlog.dra
 check(rows.fetchone(), {"n": 1, "newest": 408553768673342532}, "dictionary")
 stream = driver.cursors.SSCursor(conn)
 stream.execute("SELECT table_name FROM information_schema.tables WHERE table_schema = 'binlog' ORDER BY 1")
-check([r[0] for r in stream], ["drainers", "events", "positions", "pumps", "unresolved"], "streamed")
+check([r[0] for r in stream], ["drainers", "events", "positions", "pumps", "standbys", "unresolved"], "streamed")
 stream.close()
 did("dictionary and streaming cursors")
 

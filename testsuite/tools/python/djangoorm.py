@@ -33,7 +33,7 @@ def did(text):
 
 print("version", django.get_version())
 check(connection.mysql_version >= (8, 0, 11), True, "version")
-check(sorted(connection.introspection.table_names()), ["drainers", "events", "positions", "pumps", "unresolved"], "tables")
+check(sorted(connection.introspection.table_names()), ["drainers", "events", "positions", "pumps", "standbys", "unresolved"], "tables")
 out = io.StringIO()
 call_command("inspectdb", stdout=out)
 text = out.getvalue()

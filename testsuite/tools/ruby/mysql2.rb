@@ -42,7 +42,7 @@ did 'prepare with parameters, `CHANGE PUMP`'
 
 streamed = client.query('SELECT table_name AS t FROM information_schema.tables WHERE table_schema = DATABASE() ORDER BY 1',
                         stream: true, cache_rows: false)
-check streamed.map { |r| r['t'] }, %w[drainers events positions pumps unresolved], 'streamed'
+check streamed.map { |r| r['t'] }, %w[drainers events positions pumps standbys unresolved], 'streamed'
 did 'streaming'
 
 { 'SELEC 1' => 1064, 'SELECT * FROM nope' => 1146, 'SELECT nope FROM pumps' => 1054 }.each do |sql, errno|

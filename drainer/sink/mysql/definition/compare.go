@@ -3,6 +3,7 @@ package definition
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"pumphouse/drainer/schema"
@@ -79,9 +80,7 @@ func (s Server) Compare(want, got *Table) []Difference {
 		c.keys()
 		c.foreignKeys()
 		c.partitioning()
-		if want.Comment != got.Comment {
-			c.differ("the table", "comment", fmt.Sprintf("%q", want.Comment), fmt.Sprintf("%q", got.Comment))
-		}
+		c.comment("the table", want.Comment, got.Comment)
 		if !transactional(got.Engine) {
 			c.differ("the table", "engine", "InnoDB", got.Engine)
 		}
@@ -138,6 +137,7 @@ func (t *Table) column(name string) *Column {
 
 func (c *comparison) column(w, g *Column) {
 	object := "column " + schema.QuoteName(w.Name)
+	w = c.printed(w)
 	if !c.sameShape(w.Type, g.Type) {
 		c.differ(object, "type", w.Type.shape(), g.Type.shape())
 	} else if !c.sameCollation(w.Type, g.Type) {
@@ -149,7 +149,9 @@ func (c *comparison) column(w, g *Column) {
 		}
 	}
 	differ("NULL allowed", w.Null, g.Null)
-	differ("AUTO_INCREMENT", w.AutoIncrement, g.AutoIncrement)
+	if !w.AutoIncrement || c.flavour == TiDB || c.want.begunBy(w.Name) { // else others cannot have it
+		differ("AUTO_INCREMENT", w.AutoIncrement, g.AutoIncrement)
+	}
 	differ("ON UPDATE CURRENT_TIMESTAMP", w.OnUpdate, g.OnUpdate)
 	differ("generated", w.Generated != "", g.Generated != "")
 	if w.Generated != "" && g.Generated != "" {
@@ -161,9 +163,30 @@ func (c *comparison) column(w, g *Column) {
 	if !c.sameDefault(w, g) {
 		c.differ(object, "default", w.Default.String(), g.Default.String())
 	}
-	if w.Comment != g.Comment {
-		c.differ(object, "comment", fmt.Sprintf("%q", w.Comment), fmt.Sprintf("%q", g.Comment))
+	c.comment(object, w.Comment, g.Comment)
+}
+
+func (c *comparison) comment(object, want, got string) {
+	if c.flavour != TiDB {
+		want = schema.OldUTF8(want, "?")
 	}
+	if want != got {
+		c.differ(object, "comment", fmt.Sprintf("%q", want), fmt.Sprintf("%q", got))
+	}
+}
+
+// printed is a column as the server's information_schema can print it, which has the old utf8 in others than TiDB.
+func (c *comparison) printed(w *Column) *Column {
+	if c.flavour == TiDB {
+		return w
+	}
+	p := *w
+	p.Default.Text = schema.OldUTF8(p.Default.Text, "?")
+	p.Type.Elements = slices.Clone(p.Type.Elements)
+	for i, e := range p.Type.Elements {
+		p.Type.Elements[i] = schema.OldUTF8(e, "?")
+	}
+	return &p
 }
 
 func yes(is bool) string {
@@ -310,6 +333,11 @@ func (c *comparison) implied(k *Key) bool {
 	})
 }
 
+// begunBy reports whether a key begins with a column.
+func (t *Table) begunBy(name string) bool {
+	return slices.ContainsFunc(t.Keys, func(k Key) bool { return k.begins([]string{name}) })
+}
+
 // begins reports whether a key begins with columns, in their order.
 func (k *Key) begins(columns []string) bool {
 	if len(k.Parts) < len(columns) {
@@ -358,16 +386,31 @@ func (c *comparison) partitioning() {
 	case !strings.HasSuffix(g.Method, w.Method) ||
 		w.Expression != "" && g.Expression != "" && !c.sameExpression(w.Expression, g.Expression):
 		c.differ("partitioning", "method", w.Method+" ("+w.Expression+")", g.Method+" ("+g.Expression+")")
-	case !slices.EqualFunc(w.Partitions, g.Partitions, func(a, b Partition) bool { return samePartition(w.Method, a, b) }):
+	case !slices.EqualFunc(w.Partitions, g.Partitions, func(a, b Partition) bool { return c.samePartition(w.Method, a, b) }):
 		c.differ("partitioning", "partitions", w.String(), g.String())
 	}
 }
 
-func samePartition(method string, w, g Partition) bool {
+func (c *comparison) samePartition(method string, w, g Partition) bool {
 	if !strings.EqualFold(w.Name, g.Name) {
 		return false
 	}
 	want, known := values(w.Values, method == "RANGE")
 	got, plain := values(g.Values, method == "RANGE")
-	return !known || !plain || slices.Equal(want, got)
+	if c.flavour == MariaDB && slices.Contains(want, "default") && len(got) == 1 {
+		// It says 0 for the partition of all other values, and MAXVALUE where values are by COLUMNS.
+		return got[0] == "0" || got[0] == "maxvalue" || got[0] == "default"
+	}
+	return !known || !plain || slices.EqualFunc(want, got, func(a, b string) bool {
+		return a == b || c.flavour == MariaDB && method == "RANGE" && signed(a) == b // it prints every bound so
+	})
+}
+
+// signed is a whole number as 64 bits with a sign show it.
+func signed(number string) string {
+	n, err := strconv.ParseUint(number, 10, 64)
+	if err != nil {
+		return number
+	}
+	return strconv.FormatInt(int64(n), 10)
 }

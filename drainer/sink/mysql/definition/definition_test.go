@@ -109,6 +109,14 @@ func TestColumns(t *testing.T) {
 		{"cast", MySQL, "COLUMN_TYPE=int|IS_NULLABLE=YES|EXTRA=VIRTUAL GENERATED|GENERATION_EXPRESSION=cast(`a` as char(10) charset utf8mb4)", Column{Type: Type{Base: "int"}, Null: true, Generated: "cast(`a` as char)"}, ""},
 
 		{"auto_increment", MySQL, "COLUMN_TYPE=int|IS_NULLABLE=NO|EXTRA=auto_increment", Column{Type: Type{Base: "int"}}, "AUTO_INCREMENT"},
+		{"a year's text", MariaDB, "COLUMN_TYPE=year(4)|IS_NULLABLE=YES|COLUMN_DEFAULT=2000", Column{Type: Type{Base: "year"}, Null: true, Default: Default{Literal, "0"}}, ""},
+		{"the year 0", MariaDB, "COLUMN_TYPE=year(4)|IS_NULLABLE=YES|COLUMN_DEFAULT=0000", Column{Type: Type{Base: "year"}, Null: true, Default: Default{Literal, "0"}}, "default"},
+		{"a year of two digits", MariaDB, "COLUMN_TYPE=year(4)|IS_NULLABLE=YES|COLUMN_DEFAULT=1970", Column{Type: Type{Base: "year"}, Null: true, Default: Default{Literal, "70"}}, ""},
+		{"what the old utf8 lacks, generated", MariaDB, `COLUMN_TYPE=varchar(9)|IS_NULLABLE=YES|EXTRA=VIRTUAL GENERATED|GENERATION_EXPRESSION=concat(` + "`v`" + `,_utf8mb4'\xF0\x9F\x98\x80')`, Column{Type: text("varchar", 9), Null: true, Generated: "concat(`v`, _utf8mb4'😀')"}, "expression"}, // MariaDB computes with what it prints
+		{"auto_increment without a key", MySQL, "COLUMN_TYPE=int|IS_NULLABLE=NO", Column{Type: Type{Base: "int"}, AutoIncrement: true}, ""},
+		{"auto_increment without a key in TiDB", TiDB, "COLUMN_TYPE=int|IS_NULLABLE=NO", Column{Type: Type{Base: "int"}, AutoIncrement: true}, "AUTO_INCREMENT"},
+		{"what the old utf8 lacks", MariaDB, "COLUMN_TYPE=enum('?','b')|IS_NULLABLE=YES|COLUMN_DEFAULT='?'|COLUMN_COMMENT=?", Column{Type: Type{Base: "enum", Elements: []string{"😀", "b"}}, Null: true, Default: Default{Literal, "😀"}, Comment: "😀"}, ""},
+		{"what the old utf8 lacks, in TiDB", TiDB, "COLUMN_TYPE=int|IS_NULLABLE=NO|COLUMN_COMMENT=?", Column{Type: Type{Base: "int"}, Comment: "😀"}, "comment"},
 		{"comment", MySQL, "COLUMN_TYPE=int|IS_NULLABLE=NO|COLUMN_COMMENT=x", Column{Type: Type{Base: "int"}, Comment: "y"}, "comment"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

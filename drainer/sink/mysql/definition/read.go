@@ -209,6 +209,8 @@ func (r *reader) defaultOf(t *Type, value sql.NullString, generated bool) Defaul
 		return Default{Literal, text}
 	case text == "NULL":
 		return Default{}
+	case t.Base == "year":
+		return Default{Literal, strings.Trim(text, "'")} // 0000 is not 0
 	}
 	list := tokens(text)
 	switch {

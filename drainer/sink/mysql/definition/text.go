@@ -274,8 +274,10 @@ func fraction(clock string) string {
 // literal is a default's value in the one form that its type has.
 func literal(t Type, text string) string {
 	switch t.Base {
-	case "tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "year", "bit":
+	case "tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "bit":
 		return number(text)
+	case "year":
+		return year(text)
 	case "double":
 		if f, err := strconv.ParseFloat(text, 64); err == nil {
 			return strconv.FormatFloat(f, 'g', -1, 64)
@@ -298,6 +300,18 @@ func literal(t Type, text string) string {
 		return strings.TrimRight(text, "\x00")
 	}
 	return text
+}
+
+// year is a year as a default means it. TiDB keeps the text of the statement: 0 and 5 are 2000 and 2005.
+func year(text string) string {
+	n, err := strconv.Atoi(text)
+	switch {
+	case err != nil || len(text) > 2:
+		return number(text)
+	case n < 70:
+		return strconv.Itoa(2000 + n)
+	}
+	return strconv.Itoa(1900 + n)
 }
 
 // zoned reports whether two times differ by what can be the difference of two time zones.

@@ -42,12 +42,75 @@ func (r *rewriter) alterTable(n *ast.AlterTableStmt) (keep bool, err error) {
 			specs = append(specs, s)
 			r.mayBeWide(n, s)
 		}
+		if r.convertsTo(s) {
+			own, err := r.converted()
+			if err != nil {
+				return false, err
+			}
+			for _, s := range own {
+				r.mayBeWide(n, s)
+			}
+			specs = append(specs, own...)
+		}
 		if s.Tp == ast.AlterTableDropForeignKey && r.to.Kind != TiDB {
 			r.plan.DroppedKeys = append(r.plan.DroppedKeys, r.droppedKey(n, s))
 		}
 	}
+	first, last, err := r.changedChecks()
+	if err != nil {
+		return false, err
+	}
+	specs = slices.Concat(first, specs, last)
+	if c := r.losesKey(); c != nil && len(specs) > 0 {
+		s, err := r.modified(c)
+		if err != nil {
+			return false, err
+		}
+		specs = slices.Insert(specs, 0, s)
+	}
+	if c := r.gainsKey(); c != nil && len(specs) > 0 {
+		s, err := r.modified(c)
+		if err != nil {
+			return false, err
+		}
+		specs = append(specs, s)
+	}
 	n.Specs = specs
 	return len(specs) > 0, nil
+}
+
+// convertsTo reports whether a change is CONVERT TO CHARACTER SET and the columns that it changes are known. It then gives the table
+// its character set alone: servers other than TiDB would make of a TEXT the type that takes all its characters.
+func (r *rewriter) convertsTo(s *ast.AlterTableSpec) bool {
+	if s.Tp != ast.AlterTableOption || r.to.Kind == TiDB || !r.known() || r.d.Before == nil {
+		return false
+	}
+	i := slices.IndexFunc(s.Options, func(o *ast.TableOption) bool {
+		return o.Tp == ast.TableOptionCharset && o.UintValue == ast.TableOptionCharsetWithConvertTo
+	})
+	if i < 0 {
+		return false
+	}
+	s.Options[i].UintValue = ast.TableOptionCharsetWithoutConvertTo
+	return true
+}
+
+// converted are the changes of the columns that have another character set or collation than before.
+func (r *rewriter) converted() ([]*ast.AlterTableSpec, error) {
+	var list []*ast.AlterTableSpec
+	for i := range r.d.After.Columns {
+		c := &r.d.After.Columns[i]
+		was := column(r.d.Before, c.Name)
+		if was == nil || !c.Public || c.Hidden || !isText(c.Type.GetType()) || was.Type.GetCharset() == c.Type.GetCharset() && was.Type.GetCollate() == c.Type.GetCollate() {
+			continue
+		}
+		s, err := r.modified(c)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, s)
+	}
+	return list, nil
 }
 
 func (r *rewriter) droppedKey(n *ast.AlterTableStmt, s *ast.AlterTableSpec) *DroppedKey {
@@ -94,15 +157,14 @@ func (r *rewriter) spec(s *ast.AlterTableSpec) (keep bool, err error) {
 		}
 		return !r.lacksIndex(s.IndexName.O, false), nil
 	case ast.AlterTableDropCheck, ast.AlterTableAlterCheck:
-		if r.to.Kind == MariaDB && s.Tp == ast.AlterTableAlterCheck {
-			return false, nil
-		}
-		return r.to.enforcesChecks() && hasCheck(r.d.Before, s.Constraint.Name), nil
+		return false, nil // see changedChecks
 	case ast.AlterTablePartition:
 		s.Partition, err = r.partitionBy(s.Partition)
 		return s.Partition != nil, err
-	case ast.AlterTableAddPartitions, ast.AlterTableReorganizePartition:
+	case ast.AlterTableAddPartitions:
 		return true, r.partitions(s.PartDefinitions)
+	case ast.AlterTableReorganizePartition:
+		return true, r.reorganize(s)
 	case ast.AlterTableDropFirstPartition, ast.AlterTableAddLastPartition, ast.AlterTableReorganizeFirstPartition, ast.AlterTableReorganizeLastPartition:
 		return true, r.intervals(s)
 	case ast.AlterTableTruncatePartition:
@@ -142,7 +204,7 @@ func (r *rewriter) sawNow(def *ast.ColumnDef) {
 		return
 	}
 	call, ok := def.Options[i].Expr.(*ast.FuncCallExpr)
-	if !ok || !slices.Contains([]string{"current_timestamp", "now", "localtime", "localtimestamp"}, call.FnName.L) {
+	if !ok || !slices.Contains([]string{"current_timestamp", "now", "localtime", "localtimestamp", "current_date", "curdate"}, call.FnName.L) {
 		return
 	}
 	c := column(r.d.After, def.Name.Name.O)
@@ -214,6 +276,12 @@ func (r *rewriter) alterColumn(s *ast.AlterTableSpec) error {
 		r.literals = append(r.literals, def.Options[0])
 	}
 	return nil
+}
+
+// modified is a change that gives a column its definition.
+func (r *rewriter) modified(c *schema.Column) (*ast.AlterTableSpec, error) {
+	s := new(ast.AlterTableSpec)
+	return s, r.modifyInstead(s, c)
 }
 
 // modifyInstead makes a change of a column one that says all of it.

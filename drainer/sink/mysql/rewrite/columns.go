@@ -40,7 +40,7 @@ func (r *rewriter) column(def *ast.ColumnDef) error {
 			return err
 		}
 		// What is no part of a column's own definition.
-		kept := isOption(ast.ColumnOptionPrimaryKey, ast.ColumnOptionUniqKey, ast.ColumnOptionAutoRandom, ast.ColumnOptionCheck)
+		kept := isOption(ast.ColumnOptionPrimaryKey, ast.ColumnOptionUniqKey, ast.ColumnOptionAutoRandom)
 		for _, o := range def.Options {
 			if kept(o) {
 				own.Options = append(own.Options, o)
@@ -90,7 +90,7 @@ func (r *rewriter) fromZone(def *ast.ColumnDef) {
 // option reports whether a column's option is for the server.
 func (r *rewriter) option(def *ast.ColumnDef, o *ast.ColumnOption) bool {
 	if o.Tp == ast.ColumnOptionCheck {
-		return r.check(o.ConstraintName, o.Enforced)
+		return false // see checks
 	}
 	if r.to.Kind == TiDB {
 		if call, ok := o.Expr.(*ast.FuncCallExpr); ok && call.FnName.L == "nextval" {
@@ -102,6 +102,8 @@ func (r *rewriter) option(def *ast.ColumnDef, o *ast.ColumnOption) bool {
 	case ast.ColumnOptionAutoRandom, ast.ColumnOptionColumnFormat, ast.ColumnOptionStorage, ast.ColumnOptionSecondaryEngineAttribute,
 		ast.ColumnOptionFulltext, ast.ColumnOptionReference:
 		return false
+	case ast.ColumnOptionAutoIncrement:
+		return r.autoIncrement(def)
 	case ast.ColumnOptionPrimaryKey, ast.ColumnOptionUniqKey:
 		o.PrimaryKeyTp, o.StrValue = ast.PrimaryKeyTypeDefault, ""
 	case ast.ColumnOptionNotNull, ast.ColumnOptionNull:
@@ -110,6 +112,10 @@ func (r *rewriter) option(def *ast.ColumnDef, o *ast.ColumnOption) bool {
 		if c := r.to.collation(o.StrValue); c != o.StrValue {
 			r.warn("column `%s` has the collation %s, %s has no %s", def.Name.Name.O, c, r.to, o.StrValue)
 			o.StrValue = c
+		}
+	case ast.ColumnOptionComment:
+		if text, ok := literal(o.Expr); ok {
+			o.Expr = ast.NewValueExpr(r.comment(text), "", "")
 		}
 	case ast.ColumnOptionDefaultValue:
 		return r.defaultValue(def, o.Expr)

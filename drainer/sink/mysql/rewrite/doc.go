@@ -21,13 +21,13 @@
 //     ROW_FORMAT, STATS_…, TTL, placement, AUTO_RANDOM_BASE …
 //   - ALGORITHM, LOCK, FORCE, ORDER BY, ENABLE KEYS, WITH VALIDATION, SECONDARY_LOAD, CACHE,
 //     ATTRIBUTES, TiFlash replicas
-//   - CHECK unless the definition has it, which says that TiDB enforces it
+//   - CHECK unless the definition has it, which says that TiDB enforces it; it has the name that it has there
 //   - REFERENCES within a column, FULLTEXT and SPATIAL keys, USING, KEY_BLOCK_SIZE, DESC
 //   - AUTO_RANDOM, CLUSTERED, GLOBAL; subpartitions, LINEAR; options of partitions but COMMENT
 //
 // What the upstream does and the downstream cannot do is left out with a warning if rows do not
 // depend on it: DEFAULT NEXT VALUE FOR, defaults that are expressions (MySQL 5.7), indexes on expressions
-// (MariaDB, MySQL 5.7), invisible indexes (MySQL 5.7; MariaDB calls them IGNORED since 10.6), collations that
+// (MariaDB, MySQL 5.7), AUTO_INCREMENT of a column that no key begins with, invisible indexes (MySQL 5.7; MariaDB calls them IGNORED since 10.6), collations that
 // the server does not have (the binary one is taken: it takes no two texts for equal that the upstream does
 // not). A latin1 column whose default or members have other characters is utf8mb4: TiDB's latin1 holds any
 // UTF-8. An ALTER TABLE of which nothing remains is not run. What cannot be done at all is an error that says
@@ -38,7 +38,12 @@
 // there with TTL_ENABLE = OFF: the upstream's deletions are in binlogs, and a row that the
 // downstream deleted by itself would be missing in an UPDATE.
 //
+// CONVERT TO CHARACTER SET changes the columns that it changes upstream one by one, since other servers give a TEXT a larger type by
+// it. Comments have question marks for what lies beyond U+FFFF.
+//
 // # Time
+//
+// MariaDB rounds a time that gets fewer digits, as TiDB does, by the sql_mode TIME_ROUND_FRACTIONAL.
 //
 // Definitions have TIMESTAMP defaults in UTC and bounds of partitions as numbers, and statements run in UTC.
 // Literals of a statement without a definition are taken to be in the time zone of its session: that

@@ -2,6 +2,7 @@ package rewrite
 
 import (
 	"fmt"
+	"math/big"
 	"slices"
 	"strconv"
 	"time"
@@ -57,12 +58,17 @@ func (r *rewriter) partitions(list []*ast.PartitionDefinition) error {
 		}
 		def.Sub = nil
 		def.Options = slices.DeleteFunc(def.Options, func(o *ast.TableOption) bool { return o.Tp != ast.TableOptionComment })
+		for _, o := range def.Options {
+			o.StrValue = r.comment(o.StrValue)
+		}
 		if c, ok := def.Clause.(*ast.PartitionDefinitionClauseLessThan); ok {
 			for i := range c.Exprs {
 				c.Exprs[i] = r.bound(i, evaluated(c.Exprs[i], r.zone))
 			}
 		}
-		if c, ok := def.Clause.(*ast.PartitionDefinitionClauseIn); ok {
+		if c, ok := def.Clause.(*ast.PartitionDefinitionClauseIn); ok && r.to.Kind == MariaDB && slices.ContainsFunc(c.Values, isDefault) {
+			c.Values = nil // DEFAULT alone, as MariaDB has it: what is listed beside it is in no other partition
+		} else if ok {
 			for _, v := range c.Values {
 				for i := range v {
 					v[i] = r.bound(i, evaluated(v[i], r.zone))
@@ -71,6 +77,61 @@ func (r *rewriter) partitions(list []*ast.PartitionDefinition) error {
 		}
 	}
 	return nil
+}
+
+// isDefault reports whether a value of a partition by LIST is DEFAULT.
+func isDefault(v []ast.ExprNode) bool {
+	if len(v) != 1 {
+		return false
+	}
+	_, is := v[0].(*ast.DefaultExpr)
+	return is
+}
+
+// reorganize makes REORGANIZE PARTITION one for the server. TiDB also lowers the end of the last partition by it, where no
+// row lies above; MySQL and MariaDB do not (1520), but partition the table anew, as it is afterwards. So does MariaDB where a partition has
+// all other values: by REORGANIZE its rows would come into another one (seen, 10.11).
+func (r *rewriter) reorganize(s *ast.AlterTableSpec) error {
+	if r.to.Kind == TiDB || !r.known() || !lowersEnd(r.d.Before, r.d.After) && !(r.to.Kind == MariaDB && hasDefault(r.d.After)) {
+		return r.partitions(s.PartDefinitions)
+	}
+	p, err := schema.PartitionBy(r.d.After.Info.Partition)
+	if err != nil {
+		return err
+	}
+	p, err = r.partitionBy(p)
+	*s = ast.AlterTableSpec{Tp: ast.AlterTablePartition, Partition: p}
+	return err
+}
+
+// hasDefault reports whether a partition by LIST has all other values.
+func hasDefault(t *schema.Table) bool {
+	return t.Info.Partition != nil && slices.ContainsFunc(t.Info.Partition.Definitions, func(p schema.Partition) bool {
+		return slices.ContainsFunc(p.InValues, func(v []string) bool { return len(v) == 1 && v[0] == "DEFAULT" })
+	})
+}
+
+// lowersEnd reports whether partitions by RANGE end earlier in after than in before, or perhaps do: texts and times are
+// not compared.
+func lowersEnd(before, after *schema.Table) bool {
+	from, to := lastBound(before), lastBound(after)
+	switch {
+	case len(from) == 0 || len(to) == 0 || slices.Equal(from, to) || to[0] == "MAXVALUE":
+		return false
+	case len(from) > 1 || len(to) > 1:
+		return true
+	}
+	a, okA := new(big.Int).SetString(from[0], 10)
+	b, okB := new(big.Int).SetString(to[0], 10)
+	return !okA || !okB || b.Cmp(a) < 0
+}
+
+// lastBound is the end of the last partition by RANGE.
+func lastBound(t *schema.Table) []string {
+	if t == nil || t.Info == nil || t.Info.Partition == nil || t.Info.Partition.Type != schema.PartitionRange || len(t.Info.Partition.Definitions) == 0 {
+		return nil
+	}
+	return t.Info.Partition.Definitions[len(t.Info.Partition.Definitions)-1].LessThan
 }
 
 // bound is a value of a partition in the form of its column where the partitions are by COLUMNS: TiDB takes

@@ -61,7 +61,7 @@ const permissive = "ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITU
 // Statement makes the plan for a statement: query is its text in the binlog, d what its job tells,
 // commitTS the binlog's. Errors wrap ErrImpossible or say which part of a definition cannot be read.
 func Statement(query string, d *schema.DDL, commitTS nodes.TSO, to Server, o Options) (*Plan, error) {
-	r := &rewriter{d: d, to: to, plan: &Plan{Mode: mode(d, o), Zone: utc}}
+	r := &rewriter{d: d, to: to, plan: &Plan{Mode: mode(d, to, o), Zone: utc}}
 	var err error
 	if r.zone, err = zone(d, o); err != nil {
 		return nil, err
@@ -81,6 +81,7 @@ func Statement(query string, d *schema.DDL, commitTS nodes.TSO, to Server, o Opt
 		if d.Route != nil {
 			n.Accept(router(d.Route))
 		}
+		n = r.indexes(n)
 		keep, err := r.statement(n)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", d.Name(), err)

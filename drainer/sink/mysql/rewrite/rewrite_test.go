@@ -2,6 +2,7 @@ package rewrite_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -67,11 +68,15 @@ func plan(t *testing.T, query string, d schema.DDL, to rewrite.Server) *rewrite.
 func TestClauses(t *testing.T) {
 	expr := schema.Column{Name: "_V$_x_0", Hidden: true, GeneratedExpr: "lower(`s`)"}
 	indexed := table(schema.TableInfo{
-		Checks: []schema.Check{{Name: ast.NewCIStr("c"), Enforced: true}},
 		Indices: []schema.IndexInfo{{Name: ast.NewCIStr("x"), Columns: []schema.IndexColumn{{Offset: 1}}},
 			{Name: ast.NewCIStr("i"), Columns: []schema.IndexColumn{{Offset: 0}}}},
 	}, text("s", "utf8mb4_bin"), expr)
-	checked := schema.DDL{Before: indexed, After: indexed}
+	public := func(enforced bool) *schema.Table {
+		return table(schema.TableInfo{Checks: []schema.Check{{Name: ast.NewCIStr("c"), Enforced: enforced, Expr: "`a` > 0", State: schema.StatePublic}}})
+	}
+	none := table(schema.TableInfo{})
+	checked, unchecked := schema.DDL{Before: none, After: public(true)}, schema.DDL{Before: public(true), After: none}
+	loosened, both := schema.DDL{Before: public(true), After: public(false)}, schema.DDL{Before: indexed, After: indexed}
 	const nothing = ""
 	for _, c := range []struct {
 		query string
@@ -117,18 +122,23 @@ func TestClauses(t *testing.T) {
 		{query: "ALTER TABLE t COMMENT ' INVISIBLE'", want: map[rewrite.Server]string{mariaDB: "ALTER TABLE `d`.`t` COMMENT = ' INVISIBLE'"}},
 		{query: "CREATE INDEX j ON t (a) COMMENT 'INVISIBLE' LOCK=NONE ALGORITHM=INPLACE", want: map[rewrite.Server]string{mariaDB: "CREATE INDEX `j` ON `d`.`t` (`a`) COMMENT 'INVISIBLE'"}},
 		{query: "CREATE INDEX j ON t ((lower(s)))", warns: true, want: map[rewrite.Server]string{mariaDB: nothing, mysql57: nothing}},
-		{query: "DROP INDEX x ON t LOCK=NONE", d: checked, want: map[rewrite.Server]string{mariaDB: nothing, mysql8: "DROP INDEX `x` ON `d`.`t`"}},
-		{query: "DROP INDEX i ON t", d: checked, want: map[rewrite.Server]string{mariaDB: "DROP INDEX `i` ON `d`.`t`"}},
-		{query: "DROP INDEX IF EXISTS gone ON t", d: checked, want: map[rewrite.Server]string{mariaDB: nothing}},
-		{query: "ALTER TABLE t DROP INDEX x, DROP INDEX i", d: checked, want: map[rewrite.Server]string{mariaDB: "ALTER TABLE `d`.`t` DROP INDEX `i`", mysql8: "ALTER TABLE `d`.`t` DROP INDEX `x`, DROP INDEX `i`"}},
-		{query: "ALTER TABLE t RENAME INDEX x TO y", d: checked, want: map[rewrite.Server]string{mariaDB: nothing}},
+		{query: "DROP INDEX x ON t LOCK=NONE", d: both, want: map[rewrite.Server]string{mariaDB: nothing, mysql8: "DROP INDEX `x` ON `d`.`t`"}},
+		{query: "DROP INDEX i ON t", d: both, want: map[rewrite.Server]string{mariaDB: "DROP INDEX `i` ON `d`.`t`"}},
+		{query: "DROP INDEX IF EXISTS gone ON t", d: both, want: map[rewrite.Server]string{mariaDB: nothing}},
+		{query: "ALTER TABLE t DROP INDEX x, DROP INDEX i", d: both, want: map[rewrite.Server]string{mariaDB: "ALTER TABLE `d`.`t` DROP INDEX `i`", mysql8: "ALTER TABLE `d`.`t` DROP INDEX `x`, DROP INDEX `i`"}},
+		{query: "ALTER TABLE t RENAME INDEX x TO y", d: both, want: map[rewrite.Server]string{mariaDB: nothing}},
 		{query: "ALTER TABLE t ADD CONSTRAINT c CHECK(a>0)", want: map[rewrite.Server]string{mariaDB: nothing, mysql8: nothing, tidb: nothing}},
 		{query: "ALTER TABLE t ADD CONSTRAINT c CHECK(a>0)", d: checked, want: map[rewrite.Server]string{mariaDB: "ALTER TABLE `d`.`t` ADD CONSTRAINT `c` CHECK(`a`>0) ",
 			mysql8: "ALTER TABLE `d`.`t` ADD CONSTRAINT `c` CHECK(`a`>0) ENFORCED", mysql57: nothing, tidb: "ALTER TABLE `d`.`t` ADD CONSTRAINT `c` CHECK(`a`>0) ENFORCED"}},
-		{query: "ALTER TABLE t ADD CONSTRAINT other CHECK(a>0)", d: checked, want: map[rewrite.Server]string{mariaDB: nothing, tidb: nothing}},
-		{query: "ALTER TABLE t DROP CHECK c", d: checked, want: map[rewrite.Server]string{mariaDB: "ALTER TABLE `d`.`t` DROP CONSTRAINT `c`", mysql8: "ALTER TABLE `d`.`t` DROP CHECK `c`", mysql57: nothing}},
-		{query: "ALTER TABLE t DROP CHECK other", d: checked, want: map[rewrite.Server]string{mariaDB: nothing, mysql8: nothing}},
-		{query: "ALTER TABLE t ALTER CHECK c NOT ENFORCED", d: checked, want: map[rewrite.Server]string{mysql8: "ALTER TABLE `d`.`t` ALTER CHECK `c` NOT ENFORCED", mariaDB: nothing}},
+		{query: "ALTER TABLE t ADD CONSTRAINT other CHECK(a>0)", d: both, want: map[rewrite.Server]string{mariaDB: nothing, tidb: nothing}},
+		{query: "CREATE TABLE t (a INT CHECK(a>0))", d: schema.DDL{After: public(true)}, want: map[rewrite.Server]string{mariaDB: "CREATE TABLE `d`.`t` (`a` INT,CONSTRAINT `c` CHECK(`a`>0) )",
+			mysql8: "CREATE TABLE `d`.`t` (`a` INT,CONSTRAINT `c` CHECK(`a`>0) ENFORCED)", mysql57: "CREATE TABLE `d`.`t` (`a` INT)"}},
+		{query: "CREATE TABLE t (a INT CHECK(a>0) NOT ENFORCED)", d: schema.DDL{After: public(false)}, want: map[rewrite.Server]string{mariaDB: "CREATE TABLE `d`.`t` (`a` INT)"}},
+		{query: "ALTER TABLE t ADD COLUMN x INT CHECK(a>0)", d: checked, want: map[rewrite.Server]string{mariaDB: "ALTER TABLE `d`.`t` ADD COLUMN `x` INT, ADD CONSTRAINT `c` CHECK(`a`>0) "}},
+		{query: "ALTER TABLE t DROP COLUMN a", d: unchecked, want: map[rewrite.Server]string{mariaDB: "ALTER TABLE `d`.`t` DROP CONSTRAINT `c`, DROP COLUMN `a`"}},
+		{query: "ALTER TABLE t DROP CHECK c", d: unchecked, want: map[rewrite.Server]string{mariaDB: "ALTER TABLE `d`.`t` DROP CONSTRAINT `c`", mysql8: "ALTER TABLE `d`.`t` DROP CHECK `c`", mysql57: nothing}},
+		{query: "ALTER TABLE t DROP CHECK other", d: both, want: map[rewrite.Server]string{mariaDB: nothing, mysql8: nothing}},
+		{query: "ALTER TABLE t ALTER CHECK c NOT ENFORCED", d: loosened, want: map[rewrite.Server]string{mysql8: "ALTER TABLE `d`.`t` ALTER CHECK `c` NOT ENFORCED", mariaDB: "ALTER TABLE `d`.`t` DROP CONSTRAINT `c`"}},
 		{query: "ALTER TABLE t COMPRESSION = 'zlib'", want: map[rewrite.Server]string{mysql8: nothing}},
 		{query: "ALTER TABLE t ENGINE = InnoDB, COMMENT = 'x'", want: map[rewrite.Server]string{mysql8: "ALTER TABLE `d`.`t` COMMENT = 'x'"}},
 		{query: "ALTER TABLE t FORCE AUTO_INCREMENT = 5", want: map[rewrite.Server]string{mysql8: "ALTER TABLE `d`.`t` AUTO_INCREMENT = 5", tidb: "ALTER TABLE `d`.`t` /*T![force_inc] FORCE  */AUTO_INCREMENT = 5"}},
@@ -195,6 +205,9 @@ func TestKeyNames(t *testing.T) {
 		{"CREATE TABLE t (a INT, b INT, PRIMARY KEY (a), KEY (A), INDEX (a), INDEX (a, b), UNIQUE (b))",
 			"(`a` INT,`b` INT,PRIMARY KEY(`a`),INDEX `a_2`(`A`),INDEX `a_3`(`a`),INDEX `a`(`a`, `b`),UNIQUE `b`(`b`))", schema.DDL{After: after}},
 		{"CREATE TABLE t (a INT, b INT, KEY a_2 (a), INDEX (a))", "(`a` INT,`b` INT,INDEX `a_2`(`a`),INDEX `a_3`(`a`))", schema.DDL{After: after}},
+		{"CREATE TABLE t (a INT, b INT UNIQUE)", "(`a` INT,`b` INT UNIQUE KEY)", schema.DDL{After: after}},
+		{"CREATE TABLE t (a INT, b INT UNIQUE, INDEX (b))", "(`a` INT,`b` INT,INDEX `b`(`b`),UNIQUE `b_2`(`b`))",
+			schema.DDL{After: table(schema.TableInfo{Indices: []schema.IndexInfo{index("b", false, 1), index("b_2", true, 1)}}, columns...)}},
 		{"ALTER TABLE t ADD INDEX (a), ADD UNIQUE (b)", " ADD INDEX `a_3`(`a`), ADD UNIQUE `b`(`b`)", schema.DDL{Before: before, After: after}},
 	} {
 		if p := plan(t, c.query, c.d, mariaDB); !strings.HasSuffix(p.Text, "`t`"+c.want) && !strings.HasSuffix(p.Text, "`t` "+c.want) {
@@ -244,6 +257,8 @@ func TestColumns(t *testing.T) {
 	bytes.Type.SetFlen(2)
 	commented := text("c", "utf8mb4_bin")
 	commented.Comment, commented.Default = "it's", `x\y`
+	emoji := text("c", "utf8mb4_bin")
+	emoji.Comment, emoji.Default = "😀", "😀"
 	bit := typed("c", mysql.TypeBit, mysql.UnsignedFlag, "\x01\x02")
 	bit.Type.SetFlen(10)
 	fsp := typed("c", mysql.TypeTimestamp, mysql.NotNullFlag|mysql.OnUpdateNowFlag, "CURRENT_TIMESTAMP")
@@ -280,12 +295,17 @@ func TestColumns(t *testing.T) {
 		{commented, mysql8, `VARCHAR(9) CHARACTER SET UTF8MB4 COLLATE utf8mb4_bin DEFAULT 'x\y' COMMENT 'it''s'`, 0},
 		{bit, mysql8, "BIT(10) DEFAULT b'100000010'", 0},
 		{year, mysql8, "YEAR DEFAULT '2024'", 0},
+		{typed("c", mysql.TypeDate, 0, "CURRENT_DATE"), mariaDB, "DATE DEFAULT (CURRENT_DATE())", 0},
+		{typed("c", mysql.TypeDate, 0, "CURRENT_DATE"), mysql57, "DATE", 1},
+		{emoji, mariaDB, "VARCHAR(9) CHARACTER SET UTF8MB4 COLLATE utf8mb4_bin DEFAULT '😀' COMMENT '?'", 0},
+		{emoji, tidb, "VARCHAR(9) CHARACTER SET UTF8MB4 COLLATE utf8mb4_bin DEFAULT '😀' COMMENT '😀'", 0},
 		{blob, mysql8, "BLOB", 0},
 		{double, mysql8, "DOUBLE", 0},
 		{enum, mysql8, "ENUM('a') COLLATE utf8mb4_general_ci NOT NULL DEFAULT 'a'", 0},
 		{enum, tidb, "ENUM('a') COLLATE utf8mb4_general_ci NOT NULL DEFAULT 'a'", 0},
 		{typed("c", mysql.TypeFloat, 0, nil), mysql8, "FLOAT", 0},
-		{typed("c", mysql.TypeLonglong, mysql.NotNullFlag|mysql.AutoIncrementFlag, nil), mysql8, "BIGINT NOT NULL AUTO_INCREMENT", 0},
+		{typed("c", mysql.TypeLonglong, mysql.NotNullFlag|mysql.AutoIncrementFlag, nil), tidb, "BIGINT NOT NULL AUTO_INCREMENT", 0},
+		{typed("c", mysql.TypeLonglong, mysql.NotNullFlag|mysql.AutoIncrementFlag, nil), mysql8, "BIGINT NOT NULL", 1}, // no key
 		{text("c", "utf8mb4_0900_ai_ci"), mysql8, "VARCHAR(9) CHARACTER SET UTF8MB4 COLLATE utf8mb4_0900_ai_ci", 0},
 		{text("c", "utf8mb4_0900_ai_ci"), mariaDB, "VARCHAR(9) CHARACTER SET UTF8MB4 COLLATE utf8mb4_bin", 1},
 	} {
@@ -478,6 +498,44 @@ func TestPartitionsOfOthers(t *testing.T) {
 	}
 }
 
+// TestReorganizeLowersTheEnd: MySQL and MariaDB have no REORGANIZE that lowers the end of the last partition; they partition
+// the table anew, as it is afterwards.
+func TestReorganizeLowersTheEnd(t *testing.T) {
+	const query, reorganize = "ALTER TABLE t REORGANIZE PARTITION b INTO (PARTITION c VALUES LESS THAN (%s))", "ALTER TABLE `d`.`t` REORGANIZE PARTITION `b` INTO (PARTITION `c` VALUES LESS THAN (%s))"
+	const anew = "ALTER TABLE `d`.`t` PARTITION BY RANGE (`a`) (PARTITION `a` VALUES LESS THAN (9),PARTITION `c` VALUES LESS THAN (%s))"
+	const columns = "ALTER TABLE `d`.`t` PARTITION BY RANGE COLUMNS (`a`) (PARTITION `a` VALUES LESS THAN (9),PARTITION `c` VALUES LESS THAN (%s))"
+	parted := func(last, end string, columns bool) *schema.Table {
+		p := &schema.PartitionInfo{Type: schema.PartitionRange, Expr: "`a`", Enable: true,
+			Definitions: []schema.Partition{{Name: ast.NewCIStr("a"), LessThan: []string{"9"}}, {Name: ast.NewCIStr(last), LessThan: []string{end}}}}
+		if columns {
+			p.Expr, p.Columns = "", []ast.CIStr{ast.NewCIStr("a")}
+		}
+		return table(schema.TableInfo{Partition: p}, typed("a", mysql.TypeLong, 0, nil))
+	}
+	for _, c := range []struct {
+		from, to, want string
+		columns        bool
+		server         rewrite.Server
+	}{
+		{"100", "99", anew, false, mariaDB},
+		{"100", "99", anew, false, mysql8},
+		{"100", "99", reorganize, false, tidb},
+		{"100", "100", reorganize, false, mariaDB},
+		{"100", "1000", reorganize, false, mariaDB},
+		{"100", "MAXVALUE", reorganize, false, mariaDB},
+		{"MAXVALUE", "1000", anew, false, mariaDB},
+		{"18446744073709551615", "9223372036854775807", anew, false, mariaDB},
+		{"'x'", "'y'", columns, true, mariaDB},
+		{"'x'", "'x'", reorganize, true, mariaDB},
+	} {
+		d := schema.DDL{Before: parted("b", c.from, c.columns), After: parted("c", c.to, c.columns)}
+		p := plan(t, fmt.Sprintf(query, c.to), d, c.server)
+		if want := strings.ReplaceAll(c.want, "(%s)", "("+strings.Replace(c.to, "'", "_UTF8MB4'", 1)+")"); p.Text != want {
+			t.Errorf("from %s to %s on %s:\n\t%s\nwant\n\t%s", c.from, c.to, c.server, p.Text, want)
+		}
+	}
+}
+
 // TestBounds: values of partitions by COLUMNS are of their column's kind, which TiDB does not ask for.
 func TestBounds(t *testing.T) {
 	day := typed("c", mysql.TypeDate, mysql.NotNullFlag, nil)
@@ -545,6 +603,11 @@ func TestSession(t *testing.T) {
 		c.OriginDefault = value
 		return c
 	}
+	today := func(name, value string) schema.Column {
+		c := typed(name, mysql.TypeDate, 0, "CURRENT_DATE")
+		c.OriginDefault = value
+		return c
+	}
 	stamp, clock := typed("a", mysql.TypeTimestamp, 0, nil), typed("a", mysql.TypeDatetime, 0, nil)
 	at := nodes.MakeTSO(time.Unix(1700000000, 250e6), 0)
 	for _, c := range []struct {
@@ -590,6 +653,11 @@ func TestSession(t *testing.T) {
 				typed("c", mysql.TypeTimestamp, 0, "2020-01-01 00:00:00"))},
 			text: "ALTER TABLE `d`.`t` ADD COLUMN `a` DATETIME DEFAULT CURRENT_TIMESTAMP(), ADD COLUMN `b` TIMESTAMP NULL DEFAULT CURRENT_TIMESTAMP(), " +
 				"ADD COLUMN `c` TIMESTAMP NULL DEFAULT '2020-01-01 08:00:00'", session: "+08:00", now: "1700000000.250000"},
+		{name: "today", query: "ALTER TABLE t ADD COLUMN a DATE DEFAULT (CURRENT_DATE)", zone: east, d: schema.DDL{After: table(schema.TableInfo{}, today("a", "2023-11-15"))},
+			text: "ALTER TABLE `d`.`t` ADD COLUMN `a` DATE DEFAULT (CURRENT_DATE())", session: "+00:00", now: "1700006400.000000"},
+		{name: "today beside a TIMESTAMP", query: "ALTER TABLE t ADD COLUMN a DATE DEFAULT (CURRENT_DATE), ADD COLUMN b TIMESTAMP DEFAULT NOW()", zone: east,
+			d:    schema.DDL{After: table(schema.TableInfo{}, today("a", "2023-11-15"), origin("b", mysql.TypeTimestamp, "2023-11-14 22:13:20"))},
+			text: "ALTER TABLE `d`.`t` ADD COLUMN `a` DATE DEFAULT (CURRENT_DATE()), ADD COLUMN `b` TIMESTAMP NULL DEFAULT CURRENT_TIMESTAMP()", session: "+13:00", now: "1700000000.000000"},
 		{name: "now of a text", query: "ALTER TABLE t ADD COLUMN a TIMESTAMP NULL DEFAULT CURRENT_TIMESTAMP", zone: east,
 			text: "ALTER TABLE `d`.`t` ADD COLUMN `a` TIMESTAMP NULL DEFAULT CURRENT_TIMESTAMP()", session: "+08:00", now: "1700000000.250000"},
 		{name: "CREATE TABLE has no rows", query: "CREATE TABLE t (a TIMESTAMP DEFAULT CURRENT_TIMESTAMP)", text: "CREATE TABLE `d`.`t` (`a` TIMESTAMP NULL DEFAULT CURRENT_TIMESTAMP())", session: "+00:00"},

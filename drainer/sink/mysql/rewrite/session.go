@@ -19,11 +19,14 @@ const utc = "+00:00"
 // mode is the sql_mode for a statement. Of the client's it has the strictness, which decides what
 // becomes of values that do not fit their new type; every other mode is about texts, and the text
 // is not the client's any more.
-func mode(d *schema.DDL, o Options) string {
+func mode(d *schema.DDL, to Server, o Options) string {
 	if o.Mode != "" {
 		return o.Mode
 	}
 	m := permissive
+	if to.Kind == MariaDB && to.atLeast(10, 4, 1) {
+		m += ",TIME_ROUND_FRACTIONAL" // of a time that gets fewer digits it cuts them off, otherwise
+	}
 	if d.Job != nil && d.Job.Reorg != nil {
 		if m2 := d.Job.Reorg.SQLMode; m2&mysql.ModeStrictAllTables != 0 {
 			m = "STRICT_ALL_TABLES," + m
@@ -120,18 +123,24 @@ func (r *rewriter) session(commitTS nodes.TSO) error {
 // TiDB has written into the definition for them, for a TIMESTAMP in UTC, for a DATETIME as the clocks of
 // its session showed it. It gives the zone in which both are right.
 func (r *rewriter) timeOfRows(in *time.Location, commitTS nodes.TSO) (*time.Location, error) {
-	var instant, clock time.Time
+	var instant, clock, day time.Time
 	for _, c := range r.added {
 		text, _ := c.OriginDefault.(string)
 		t, ok := parseTime(text, time.UTC)
 		if !ok {
 			return nil, fmt.Errorf("column `%s`: the value of rows older than it is %.100q, which is not a time", c.Name, text)
 		}
-		if c.Type.GetType() == mysql.TypeTimestamp {
+		switch c.Type.GetType() {
+		case mysql.TypeTimestamp:
 			instant = later(instant, t)
-		} else {
+		case mysql.TypeDate:
+			day = t
+		default:
 			clock = later(clock, t)
 		}
+	}
+	if instant.IsZero() && clock.IsZero() {
+		clock = day
 	}
 	switch {
 	case r.untold && len(r.added) == 0:
@@ -148,6 +157,12 @@ func (r *rewriter) timeOfRows(in *time.Location, commitTS nodes.TSO) (*time.Loca
 		distance := clock.Sub(instant).Round(time.Minute)
 		in = time.FixedZone("", int(distance.Seconds()))
 		instant = later(instant, clock.Add(-distance))
+	case !day.IsZero() && !r.converts: // a zone in which it is that day
+		if hours := day.Sub(instant.Truncate(24 * time.Hour)).Hours(); hours > 0 {
+			in = time.FixedZone("", 13*3600)
+		} else if hours < 0 {
+			in = time.FixedZone("", -12*3600)
+		}
 	}
 	r.plan.Time = fmt.Sprintf("%d.%06d", instant.Unix(), instant.Nanosecond()/1000)
 	return in, nil

@@ -62,6 +62,7 @@ func (r *rewriter) createTable(n *ast.CreateTableStmt) error {
 		}
 	}
 	r.nameKeys(n.Constraints)
+	r.nameColumnKeys(n)
 	var kept []*ast.Constraint
 	for _, c := range n.Constraints {
 		if !r.constraint(c) {
@@ -74,14 +75,17 @@ func (r *rewriter) createTable(n *ast.CreateTableStmt) error {
 		kept = append(kept, own...)
 		kept = append(kept, c)
 	}
-	n.Constraints = kept
+	checks, err := r.addedChecks()
+	if err != nil {
+		return err
+	}
+	n.Constraints = append(kept, checks...)
 	n.Options = r.tableOptions(n.Options, r.known())
 	if r.to.Kind == TiDB {
 		r.clustered(n)
 	} else {
 		n.SplitIndex = nil
 	}
-	var err error
 	n.Partition, err = r.partitionBy(n.Partition)
 	return err
 }
@@ -129,6 +133,7 @@ func (r *rewriter) tableOptions(list []*ast.TableOption, whole bool) []*ast.Tabl
 			if r.known() {
 				o.StrValue = r.d.After.Info.Comment // as the client's sql_mode has it
 			}
+			o.StrValue = r.comment(o.StrValue)
 		case ast.TableOptionAutoIncrement:
 			if r.to.Kind != TiDB {
 				o.BoolValue = false // FORCE
@@ -147,7 +152,7 @@ func (r *rewriter) tableOptions(list []*ast.TableOption, whole bool) []*ast.Tabl
 		}
 	}
 	if whole && r.d.After.Info.Comment != "" {
-		list = append(list, &ast.TableOption{Tp: ast.TableOptionComment, StrValue: r.d.After.Info.Comment})
+		list = append(list, &ast.TableOption{Tp: ast.TableOptionComment, StrValue: r.comment(r.d.After.Info.Comment)})
 	}
 	return r.tableCollation(list)
 }
@@ -180,9 +185,8 @@ func (r *rewriter) tableCollation(list []*ast.TableOption) []*ast.TableOption {
 // constraint makes a key one for the server, and reports whether there is anything to be made.
 func (r *rewriter) constraint(c *ast.Constraint) bool {
 	switch c.Tp {
-	case ast.ConstraintCheck:
-		c.Expr = r.checked(c.Name, c.Expr)
-		return r.check(c.Name, c.Enforced)
+	case ast.ConstraintCheck: // see checks
+		return false
 	case ast.ConstraintForeignKey:
 		return true
 	case ast.ConstraintFulltext, ast.ConstraintVector, ast.ConstraintColumnar:
@@ -193,26 +197,47 @@ func (r *rewriter) constraint(c *ast.Constraint) bool {
 
 // nameKeys gives indexes without a name the one they have upstream: servers number names otherwise.
 func (r *rewriter) nameKeys(list []*ast.Constraint) {
+	for _, c := range list {
+		unique := c.Tp == ast.ConstraintUniq || c.Tp == ast.ConstraintUniqKey || c.Tp == ast.ConstraintUniqIndex
+		if c.Name == "" && (unique || c.Tp == ast.ConstraintKey || c.Tp == ast.ConstraintIndex) {
+			c.Name = r.keyName(unique, c.Keys, list)
+		}
+	}
+}
+
+// nameColumnKeys makes UNIQUE of a column a key of the table where that has not the column's name upstream: TiDB names
+// the keys of the table first.
+func (r *rewriter) nameColumnKeys(n *ast.CreateTableStmt) {
+	for _, def := range n.Cols {
+		i := slices.IndexFunc(def.Options, isOption(ast.ColumnOptionUniqKey))
+		if i < 0 {
+			continue
+		}
+		parts := []*ast.IndexPartSpecification{{Column: &ast.ColumnName{Name: def.Name.Name}}}
+		if name := r.keyName(true, parts, n.Constraints); name != "" && !strings.EqualFold(name, def.Name.Name.O) {
+			def.Options = slices.Delete(def.Options, i, i+1)
+			n.Constraints = append(n.Constraints, &ast.Constraint{Tp: ast.ConstraintUniq, Name: name, Keys: parts})
+		}
+	}
+}
+
+// keyName is the name upstream of an index on these columns that neither the statement's other keys nor the table had before; "" if it
+// is not known.
+func (r *rewriter) keyName(unique bool, parts []*ast.IndexPartSpecification, beside []*ast.Constraint) string {
 	if !r.known() {
-		return
+		return ""
 	}
 	taken := func(x *schema.IndexInfo) bool {
 		same := func(name string) bool { return strings.EqualFold(name, x.Name.O) }
-		return slices.ContainsFunc(list, func(c *ast.Constraint) bool { return same(c.Name) }) ||
+		return slices.ContainsFunc(beside, func(c *ast.Constraint) bool { return same(c.Name) }) ||
 			r.d.Before != nil && r.d.Before.Info != nil && slices.ContainsFunc(r.d.Before.Info.Indices, func(y schema.IndexInfo) bool { return same(y.Name.O) })
 	}
-	for _, c := range list {
-		unique := c.Tp == ast.ConstraintUniq || c.Tp == ast.ConstraintUniqKey || c.Tp == ast.ConstraintUniqIndex
-		if c.Name != "" || !unique && c.Tp != ast.ConstraintKey && c.Tp != ast.ConstraintIndex {
-			continue
-		}
-		for i := range r.d.After.Info.Indices {
-			if x := &r.d.After.Info.Indices[i]; !x.Primary && x.Unique == unique && r.hasParts(x, c.Keys) && !taken(x) {
-				c.Name = x.Name.O
-				break
-			}
+	for i := range r.d.After.Info.Indices {
+		if x := &r.d.After.Info.Indices[i]; !x.Primary && x.Unique == unique && r.hasParts(x, parts) && !taken(x) {
+			return x.Name.O
 		}
 	}
+	return ""
 }
 
 // hasParts reports whether an index is one on these columns; expressions are not compared.
@@ -288,7 +313,7 @@ func (r *rewriter) index(name string, parts []*ast.IndexPartSpecification, o *as
 		}
 		visible = ast.IndexVisibilityDefault
 	}
-	comment := o.Comment
+	comment := r.comment(o.Comment)
 	*o = ast.IndexOption{}
 	o.Comment, o.Visibility = comment, visible
 	return true
@@ -302,35 +327,4 @@ func (r *rewriter) createIndex(n *ast.CreateIndexStmt) bool {
 		n.LockAlg = nil
 	}
 	return (r.to.Kind == TiDB || n.KeyType == ast.IndexKeyTypeNone || n.KeyType == ast.IndexKeyTypeUnique) && r.index(n.IndexName, n.IndexPartSpecifications, n.IndexOption)
-}
-
-// check reports whether the server is to have a CHECK: the upstream has it, so it enforces it, and
-// the server can. TiDB gives a name to one that has none.
-func (r *rewriter) check(name string, enforced bool) bool {
-	if !r.known() || !r.to.enforcesChecks() || r.to.Kind == MariaDB && !enforced {
-		return false
-	}
-	return hasCheck(r.d.After, name)
-}
-
-// checked is a CHECK's condition as the definition has it, where it has the name.
-func (r *rewriter) checked(name string, expr ast.ExprNode) ast.ExprNode {
-	if !r.known() || name == "" {
-		return expr
-	}
-	for _, c := range r.d.After.Info.Checks {
-		if strings.EqualFold(c.Name.O, name) {
-			if own, err := schema.ParseExpr(c.Expr); err == nil {
-				return own
-			}
-		}
-	}
-	return expr
-}
-
-// hasCheck reports whether a definition has a CHECK, or any when it has no name.
-func hasCheck(t *schema.Table, name string) bool {
-	return t != nil && t.Info != nil && slices.ContainsFunc(t.Info.Checks, func(c schema.Check) bool {
-		return name == "" || strings.EqualFold(c.Name.O, name)
-	})
 }

@@ -26,6 +26,15 @@ func Text(nodes []ast.StmtNode, to Server) (string, error) {
 	return w.text.String(), nil
 }
 
+// comment is a comment as the server can have it: others than TiDB keep them in the old utf8, without what lies
+// beyond U+FFFF.
+func (r *rewriter) comment(text string) string {
+	if r.to.Kind == TiDB {
+		return text
+	}
+	return schema.OldUTF8(text, "?")
+}
+
 // words is what a statement's parts are written to. A keyword comes by itself; MariaDB has others
 // for a few. Names and text come with or between quotes, so they are never taken for one.
 type words struct {

@@ -28,7 +28,7 @@ final class Console {
     /** A pump that only this program changes. */
     static final String NODE = System.getenv("NODE");
 
-    static final List<String> TABLES = List.of("drainers", "events", "positions", "pumps", "unresolved");
+    static final List<String> TABLES = List.of("drainers", "events", "positions", "pumps", "standbys", "unresolved");
 
     private Console() {}
 
