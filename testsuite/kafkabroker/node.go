@@ -45,8 +45,7 @@ func (n *Node) Launch() {
 	t.Helper()
 	n.cmd, n.done = n.cluster.Java(".", "kafka.Kafka", n.properties()), make(chan struct{})
 	n.cmd.Stdout, n.cmd.Stderr = &n.out, &n.out
-	n.cmd.SysProcAttr = form.DieWithTest()
-	if err := n.cmd.Start(); err != nil {
+	if err := form.Start(n.cmd); err != nil {
 		t.Fatal(err)
 	}
 	cmd, done := n.cmd, n.done

@@ -99,8 +99,8 @@ func (s *Server) StartAgain() {
 		"--innodb-buffer-pool-size=256M", "--innodb-log-file-size=96M", "--character-set-server=utf8mb4",
 		"--max-allowed-packet=64M",
 	}, s.args...)...)
-	s.cmd.Stdout, s.cmd.Stderr, s.cmd.SysProcAttr = out, out, form.DieWithTest()
-	if err := s.cmd.Start(); err != nil {
+	s.cmd.Stdout, s.cmd.Stderr = out, out
+	if err := form.Start(s.cmd); err != nil {
 		s.t.Fatalf("start mariadbd: %v", err)
 	}
 	s.done = make(chan struct{})

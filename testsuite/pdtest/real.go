@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -144,24 +143,14 @@ func (p *process) start() error {
 		return fmt.Errorf("%s is running already", p.id)
 	}
 	p.cmd = exec.Command(p.binary, p.args...)
-	p.cmd.SysProcAttr = form.DieWithTest()
-	done, started := make(chan struct{}), make(chan error)
-	go func() {
-		// The kernel counts the thread that started the process as its parent, so this
-		// goroutine keeps its thread until the process has ended.
-		runtime.LockOSThread()
-		defer runtime.UnlockOSThread()
-		err := p.cmd.Start()
-		started <- err
-		if err == nil {
-			_ = p.cmd.Wait()
-		}
-		close(done)
-	}()
-	if err := <-started; err != nil {
+	if err := form.Start(p.cmd); err != nil {
 		return err
 	}
-	p.done = done
+	p.done = make(chan struct{})
+	go func(cmd *exec.Cmd, done chan struct{}) {
+		defer close(done)
+		_ = cmd.Wait() // how it ended is in its log
+	}(p.cmd, p.done)
 	return nil
 }
 

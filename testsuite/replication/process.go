@@ -108,8 +108,8 @@ func (n *Node) TryStart() error {
 	}
 	n.cmd = exec.Command(program(n.Kind), append(n.args, "-addr", n.Addr)...)
 	n.cmd.Env = append(os.Environ(), "TZ=UTC")
-	n.cmd.Stdout, n.cmd.Stderr, n.cmd.SysProcAttr = out, out, form.DieWithTest()
-	if err := n.cmd.Start(); err != nil {
+	n.cmd.Stdout, n.cmd.Stderr = out, out
+	if err := form.Start(n.cmd); err != nil {
 		return fmt.Errorf("start %s: %w", n.ID, err)
 	}
 	n.done = make(chan struct{})

@@ -43,8 +43,7 @@ func launch(t testing.TB, name, dir string, grace time.Duration, cmd *exec.Cmd) 
 		cmd.Stdout = log
 	}
 	cmd.Env = append(os.Environ(), "TMPDIR="+dir, "TZ=UTC")
-	cmd.SysProcAttr = form.DieWithTest()
-	if err := cmd.Start(); err != nil {
+	if err := form.Start(cmd); err != nil {
 		t.Fatalf("start %s: %v", name, err)
 	}
 	go func() {
