@@ -13,7 +13,7 @@ import (
 // wire (it calls itself "proto", so the other end notices nothing), but each
 // message is sized once and written once into a pooled buffer, a received
 // [WriteBinlogReq] costs one copy of its payload, and a [Delivery] stands for a
-// PullBinlogResp.
+// PullBinlogResp, a [Pack] for several.
 //
 // Pass it with grpc.ForceServerCodecV2 or, in a client, as call option
 // grpc.ForceCodecV2; nothing is registered globally.
@@ -46,6 +46,8 @@ func (c Codec) Marshal(v any) (mem.BufferSlice, error) {
 			return m.pieces(f), nil
 		}
 		return c.write(f.wire, func(b []byte) ([]byte, error) { return m.append(b, f), nil })
+	case *Pack:
+		return m.take(), nil
 	case *WriteBinlogReq:
 		if len(m.ProtoReflect().GetUnknown()) == 0 {
 			return c.write(sizeWriteReq(m), func(b []byte) ([]byte, error) { return appendWriteReq(b, m), nil })
@@ -94,6 +96,9 @@ func (c Codec) Unmarshal(data mem.BufferSlice, v any) error {
 	switch m := v.(type) {
 	case *Delivery:
 		return m.unmarshal(own(data))
+	case *Pack:
+		m.got = own(data)
+		return nil
 	case *WriteBinlogReq:
 		return unmarshalWriteReq(own(data), m)
 	case *WriteBinlogResp:

@@ -96,8 +96,7 @@ func (d *Delivery) appendMeta(b []byte, f frame) []byte {
 	return b
 }
 
-// unmarshal reads a PullBinlogResp; the payload stays a part of b. A pump that
-// leaves out the meta data is helped out with what the payload says.
+// unmarshal reads a PullBinlogResp; the payload stays a part of b.
 func (d *Delivery) unmarshal(b []byte) error {
 	*d = Delivery{}
 	inner := error(nil)
@@ -109,15 +108,17 @@ func (d *Delivery) unmarshal(b []byte) error {
 	if err == nil {
 		err = inner
 	}
+	return d.complete(err)
+}
+
+// complete ends reading, which came to err so far. A pump that leaves out the meta data is helped out with what the payload says.
+func (d *Delivery) complete(err error) error {
+	if err == nil && d.CommitTS == 0 {
+		h, peeked := Peek(d.Payload)
+		d.StartTS, d.CommitTS, err = h.StartTS, h.CommitTS, peeked
+	}
 	if err != nil {
 		return fmt.Errorf("pulled entity: %w", err)
-	}
-	if d.CommitTS == 0 {
-		h, err := Peek(d.Payload)
-		if err != nil {
-			return fmt.Errorf("pulled entity: %w", err)
-		}
-		d.StartTS, d.CommitTS = h.StartTS, h.CommitTS
 	}
 	return nil
 }

@@ -88,21 +88,58 @@ func (p *Pump) checkPosition(from nodes.TSO) error {
 
 // send passes entries on until something goes wrong.
 func send(ctx context.Context, puller *storage.Puller, stream binlogpb.Pump_PullBinlogsServer) error {
-	var d binlogpb.Delivery
+	out := outlet{stream: stream, packs: binlogpb.TakesPacks(stream.Context())}
 	for {
 		e, err := puller.Next(ctx)
+		if err == nil {
+			err = out.put(e)
+		}
+		if err != nil || !puller.Ready() {
+			if err := out.flush(); err != nil {
+				return err
+			}
+		}
 		if err != nil {
 			return err
 		}
-		d = binlogpb.Delivery{StartTS: int64(e.StartTS), CommitTS: int64(e.CommitTS), Payload: e.Payload}
-		if e.Fake() {
-			d.Payload = binlogpb.FakeBinlog(int64(e.CommitTS))
-		}
-		if err := stream.SendMsg(&d); err != nil {
+	}
+}
+
+// outlet sends entries on a stream: each on its own, or several at a time.
+type outlet struct {
+	stream binlogpb.Pump_PullBinlogsServer
+	packs  bool // the drainer takes them
+	pack   binlogpb.Pack
+	d      binlogpb.Delivery
+}
+
+// put sends an entry, now or with the next flush.
+func (o *outlet) put(e storage.Entry) error {
+	o.d = binlogpb.Delivery{StartTS: int64(e.StartTS), CommitTS: int64(e.CommitTS), Payload: e.Payload}
+	if e.Fake() {
+		o.d.Payload = binlogpb.FakeBinlog(int64(e.CommitTS))
+	}
+	defer func() { o.d.Payload = nil }() // it may be giant, and the next entry may come much later
+	if o.packs {
+		if ok, err := o.pack.Put(&o.d); ok || err != nil {
 			return err
 		}
-		d.Payload = nil // it may be giant, and the next entry may come much later
+		if err := o.flush(); err != nil {
+			return err
+		}
+		if ok, err := o.pack.Put(&o.d); ok || err != nil {
+			return err
+		}
 	}
+	return o.stream.SendMsg(&o.d)
+}
+
+// flush sends what waits for more.
+func (o *outlet) flush() error {
+	if o.pack.Empty() {
+		return nil
+	}
+	return o.stream.SendMsg(&o.pack)
 }
 
 func (p *Pump) pullFailed(log logrus.FieldLogger, from nodes.TSO, err error) error {

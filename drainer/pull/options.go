@@ -32,7 +32,7 @@ type Options struct {
 
 	// Received hears of everything that arrives, fake binlogs too, before the merge does.
 	// It is called by the pumps' goroutines, must be quick and must not keep d.
-	Received func(pump string, d *binlogpb.Delivery)
+	Received func(pump string, d binlogpb.Delivery)
 	Logger   logrus.FieldLogger // default: nothing is logged
 }
 
@@ -47,7 +47,7 @@ func (o Options) withDefaults() (Options, error) {
 		o.MaxPause = max(2*time.Second, o.MinPause)
 	}
 	if o.Received == nil {
-		o.Received = func(string, *binlogpb.Delivery) {}
+		o.Received = func(string, binlogpb.Delivery) {}
 	}
 	o.Logger = logs.OrSilent(o.Logger)
 	return o, nil

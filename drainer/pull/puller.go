@@ -122,19 +122,22 @@ func (p *puller) stream(ctx context.Context, rec record) (delivered bool, err er
 	}
 	p.g.wg.Go(func() { p.keepAwake(ctx, conn) })
 	from := p.src.Position()
-	stream, err := binlogpb.NewPumpClient(conn).PullBinlogs(metadata.AppendToOutgoingContext(ctx, binlogpb.WakesKey, "1"), &binlogpb.PullBinlogReq{
+	stream, err := binlogpb.NewPumpClient(conn).PullBinlogs(metadata.AppendToOutgoingContext(ctx, binlogpb.WakesKey, "1", binlogpb.PacksKey, "1"), &binlogpb.PullBinlogReq{
 		ClusterID: p.g.opts.ClusterID, StartFrom: &binlogpb.Pos{Offset: int64(from)}}, p.g.callOptions()...)
+	var pack binlogpb.Pack
 	for err == nil {
-		var d binlogpb.Delivery
-		if err = stream.RecvMsg(&d); err != nil {
+		if err = stream.RecvMsg(&pack); err != nil {
 			break
 		}
-		p.g.opts.Received(p.id, &d)
-		if !delivered {
-			delivered = true
-			p.up(rec.host)
-		}
-		if err := p.src.Push(ctx, d); err != nil {
+		err = pack.Each(func(d binlogpb.Delivery) error {
+			p.g.opts.Received(p.id, d)
+			if !delivered {
+				delivered = true
+				p.up(rec.host)
+			}
+			return p.src.Push(ctx, d)
+		})
+		if err != nil {
 			return delivered, fmt.Errorf("pull from pump %q (%s): %w", p.id, rec.host, err)
 		}
 	}

@@ -100,6 +100,9 @@ func (p *Puller) Next(ctx context.Context) (Entry, error) {
 	return Entry{CommitTS: e.commitTS, StartTS: e.startTS, Payload: payload}, nil
 }
 
+// Ready reports whether Next has the next entry without waiting for one to be committed.
+func (p *Puller) Ready() bool { return p.i < len(p.batch) }
+
 // readError says why an entry could not be read.
 func (p *Puller) readError(e entry, err error) error {
 	if errors.Is(err, fs.ErrNotExist) {

@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
 
 	"pumphouse/binlogpb"
 	"pumphouse/nodes"
@@ -187,8 +188,8 @@ func fill(ctx context.Context, pdURL, addr string, size, count int) error {
 	return fail
 }
 
-// pull reads count binlogs from TS 0, again and again for b.d at least.
-func (b *pumpBench) pull(ctx context.Context, server *process, count int) (loaded, error) {
+// pull reads count binlogs from TS 0, again and again for b.d at least, with metadata.
+func (b *pumpBench) pull(ctx context.Context, server *process, count int, keys ...string) (loaded, error) {
 	cluster, err := clusterID(ctx, b.pdURL)
 	if err != nil {
 		return loaded{}, err
@@ -198,6 +199,7 @@ func (b *pumpBench) pull(ctx context.Context, server *process, count int) (loade
 		return loaded{}, err
 	}
 	defer conn.Close()
+	ctx = metadata.AppendToOutgoingContext(ctx, keys...)
 	if err := pullOnce(ctx, conn, cluster, count); err != nil { // warms caches up
 		return loaded{}, err
 	}
@@ -222,18 +224,24 @@ func pullOnce(ctx context.Context, conn *grpc.ClientConn, cluster uint64, count 
 	if err != nil {
 		return err
 	}
-	var d binlogpb.Delivery
+	var pack binlogpb.Pack
 	last := int64(0)
 	for n := 0; n < count; {
-		if err := stream.RecvMsg(&d); err != nil {
+		if err := stream.RecvMsg(&pack); err != nil {
 			return err
 		}
-		if d.CommitTS < last {
-			return fmt.Errorf("commit TS %d came after %d", d.CommitTS, last)
-		}
-		last = d.CommitTS
-		if !d.Fake() {
-			n++
+		err := pack.Each(func(d binlogpb.Delivery) error {
+			if d.CommitTS < last {
+				return fmt.Errorf("commit TS %d came after %d", d.CommitTS, last)
+			}
+			last = d.CommitTS
+			if !d.Fake() {
+				n++
+			}
+			return nil
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return nil
