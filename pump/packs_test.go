@@ -2,8 +2,10 @@ package pump
 
 import (
 	"bytes"
+	"context"
 	"slices"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
@@ -33,7 +35,8 @@ func TestPullsInPacks(t *testing.T) {
 	if len(want) != many {
 		t.Fatalf("%d transactions came, of %d", len(want), many)
 	}
-	ctx := metadata.AppendToOutgoingContext(t.Context(), binlogpb.PacksKey, "1")
+	ctx, cancel := context.WithTimeout(metadata.AppendToOutgoingContext(t.Context(), binlogpb.PacksKey, "1"), time.Minute)
+	defer cancel()
 	stream, err := binlogpb.NewPumpClient(conn).PullBinlogs(ctx, &binlogpb.PullBinlogReq{ClusterID: r.cluster, StartFrom: &binlogpb.Pos{}},
 		grpc.ForceCodecV2(binlogpb.Codec{}))
 	if err != nil {
