@@ -24,7 +24,7 @@ import (
 const (
 	sources = 5
 	staged  = 1_000_000 // binlogs through one stage
-	piped   = 50_000    // binlogs through all of them, from each pump
+	piped   = 200_000   // binlogs through all of them, from each pump
 
 	stagedTable = 1
 )
