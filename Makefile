@@ -1,8 +1,9 @@
 # Targets a newcomer needs: demo, build, test. The rest is for those who change the code.
 SHELL := /bin/bash
 export CGO_ENABLED ?= 0
-# One way of compiling for programs, tests and lint: what is compiled for one is there for the others.
-export GOFLAGS ?= -trimpath
+# One way of compiling for programs, tests and lint: what is compiled for one is there for the others. All go by the profile
+# of the drainer (see pgo), as `go build ./cmd/drainer` does.
+export GOFLAGS ?= -trimpath '-pgo=$(CURDIR)/cmd/drainer/default.pgo'
 BIN   := $(CURDIR)/bin
 PROGS := pumphouse pump drainer reparo arbiter binlogctl
 # What pumphouse runs for `pumphouse demo` and `pumphouse pd`; no command of its own.
@@ -11,7 +12,7 @@ UNIT  := ./internal/... ./nodes/... ./sqlext/... ./server/... ./binlogpb/... ./p
 LINT  := -modfile=testsuite/lint/go.mod
 FUZZTIME ?= 20s
 
-.PHONY: all build install demo test unit race lint fuzz mutate soak golangci bench bench-quick bench-compare suite oracles deps docs clean \
+.PHONY: all build install demo test unit race lint fuzz mutate soak golangci bench bench-quick bench-compare pgo suite oracles deps docs clean \
 	test-console test-pump test-drainer test-clients test-replication
 all: build
 
@@ -128,6 +129,10 @@ bench-quick: build ## the ten figures that matter, with their ratios; BENCHFLAGS
 
 bench-compare: ## what differs between A=FILE and B=FILE, each with four runs or more, made in turns
 	go run ./testsuite/bench compare $(A) $(B)
+
+pgo: build ## the profile by which the drainer is compiled, from loads into MariaDB; its figures are in BENCHMARKS.md
+	d=$$(mktemp -d) && go run ./testsuite/bench -only drainer -part distance -cells '^(inserts|updates|deletes|all three, 8 tables)$$' -one-way 0s -txns 400000 -rounds 2 -profiles $$d && \
+		go tool pprof -proto -output=cmd/drainer/default.pgo $$d/*.prof && rm -r $$d
 
 clean:
 	rm -rf bin .cache

@@ -179,10 +179,14 @@ func (b *drainerBench) overDistance(ctx context.Context, s *site, u *upstream, d
 	}
 	reached, err := passes(ctx, d, list[len(list)/10])
 	began := time.Now()
+	var took time.Duration
 	if err == nil {
-		err = reaches(ctx, d, list[len(list)-1])
+		err = b.profiled(ctx, d, func() error {
+			err := reaches(ctx, d, list[len(list)-1])
+			took = time.Since(began)
+			return err
+		})
 	}
-	took := time.Since(began)
 	rss, _ := d.peak()
 	n, there := slices.BinarySearch(list, reached) // how many were downstream when it began
 	if there {

@@ -20,6 +20,7 @@ type drainerBench struct {
 	lines                    *regexp.Regexp // which of rows and file
 	txns                     int            // of a load over a distance
 	oneWays                  []time.Duration
+	profiles                 string        // a directory for CPU profiles of loads over a distance; empty: none
 	d                        time.Duration // half of how long the lag is measured
 }
 

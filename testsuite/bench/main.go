@@ -44,6 +44,7 @@ func run() error {
 		batch   = flag.Int("txn-batch", 0, "the drainer's -txn-batch; 0: its default")
 		txns    = flag.Int("txns", 100_000, "how many transactions of a load over a distance")
 		oneWay  = flag.String("one-way", "0s,1ms,10ms,20ms,40ms,150ms", "the distances between drainer and MariaDB")
+		profile = flag.String("profiles", "", "a `directory` for CPU profiles of the drainer, one of each load over a distance")
 		pdURL   = flag.String("pd", "", "`URL` of a running PD for the pumps; default: one that -bin embeds")
 		cells   = flag.String("cells", "", "of the pump's writes only those whose sync-log/bytes/writers this `regexp` finds, such as on/256/128, and of its peers those whose name it finds; of the drainer's lines those whose name it finds; of the import those sizes in bytes (^1024$)")
 		d       = flag.Duration("time", 5*time.Second, "how long each figure is measured")
@@ -65,7 +66,7 @@ func run() error {
 		return err
 	}
 	p := &pumpBench{pumphouse: *bin, pump: *pump, d: *d, binlogs: *binlogs, cells: pattern, pdURL: *pdURL}
-	dr := &drainerBench{pumphouse: *bin, pump: *pump, drainer: *drainer, rounds: max(1, *rounds), txns: *txns, oneWays: ways, workers: *workers, batch: *batch, d: *d, lines: pattern}
+	dr := &drainerBench{pumphouse: *bin, pump: *pump, drainer: *drainer, rounds: max(1, *rounds), txns: *txns, oneWays: ways, profiles: *profile, workers: *workers, batch: *batch, d: *d, lines: pattern}
 	measure := func() error {
 		for _, m := range []struct {
 			name string
