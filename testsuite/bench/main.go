@@ -33,12 +33,15 @@ func run() error {
 		drainer = flag.String("drainer", "bin/drainer", "the drainer to measure")
 		reparo  = flag.String("reparo", "bin/reparo", "the reparo to measure")
 		arbiter = flag.String("arbiter", "bin/arbiter", "the arbiter to measure")
-		only    = flag.String("only", "all", "what to measure: console, tables, pump, tidb, import, drainer, rest, history, reparo, arbiter, huge or all")
+		only    = flag.String("only", "all", "what to measure: console, tables, pump, tidb, import, drainer, rest, history, reparo, arbiter, huge, growth or all")
 		idle    = flag.String("pumps", "1,5,20,100", "how many pumps are at rest")
 		jobs    = flag.String("jobs", "1000,10000,100000", "how many jobs the DDL history has")
 		huge    = flag.String("huge-mib", "200,1000", "of the huge transactions: how many MiB each has")
+		stored  = flag.String("stored", "1000000,10000000", "of growth: how many binlogs are stored; 100000000 take 22 GB")
+		pullers = flag.String("pullers", "1,8,32", "of growth: how many pull from one pump")
+		waiting = flag.String("waiting", "100000,1000000,5000000", "of growth: how many transactions wait for an unresolved one")
 		mib     = flag.Int("import-mib", 1024, "how many MiB of an upstream pump to import")
-		part    = flag.String("part", "", "of the pump only this: writes, pulls, peers or clock; of the drainer: rows, stages, file, lag or distance")
+		part    = flag.String("part", "", "of the pump only this: writes, pulls, peers or clock; of the drainer: rows, stages, file, lag or distance; of growth: stored, pullers or waiting")
 		rounds  = flag.Int("rounds", 3, "how often the figures of TiDB and of the drainer are measured; the median counts")
 		workers = flag.Int("c", 0, "the drainer's -c; 0: its default")
 		batch   = flag.Int("txn-batch", 0, "the drainer's -txn-batch; 0: its default")
@@ -50,12 +53,12 @@ func run() error {
 		d       = flag.Duration("time", 5*time.Second, "how long each figure is measured")
 		ten     = flag.Bool("quick", false, "measure the ten figures that matter, in some three minutes; -only, -part, -cells and how long are without effect")
 		file    = flag.String("json", "", "add the figures of the run to this `file`, for bench compare OLD NEW")
-		binlogs = flag.Int("binlogs", 1_000_000, "how many binlogs of 256 B to pull; an eighth of 4 KiB")
+		binlogs = flag.Int("binlogs", 1_000_000, "how many binlogs of 256 B to pull; an eighth of 4 KiB; half of 100 B by each puller of growth")
 	)
 	flag.Parse()
-	known := map[string]bool{"all": true, "console": true, "tables": true, "pump": true, "tidb": true, "import": true, "drainer": true, "rest": true, "history": true, "reparo": true, "arbiter": true, "huge": true}
+	known := map[string]bool{"all": true, "console": true, "tables": true, "pump": true, "tidb": true, "import": true, "drainer": true, "rest": true, "history": true, "reparo": true, "arbiter": true, "huge": true, "growth": true}
 	if !known[*only] {
-		return fmt.Errorf("-only %q: use console, tables, pump, tidb, import, drainer, rest, history, reparo, arbiter, huge or all", *only)
+		return fmt.Errorf("-only %q: use console, tables, pump, tidb, import, drainer, rest, history, reparo, arbiter, huge, growth or all", *only)
 	}
 	pattern, err := regexp.Compile(*cells)
 	if err != nil {
@@ -101,6 +104,19 @@ func run() error {
 				}
 				b := &hugeBench{drainerBench: &drainerBench{pumphouse: *bin, pump: *pump, drainer: *drainer}, sizes: sizes, lines: pattern}
 				return b.run(context.Background())
+			}},
+			{"growth", func() error {
+				b := &growthBench{drainerBench: &drainerBench{pumphouse: *bin, pump: *pump}, pulled: *binlogs / 2}
+				for _, list := range []struct {
+					name, text string
+					to         *[]int
+				}{{"-stored", *stored, &b.stored}, {"-pullers", *pullers, &b.pullers}, {"-waiting", *waiting, &b.waiting}} {
+					var err error
+					if *list.to, err = parseCounts(list.name, list.text); err != nil {
+						return err
+					}
+				}
+				return b.run(*part)
 			}},
 		} {
 			if *only != "all" && *only != m.name {

@@ -82,14 +82,24 @@ func newWriter(conn *grpc.ClientConn, next func() (int64, error), cluster uint64
 
 // txn writes a prewrite and its commit, and gives the commit TS.
 func (w *writer) txn(ctx context.Context) (commitTS int64, err error) {
-	startTS, err := w.next()
+	startTS, err := w.begin(ctx)
 	if err != nil {
 		return 0, err
 	}
-	binary.PutUvarint(w.prewrite.Payload[3:], uint64(startTS))
-	if err := w.send(ctx, &w.prewrite); err != nil {
+	return w.end(ctx, startTS)
+}
+
+// begin writes a prewrite alone.
+func (w *writer) begin(ctx context.Context) (startTS int64, err error) {
+	if startTS, err = w.next(); err != nil {
 		return 0, err
 	}
+	binary.PutUvarint(w.prewrite.Payload[3:], uint64(startTS))
+	return startTS, w.send(ctx, &w.prewrite)
+}
+
+// end writes the commit of a prewrite.
+func (w *writer) end(ctx context.Context, startTS int64) (commitTS int64, err error) {
 	if commitTS, err = w.next(); err != nil {
 		return 0, err
 	}
@@ -249,11 +259,16 @@ func pullOnce(ctx context.Context, conn *grpc.ClientConn, cluster uint64, count 
 
 // openPull asks for everything from TS 0 on.
 func openPull(ctx context.Context, conn *grpc.ClientConn, cluster uint64) (grpc.ClientStream, error) {
+	return openPullAfter(ctx, conn, cluster, 0)
+}
+
+// openPullAfter asks for everything after a commit TS.
+func openPullAfter(ctx context.Context, conn *grpc.ClientConn, cluster uint64, ts int64) (grpc.ClientStream, error) {
 	stream, err := conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, binlogpb.Pump_PullBinlogs_FullMethodName)
 	if err != nil {
 		return nil, err
 	}
-	if err := stream.SendMsg(&binlogpb.PullBinlogReq{ClusterID: cluster, StartFrom: &binlogpb.Pos{}}); err != nil {
+	if err := stream.SendMsg(&binlogpb.PullBinlogReq{ClusterID: cluster, StartFrom: &binlogpb.Pos{Offset: ts}}); err != nil {
 		return nil, err
 	}
 	return stream, stream.CloseSend()
