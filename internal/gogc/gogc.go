@@ -28,22 +28,33 @@ func Set() { collect(0) }
 
 func collect(allowance uint64) {
 	if os.Getenv("GOGC") == "" {
-		(&collection{allowance: allowance, alive: []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/heap:bytes"}}}).watch()
+		c := &collection{alive: []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/heap:bytes"}}}
+		for range allowance / piece {
+			c.ballast = append(c.ballast, make([]byte, piece))
+		}
+		c.watch()
 	}
 }
 
+// piece is what the ballast is allocated in. A block that begins where something has been freed is cleared, all of it, and
+// so takes memory; this way that is little.
+const piece = 1 << 20
+
 // collection sets the collector's percentage anew after each of its runs.
 type collection struct {
-	allowance uint64
-	percent   int
-	alive     []metrics.Sample
+	// ballast is the allowance. Nobody touches it, so it takes no memory of the machine, but to the collector it is alive. A
+	// percentage of many times 100 would allow a small heap as much; but when much becomes alive at once it would be of that, too,
+	// until it is set anew, which on a busy machine is hardly before the next run.
+	ballast [][]byte
+	percent int
+	alive   []metrics.Sample
 }
 
 // watch does so now and has itself called again when the collector has found that nobody
 // refers to c, which is after its next run.
 func (c *collection) watch() {
 	metrics.Read(c.alive)
-	percent := growth(c.alive[0].Value.Uint64(), c.alive[1].Value.Uint64(), c.allowance)
+	percent := growth(c.alive[0].Value.Uint64(), c.alive[1].Value.Uint64(), uint64(len(c.ballast))*piece)
 	if diff := percent - c.percent; diff > c.percent/8 || diff < -c.percent/8 { // setting it stops the program for a moment
 		debug.SetGCPercent(percent)
 		c.percent = percent
@@ -51,9 +62,10 @@ func (c *collection) watch() {
 	runtime.SetFinalizer(c, (*collection).watch)
 }
 
-// growth is the percentage of what is alive by which the heap may grow; the collector looks through scanned of it.
+// growth is the percentage of what is alive by which the heap may grow; of the allowance, which is alive as well, by all of it.
+// The collector looks through scanned of it.
 func growth(alive, scanned, allowance uint64) int {
 	const least = 1 << 20 // what any program has; before the first run nothing is known to be alive
-	alive = max(alive, least)
-	return int(max(1, 100*(allowance+min(alive, max(scanned, plain)))/alive))
+	rest := max(alive-min(alive, allowance), least)
+	return int(max(1, 100*(allowance+min(rest, max(scanned, plain)))/(allowance+rest)))
 }
