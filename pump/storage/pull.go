@@ -10,6 +10,7 @@ import (
 	"math"
 	"path/filepath"
 	"runtime/debug"
+	"time"
 
 	"pumphouse/binlogpb"
 	"pumphouse/internal/disk"
@@ -28,17 +29,22 @@ type Entry struct {
 func (e Entry) Fake() bool { return e.Payload == nil }
 
 // Puller delivers the binlogs after a position in commit TS order. It is used by one
-// goroutine at a time, and holds about 2 MiB of memory.
+// goroutine at a time, and holds about 2 MiB of memory while it catches up.
 type Puller struct {
 	s    *Store
 	last nodes.TSO // the commit TS delivered last, or the start position
 	next uint64    // number of the index entry to come
 
-	batch []entry // entries read ahead
-	i     int     // of which these are delivered
-	limit place   // the end of the log when batch was read
+	batch []entry   // entries read ahead
+	i     int       // of which these are delivered
+	limit place     // the end of the log when batch was read
+	read  time.Time // when batch was read
 	log   *logReader
 }
+
+// restAfter is how long a puller that has got everything keeps what it has read ahead. It looks at that when the store has
+// news, as a pump's clock has every few seconds at least.
+const restAfter = time.Second
 
 // pullBatch is how many index entries a puller reads at once.
 const pullBatch = 1024
@@ -79,6 +85,9 @@ func (p *Puller) Next(ctx context.Context) (Entry, error) {
 			p.last = fake
 			return Entry{CommitTS: fake, StartTS: fake}, nil
 		case wait != nil:
+			if time.Since(p.read) >= restAfter {
+				p.log.rest()
+			}
 			select {
 			case <-wait:
 			case <-ctx.Done():
@@ -167,6 +176,7 @@ func (p *Puller) refill() (fake nodes.TSO, wait <-chan struct{}, err error) {
 		}
 	}
 	p.next += uint64(len(p.batch))
+	p.read = time.Now()
 	p.i = firstAfter(p.batch, p.last) // what committed before the position and was sorted after the pull began
 	return 0, nil, nil
 }
@@ -177,6 +187,7 @@ func (p *Puller) Close() error { return p.log.close() }
 const (
 	readAhead    = 1 << 20  // bytes a block of a logReader has at most
 	readAheadMin = 16 << 10 // and at least
+	keepAtRest   = 64 << 10 // what of it is kept while nothing is read
 )
 
 // logReader reads records from the log by place. It is made for places that mostly
@@ -290,6 +301,18 @@ func (r *logReader) bytes(seg uint32, at int64, need int, limit int64) ([]byte, 
 		return nil, 0, err
 	}
 	return b.data[at-from:], f.seed, nil
+}
+
+// rest gives back what reading ahead has taken.
+func (r *logReader) rest() {
+	for i := range r.blocks {
+		if cap(r.blocks[i].data) > keepAtRest {
+			r.blocks[i] = block{}
+		}
+	}
+	if cap(r.single) > keepAtRest {
+		r.single = nil
+	}
 }
 
 func (r *logReader) readFull(f openLog, b []byte, at int64) error {
