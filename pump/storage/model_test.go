@@ -330,7 +330,7 @@ func (n *node) restart(t *testing.T, crash *rand.Rand) {
 	n.disk.Inject(nil)
 	var err error
 	if n.store, err = storage.Open(small(n.disk, n.u)); err != nil {
-		t.Fatalf("pump %d: %v", n.id, err)
+		panic(fmt.Sprintf("pump %d: %v", n.id, err)) // an end of this goroutine alone would leave the others without a store
 	}
 }
 

@@ -71,6 +71,13 @@ func (s *Store) recover(now time.Time) error {
 	if err != nil {
 		return err
 	}
+	if c != nil {
+		// The directory may not have been synced since this checkpoint took the place of another, which a crash would bring
+		// back: what that needs is removed only now that it cannot.
+		if err := fsys.SyncDir(dir); err != nil {
+			return err
+		}
+	}
 	if s.opts.importing {
 		if ids, err = s.startOver(c, ids); err != nil {
 			return err
