@@ -19,7 +19,7 @@ func (b *drainerBench) file(ctx context.Context, s *site) error {
 	defer u.close()
 	fmt.Print("### Drainer: into files\n\nbin/drainer with -dest-db-type file, from its start until all transactions that a pump holds are synced; raw: the same\n" +
 		"bytes written to a file in pieces of 1 MiB, synced at the end.\n\n| transactions | MB of file | MB/s | raw MB/s | rows/s | CPU drainer µs a row | RSS MB |\n|---|---:|---:|---:|---:|---:|---:|\n")
-	for i, c := range []rowsCase{{name: "200,000 × 1 insert", txns: 200_000, per: 1}, {name: "10,000 × 50 inserts", txns: 10_000, per: 50}, {name: "20 × 25,000 inserts", txns: 20, per: 25_000}} {
+	for i, c := range []rowsCase{{name: "1,000,000 × 1 insert", txns: 1_000_000, per: 1}, {name: "10,000 × 50 inserts", txns: 10_000, per: 50}, {name: "20 × 25,000 inserts", txns: 20, per: 25_000}} {
 		if !b.lines.MatchString(c.name) {
 			continue
 		}
