@@ -81,7 +81,9 @@ func TestPack(t *testing.T) {
 	if !bytes.Equal(got, want) || messages > len(want)/packSize*3/2 {
 		t.Errorf("%d messages of %d bytes in all, alone they have %d", messages, len(got), len(want))
 	}
-	if !slices.EqualFunc(all, out, func(a, b Delivery) bool { return a.StartTS == b.StartTS && a.CommitTS == b.CommitTS && len(b.Payload) > 0 }) {
+	if !slices.EqualFunc(all, out, func(a, b Delivery) bool {
+		return a.StartTS == b.StartTS && a.CommitTS == b.CommitTS && len(b.Payload) > 0
+	}) {
 		t.Errorf("%d binlogs came, of %d", len(out), len(all))
 	}
 	var one PullBinlogResp
