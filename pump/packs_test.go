@@ -3,6 +3,7 @@ package pump
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -48,8 +49,12 @@ func TestPullsInPacks(t *testing.T) {
 			if err := stream.RecvMsg(&pack); err != nil {
 				t.Fatal(err)
 			}
+			told := false // the time, which comes when there is nothing else
 			if err := pack.Each(func(d binlogpb.Delivery) error {
-				if !d.Fake() {
+				if told {
+					return fmt.Errorf("a message of what there was goes on with commit TS %d, from later", d.CommitTS)
+				}
+				if told = d.Fake(); !told {
 					all = append(all, nodes.TSO(d.StartTS))
 				}
 				reached = nodes.TSO(d.CommitTS)
