@@ -40,7 +40,7 @@ func (c Codec) Marshal(v any) (mem.BufferSlice, error) {
 	case *Delivery:
 		f, err := m.frame()
 		if err != nil {
-			return nil, fmt.Errorf("marshal binlog with start TS %d: %w", m.StartTS, err)
+			return nil, err
 		}
 		if len(m.Payload) >= Giant {
 			return m.pieces(f), nil

@@ -53,13 +53,13 @@ func (d *Delivery) frame() (frame, error) {
 	binlog := d.Payload
 	if len(binlog) == 0 {
 		if !d.Fake() {
-			return frame{}, fmt.Errorf("%w: there is no payload", ErrMalformed)
+			return frame{}, fmt.Errorf("marshal binlog with start TS %d: %w: there is no payload", d.StartTS, ErrMalformed)
 		}
 		binlog = FakeBinlog(d.CommitTS)
 	}
 	i, j, err := locateCommitTS(binlog)
 	if err != nil {
-		return frame{}, err
+		return frame{}, fmt.Errorf("marshal binlog with start TS %d: %w", d.StartTS, err)
 	}
 	f := frame{binlog: binlog, i: i, j: j}
 	f.payload = splicedSize(binlog, d.CommitTS, i, j)

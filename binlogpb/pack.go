@@ -1,23 +1,15 @@
 package binlogpb
 
 import (
-	"context"
 	"fmt"
 
 	"google.golang.org/grpc/mem"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/protobuf/encoding/protowire"
 )
 
 // PacksKey is metadata of PullBinlogs, with any value: who sends it takes several binlogs in a message, which are one
 // PullBinlogResp after another. A pump of Pumphouse then sends what it has at hand so; upstream's programs do not know it.
 const PacksKey = "pumphouse-packs"
-
-// TakesPacks reports whether the sender of a PullBinlogs, whose context it is, has sent [PacksKey].
-func TakesPacks(ctx context.Context) bool {
-	md, _ := metadata.FromIncomingContext(ctx)
-	return len(md.Get(PacksKey)) > 0
-}
 
 // packSize is how many bytes of binlogs go into a message: the cost of a message is spread over many binlogs by then.
 const packSize = 32 << 10
@@ -37,7 +29,7 @@ func (p *Pack) Put(d *Delivery) (bool, error) {
 	f, err := d.frame()
 	switch {
 	case err != nil:
-		return false, fmt.Errorf("marshal binlog with start TS %d: %w", d.StartTS, err)
+		return false, err
 	case f.wire > packSize:
 		return false, nil
 	case p.buf == nil:

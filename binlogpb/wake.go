@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 )
 
 // A pump of Pumphouse tells the time seldom while it is idle, if all who pull from it wake it when they have
@@ -14,6 +15,12 @@ const (
 	wakeService = "pumphouse.Pump"
 	wakeMethod  = "Wake"
 )
+
+// Sent reports whether the sender of a call, whose context it is, has sent metadata of that key, such as [WakesKey] or [PacksKey].
+func Sent(ctx context.Context, key string) bool {
+	md, _ := metadata.FromIncomingContext(ctx)
+	return len(md.Get(key)) > 0
+}
 
 // WakeServer is the service of a pump that can be woken.
 type WakeServer interface {

@@ -45,7 +45,7 @@ func (p *Pump) pull(req *binlogpb.PullBinlogReq, stream binlogpb.Pump_PullBinlog
 		return p.pullFailed(log, from, err)
 	}
 	defer puller.Close()
-	defer p.pullers.enter(willWake(stream.Context()))()
+	defer p.pullers.enter(binlogpb.Sent(stream.Context(), binlogpb.WakesKey))()
 	log.Info("a drainer pulls")
 	ctx, cancel := context.WithCancel(stream.Context())
 	defer cancel()
@@ -88,7 +88,7 @@ func (p *Pump) checkPosition(from nodes.TSO) error {
 
 // send passes entries on until something goes wrong.
 func send(ctx context.Context, puller *storage.Puller, stream binlogpb.Pump_PullBinlogsServer) error {
-	out := outlet{stream: stream, packs: binlogpb.TakesPacks(stream.Context())}
+	out := outlet{stream: stream, packs: binlogpb.Sent(stream.Context(), binlogpb.PacksKey)}
 	for {
 		e, err := puller.Next(ctx)
 		if err == nil {
@@ -120,14 +120,14 @@ func (o *outlet) put(e storage.Entry) error {
 		o.d.Payload = binlogpb.FakeBinlog(int64(e.CommitTS))
 	}
 	defer func() { o.d.Payload = nil }() // it may be giant, and the next entry may come much later
-	if o.packs {
+	for o.packs {
 		if ok, err := o.pack.Put(&o.d); ok || err != nil {
 			return err
+		}
+		if o.pack.Empty() {
+			break // it has no room even there
 		}
 		if err := o.flush(); err != nil {
-			return err
-		}
-		if ok, err := o.pack.Put(&o.d); ok || err != nil {
 			return err
 		}
 	}

@@ -5,8 +5,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"google.golang.org/grpc/metadata"
-
 	"pumphouse/binlogpb"
 )
 
@@ -79,12 +77,6 @@ func (p *pullers) sleep(ctx context.Context, d time.Duration, rests bool) bool {
 	case <-ctx.Done():
 		return false
 	}
-}
-
-// willWake reports whether the sender of a pull says that it wakes the pump.
-func willWake(ctx context.Context) bool {
-	md, _ := metadata.FromIncomingContext(ctx)
-	return len(md.Get(binlogpb.WakesKey)) > 0
 }
 
 // Wake implements [binlogpb.WakeServer].

@@ -12,7 +12,6 @@ import (
 	"github.com/sirupsen/logrus"
 	logtest "github.com/sirupsen/logrus/hooks/test"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/stats"
 
 	"pumphouse/binlogpb"
@@ -213,8 +212,7 @@ func (s *station) finish() { close(s.over) }
 
 func (s *station) PullBinlogs(req *binlogpb.PullBinlogReq, stream binlogpb.Pump_PullBinlogsServer) error {
 	from := req.GetStartFrom().GetOffset()
-	md, _ := metadata.FromIncomingContext(stream.Context())
-	s.wakes.Store(len(md.Get(binlogpb.WakesKey)) > 0)
+	s.wakes.Store(binlogpb.Sent(stream.Context(), binlogpb.WakesKey))
 	s.asked <- from
 	if err := s.refuse.Load(); err != nil {
 		return *err
