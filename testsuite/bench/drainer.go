@@ -26,15 +26,23 @@ type drainerBench struct {
 
 // run measures all parts, or one of them.
 func (b *drainerBench) run(part string) error {
-	for _, p := range []struct {
-		name    string
-		measure func(context.Context, *site) error
-	}{{"rows", b.rows}, {"stages", b.stages}, {"file", b.file}, {"lag", b.lag}, {"distance", b.distance}} {
+	return b.parts("drainer", part, []benchPart{{"rows", b.rows}, {"stages", b.stages}, {"file", b.file}, {"lag", b.lag}, {"distance", b.distance}})
+}
+
+// benchPart is a part of what is measured of something.
+type benchPart struct {
+	name    string
+	measure func(context.Context, *site) error
+}
+
+// parts measures those of a list, or the one that is named, each on a site of its own.
+func (b *drainerBench) parts(of, part string, list []benchPart) error {
+	for _, p := range list {
 		if part != "" && part != p.name {
 			continue
 		}
 		if err := b.on(p.measure); err != nil {
-			return fmt.Errorf("drainer: %s: %w", p.name, err)
+			return fmt.Errorf("%s: %s: %w", of, p.name, err)
 		}
 		runtime.GC() // what one part left shall not cost the next
 	}

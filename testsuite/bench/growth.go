@@ -27,18 +27,7 @@ const growthSize = 100
 func (b *growthBench) run(part string) error {
 	// As with the other loads on a pump: see pumpBench.run.
 	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(max(1, runtime.NumCPU()/2)))
-	for _, p := range []struct {
-		name    string
-		measure func(context.Context, *site) error
-	}{{"stored", b.ofStored}, {"pullers", b.ofPullers}, {"waiting", b.ofWaiting}} {
-		if part != "" && part != p.name {
-			continue
-		}
-		if err := b.on(p.measure); err != nil {
-			return fmt.Errorf("growth: %s: %w", p.name, err)
-		}
-	}
-	return nil
+	return b.parts("growth", part, []benchPart{{"stored", b.ofStored}, {"pullers", b.ofPullers}, {"waiting", b.ofWaiting}})
 }
 
 // pump runs a pump on the directory of that name. A load of a minute shall not roll an unresolved transaction back.
@@ -50,12 +39,6 @@ func (b *growthBench) pump(s *site, name, addr string, args ...string) (*process
 	}
 	args = append([]string{"-addr", addr, "-pd-urls", s.pdURL, "-node-id", name, "-L", "error", "-data-dir", filepath.Join(s.dir, name), "-config", config}, args...)
 	return start("ready:", b.drainerBench.pump, args...)
-}
-
-// kill ends a process as kill -9 does.
-func (p *process) kill() {
-	p.cmd.Process.Kill()
-	p.wait()
 }
 
 // memory is the resident memory of a process now and at most, in MB.

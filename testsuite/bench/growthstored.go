@@ -12,9 +12,6 @@ import (
 	"slices"
 	"time"
 
-	"google.golang.org/grpc"
-
-	"pumphouse/binlogpb"
 	"pumphouse/nodes"
 	"pumphouse/pump/storage"
 )
@@ -183,7 +180,12 @@ func (b *growthBench) pullsFrom(ctx context.Context, s *site, pump *process, f s
 	defer conn.Close()
 	from := func(i, count int) (float64, error) { // those after number i
 		began := time.Now()
-		err := pullSome(ctx, conn, cluster, f.commitTS(i), f.commitTS(i+1), count)
+		err := pullSome(ctx, conn, cluster, f.commitTS(i), count, func(n int, ts int64) error {
+			if want := f.commitTS(i + 1); n == 0 && ts != want {
+				return fmt.Errorf("after commit TS %d came %d, want %d", f.commitTS(i), ts, want)
+			}
+			return nil
+		})
 		return ms(time.Since(began)), err
 	}
 	tail, err := from(f.count-1-growthTail, growthTail)
@@ -204,29 +206,6 @@ func (b *growthBench) pullsFrom(ctx context.Context, s *site, pump *process, f s
 	}
 	slices.Sort(middle)
 	return []float64{tail, rss, peak, middle[len(middle)/2]}, nil
-}
-
-// pullSome reads count binlogs after a commit TS. The first must be the one with a commit TS of first.
-func pullSome(ctx context.Context, conn *grpc.ClientConn, cluster uint64, after, first int64, count int) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	stream, err := openPullAfter(ctx, conn, cluster, after)
-	if err != nil {
-		return err
-	}
-	var d binlogpb.Delivery
-	for n := 0; n < count; {
-		if err := stream.RecvMsg(&d); err != nil {
-			return err
-		}
-		if n == 0 && d.CommitTS != first {
-			return fmt.Errorf("after commit TS %d came %d, want %d", after, d.CommitTS, first)
-		}
-		if !d.Fake() {
-			n++
-		}
-	}
-	return nil
 }
 
 // logOf asks a pump what it stores.

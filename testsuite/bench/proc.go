@@ -82,3 +82,9 @@ func (p *process) rss() (int64, error) {
 	}
 	return 0, errors.New("no VmRSS in /proc")
 }
+
+// kill ends a process as kill -9 does.
+func (p *process) kill() {
+	p.cmd.Process.Kill()
+	p.wait()
+}

@@ -192,8 +192,7 @@ func (b *pumpBench) pullsOf(ctx context.Context, size, count int) (starts string
 			got.perSecond*float64(size)/1e6, limit.perSecond, got.perSecond/limit.perSecond, got.serverCPU, limit.serverCPU, got.loaderCPU, float64(got.rss)/1e6)
 	}
 
-	pump.cmd.Process.Kill()
-	pump.wait()
+	pump.kill()
 	addr := lastField(pump.line) // after kill -9 only the same address may have the node ID at once
 	killed, err := b.startPump(name, addr, false)
 	if err != nil {

@@ -227,24 +227,36 @@ func (b *pumpBench) pull(ctx context.Context, server *process, count int, keys .
 	return got, nil
 }
 
+// pullOnce reads count binlogs from TS 0.
 func pullOnce(ctx context.Context, conn *grpc.ClientConn, cluster uint64, count int) error {
+	last := int64(0)
+	return pullSome(ctx, conn, cluster, 0, count, func(_ int, ts int64) error {
+		if ts < last {
+			return fmt.Errorf("commit TS %d came after %d", ts, last)
+		}
+		last = ts
+		return nil
+	})
+}
+
+// pullSome reads count binlogs after a commit TS. check is given the commit TS of each, and of each fake one, and how many
+// came before.
+func pullSome(ctx context.Context, conn *grpc.ClientConn, cluster uint64, after int64, count int, check func(n int, ts int64) error) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stream, err := openPull(ctx, conn, cluster)
+	stream, err := openPullAfter(ctx, conn, cluster, after)
 	if err != nil {
 		return err
 	}
 	var pack binlogpb.Pack
-	last := int64(0)
 	for n := 0; n < count; {
 		if err := stream.RecvMsg(&pack); err != nil {
 			return err
 		}
 		err := pack.Each(func(d binlogpb.Delivery) error {
-			if d.CommitTS < last {
-				return fmt.Errorf("commit TS %d came after %d", d.CommitTS, last)
+			if err := check(n, d.CommitTS); err != nil {
+				return err
 			}
-			last = d.CommitTS
 			if !d.Fake() {
 				n++
 			}
