@@ -45,7 +45,7 @@ type toConfig struct {
 	TopicReplication    int    `toml:"topic-replication-factor" example:"3" doc:"brokers that have the topic, when it is made; 0: the brokers' default (default.replication.factor)"`
 	Protocol            string `toml:"protocol" default:"\"binlog\"" doc:"format of the messages: binlog (of upstream's drainers, one a transaction) or canal-json (of TiCDC, one a row)"`
 	Partition           string `toml:"partition" default:"\"table\"" doc:"for canal-json: table or index-value, by what rows are spread over the topic's partitions: their table, or their primary key"`
-	TiDBExtension       bool   `toml:"enable-tidb-extension" doc:"for canal-json: messages have the field _tidb, with the commit TS, and there are watermarks"`
+	TiDBExtension       bool   `toml:"enable-tidb-extension" doc:"for canal-json: messages have _tidb with the commit TS, and there are watermarks"`
 	LargeMessages       string `toml:"large-message-handle-option" default:"\"none\"" doc:"for canal-json: a row whose message is too large stops the drainer (none), or is sent with its key alone (handle-key-only)"`
 	KafkaVersion        string `toml:"kafka-version" example:"\"2.4.0\"" doc:"the newest version of the protocol to use; default: what the brokers speak"`
 	KafkaMaxMessages    int    `toml:"kafka-max-messages" default:"1024" doc:"messages sent in one request at most"`
