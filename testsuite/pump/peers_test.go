@@ -13,7 +13,10 @@ import (
 	"time"
 
 	"golang.org/x/net/http2"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
+	"pumphouse/binlogpb"
 	"pumphouse/nodes"
 	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/programs"
@@ -22,7 +25,7 @@ import (
 
 // TestPumpWithFewDescriptors runs a pump that may have 96 files open, and has 300 peers that make
 // no call come again and again, while it writes through several segments. Writers and pullers, new
-// ones too, do not notice.
+// ones too, are served, and who has been served keeps its place.
 func TestPumpWithFewDescriptors(t *testing.T) {
 	c := rig.NewPumps(t, pdtest.StartEmbed(t))
 	p := c.Node("pump1")
@@ -49,21 +52,49 @@ func TestPumpWithFewDescriptors(t *testing.T) {
 	for i := range 80 { // more than two segments of 64 MiB
 		want = append(want, writer.Transaction(value))
 		if i%10 == 9 { // others come
-			want = append(want, p.Client().Transaction([]byte("v")))
+			cli, start := p.Client(), c.TSO()
+			prewrite := rig.Payload(t, binlogpb.BinlogType_Prewrite, start, 0, []byte("v"))
+			untilServed(t, func() error { return cli.Raw(prewrite) })
+			ts, err := cli.Commit(start)
+			if err != nil {
+				t.Fatalf("a peer whose prewrite was taken lost its place: %v", err)
+			}
+			want = append(want, ts)
 		}
 	}
 	last := want[len(want)-1]
 	if got := pull.Until(last); !slices.Equal(got, want) {
 		t.Errorf("%d of %d transactions are delivered", len(got), len(want))
 	}
-	if got := p.Client().Pull(want[70]).Until(last); !slices.Equal(got, want[71:]) {
-		t.Errorf("%d of %d transactions are delivered to a puller that comes late", len(got), len(want)-71)
-	}
+	late := p.Client()
+	untilServed(t, func() error {
+		got, err := late.Pull(want[70]).TryUntil(last)
+		if err == nil && !slices.Equal(got, want[71:]) {
+			t.Errorf("%d of %d transactions are delivered to a puller that comes late", len(got), len(want)-71)
+		}
+		if len(got) > 0 && err != nil {
+			t.Fatalf("a puller lost its place after %d transactions: %v", len(got), err)
+		}
+		return err
+	})
 	p.HasState(nodes.Online)
 	p.Says("all connections are in use", "max_connections=48", "LimitNOFILE")
 	if n := strings.Count(p.Output(), "all connections are in use"); n > 4 {
 		t.Errorf("it is said %d times", n)
 	}
+}
+
+// untilServed repeats a newcomer's first call as TiDB and drainers do: while others wait, a peer has half a second for
+// it, which on a busy machine can be too short.
+func untilServed(t *testing.T, call func() error) {
+	t.Helper()
+	rig.Eventually(t, time.Minute, "a newcomer is served", func() (bool, string) {
+		err := call()
+		if err != nil && status.Code(err) != codes.Unavailable {
+			t.Fatal(err)
+		}
+		return err == nil, fmt.Sprint(err)
+	})
 }
 
 // idle connects, sends as much of a beginning as kind says, and waits for the end.

@@ -115,12 +115,21 @@ type Stream struct {
 // all transactions on the way; fake binlogs must only tell the time.
 func (s *Stream) Until(last nodes.TSO) []nodes.TSO {
 	s.t.Helper()
-	var all []nodes.TSO
+	all, err := s.TryUntil(last)
+	if err != nil {
+		s.t.Fatalf("pull: %v", err)
+	}
+	return all
+}
+
+// TryUntil is Until for a pull that may be cut.
+func (s *Stream) TryUntil(last nodes.TSO) (all []nodes.TSO, err error) {
+	s.t.Helper()
 	var newest int64
 	for {
 		r, err := s.Recv()
 		if err != nil {
-			s.t.Fatalf("pull: %v", err)
+			return all, err
 		}
 		m := r.Entity.Meta
 		if m.GetCommitTs() <= newest {
@@ -131,7 +140,7 @@ func (s *Stream) Until(last nodes.TSO) []nodes.TSO {
 			all = append(all, nodes.TSO(newest))
 		}
 		if newest == int64(last) {
-			return all
+			return all, nil
 		}
 		if newest > int64(last) {
 			s.t.Fatalf("commit TS %d was passed over: %v", last, all)
