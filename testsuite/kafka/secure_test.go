@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -134,11 +135,12 @@ func TestSecured(t *testing.T) {
 
 // refused: who is not let in is told where and what to change, and no secret.
 func refused(t *testing.T, c *secured) {
-	short := func(o *kafka.Options) { o.StartTimeout = 10 * time.Second }
+	// Why there is no answer is known from the first try on, which can be late on a busy machine.
+	timeouts := []time.Duration{10 * time.Second, time.Minute}
 	for name, is := range map[string]struct {
 		protocol string
 		security kafkaclient.Security
-		set      func(*kafka.Options)
+		tls      func(*kafka.Options)
 		want     []string
 	}{
 		"a wrong password": {protocol: kafkabroker.SASLPlaintext,
@@ -150,21 +152,29 @@ func refused(t *testing.T, c *secured) {
 		"an expired token": {protocol: kafkabroker.SASLTLS,
 			security: kafkaclient.Security{Mechanism: "OAUTHBEARER", TokenFile: c.file(t, "old-token", token("alice", time.Now().Add(-time.Hour)))},
 			want:     []string{"check sasl-mechanism, and user and password or token, which may have expired"}},
-		"no login":       {protocol: kafkabroker.SASLPlaintext, set: short, want: []string{"no answer within 10s", "sasl-mechanism"}},
-		"no certificate": {protocol: kafkabroker.TLS, set: short, want: []string{"no answer within 10s", "the brokers want a certificate of this side", "ssl-cert"}},
+		"no login":       {protocol: kafkabroker.SASLPlaintext, want: []string{"no answer within ", "sasl-mechanism"}},
+		"no certificate": {protocol: kafkabroker.TLS, want: []string{"no answer within ", "the brokers want a certificate of this side", "ssl-cert"}},
 		"no TLS": {protocol: kafkabroker.TLS, security: kafkaclient.Security{},
-			set: func(o *kafka.Options) { short(o); o.TLS = nil }, want: []string{"no answer within 10s", "ssl-ca"}},
+			tls: func(o *kafka.Options) { o.TLS = nil }, want: []string{"no answer within ", "ssl-ca"}},
 		"an unknown authority": {protocol: kafkabroker.SASLTLS, security: kafkaclient.Security{Mechanism: "PLAIN", User: "alice", Password: password},
-			set:  func(o *kafka.Options) { short(o); o.TLS = &tls.Config{MinVersion: tls.VersionTLS12} },
-			want: []string{"no answer within 10s", "certificate signed by unknown authority", "ssl-ca"}},
+			tls:  func(o *kafka.Options) { o.TLS = &tls.Config{MinVersion: tls.VersionTLS12} },
+			want: []string{"no answer within ", "certificate signed by unknown authority", "ssl-ca"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // most of it is waiting
 			s := c.stream(t, is.protocol, "refused", is.security)
-			if is.set != nil {
-				is.set(&s.opts)
+			if is.tls != nil {
+				is.tls(&s.opts)
 			}
-			says(t, s.tryOpen(), append(is.want, s.opts.Addrs[0])...)
+			want := append(is.want, s.opts.Addrs[0])
+			var err error
+			for _, s.opts.StartTimeout = range timeouts {
+				err = s.tryOpen()
+				if len(unsaid(err, want...)) == 0 {
+					break
+				}
+			}
+			says(t, err, want...)
 		})
 	}
 }
@@ -247,13 +257,16 @@ func expired(t *testing.T, c *secured) {
 // says checks an error's text.
 func says(t testing.TB, err error, want ...string) {
 	t.Helper()
-	text := fmt.Sprint(err)
-	for _, w := range want {
-		if !strings.Contains(text, w) {
-			t.Errorf("it does not say %q: %s", w, text)
-		}
+	for _, w := range unsaid(err, want...) {
+		t.Errorf("it does not say %q: %v", w, err)
 	}
-	if strings.Contains(text, password) || strings.Contains(text, "wrong-one") {
+	if text := fmt.Sprint(err); strings.Contains(text, password) || strings.Contains(text, "wrong-one") {
 		t.Errorf("it has a secret: %s", text)
 	}
+}
+
+// unsaid are those texts that an error does not have.
+func unsaid(err error, want ...string) []string {
+	text := fmt.Sprint(err)
+	return slices.DeleteFunc(slices.Clone(want), func(w string) bool { return strings.Contains(text, w) })
 }
