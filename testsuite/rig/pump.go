@@ -62,13 +62,14 @@ func (n *PumpNode) Ends(code int) {
 	}
 }
 
-// Says checks that the process has printed all of these.
+// Says waits until the process has printed all of these.
 func (n *PumpNode) Says(texts ...string) {
 	n.c.T.Helper()
 	for _, text := range texts {
-		if !strings.Contains(n.Output(), text) {
-			n.c.T.Errorf("%s did not say %q:\n%s", n.ID, text, n.Output())
-		}
+		Eventually(n.c.T, 0, fmt.Sprintf("%s says %q", n.ID, text), func() (bool, string) {
+			out := n.Output()
+			return strings.Contains(out, text), out
+		})
 	}
 }
 
