@@ -111,9 +111,9 @@ func TestUsersOverTLS(t *testing.T) {
 	c.MariaDB(t, "root", "", "SELECT 1", verified...).Expect(t, "root without a password", 1,
 		"", "ERROR 1045 (28000): Access denied for user 'root'@'127.0.0.1' (using password: NO)")
 	for _, reason := range []string{"wrong password", "it is not over TLS, and require-secure-transport is on", "there is no such user in [[users]]"} {
-		if !strings.Contains(c.Output(), fmt.Sprintf("reason=%q", reason)) {
-			t.Errorf("the log does not say %q of a refused login:\n%s", reason, c.Output())
-		}
+		rig.Eventually(t, 0, fmt.Sprintf("the log says %q of a refused login", reason), func() (bool, string) {
+			return strings.Contains(c.Output(), fmt.Sprintf("reason=%q", reason)), c.Output()
+		})
 	}
 	// What the console itself says is to be typed, with the users and the TLS there are.
 	command, note, _ := strings.Cut(strings.TrimPrefix(c.Ready, "ready: "), " (")
