@@ -19,6 +19,7 @@ import (
 	"pumphouse/internal/certfile"
 	"pumphouse/nodes"
 	"pumphouse/nodes/tikvconn"
+	"pumphouse/testsuite/form"
 	"pumphouse/testsuite/pdtest"
 	"pumphouse/testsuite/tidbtest"
 	"pumphouse/testsuite/tidbtest/golden"
@@ -43,9 +44,13 @@ func newSource(t testing.TB, pd *pdtest.Cluster) *drainertikv.Source {
 }
 
 // TestSchemaSource reads what a real TiDB has left in its storage: the jobs are those that TiDB
-// itself tells of, and the definitions made of them those that it answers queries with.
+// itself tells of, and the definitions made of them those that it answers queries with. The last version with
+// binlog is built for the long form only; what it wrote is in the golden data.
 func TestSchemaSource(t *testing.T) {
 	for _, year := range golden.Years() {
+		if year == 2024 && !form.Long() {
+			continue
+		}
 		t.Run(fmt.Sprint(year), func(t *testing.T) {
 			pd := pdtest.StartReal(t, 1)
 			tidbtest.StartUnistore(t, pd.Endpoint(0))
