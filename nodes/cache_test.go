@@ -299,7 +299,7 @@ func TestCacheSurvivesCompaction(t *testing.T) {
 	}
 	g.pass()
 	for seen.Revision < rev {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		next, err := c.Next(ctx, seen)
 		cancel()
 		if err != nil {

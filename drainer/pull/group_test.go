@@ -288,7 +288,7 @@ func TestPumpOutOfOrderEndsEverything(t *testing.T) {
 func TestStartWaitsForPD(t *testing.T) {
 	c := newCluster(t)
 	r := c.run(Options{})
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := r.group.Notify(ctx); err != nil { // waits for the first look
 		t.Error(err)

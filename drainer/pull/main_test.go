@@ -89,7 +89,7 @@ func (r *running) stop() error {
 	case err := <-r.done:
 		r.done <- err
 		return err
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		r.t.Error("Run does not return")
 		return nil
 	}
@@ -99,7 +99,7 @@ func (r *running) stop() error {
 func (r *running) take(n int) []int64 {
 	r.t.Helper()
 	var got []int64
-	ctx, cancel := context.WithTimeout(r.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(r.t.Context(), time.Minute)
 	defer cancel()
 	for len(got) < n {
 		b, err := r.merger.Next(ctx)
@@ -117,7 +117,7 @@ func (r *running) take(n int) []int64 {
 // passed waits until the merge has passed ts.
 func (r *running) passed(ts nodes.TSO) {
 	r.t.Helper()
-	ctx, cancel := context.WithTimeout(r.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(r.t.Context(), time.Minute)
 	defer cancel()
 	for at := r.merger.Stats().Passed; at < ts; {
 		b, err := r.merger.Next(ctx)

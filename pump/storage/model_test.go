@@ -173,7 +173,7 @@ func small(fs disk.FS, u *upstream) storage.Options {
 // position.
 func pullAll(t *testing.T, u *upstream, s *storage.Store, from nodes.TSO) []storage.Entry {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	end := u.tso()
 	s.Advance(end)

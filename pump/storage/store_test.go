@@ -269,7 +269,7 @@ func TestPullWaits(t *testing.T) {
 	defer p.Close()
 	next := func() storage.Entry {
 		t.Helper()
-		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
 		e, err := p.Next(ctx)
 		if err != nil {

@@ -52,7 +52,7 @@ func (l *load) newest() int64 { return l.floor(time.Now()) }
 func compact(t *testing.T, l *load) {
 	t.Helper()
 	l.history.complete(t)
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	l.history.mu.Lock()
 	at := l.history.seen

@@ -53,7 +53,7 @@ type history struct {
 // follow starts a history; it goes on through outages of PD and ends with the test.
 func follow(t testing.TB, cli *clientv3.Client) *history {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	resp, err := cli.Get(ctx, rig.NodesPrefix, clientv3.WithPrefix(), clientv3.WithCountOnly())
 	if err != nil {
@@ -139,7 +139,7 @@ func (h *history) complete(t testing.TB) map[string][]version {
 // newestRevision is that of the record written last.
 func newestRevision(t testing.TB, cli *clientv3.Client) int64 {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	resp, err := cli.Get(ctx, rig.NodesPrefix, clientv3.WithPrefix(), clientv3.WithKeysOnly(),
 		clientv3.WithSort(clientv3.SortByModRevision, clientv3.SortDescend), clientv3.WithLimit(1))

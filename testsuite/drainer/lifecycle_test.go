@@ -126,7 +126,7 @@ func drainerSignalledEarly(c *rig.Pumps) {
 	n.Signal(syscall.SIGTERM) // at any moment of the start, also before the handler is there
 	select {
 	case <-n.Done:
-	case <-time.After(15 * time.Second):
+	case <-time.After(time.Minute):
 		c.T.Fatalf("it still runs:\n%s", n.Output())
 	}
 	if e, err := c.Registry.Get(c.T.Context(), nodes.Drainer, "drainer1"); err == nil && e.Record.State != nodes.Paused {

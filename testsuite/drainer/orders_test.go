@@ -161,7 +161,7 @@ func (k *stalling) hangs() {
 	k.t.Helper()
 	select {
 	case <-k.hung:
-	case <-time.After(15 * time.Second):
+	case <-time.After(time.Minute):
 		k.t.Fatal("nobody writes to the broker")
 	}
 }
@@ -175,7 +175,7 @@ func (k *stalling) commits() (all []nodes.TSO) {
 		k.t.Fatal(err)
 	}
 	defer client.Close()
-	ctx, cancel := context.WithTimeout(k.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(k.t.Context(), time.Minute)
 	defer cancel()
 	for at, end := int64(0), k.PartitionInfo("t", 0).HighWatermark; at < end; {
 		fetches := client.PollFetches(ctx)

@@ -265,7 +265,7 @@ func askEngine(e *env, query string) answer {
 		return answer{code: 1}
 	}
 	x := &engine.Executor{Env: e}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	r, err := x.Select(ctx, rs)
 	if err != nil {

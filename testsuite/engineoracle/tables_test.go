@@ -174,7 +174,7 @@ func rowsOf(t *testing.T, s *session.Session, query string) (rows [][]engine.Val
 }
 
 func askSession(s *session.Session, query string) answer {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	var a answer
 	err := s.Query(ctx, query, func(o *session.Outcome, _ bool) error {

@@ -66,7 +66,7 @@ func (r *recorder) setState(t *testing.T, pd *pdtest.Cluster, nodeID string, s n
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if _, err := pd.Etcd().Put(ctx, "/tidb-binlog/v1/pumps/"+nodeID, string(rec)); err != nil {
 		t.Fatalf("write the recorder's record: %v", err)

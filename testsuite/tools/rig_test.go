@@ -105,7 +105,7 @@ func (r *rig) startSecure(t testing.TB) {
 // put writes a record as old nodes write it.
 func (r *rig) put(t testing.TB, kind, node, host, state, label string, ts uint64) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	value := fmt.Sprintf(`{"nodeId":%q,"host":%q,"state":%q,"isAlive":false,"score":0,"label":%s,"maxCommitTS":%d,"updateTS":%[5]d}`, node, host, state, label, ts)
 	if _, err := r.etcd.Put(ctx, "/tidb-binlog/v1/"+kind+"s/"+node, value); err != nil {

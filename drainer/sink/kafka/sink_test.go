@@ -76,7 +76,7 @@ func (r *reader) connect(t testing.TB) {
 // binlogs gives everything that the brokers have acknowledged.
 func (r *reader) binlogs(t testing.TB) []*pbkafka.Binlog {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	info := r.cluster.PartitionInfo(topic, 0)
 	if info != nil && r.client == nil {
