@@ -5,6 +5,5 @@
 // the reason. Random queries, other ones on each run, must agree in all but lengths, and an integer's
 // type must be wide enough for its length.
 //
-// It needs the mariadbd program: in PATH, or named by PUMPHOUSE_MARIADBD. Without it the
-// tests are skipped and say so.
+// Without MariaDB's server the tests are skipped and say so.
 package engineoracle

@@ -3,5 +3,5 @@
 // server can be stopped, killed and started again with the same data and port.
 //
 // It needs mariadbd and mariadb-install-db (Debian: mariadb-server); testsuite/deps.sh
-// installs them. A test that asks for a server where there is none fails and says so.
+// installs them. A test that asks for a server where there is none is skipped and says so; with STRICT=1 it fails.
 package mariadbtest
