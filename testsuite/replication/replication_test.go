@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"pumphouse/nodes"
 	"pumphouse/testsuite/form"
 )
 
@@ -35,12 +36,24 @@ func newRun(t *testing.T, o Options) *run {
 	return r
 }
 
-// work runs everything for that long, together with what is to happen meanwhile.
+// enough is how many transactions of the workload there are at least, that there is something to compare.
+const enough = 500
+
+// work runs everything for that long, and until enough is done, together with what is to happen meanwhile, which may
+// end it sooner.
 func (r *run) work(lasts time.Duration, meanwhile func(context.Context) error) {
 	r.t.Helper()
-	ctx, end := context.WithTimeout(r.t.Context(), lasts)
+	ctx, end := context.WithTimeout(r.t.Context(), lasts+10*time.Minute)
 	defer end()
 	var wg sync.WaitGroup
+	wg.Go(func() {
+		defer end()
+		for began := time.Now(); time.Since(began) < lasts || r.w.Done.Load() < enough; {
+			if !nodes.Sleep(ctx, 100*time.Millisecond) {
+				return
+			}
+		}
+	})
 	wg.Go(func() {
 		if err := r.w.Run(ctx); err != nil {
 			r.t.Error(err)
