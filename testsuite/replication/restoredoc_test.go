@@ -128,8 +128,30 @@ func (d *documented) restore(ts nodes.TSO) {
 	d.first = false
 	out, err := d.run(ctx, d.filled(line, map[string]string{"470642559858729473": ts.String()}))
 	if err != nil {
-		d.t.Fatal(err)
+		d.t.Fatalf("%v\n%s", err, d.evidence(err))
 	}
 	d.t.Logf("%s", out)
 	asItWas(d.t, d.c, Comparison{RowsOnly: true, Dumped: true}, d.srv, ts)
+}
+
+// evidence is what the dump has of the table that an error of reparo names, and what TiDB had as of the dump's position.
+func (d *documented) evidence(err error) string {
+	named := regexp.MustCompile(`differs from the upstream in ([^:]+)\.([^:]+): `).FindStringSubmatch(err.Error())
+	metadata, _ := os.ReadFile(filepath.Join(d.dir, "dump", "metadata"))
+	pos := regexp.MustCompile(`Pos: (\d+)`).FindSubmatch(metadata)
+	if named == nil || pos == nil {
+		return ""
+	}
+	var b strings.Builder
+	files, _ := filepath.Glob(filepath.Join(d.dir, "dump", named[1]+"."+named[2]+".*.sql"))
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		fmt.Fprintf(&b, "%s (%v):\n%s\n", filepath.Base(file), err, text)
+	}
+	host, port, _ := net.SplitHostPort(d.c.TiDB.Addr)
+	rows := exec.Command("mariadb", "-h", host, "-P", port, "-u", "root", "-e",
+		fmt.Sprintf("set tidb_snapshot = '%s'; select * from %s.%s", pos[1], quote(named[1]), quote(named[2])))
+	out, err := rows.CombinedOutput()
+	fmt.Fprintf(&b, "TiDB as of %s (%v):\n%s", pos[1], err, out)
+	return b.String()
 }
