@@ -39,6 +39,10 @@ func TestReparo(t *testing.T) {
 	if err := r.b.Setup(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	// Dumpling takes the first key of a table for a bound, and without a sql_mode that has zero dates finds nothing after it.
+	if _, err := c.Open("sql_mode=%27%27").ExecContext(t.Context(), "insert into shapes.pk_time (id) values ('0000-00-00')"); err != nil {
+		t.Fatal(err)
+	}
 	points := 3
 	if form.Long() {
 		points = 20
