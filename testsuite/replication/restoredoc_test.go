@@ -97,15 +97,11 @@ func (d *documented) dump(ctx context.Context) error {
 		if _, err := d.run(ctx, d.filled(d.lines["dumpling"], nil)); err != nil {
 			return err
 		}
-		text, err := os.ReadFile(filepath.Join(dir, "metadata"))
+		pos, err := d.position()
 		if err != nil {
 			return err
 		}
-		pos := regexp.MustCompile(`Pos: (\d+)`).FindSubmatch(text)
-		if pos == nil {
-			return fmt.Errorf("the dump's metadata has no position:\n%s", text)
-		}
-		ts, err := nodes.ParseTSO(string(pos[1]))
+		ts, err := nodes.ParseTSO(pos)
 		if err != nil {
 			return err
 		}
@@ -113,6 +109,19 @@ func (d *documented) dump(ctx context.Context) error {
 			return err
 		}
 	}
+}
+
+// position is that of the dump, a TSO.
+func (d *documented) position() (string, error) {
+	text, err := os.ReadFile(filepath.Join(d.dir, "dump", "metadata"))
+	if err != nil {
+		return "", err
+	}
+	pos := regexp.MustCompile(`Pos: (\d+)`).FindSubmatch(text)
+	if pos == nil {
+		return "", fmt.Errorf("the dump's metadata has no position:\n%s", text)
+	}
+	return string(pos[1]), nil
 }
 
 // restore loads the dump and restores, or continues a restore, to a commit TS and compares.
@@ -137,9 +146,8 @@ func (d *documented) restore(ts nodes.TSO) {
 // evidence is what the dump has of the table that an error of reparo names, and what TiDB had as of the dump's position.
 func (d *documented) evidence(err error) string {
 	named := regexp.MustCompile(`differs from the upstream in ([^:]+)\.([^:]+): `).FindStringSubmatch(err.Error())
-	metadata, _ := os.ReadFile(filepath.Join(d.dir, "dump", "metadata"))
-	pos := regexp.MustCompile(`Pos: (\d+)`).FindSubmatch(metadata)
-	if named == nil || pos == nil {
+	pos, unknown := d.position()
+	if named == nil || unknown != nil {
 		return ""
 	}
 	var b strings.Builder
@@ -150,8 +158,8 @@ func (d *documented) evidence(err error) string {
 	}
 	host, port, _ := net.SplitHostPort(d.c.TiDB.Addr)
 	rows := exec.Command("mariadb", "-h", host, "-P", port, "-u", "root", "-e",
-		fmt.Sprintf("set tidb_snapshot = '%s'; select * from %s.%s", pos[1], quote(named[1]), quote(named[2])))
+		fmt.Sprintf("set tidb_snapshot = '%s'; select * from %s.%s", pos, quote(named[1]), quote(named[2])))
 	out, err := rows.CombinedOutput()
-	fmt.Fprintf(&b, "TiDB as of %s (%v):\n%s", pos[1], err, out)
+	fmt.Fprintf(&b, "TiDB as of %s (%v):\n%s", pos, err, out)
 	return b.String()
 }
