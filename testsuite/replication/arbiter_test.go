@@ -39,10 +39,10 @@ func TestArbiter(t *testing.T) {
 	}
 	a.start()
 	r.work(seconds(t, 20), func(ctx context.Context) error { return disturbArbiter(ctx, s, a, messages, b) })
-	if err := c.Settled(t.Context(), 60*time.Second); err != nil {
+	if err := c.Settled(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.CatchUp(t.Context(), 60*time.Second); err != nil {
+	if err := c.CatchUp(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	all := b.read(t)

@@ -172,23 +172,29 @@ func (c *Cluster) Now(ctx context.Context) (nodes.TSO, error) {
 	return nodes.TSO(ts), nil
 }
 
+// standstill is for how long what is waited for may not come nearer. How long all of it takes
+// depends on how much there is and on how busy the machine is.
+const standstill = 3 * time.Minute
+
 // Settled waits until TiDB has no DDL under way: that of clients which have gone goes on.
-func (c *Cluster) Settled(ctx context.Context, limit time.Duration) error {
+func (c *Cluster) Settled(ctx context.Context) error {
 	db := c.Open("")
 	defer db.Close()
-	deadline := time.After(limit)
-	for {
-		var jobs int
-		err := db.QueryRowContext(ctx, "select count(*) from mysql.tidb_ddl_job").Scan(&jobs)
-		if err == nil && jobs == 0 {
+	type queue struct{ jobs, first int64 }
+	var last queue
+	for moved := time.Now(); ; {
+		var q queue
+		err := db.QueryRowContext(ctx, "select count(*), coalesce(min(job_id), 0) from mysql.tidb_ddl_job").Scan(&q.jobs, &q.first)
+		switch {
+		case err == nil && q.jobs == 0:
 			return nil
+		case err == nil && q != last:
+			last, moved = q, time.Now()
+		case time.Since(moved) > standstill:
+			return fmt.Errorf("for %s TiDB has had %d DDL jobs under way, the first of them %d (%v)", standstill, last.jobs, last.first, err)
 		}
-		select {
-		case <-ctx.Done():
+		if !nodes.Sleep(ctx, 20*time.Millisecond) {
 			return context.Cause(ctx)
-		case <-deadline:
-			return fmt.Errorf("after %s TiDB still has %d DDL jobs under way (%v)", limit, jobs, err)
-		case <-time.After(20 * time.Millisecond):
 		}
 	}
 }
@@ -207,39 +213,39 @@ func (c *Cluster) Record(ctx context.Context) (nodes.Record, error) {
 }
 
 // CatchUp waits until everything that is committed now is downstream, and the drainer's checkpoint says so.
-func (c *Cluster) CatchUp(ctx context.Context, limit time.Duration) error {
-	return c.reach(ctx, limit, func(p position) nodes.TSO { return p.Checkpoint })
+func (c *Cluster) CatchUp(ctx context.Context) error {
+	return c.reach(ctx, func(p position) nodes.TSO { return p.Checkpoint })
 }
 
 // Apply waits until everything that is committed now is downstream: the checkpoint follows within a second.
-func (c *Cluster) Apply(ctx context.Context, limit time.Duration) error {
-	return c.reach(ctx, limit, func(p position) nodes.TSO { return p.Applied })
+func (c *Cluster) Apply(ctx context.Context) error {
+	return c.reach(ctx, func(p position) nodes.TSO { return p.Applied })
 }
 
 // position is what a drainer's status says of how far it is.
 type position struct{ Applied, Checkpoint nodes.TSO }
 
-func (c *Cluster) reach(ctx context.Context, limit time.Duration, of func(position) nodes.TSO) error {
+func (c *Cluster) reach(ctx context.Context, of func(position) nodes.TSO) error {
 	goal, err := c.Now(ctx)
 	if err != nil {
 		return err
 	}
-	deadline := time.After(limit)
-	for {
+	var last nodes.TSO
+	for moved := time.Now(); ; {
 		p, err := c.Drainer.position(ctx)
-		if err == nil && of(p) >= goal {
+		switch {
+		case err == nil && of(p) >= goal:
 			return nil
-		}
-		if !c.Drainer.Running() {
+		case !c.Drainer.Running():
 			return fmt.Errorf("the drainer has ended: %v\n%s", c.Drainer.err, c.Drainer.tail(20))
+		case err == nil && of(p) != last:
+			last, moved = of(p), time.Now()
+		case time.Since(moved) > standstill:
+			return fmt.Errorf("for %s the drainer has been at %d, not at %d, which it lags by %s (%v)\n%s", standstill, last, goal,
+				time.Duration((int64(goal)>>18)-(int64(last)>>18))*time.Millisecond, err, c.Drainer.tail(20))
 		}
-		select {
-		case <-ctx.Done():
+		if !nodes.Sleep(ctx, 20*time.Millisecond) {
 			return context.Cause(ctx)
-		case <-deadline:
-			return fmt.Errorf("after %s the drainer is at %d, not at %d, which it lags by %s (%v)\n%s", limit, of(p), goal,
-				time.Duration((int64(goal)>>18)-(int64(of(p))>>18))*time.Millisecond, err, c.Drainer.tail(20))
-		case <-time.After(20 * time.Millisecond):
 		}
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
-	"time"
 )
 
 // compareCommand runs drainer -compare with the drainer's configuration.
@@ -30,7 +29,7 @@ func (c *Cluster) compareCommand(ctx context.Context) (code int, stdout, stderr 
 func TestCompareCommand(t *testing.T) {
 	r := newRun(t, Options{})
 	r.work(seconds(t, 10), nil)
-	r.equal(60 * time.Second)
+	r.equal()
 	compare := func(want int, texts ...string) {
 		t.Helper()
 		code, out, errs, err := r.c.compareCommand(t.Context())

@@ -306,7 +306,7 @@ func (c *crashes) report(t *testing.T, what string) {
 func (c *crashes) same(t *testing.T) {
 	t.Helper()
 	c.TiDB = c.tidbs[0] // its address is another one
-	if err := c.CatchUp(t.Context(), resumeLimit); err != nil {
+	if err := c.CatchUp(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	up, down := c.tidbs[0].Open(t, ""), c.MariaDB.Open()

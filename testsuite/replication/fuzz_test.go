@@ -76,7 +76,7 @@ func newFuzzing(t *testing.T, o Options) *fuzzing {
 func (z *fuzzing) check(after string) error {
 	ctx := z.t.Context()
 	var text string
-	if err := z.c.CatchUp(ctx, 90*time.Second); err != nil {
+	if err := z.c.CatchUp(ctx); err != nil {
 		text = err.Error()
 		if z.each == 0 || !z.skip(text) {
 			return z.failed(after, text)
@@ -158,7 +158,7 @@ func (z *fuzzing) skip(text string) bool {
 		z.found = append(z.found, err.Error())
 		return false
 	}
-	err = z.c.CatchUp(z.t.Context(), 60*time.Second)
+	err = z.c.CatchUp(z.t.Context())
 	if err != nil {
 		return z.skip(err.Error())
 	}
@@ -178,7 +178,7 @@ func (z *fuzzing) drop(ctx context.Context, tidb, down *sql.DB, paths []string) 
 			_, _ = tidb.ExecContext(ctx, q)
 		}
 	}
-	_ = z.c.CatchUp(ctx, 60*time.Second)
+	_ = z.c.CatchUp(ctx)
 	for _, path := range paths {
 		for _, q := range []string{"set foreign_key_checks = 0; drop table if exists " + path, "drop view if exists " + path} {
 			_, _ = down.ExecContext(ctx, q)
@@ -211,7 +211,7 @@ func (z *fuzzing) run(lasts time.Duration) {
 	defer end()
 	err := z.statements(ctx, every)
 	if err == nil {
-		err = z.c.Settled(z.t.Context(), 60*time.Second)
+		err = z.c.Settled(z.t.Context())
 	}
 	if err == nil {
 		err = z.check("everything")

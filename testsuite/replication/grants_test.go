@@ -3,7 +3,6 @@ package replication
 import (
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestDownstreamRights: with the rights that docs/downstream-user.md has for one database, every kind of DDL
@@ -50,7 +49,7 @@ insert into shop.customers values (3, 'c')`, "\n") {
 			t.Fatalf("%s: %v", q, err)
 		}
 	}
-	if err := c.CatchUp(t.Context(), 3*time.Minute); err != nil {
+	if err := c.CatchUp(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	var views, rows int

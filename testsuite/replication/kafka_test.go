@@ -8,7 +8,6 @@ import (
 	"net"
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -68,7 +67,7 @@ func (b *broker) read(t *testing.T) (all []recorded) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), standstill)
 	defer cancel()
 	end := b.now.PartitionInfo(topic, 0).HighWatermark
 	type place struct {

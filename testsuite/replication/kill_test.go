@@ -107,7 +107,7 @@ func (k *killing) round(i, step int, after bool) (killedThere bool) {
 			k.t.Fatalf("%s: %v", name, err)
 		}
 	}
-	if err := k.c.Apply(k.t.Context(), 60*time.Second); err != nil {
+	if err := k.c.Apply(k.t.Context()); err != nil {
 		k.t.Fatalf("%s: %v", name, err)
 	}
 	sameKilled(k.t, k.c, k.up, k.down, name)
@@ -136,7 +136,7 @@ func killAt(t *testing.T, c *Cluster, p *Proxy, db *sql.DB, i, step int, after b
 	}
 	execAll(t, db, killed[i].run)
 	caughtUp := make(chan error, 1)
-	go func() { caughtUp <- c.CatchUp(ctx, 60*time.Second) }()
+	go func() { caughtUp <- c.CatchUp(ctx) }()
 	select {
 	case <-done:
 		cancel()
@@ -167,7 +167,7 @@ func execAll(t *testing.T, db *sql.DB, list []string) {
 func prepare(t *testing.T, c *Cluster, db *sql.DB, list []string) {
 	t.Helper()
 	execAll(t, db, append([]string{"drop database if exists killed", "drop database if exists killed_more", "create database killed"}, list...))
-	if err := c.CatchUp(t.Context(), 60*time.Second); err != nil {
+	if err := c.CatchUp(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 }

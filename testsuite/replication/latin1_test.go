@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 )
 
 // latin1Clients are what two clients do: the first speaks UTF-8, the second Latin-1. TiDB keeps the bytes of
@@ -71,7 +70,7 @@ func latin1Cluster(t *testing.T, o Options) *Cluster {
 			}
 		}
 	}
-	if err := c.CatchUp(t.Context(), 60*time.Second); err != nil {
+	if err := c.CatchUp(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	return c

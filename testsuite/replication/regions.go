@@ -15,7 +15,7 @@ import (
 // until it is told, and answers nobody's question about the region before. TiKV tells it once a
 // minute; unistore only when a region is made.
 func (c *Cluster) reportRegions(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, standstill)
 	defer cancel()
 	conn, err := grpc.NewClient(strings.TrimPrefix(c.PD.Endpoint(0), "http://"), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {

@@ -36,7 +36,7 @@ func TestRelay(t *testing.T) {
 		}
 		return nil
 	})
-	if err := c.Settled(t.Context(), 60*time.Second); err != nil {
+	if err := c.Settled(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	c.Drainer.Kill()
@@ -74,7 +74,7 @@ func TestRelay(t *testing.T) {
 	for _, p := range c.Pumps {
 		p.Start()
 	}
-	r.equal(60 * time.Second)
+	r.equal()
 }
 
 // reachedByLog is the commit TS of the relay log's last transaction, by the drainer's log.

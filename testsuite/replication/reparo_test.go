@@ -76,10 +76,10 @@ func TestReparo(t *testing.T) {
 		}
 		return nil
 	})
-	if err := c.Settled(t.Context(), 60*time.Second); err != nil {
+	if err := c.Settled(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.CatchUp(t.Context(), 60*time.Second); err != nil {
+	if err := c.CatchUp(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if err := files.Stop(); err != nil {

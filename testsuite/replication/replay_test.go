@@ -39,12 +39,12 @@ func TestReplay(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.work(seconds(t, 20), func(ctx context.Context) error { return disturb(ctx, s, files, messages, b) })
-	if err := c.Settled(t.Context(), 60*time.Second); err != nil {
+	if err := c.Settled(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for _, d := range []*Node{files, messages} {
 		c.Drainer = d
-		if err := c.CatchUp(t.Context(), 60*time.Second); err != nil {
+		if err := c.CatchUp(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if err := d.Stop(); err != nil {

@@ -96,13 +96,13 @@ func (r *run) watch() (stop func()) {
 }
 
 // equal waits until everything is downstream and compares.
-func (r *run) equal(limit time.Duration) {
+func (r *run) equal() {
 	r.t.Helper()
-	if err := r.c.Settled(r.t.Context(), limit); err != nil {
+	if err := r.c.Settled(r.t.Context()); err != nil {
 		r.t.Fatal(err)
 	}
 	began := time.Now()
-	if err := r.c.CatchUp(r.t.Context(), limit); err != nil {
+	if err := r.c.CatchUp(r.t.Context()); err != nil {
 		r.t.Fatal(err)
 	}
 	r.t.Logf("everything was downstream %s after the end of the workload", time.Since(began).Round(time.Millisecond))
@@ -128,7 +128,7 @@ func TestReplication(t *testing.T) {
 	r.b.Free = true
 	stop := r.watch()
 	r.work(seconds(t, 40), nil)
-	r.equal(60 * time.Second)
+	r.equal()
 	stop()
 }
 
@@ -147,7 +147,7 @@ func TestReplicationFaults(t *testing.T) {
 	stop := r.watch()
 	r.work(lasts+10*time.Minute, func(ctx context.Context) error { return f.Run(ctx, lasts) })
 	if !t.Failed() {
-		r.equal(120 * time.Second)
+		r.equal()
 	}
 	stop()
 	t.Logf("faults: %v", f.Done)
@@ -165,6 +165,6 @@ func TestReplicationLastVersion(t *testing.T) {
 	r.b.Free = true
 	stop := r.watch()
 	r.work(seconds(t, 120), nil)
-	r.equal(120 * time.Second)
+	r.equal()
 	stop()
 }

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"pumphouse/testsuite/form"
 )
@@ -94,7 +93,7 @@ func (c *Cluster) runCases(t *testing.T, db *sql.DB, cases []statements) {
 // sameAs compares when everything is downstream.
 func (c *Cluster) sameAs(t *testing.T, db *sql.DB) {
 	t.Helper()
-	if err := c.CatchUp(t.Context(), 60*time.Second); err != nil {
+	if err := c.CatchUp(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	got, err := Compare(t.Context(), db, c.Downstream())

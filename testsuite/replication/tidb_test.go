@@ -34,7 +34,7 @@ func TestToTiDB(t *testing.T) {
 		return nil
 	})
 	if !t.Failed() {
-		r.equal(120 * time.Second)
+		r.equal()
 	}
 	stop()
 	t.Logf("the drainer was killed %d times", kills)

@@ -26,7 +26,7 @@ func TestUndetermined(t *testing.T) {
 	if err := db.QueryRow("select tidb_table_id from information_schema.tables where table_schema = 'lost' and table_name = 't'").Scan(&tableID); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.CatchUp(t.Context(), 60*time.Second); err != nil {
+	if err := c.CatchUp(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	asker, err := tikv.New(tikv.Options{Endpoints: c.PD.Endpoints()})
