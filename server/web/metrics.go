@@ -10,12 +10,20 @@ import (
 	"pumphouse/nodes"
 )
 
-// collector gives the cluster's metrics as they are at the time of a scrape.
-type collector struct{ s *Server }
+// collector gives the cluster's metrics as they are at the time of a scrape. One is answered at a time.
+type collector struct {
+	s     *Server
+	descs map[string]*prometheus.Desc // by name
+}
 
 // desc describes a metric of ours.
-func desc(name, help string, labels ...string) *prometheus.Desc {
-	return prometheus.NewDesc("pumphouse_"+name, help, labels, nil)
+func (c *collector) desc(name, help string, labels ...string) *prometheus.Desc {
+	d, ok := c.descs[name]
+	if !ok {
+		d = prometheus.NewDesc("pumphouse_"+name, help, labels, nil)
+		c.descs[name] = d
+	}
+	return d
 }
 
 // Describe implements prometheus.Collector: what comes depends on the cluster.
@@ -28,9 +36,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
-	gauge(desc("build_info", "1, with the version of the console.", "version"), 1, c.s.opts.Version)
+	gauge(c.desc("build_info", "1, with the version of the console.", "version"), 1, c.s.opts.Version)
 	c.console(gauge)
-	ch <- prometheus.MustNewConstMetric(desc("console_rounds_total",
+	ch <- prometheus.MustNewConstMetric(c.desc("console_rounds_total",
 		"Rounds in which the console has asked the nodes for their problems. While this stands still, what is said of their problems is as old as that."),
 		prometheus.CounterValue, float64(c.s.opts.Survey.Rounds()))
 	v := c.s.lookAtNodes(ctx)
@@ -38,12 +46,12 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	if v.Err != "" {
 		up = 0
 	}
-	gauge(desc("pd_up", "1 while the node records in PD can be read."), up)
+	gauge(c.desc("pd_up", "1 while the node records in PD can be read."), up)
 	c.problems(gauge, v)
 	if v.Err != "" {
 		return
 	}
-	gauge(desc("broken_records", "Keys below the node prefixes in PD whose value is not a valid record."), float64(len(v.Broken)))
+	gauge(c.desc("broken_records", "Keys below the node prefixes in PD whose value is not a valid record."), float64(len(v.Broken)))
 	for _, n := range slices.Concat(v.Pumps, v.Drainers) {
 		c.node(gauge, n)
 	}
@@ -56,7 +64,7 @@ func (c *collector) problems(gauge func(*prometheus.Desc, float64, ...string), v
 		p = problem{p.Kind, p.NodeID, nodes.Problem{Code: p.Code}}
 		if !seen[p] {
 			seen[p] = true
-			gauge(desc("node_problem", "1 while the node (kind console: this console) has a problem of this code: docs/problems.md, HELP 'code'.", "kind", "node", "code"), 1,
+			gauge(c.desc("node_problem", "1 while the node (kind console: this console) has a problem of this code: docs/problems.md, HELP 'code'.", "kind", "node", "code"), 1,
 				p.Kind, p.NodeID, string(p.Code))
 		}
 	}
@@ -74,16 +82,16 @@ func (c *collector) console(gauge func(*prometheus.Desc, float64, ...string)) {
 		{"console_uptime_seconds", "Uptime", "Seconds since the console started."},
 	} {
 		if v, err := strconv.ParseFloat(status[m.variable], 64); err == nil {
-			gauge(desc(m.name, m.help), v)
+			gauge(c.desc(m.name, m.help), v)
 		}
 	}
 }
 
 // node gives what is known of one node.
-func (c *collector) node(gauge func(*prometheus.Desc, float64, ...string), n node) {
+func (c *collector) node(gauge func(*prometheus.Desc, float64, ...string), n *node) {
 	kind, id := n.Kind.String(), n.Record.NodeID
-	put := func(name, help string, v float64) { gauge(desc(name, help, "kind", "node"), v, kind, id) }
-	gauge(desc("node_state", "1 for the state that the node's record has.", "kind", "node", "state", "address"), 1,
+	put := func(name, help string, v float64) { gauge(c.desc(name, help, "kind", "node"), v, kind, id) }
+	gauge(c.desc("node_state", "1 for the state that the node's record has.", "kind", "node", "state", "address"), 1,
 		kind, id, string(n.Record.State), n.Record.Host)
 	put("node_reporting", "1 if the node wrote its record within three heartbeats.", truth(n.Reporting))
 	put("node_update_age_seconds", "Seconds since the node wrote its record.", n.Silent.Seconds())
@@ -111,11 +119,11 @@ func (c *collector) node(gauge func(*prometheus.Desc, float64, ...string), n nod
 		put("drainer_standbys", "Processes that wait for the place of a drainer with standby = true; 0: nobody would take over.", float64(len(r.Standbys)))
 	}
 	if r.HeldBy != "" {
-		gauge(desc("drainer_held_seconds", "Seconds since when a pump holds the drainer's merge.", "node", "pump"),
+		gauge(c.desc("drainer_held_seconds", "Seconds since when a pump holds the drainer's merge.", "node", "pump"),
 			max(c.s.opts.Now().Sub(r.HeldSince).Seconds(), 0), id, r.HeldBy)
 	}
 	for pump, ts := range r.Positions {
-		gauge(desc("drainer_pulled_ts_seconds", "Time up to which the drainer has pulled from the pump, seconds since 1970.", "node", "pump"),
+		gauge(c.desc("drainer_pulled_ts_seconds", "Time up to which the drainer has pulled from the pump, seconds since 1970.", "node", "pump"),
 			float64(ts.Time().UnixMilli())/1e3, id, pump)
 	}
 }

@@ -15,9 +15,10 @@ import (
 // shownEvents is how many of the newest events the page has.
 const shownEvents = 20
 
-// node is a row of the page.
+// node is a row of the page. There may be thousands, each of a kilobyte: lists have pointers.
 type node struct {
-	nodes.Entry
+	Kind      nodes.Kind
+	Record    nodes.Record
 	Report    survey.Report
 	Asked     bool // Report is one
 	Reporting bool
@@ -28,7 +29,7 @@ type node struct {
 }
 
 // Name is the node's kind and ID.
-func (n node) Name() string { return n.Kind.String() + " " + n.Record.NodeID }
+func (n *node) Name() string { return n.Kind.String() + " " + n.Record.NodeID }
 
 // view is all the page shows.
 type view struct {
@@ -37,8 +38,8 @@ type view struct {
 	PD       []string
 	Err      string // why the records cannot be read; then there is nothing else
 	Problems []problem
-	Pumps    []node
-	Drainers []node
+	Pumps    []*node
+	Drainers []*node
 	Broken   []nodes.Broken
 	Plot     plot
 	Events   []audit.Event
@@ -46,8 +47,8 @@ type view struct {
 }
 
 // Waiting are the nodes that wait for something.
-func (v view) Waiting() []node {
-	var out []node
+func (v view) Waiting() []*node {
+	var out []*node
 	for _, n := range slices.Concat(v.Drainers, v.Pumps) {
 		if n.Asked && n.Report.WaitingFor() != "" {
 			out = append(out, n)
@@ -57,25 +58,25 @@ func (v view) Waiting() []node {
 }
 
 // Turns are the drainers of which several processes take turns.
-func (v view) Turns() []node {
-	return slices.DeleteFunc(slices.Clone(v.Drainers), func(n node) bool { return !n.Asked || !n.Report.Turns })
+func (v view) Turns() []*node {
+	return slices.DeleteFunc(slices.Clone(v.Drainers), func(n *node) bool { return !n.Asked || !n.Report.Turns })
 }
 
 // Holding reports whether a pump holds something back: a merge, or TiKV's garbage collection.
 func (v view) Holding() bool {
-	return slices.ContainsFunc(v.Pumps, func(n node) bool {
+	return slices.ContainsFunc(v.Pumps, func(n *node) bool {
 		return n.Asked && (n.Report.GCSafePoint != 0 || n.Report.Unresolving(n.Record.NodeID) != "")
 	})
 }
 
 // DDLs reports whether a drainer has run a DDL statement since its start.
 func (v view) DDLs() bool {
-	return slices.ContainsFunc(v.Drainers, func(n node) bool { return n.Asked && n.Report.LastDDL != nil })
+	return slices.ContainsFunc(v.Drainers, func(n *node) bool { return n.Asked && n.Report.LastDDL != nil })
 }
 
 // Stopped are the nodes that have no process and are not offline.
-func (v view) Stopped() []node {
-	var out []node
+func (v view) Stopped() []*node {
+	var out []*node
 	for _, n := range slices.Concat(v.Drainers, v.Pumps) {
 		if n.Ending != "" && n.Record.State != nodes.Offline {
 			out = append(out, n)
@@ -128,8 +129,8 @@ func (s *Server) lookAtNodes(ctx context.Context) view {
 }
 
 // node is a record with what else is known.
-func (s *Server) node(e nodes.Entry, now time.Time) node {
-	n := node{Entry: e, Reporting: e.Record.Reporting(now, s.opts.Heartbeat), Silent: now.Sub(e.Record.UpdateTS.Time())}
+func (s *Server) node(e nodes.Entry, now time.Time) *node {
+	n := &node{Kind: e.Kind, Record: e.Record, Reporting: e.Record.Reporting(now, s.opts.Heartbeat), Silent: now.Sub(e.Record.UpdateTS.Time())}
 	n.Lag, n.HasLag = e.Record.Lag(now, s.opts.Heartbeat)
 	n.Report, n.Asked = s.opts.Survey.Report(e.Kind, e.Record.NodeID)
 	if !n.Reporting || e.Record.State == nodes.Offline || e.Record.State == nodes.Paused && !n.Asked {

@@ -67,7 +67,7 @@ func (s *Server) withoutPD(why string) []problem {
 }
 
 // problems are what a node's record and the questions to it show.
-func (n node) problems(v view) []nodes.Problem {
+func (n *node) problems(v view) []nodes.Problem {
 	var list []nodes.Problem
 	r := &n.Record
 	running := r.State != nodes.Paused && r.State != nodes.Offline
@@ -75,7 +75,7 @@ func (n node) problems(v view) []nodes.Problem {
 		list = append(list, nodes.NotReporting(n.Kind, *r, v.Now, n.Ending == nodes.EndingUnknown))
 	}
 	blocking := n.Kind == nodes.Pump && r.State != nodes.Offline && (r.State == nodes.Paused || r.State == nodes.Pausing || !n.Reporting)
-	if blocking && slices.ContainsFunc(v.Drainers, func(d node) bool { return d.Record.State != nodes.Offline }) {
+	if blocking && slices.ContainsFunc(v.Drainers, func(d *node) bool { return d.Record.State != nodes.Offline }) {
 		list = append(list, nodes.Problem{Code: nodes.ProblemReplicationBlocked, Since: r.UpdateTS.Time(),
 			Text: fmt.Sprintf("it is %s and serves nothing, so that drainers apply nothing newer than what it has shown them", r.State),
 			Cure: fmt.Sprintf("start it, or give up what drainers have not consumed of it: binlogctl -cmd update-pump -node-id %s -state offline", r.NodeID)})

@@ -51,6 +51,7 @@ type version struct{ body []byte }
 // slow readers hold maxVersions, the others get the newest of those.
 type pages struct {
 	shared shared[*version]
+	size   int // that the next one will hardly exceed; of who makes it
 
 	mu      sync.Mutex
 	reading map[*version]int // how many are being sent which
@@ -84,11 +85,13 @@ func (p *pages) take() (v *version, done func(), err error) {
 // render makes the page.
 func (s *Server) render(ctx context.Context) (*version, error) {
 	var b bytes.Buffer
+	b.Grow(s.pages.size) // not to be copied while it grows
 	if err := s.tmpl.Execute(&b, s.look(ctx)); err != nil {
 		s.opts.Logger.WithError(err).Error("render the page")
 		return nil, err
 	}
-	return &version{bytes.Clone(b.Bytes())}, nil
+	s.pages.size = b.Len() + b.Len()/16
+	return &version{b.Bytes()}, nil
 }
 
 // page sends the page.
@@ -107,7 +110,7 @@ func (s *Server) page(w http.ResponseWriter, _ *http.Request) {
 // gatherer gathers the metrics once for all scrapes.
 func (s *Server) gatherer() prometheus.Gatherer {
 	metrics := prometheus.NewRegistry()
-	metrics.MustRegister(&collector{s})
+	metrics.MustRegister(&collector{s: s, descs: make(map[string]*prometheus.Desc)})
 	return prometheus.GathererFunc(sharing(metrics.Gather))
 }
 
