@@ -90,7 +90,7 @@ func TestAbuse(t *testing.T) {
 	// Who never answers the greeting is sent away; who comes now is served at once.
 	closed := 0
 	for _, conn := range halfOpen {
-		conn.SetReadDeadline(time.Now().Add(30 * time.Second))
+		conn.SetReadDeadline(time.Now().Add(rig.Timeout))
 		if _, err := io.Copy(io.Discard, conn); err == nil || !isTimeout(err) {
 			closed++
 		}

@@ -179,7 +179,7 @@ func TestOfficialClient(t *testing.T) {
 
 		// It falls back to asking again, and so comes through a restart.
 		c.Restart(0)
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		for {
 			ts, err := tso(ctx)

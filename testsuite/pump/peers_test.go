@@ -127,7 +127,7 @@ func TestPumpPeersThatDoNotBegin(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer client.Close()
-			_ = client.SetDeadline(time.Now().Add(30 * time.Second))
+			_ = client.SetDeadline(time.Now().Add(2 * rig.Timeout))
 			if _, err := io.WriteString(client, http2.ClientPreface); err != nil {
 				t.Fatal(err)
 			}
@@ -144,7 +144,7 @@ func TestPumpPeersThatDoNotBegin(t *testing.T) {
 				acked = ok && s.IsAck()
 			}
 			began := time.Now()
-			ctx, cancel := context.WithTimeout(t.Context(), 15*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), rig.Timeout)
 			defer cancel()
 			var peers sync.WaitGroup
 			for kind := range 2 {

@@ -3,7 +3,6 @@ package rig
 import (
 	"context"
 	"testing"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
@@ -63,7 +62,7 @@ func Payload(t testing.TB, tp binlogpb.BinlogType, start, commit nodes.TSO, valu
 
 // Raw sends any payload.
 func (c *Client) Raw(b []byte) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), Timeout)
 	defer cancel()
 	_, err := c.WriteBinlog(ctx, &binlogpb.WriteBinlogReq{ClusterID: c.c.ClusterID, Payload: b})
 	return err

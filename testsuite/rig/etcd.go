@@ -26,7 +26,7 @@ func Etcd(t testing.TB, endpoints []string) *clientv3.Client {
 
 func Put(t testing.TB, cli *clientv3.Client, key, value string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), Timeout)
 	defer cancel()
 	if _, err := cli.Put(ctx, key, value); err != nil {
 		t.Fatalf("put %s: %v", key, err)
@@ -35,7 +35,7 @@ func Put(t testing.TB, cli *clientv3.Client, key, value string) {
 
 func Get(t testing.TB, cli *clientv3.Client, key string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), Timeout)
 	defer cancel()
 	resp, err := cli.Get(ctx, key)
 	if err != nil {

@@ -83,7 +83,7 @@ func (f *Files) Ends() error {
 	select {
 	case err := <-over:
 		return err
-	case <-time.After(20 * time.Second):
+	case <-time.After(Timeout):
 		f.u.Fatalf("the drainer does not end\n%s", f.Log)
 		return nil
 	}
