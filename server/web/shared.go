@@ -51,7 +51,6 @@ type version struct{ body []byte }
 // slow readers hold maxVersions, the others get the newest of those.
 type pages struct {
 	shared shared[*version]
-	size   int // that the next one will hardly exceed; of who makes it
 
 	mu      sync.Mutex
 	reading map[*version]int // how many are being sent which
@@ -82,15 +81,16 @@ func (p *pages) take() (v *version, done func(), err error) {
 	}, nil
 }
 
-// render makes the page.
+// render makes the page, for pages.shared.
 func (s *Server) render(ctx context.Context) (*version, error) {
 	var b bytes.Buffer
-	b.Grow(s.pages.size) // not to be copied while it grows
+	if last := s.pages.shared.last; last != nil {
+		b.Grow(len(last.body) + len(last.body)/16) // not to be copied while it grows
+	}
 	if err := s.tmpl.Execute(&b, s.look(ctx)); err != nil {
 		s.opts.Logger.WithError(err).Error("render the page")
 		return nil, err
 	}
-	s.pages.size = b.Len() + b.Len()/16
 	return &version{b.Bytes()}, nil
 }
 
